@@ -1,0 +1,173 @@
+#include "api/routes.h"
+
+#include "api/dialect.h"
+#include "api/manage.h"
+#include "api/oip.h"
+#include "api/rows.h"
+#include "api/upload.h"
+#include "registry/registry.h"
+#include "base/ban.h"
+
+#define PUBLIC MAAS_SCOPE_PUBLIC
+#define INFER  MAAS_SCOPE_INFER
+#define READ   MAAS_SCOPE_READ
+#define WRITE  MAAS_SCOPE_WRITE
+#define TRAIN  MAAS_SCOPE_TRAIN
+#define OPS    MAAS_SCOPE_OPS
+#define ADMIN  MAAS_SCOPE_ADMIN
+enum { CHEAP, COMPUTE, UPLOAD, STREAM };
+#define NO_BODY      MAAS_BODY_NONE, 0
+#define CONTROL      MAAS_BODY_BUFFER, MAAS_MAX_CONTROL_BODY
+#define INFER_BODY   MAAS_BODY_BUFFER, MAAS_BODY_SETTING
+#define INFER_STREAM MAAS_BODY_STREAM, MAAS_BODY_SETTING
+/* Uploads are bounded by the disk and the setting max-upload, which the reader checks. */
+#define FILE_STREAM MAAS_BODY_STREAM, (1ull << 40)
+
+/* One row: method, path, handler, body reader, scope, cost, body, dialect, limit, words, schemas.
+ */
+#define ROW(m, p, fn, sc, co, bo, di, words, rq, rs)                                               \
+    ROW_(m, p, fn, NULL, sc, co, bo, MAAS_DIALECT_##di, words, rq, rs)
+#define ROWB(m, p, fn, on, sc, co, bo, di, words, rq, rs)                                          \
+    ROW_(m, p, fn, on, sc, co, bo, MAAS_DIALECT_##di, words, rq, rs)
+#define ROW_(m, p, fn, on, sc, co, mode, limit, di, words, rq, rs)                                 \
+    {                                                                                              \
+        .method = (m), .path = (p), .handle = (fn), .on_body = (on), .scope = (sc), .cost = (co),  \
+        .body = (mode), .max_body = (limit), .dialect = (di), .summary = (words), .request = (rq), \
+        .response = (rs)                                                                           \
+    }
+
+const maas_route maas_routes[] = {
+    /* health and operations */
+    ROW("GET", "/livez", maas_livez, PUBLIC, CHEAP, NO_BODY, MAAS, "Is the process alive?", NULL,
+        NULL),
+    ROW("GET", "/readyz", maas_readyz, PUBLIC, CHEAP, NO_BODY, MAAS, "Does it take requests?", NULL,
+        NULL),
+    ROW("GET", "/metrics", maas_metrics, OPS, CHEAP, NO_BODY, MAAS, "Prometheus metrics", NULL,
+        NULL),
+    ROW("GET", "/openapi.json", maas_openapi, READ, CHEAP, NO_BODY, MAAS,
+        "This interface as OpenAPI", NULL, NULL),
+    ROW("GET", "/api/v1/settings", maas_settings_get, OPS, CHEAP, NO_BODY, MAAS,
+        "Settings in force", NULL, NULL),
+
+    /* Open Inference Protocol and Triton's extensions */
+    ROW("GET", "/v2", maas_oip_server, READ, CHEAP, NO_BODY, OIP, "Server metadata", NULL,
+        "ServerMetadata"),
+    ROW("GET", "/v2/health/live", maas_oip_live, PUBLIC, CHEAP, NO_BODY, OIP,
+        "Is the server alive?", NULL, NULL),
+    ROW("GET", "/v2/health/ready", maas_oip_ready, PUBLIC, CHEAP, NO_BODY, OIP,
+        "Is the server ready?", NULL, NULL),
+    ROW("GET", "/v2/models/stats", maas_oip_all_stats, READ, CHEAP, NO_BODY, OIP,
+        "Statistics of all models", NULL, "Statistics"),
+    ROW("GET", "/v2/models/{m}", maas_oip_model, READ, CHEAP, NO_BODY, OIP, "Model metadata", NULL,
+        "ModelMetadata"),
+    ROW("GET", "/v2/models/{m}/versions/{v}", maas_oip_model, READ, CHEAP, NO_BODY, OIP,
+        "Version metadata", NULL, "ModelMetadata"),
+    ROW("GET", "/v2/models/{m}/ready", maas_oip_model_ready, READ, CHEAP, NO_BODY, OIP,
+        "Is the model ready?", NULL, NULL),
+    ROW("GET", "/v2/models/{m}/versions/{v}/ready", maas_oip_model_ready, READ, CHEAP, NO_BODY, OIP,
+        "Is the version ready?", NULL, NULL),
+    ROW("GET", "/v2/models/{m}/config", maas_oip_config, READ, CHEAP, NO_BODY, OIP,
+        "Model configuration", NULL, "ModelConfig"),
+    ROW("GET", "/v2/models/{m}/versions/{v}/config", maas_oip_config, READ, CHEAP, NO_BODY, OIP,
+        "Version configuration", NULL, "ModelConfig"),
+    ROW("GET", "/v2/models/{m}/stats", maas_oip_stats, READ, CHEAP, NO_BODY, OIP,
+        "Statistics of a model", NULL, "Statistics"),
+    ROW("GET", "/v2/models/{m}/versions/{v}/stats", maas_oip_stats, READ, CHEAP, NO_BODY, OIP,
+        "Statistics of a version", NULL, "Statistics"),
+    ROWB("POST", "/v2/models/{m}/infer", maas_oip_infer, maas_oip_infer_body, INFER, COMPUTE,
+         INFER_STREAM, OIP, "Predict, JSON or binary tensors", "InferRequest", "InferResponse"),
+    ROWB("POST", "/v2/models/{m}/versions/{v}/infer", maas_oip_infer, maas_oip_infer_body, INFER,
+         COMPUTE, INFER_STREAM, OIP, "Predict with a version", "InferRequest", "InferResponse"),
+    ROW("POST", "/v2/repository/index", maas_oip_index, READ, CHEAP, CONTROL, OIP,
+        "Models and their states", NULL, NULL),
+    ROW("POST", "/v2/repository/models/{m}/load", maas_oip_load, WRITE, CHEAP, CONTROL, OIP,
+        "Load a model", NULL, NULL),
+    ROW("POST", "/v2/repository/models/{m}/unload", maas_oip_unload, WRITE, CHEAP, CONTROL, OIP,
+        "Unload a model", NULL, NULL),
+
+    /* TensorFlow Serving and KServe v1 */
+    ROW("GET", "/v1/models", maas_v1_models, READ, CHEAP, NO_BODY, TFS, "Models", NULL, NULL),
+    ROW("GET", "/v1/models/{m}", maas_v1_model, READ, CHEAP, NO_BODY, TFS, "Status of a model",
+        NULL, NULL),
+    ROW("GET", "/v1/models/{m}/versions/{v}", maas_v1_model, READ, CHEAP, NO_BODY, TFS,
+        "Status of a version", NULL, NULL),
+    ROW("GET", "/v1/models/{m}/metadata", maas_v1_metadata, READ, CHEAP, NO_BODY, TFS,
+        "Signature of a model", NULL, NULL),
+    ROW("POST", "/v1/models/{m}:predict", maas_v1_predict, INFER, COMPUTE, INFER_BODY, TFS,
+        "Predict: instances or inputs", "PredictRequest", "PredictResponse"),
+    ROW("POST", "/v1/models/{m}/versions/{v}:predict", maas_v1_predict, INFER, COMPUTE, INFER_BODY,
+        TFS, "Predict with a version", "PredictRequest", "PredictResponse"),
+    ROW("POST", "/v1/models/{m}/labels/{v}:predict", maas_v1_predict, INFER, COMPUTE, INFER_BODY,
+        TFS, "Predict with an alias", "PredictRequest", "PredictResponse"),
+
+    /* MLflow and SageMaker */
+    ROW("GET", "/ping", maas_ping, PUBLIC, CHEAP, NO_BODY, MLFLOW, "Is the server ready?", NULL,
+        NULL),
+    ROW("POST", "/invocations", maas_invocations, INFER, COMPUTE, INFER_BODY, MLFLOW,
+        "Predict: data frame, instances, inputs or CSV", "Invocation", "PredictResponse"),
+
+    /* the shortest way */
+    ROW("POST", "/predict", maas_predict, INFER, COMPUTE, INFER_BODY, TFS,
+        "model_name and input_data in, output_data out", NULL, NULL),
+    ROW("POST", "/", maas_predict, INFER, COMPUTE, INFER_BODY, TFS,
+        "The same at the bare service URL", NULL, NULL),
+
+    /* data sets */
+    ROWB("PUT", "/api/v1/datasets/{name}", maas_datasets_put, maas_upload_body, WRITE, UPLOAD,
+         FILE_STREAM, MAAS, "Upload a data set: a file, or form parts that become columns", NULL,
+         "Dataset"),
+    ROW("GET", "/api/v1/datasets", maas_datasets_list, READ, CHEAP, NO_BODY, MAAS, "Data sets",
+        NULL, NULL),
+    ROW("GET", "/api/v1/datasets/{name}", maas_datasets_get, READ, CHEAP, NO_BODY, MAAS,
+        "Schema and statistics of a data set", NULL, "Dataset"),
+    ROW("DELETE", "/api/v1/datasets/{name}", maas_datasets_delete, WRITE, CHEAP, NO_BODY, MAAS,
+        "Delete a data set", NULL, NULL),
+
+    /* models */
+    ROWB("PUT", "/api/v1/models/{name}/versions", maas_versions_put, maas_upload_body, WRITE,
+         UPLOAD, FILE_STREAM, MAAS, "Upload a model file as a new version", NULL, "Version"),
+    ROW("POST", "/api/v1/models/{name}/versions", maas_versions_post, WRITE, UPLOAD, CONTROL, MAAS,
+        "A new version from uploaded blobs", "VersionFiles", "Version"),
+    ROW("GET", "/api/v1/models", maas_models_list, READ, CHEAP, NO_BODY, MAAS, "Models", NULL,
+        NULL),
+    ROW("GET", "/api/v1/models/{name}", maas_models_get, READ, CHEAP, NO_BODY, MAAS,
+        "A model with versions and aliases", NULL, NULL),
+    ROW("DELETE", "/api/v1/models/{name}", maas_models_delete, WRITE, CHEAP, NO_BODY, MAAS,
+        "Delete a model", NULL, NULL),
+    ROW("GET", "/api/v1/models/{name}/versions/{v}", maas_versions_get, READ, CHEAP, NO_BODY, MAAS,
+        "A version: schema, metrics, lineage", NULL, "Version"),
+    ROW("DELETE", "/api/v1/models/{name}/versions/{v}", maas_versions_delete, WRITE, CHEAP, NO_BODY,
+        MAAS, "Delete a version", NULL, NULL),
+    ROW("GET", "/api/v1/models/{name}/versions/{v}/artifact", maas_versions_artifact, READ, UPLOAD,
+        NO_BODY, MAAS, "Download the model file", NULL, NULL),
+    ROW("PUT", "/api/v1/models/{name}/aliases/{alias}", maas_aliases_put, WRITE, CHEAP, CONTROL,
+        MAAS, "Point an alias to a version", "Alias", "Alias"),
+    ROW("DELETE", "/api/v1/models/{name}/aliases/{alias}", maas_aliases_delete, WRITE, CHEAP,
+        NO_BODY, MAAS, "Delete an alias", NULL, NULL),
+    ROWB("PUT", "/api/v1/blobs/{sha256}", maas_blobs_put, maas_blobs_body, WRITE, UPLOAD,
+         FILE_STREAM, MAAS, "Upload a file by its digest, resumable", NULL, "Blob"),
+    ROW("GET", "/api/v1/blobs/{sha256}", maas_blobs_get, WRITE, CHEAP, NO_BODY, MAAS,
+        "How much of a file is here", NULL, "Blob"),
+
+    /* jobs */
+    ROW("POST", "/api/v1/jobs", maas_jobs_post, TRAIN, CHEAP, CONTROL, MAAS, "Start a job", "Job",
+        "Job"),
+    ROW("GET", "/api/v1/jobs", maas_jobs_index, READ, CHEAP, NO_BODY, MAAS, "Jobs, newest first",
+        NULL, NULL),
+    ROW("GET", "/api/v1/jobs/{id}", maas_jobs_show, READ, CHEAP, NO_BODY, MAAS,
+        "A job: state, progress, metrics", NULL, "Job"),
+    ROW("GET", "/api/v1/jobs/{id}/events", maas_jobs_events, READ, STREAM, NO_BODY, MAAS,
+        "The job as server-sent events", NULL, NULL),
+    ROW("DELETE", "/api/v1/jobs/{id}", maas_jobs_delete, TRAIN, CHEAP, NO_BODY, MAAS,
+        "Cancel a job", NULL, "Job"),
+
+    /* keys */
+    ROW("POST", "/api/v1/keys", maas_keys_post, ADMIN, CHEAP, CONTROL, MAAS,
+        "Make an API key; shown once", "Key", "Key"),
+    ROW("GET", "/api/v1/keys", maas_keys_list, ADMIN, CHEAP, NO_BODY, MAAS,
+        "Keys, without their secrets", NULL, NULL),
+    ROW("DELETE", "/api/v1/keys/{id}", maas_keys_delete, ADMIN, CHEAP, NO_BODY, MAAS,
+        "Revoke a key", NULL, NULL),
+    {.method = NULL},
+};
+const size_t maas_n_routes = MAAS_COUNT(maas_routes) - 1;

@@ -1,0 +1,26 @@
+/*
+ * base/limits.h - every fixed maximum of the program, in one list, with its reason.
+ * What an operator of a server may want to change is a setting (base/conf.h, cli tables) instead.
+ */
+#ifndef MAAS_BASE_LIMITS_H
+#define MAAS_BASE_LIMITS_H
+
+/* tensors and graphs */
+#define MAAS_MAX_RANK         8            /* dimensions; the ONNX tests reach 7               */
+#define MAAS_MAX_TENSOR_BYTES (1ull << 40) /* any size product above is refused as an attack  */
+#define MAAS_MAX_NODES        (1u << 20)
+#define MAAS_MAX_VALUES       (1u << 22)
+#define MAAS_MAX_NODE_IO      (1u << 12) /* inputs or outputs of one node (Concat of many)   */
+#define MAAS_MAX_GRAPH_DEPTH  8          /* subgraphs in subgraphs                           */
+/* text from outside */
+#define MAAS_MAX_NAME         128 /* bytes of a model, data set, alias or column name */
+#define MAAS_MAX_JSON_DEPTH   64
+#define MAAS_MAX_URL          8192
+#define MAAS_MAX_HEADER_BYTES (12u << 10) /* of a request's head: fits libmicrohttpd's pool */
+#define MAAS_MAX_CONTROL_BODY (4u << 20)  /* JSON of the control plane, bytes                 */
+/* data sets */
+#define MAAS_MAX_COLUMNS   65536
+#define MAAS_MAX_CSV_FIELD (1u << 20) /* bytes of one CSV cell                            */
+#define MAAS_MAX_CSV_LINE  (64u << 20)
+
+#endif

@@ -1,0 +1,14 @@
+/* cli/job.h - following a job to its end. */
+#ifndef MAAS_CLI_JOB_H
+#define MAAS_CLI_JOB_H
+
+#include "cli/client.h"
+
+/*
+ * Shows progress and metrics until the job ends: a bar when stderr is a terminal, a line an epoch
+ * on standard output unless --json, which prints the job when it has ended. Ctrl-C leaves the job
+ * running and says how to go on. Sets cli->exit_code when the job failed or was cancelled.
+ */
+maas_status maas_job_follow(maas_cli *cli, const char *id, maas_err *err);
+
+#endif

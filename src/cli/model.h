@@ -1,0 +1,20 @@
+/* cli/model.h - what is said about models. */
+#ifndef MAAS_CLI_MODEL_H
+#define MAAS_CLI_MODEL_H
+
+#include "cli/client.h"
+
+/*
+ * "name", "name:3" or "name@alias" -> name and version number, as the server resolves them: a bare
+ * name is @production, else the newest. *out_model, if asked for, is the answer of
+ * GET /api/v1/models/{name}. E_NOT_FOUND names what is not there.
+ */
+maas_status maas_cli_model_resolve(maas_cli *cli, const char *spec, char name[MAAS_MAX_NAME + 1],
+                                   int64_t *out_version, json_t **out_model, maas_err *err);
+/* GET /api/v1/models/{name}/versions/{v} */
+maas_status maas_cli_model_version(maas_cli *cli, const char *name, int64_t version, json_t **out,
+                                   maas_err *err);
+/* The page of `maas models show`; model: for its aliases. */
+void maas_cli_model_print(const json_t *model, const json_t *version);
+
+#endif

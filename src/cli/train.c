@@ -1,0 +1,252 @@
+/* cli/train.c - `maas train`: options become the request of POST /api/v1/jobs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "cli/job.h"
+#include "base/ban.h"
+
+#define MAX_PARAMS (4u << 20)
+
+static struct {
+    maas_client_opts client;
+    char *dataset, *target, *learner, *params, *layers, *activation, *parent, *memory;
+    char *loss, *optimizer, *lr, *epochs, *batch_size, *validation, *seed, *scaling;
+    int64_t cores, priority;
+    bool update, wait;
+} opts;
+
+#define AT(f) offsetof(__typeof__(opts), f)
+#define TEXT(n, f, a, h)                                                                           \
+    {                                                                                              \
+        .name = n, .type = MAAS_CONF_STR, .offset = AT(f), .arg = a, .help = h                     \
+    }
+static const maas_conf_desc rows[] = {
+    TEXT("dataset", dataset, "NAME[:VERSION]", "what to learn from"),
+    {.name = "target",
+     .type = MAAS_CONF_STR,
+     .offset = AT(target),
+     .preset = "target",
+     .arg = "COLUMN",
+     .help = "the column to predict"},
+    {.name = "learner",
+     .type = MAAS_CONF_STR,
+     .offset = AT(learner),
+     .preset = "network",
+     .arg = "NAME",
+     .help = "network, linear_regression or logistic_regression"},
+    TEXT("params", params, "JSON|@FILE", "parameters of the learner; options below win"),
+    TEXT("layers", layers, "N,N,...", "dense layers of a network, the last one is the output"),
+    {.name = "activation",
+     .type = MAAS_CONF_STR,
+     .offset = AT(activation),
+     .preset = "relu",
+     .arg = "NAME",
+     .help = "between the --layers"},
+    TEXT("loss", loss, "NAME", "cross_entropy, binary_cross_entropy, mse, mae, huber"),
+    TEXT("optimizer", optimizer, "NAME", "sgd, momentum, rmsprop, adagrad, adam, adamw"),
+    TEXT("lr", lr, "X", "learning rate"),
+    TEXT("epochs", epochs, "N", "times through the data"),
+    TEXT("batch-size", batch_size, "N", "rows of a step"),
+    TEXT("validation", validation, "X", "share of the rows that only measures"),
+    TEXT("seed", seed, "N", "of everything random: the same seed gives the same model"),
+    TEXT("scaling", scaling, "NAME", "auto, standard, unit or none"),
+    {.name = "update",
+     .type = MAAS_CONF_BOOL,
+     .offset = AT(update),
+     .help = "go on from a version that exists; publishes a new one"},
+    TEXT("parent", parent, "MODEL[:VERSION]", "what --update goes on from; else MODEL"),
+    {.name = "cores",
+     .type = MAAS_CONF_INT,
+     .offset = AT(cores),
+     .min = 0,
+     .max = 4096,
+     .preset = "0",
+     .arg = "N",
+     .help = "for the job; 0: all, at low priority"},
+    TEXT("memory", memory, "BYTES", "for the job, as 2GiB"),
+    {.name = "priority",
+     .type = MAAS_CONF_INT,
+     .offset = AT(priority),
+     .min = -1000,
+     .max = 1000,
+     .preset = "0",
+     .arg = "N",
+     .help = "jobs of a higher one start first"},
+    {.name = "wait",
+     .type = MAAS_CONF_BOOL,
+     .offset = AT(wait),
+     .preset = "true",
+     .help = "follow the job to its end; --no-wait prints its id"},
+    MAAS_CLIENT_ROWS,
+};
+
+maas_conf maas_train_settings(void)
+{
+    return (maas_conf){rows, MAAS_COUNT(rows), &opts};
+}
+
+/* Options that are a parameter of the learner as it is. */
+static const struct {
+    size_t offset;
+    const char *flag, *key;
+    bool is_number;
+} passed_on[] = {
+    {AT(loss), "--loss", "loss", false},
+    {AT(scaling), "--scaling", "scaling", false},
+    {AT(epochs), "--epochs", "epochs", true},
+    {AT(batch_size), "--batch-size", "batch_size", true},
+    {AT(validation), "--validation", "validation", true},
+    {AT(seed), "--seed", "seed", true},
+};
+#undef AT
+
+static maas_status number_of(const char *flag, const char *text, json_t **out, maas_err *err)
+{
+    int64_t i;
+    double d;
+    if (maas_parse_i64(text, &i))
+        *out = json_integer(i);
+    else if (maas_parse_f64(text, &d))
+        *out = json_real(d);
+    else
+        return maas_fail(err, MAAS_E_INVALID, "%s must be a number, not '%.40s'", flag, text);
+    return MAAS_OK;
+}
+
+static maas_status read_params(json_t **out, maas_err *err)
+{
+    AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(MAX_PARAMS);
+    MAAS_TRY(maas_cli_text(opts.params ? opts.params : "{}", &text, err));
+    maas_status st = maas_json_parse(maas_buf_span(&text), out, err);
+    if (st == MAAS_OK && !json_is_object(*out))
+        st = maas_fail(err, MAAS_E_INVALID, "not a JSON object");
+    if (st != MAAS_OK)
+        maas_err_prefix(err, "--params");
+    return st;
+}
+
+/* What the last layer is for a loss: classes need probabilities, values none. */
+static const char *output_activation(const char *loss)
+{
+    static const struct {
+        const char *loss, *activation;
+    } known[] = {{"cross_entropy", "softmax"}, {"binary_cross_entropy", "sigmoid"}};
+    for (size_t i = 0; i < MAAS_COUNT(known); i++)
+        if (strcmp(known[i].loss, loss) == 0)
+            return known[i].activation;
+    return NULL;
+}
+
+static maas_status add_layer(json_t *layers, maas_span units, const char *activation, maas_err *err)
+{
+    int64_t n;
+    maas_span rest = units;
+    if (!maas_num_i64(&rest, &n) || rest.n || n < 1)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "--layers must be sizes with commas between (128,128,10), not '%.40s'",
+                         opts.layers);
+    json_array_append_new(layers, json_pack("{s:s, s:I, s:s*}", "type", "dense", "units",
+                                            (json_int_t)n, "activation", activation));
+    return MAAS_OK;
+}
+
+/* "128,128,10" -> flatten, dense 128 relu, dense 128 relu, dense 10 and what the loss wants. */
+static maas_status put_layers(json_t *params, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *layers = json_array();
+    const char *loss = json_string_value(json_object_get(params, "loss"));
+    const char *comma = strrchr(opts.layers, ',');
+    if (!json_object_get(params, "loss")) {
+        loss = strcmp(comma ? comma + 1 : opts.layers, "1") == 0 ? "mse" : "cross_entropy";
+        json_object_set_new(params, "loss", json_string(loss));
+    }
+    json_array_append_new(layers, json_pack("{s:s}", "type", "flatten"));
+    for (const char *s = opts.layers;;) {
+        size_t n = strcspn(s, ",");
+        const char *last = loss ? output_activation(loss) : NULL;
+        MAAS_TRY(add_layer(layers, maas_span_of(s, n), s[n] ? opts.activation : last, err));
+        if (!s[n])
+            break;
+        s += n + 1;
+    }
+    json_object_set(params, "layers", layers);
+    return MAAS_OK;
+}
+
+/* --optimizer and --lr over what --params says; adam when nobody says. */
+static maas_status put_optimizer(json_t *params, maas_err *err)
+{
+    json_t *o = json_object_get(params, "optimizer"), *lr = NULL;
+    const char *type = opts.optimizer ? opts.optimizer : o ? json_string_value(o) : "adam";
+    if (!opts.optimizer && !opts.lr)
+        return MAAS_OK;
+    if (opts.lr)
+        MAAS_TRY(number_of("--lr", opts.lr, &lr, err));
+    if (opts.optimizer || !json_is_object(o)) {
+        o = json_pack("{s:s}", "type", type ? type : "adam");
+        json_object_set_new(params, "optimizer", o);
+    }
+    if (lr)
+        json_object_set_new(o, "lr", lr);
+    return MAAS_OK;
+}
+
+static maas_status build_params(json_t **out, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *params = NULL;
+    MAAS_TRY(read_params(&params, err));
+    for (size_t i = 0; i < MAAS_COUNT(passed_on); i++) {
+        const char *text = *(char *const *)((const char *)&opts + passed_on[i].offset);
+        json_t *v = NULL;
+        if (!text)
+            continue;
+        if (passed_on[i].is_number)
+            MAAS_TRY(number_of(passed_on[i].flag, text, &v, err));
+        json_object_set_new(params, passed_on[i].key, v ? v : json_string(text));
+    }
+    if (opts.layers)
+        MAAS_TRY(put_layers(params, err));
+    MAAS_TRY(put_optimizer(params, err));
+    *out = STEAL(params);
+    return MAAS_OK;
+}
+
+static maas_status build_request(const char *model, json_t **out, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *params = NULL, *resources = NULL;
+    if (!opts.dataset)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "--dataset is missing: which data set to learn from "
+                         "(`maas dataset list` shows them)");
+    MAAS_TRY(build_params(&params, err));
+    resources = json_pack("{s:I, s:s*}", "cores", (json_int_t)opts.cores, "memory", opts.memory);
+    *out = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:O, s:O, s:I}", "kind",
+                     opts.update ? "update" : "train", "model", model, "dataset", opts.dataset,
+                     "target", opts.target, "learner", opts.update ? NULL : opts.learner, "parent",
+                     opts.update ? opts.parent : NULL, "params", params, "resources", resources,
+                     "priority", (json_int_t)opts.priority);
+    return *out ? MAAS_OK : maas_fail(err, MAAS_E_INVALID, "names must be UTF-8");
+}
+
+maas_status maas_cmd_train(maas_cli *cli, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *request = NULL, *job = NULL;
+    MAAS_TRY(build_request(cli->args[0], &request, err));
+    MAAS_TRY(maas_cli_call(cli, "POST", "/api/v1/jobs", request, &job, err));
+    const char *id = json_string_value(json_object_get(job, "id"));
+    if (!id)
+        return maas_fail(err, MAAS_E_FORMAT, "the server gave the job no id");
+    if (opts.wait) {
+        if (!cli->opts->json)
+            printf("job %s\n", id);
+        fflush(stdout);
+        return maas_job_follow(cli, id, err);
+    }
+    if (cli->opts->json)
+        maas_cli_print_json(job);
+    else
+        printf("%s\n", id);
+    return MAAS_OK;
+}

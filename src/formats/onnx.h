@@ -1,0 +1,36 @@
+/*
+ * formats/onnx.h - ONNX ModelProto, both ways, through our own bounded protobuf codec.
+ *
+ * Reading: bytes in, graph of the internal opset out. Tensor data in raw_data is borrowed from the
+ * bytes (zero copy; misaligned data is copied), so they must outlive the graph. Opset 13 to the
+ * newest of onnx.proto; older operator forms are converted by rows of a table. External data is
+ * resolved only through the callback (members of the upload's manifest), never through a path.
+ * What was accepted is safe to run: every index, shape and reference was checked.
+ *
+ * Writing: the lowest opset that can say the graph; constants in raw_data; variables as
+ * initializers with their current value.
+ *
+ * Fails: E_FORMAT with the byte offset, E_UNSUPPORTED naming operator and opset, E_NOMEM past the
+ * budget. Threads: any.
+ */
+#ifndef MAAS_FORMATS_ONNX_H
+#define MAAS_FORMATS_ONNX_H
+
+#include "graph/graph.h"
+
+typedef struct maas_onnx_opts {
+    maas_budget *budget; /* of the graph; may be NULL */
+    /* Bytes of a member of the manifest; NULL: external data is refused. */
+    maas_status (*external)(void *user, const char *location, maas_span *out, maas_err *err);
+    void *user;
+} maas_onnx_opts;
+
+maas_status maas_onnx_read(maas_span file, const maas_onnx_opts *opts, maas_graph **out,
+                           maas_err *err);
+int maas_onnx_probe(maas_span head); /* 0: not ONNX ... 100: certain */
+/* Appends the file to `out` (its max bounds it). vars: current value of a variable or NULL. */
+maas_status maas_onnx_write(const maas_graph *g,
+                            const maas_tensor *(*vars)(void *user, const char *name), void *user,
+                            maas_buf *out, maas_err *err);
+
+#endif

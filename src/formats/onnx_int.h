@@ -1,0 +1,136 @@
+/* formats/onnx_int.h - shared by the files of the ONNX reader and writer only. */
+#ifndef MAAS_FORMATS_ONNX_INT_H
+#define MAAS_FORMATS_ONNX_INT_H
+
+#include "formats/onnx.h"
+#include "formats/protobuf.h"
+#include "graph/op.h"
+
+/* Field numbers of onnx.proto, as far as they are read or written here. */
+enum {
+    MODEL_IR = 1,
+    MODEL_PRODUCER = 2,
+    MODEL_GRAPH = 7,
+    MODEL_OPSET = 8,
+    MODEL_META = 14,
+    MODEL_FUNCTION = 25
+};
+enum { OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
+enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
+enum {
+    GRAPH_NODE = 1,
+    GRAPH_NAME = 2,
+    GRAPH_INITIALIZER = 5,
+    GRAPH_INPUT = 11,
+    GRAPH_OUTPUT = 12,
+    GRAPH_SPARSE = 15
+};
+enum {
+    NODE_INPUT = 1,
+    NODE_OUTPUT = 2,
+    NODE_NAME = 3,
+    NODE_OP = 4,
+    NODE_ATTR = 5,
+    NODE_DOMAIN = 7
+};
+enum {
+    ATTR_NAME = 1,
+    ATTR_F = 2,
+    ATTR_I = 3,
+    ATTR_S = 4,
+    ATTR_T = 5,
+    ATTR_G = 6,
+    ATTR_FLOATS = 7,
+    ATTR_INTS = 8,
+    ATTR_STRINGS = 9,
+    ATTR_TYPE = 20,
+    ATTR_REF = 21
+};
+enum {
+    TENSOR_DIMS = 1,
+    TENSOR_DTYPE = 2,
+    TENSOR_SEGMENT = 3,
+    TENSOR_FLOATS = 4,
+    TENSOR_INT32S = 5,
+    TENSOR_STRINGS = 6,
+    TENSOR_INT64S = 7,
+    TENSOR_NAME = 8,
+    TENSOR_RAW = 9,
+    TENSOR_DOUBLES = 10,
+    TENSOR_UINT64S = 11,
+    TENSOR_EXTERNAL = 13,
+    TENSOR_LOCATION = 14
+};
+enum { INFO_NAME = 1, INFO_TYPE = 2 };
+enum { TYPE_TENSOR = 1 };
+enum { TENSOR_TYPE_ELEM = 1, TENSOR_TYPE_SHAPE = 2 };
+enum { SHAPE_DIM = 1 };
+enum { DIM_VALUE = 1, DIM_PARAM = 2 };
+
+#define MAAS_ONNX_OLDEST     13 /* default domain: what is read */
+#define MAAS_ONNX_NEWEST     25
+#define MAAS_ONNX_NEWEST_ML  5
+#define MAAS_DOMAIN_TRAINING "ai.onnx.preview.training"
+
+/* A domain that models may use: its newest known opset, and the one operators are looked up at. */
+typedef struct maas_onnx_domain {
+    const char *name; /* "" is the default one */
+    int oldest, newest, internal;
+} maas_onnx_domain;
+extern const maas_onnx_domain maas_onnx_domains[];
+enum { MAAS_ONNX_N_DOMAINS = 4 };
+int maas_onnx_domain_find(const char *name); /* index, -1 when unknown */
+
+typedef struct maas_onnx_reader {
+    const maas_onnx_opts *opts;
+    maas_err *err;
+    maas_span file;
+    int opset[MAAS_ONNX_N_DOMAINS]; /* that the model imports; 0: none */
+    maas_arena scratch;             /* of one node or initializer; rewound after it */
+    maas_arena jobs;                /* of subgraphs that wait */
+    struct maas_onnx_job *next_job;
+} maas_onnx_reader;
+
+/* A node between file and graph: what upgrade rows may change. Arrays are in the scratch arena. */
+typedef struct maas_onnx_node {
+    const char *op, *domain, *name;
+    int opset; /* of its domain, in the file */
+    maas_vid *in, *out;
+    uint32_t n_in, n_out, in_cap;
+    maas_attr *attr;
+    maas_span *body; /* [n_attr]: the GraphProto of a GRAPH attribute */
+    uint32_t n_attr;
+} maas_onnx_node;
+
+maas_status maas_onnx_no_memory(maas_err *err);
+/* Text as a C string in the arena: UTF-8 without zero bytes. `what` is for the message. */
+maas_status maas_onnx_text(const maas_pb *r, maas_span s, maas_arena *a, const char *what,
+                           const char **out);
+/* Data is borrowed from the file where it can be, else in `a`. */
+maas_status maas_onnx_read_tensor(maas_onnx_reader *r, const maas_pb *msg, maas_arena *a,
+                                  maas_tensor *out, const char **out_name);
+bool maas_onnx_borrowed(const maas_onnx_reader *r, const maas_tensor *t);
+
+/* One NodeProto into the graph; Constant nodes only when `constants`, all others when not. */
+maas_status maas_onnx_read_node(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg,
+                                bool constants);
+/* A subgraph is read later: no recursion. */
+maas_status maas_onnx_add_job(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg);
+
+/* The form of the operator in the file's opset becomes the one of the internal opset. */
+maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
+
+/* ---- writing ---- */
+
+/* The lowest opset of its domain that can say the node. */
+int maas_onnx_lowest(const maas_graph *g, const maas_node *n);
+
+/* How a node is written in an opset: as it is, except for this. */
+typedef struct maas_onnx_form {
+    uint32_t n_in;           /* inputs that are written                        */
+    const char *drop;        /* attribute that is not; NULL                    */
+    const maas_tensor *axes; /* goes into an attribute instead of input 1; NULL */
+} maas_onnx_form;
+maas_onnx_form maas_onnx_form_of(const maas_graph *g, const maas_node *n, int opset);
+
+#endif

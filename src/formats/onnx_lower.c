@@ -1,0 +1,154 @@
+/*
+ * The lowest opset that can say a node. An operator is written in the form it has since op->since;
+ * a row here says that an older opset has the same form, or one that says the same, under a
+ * condition. The reverse of onnx_upgrade.c.
+ */
+#include "formats/onnx_int.h"
+
+#include "base/ban.h"
+
+typedef bool (*condition)(const maas_graph *g, const maas_node *n);
+
+static bool always(const maas_graph *g, const maas_node *n)
+{
+    return true;
+}
+
+/* Small integers came later than these in the sets of element types. */
+static bool of_floats(const maas_graph *g, const maas_node *n)
+{
+    uint8_t t = n->n_in && n->in[0] != MAAS_NO_VALUE ? g->values[n->in[0]].type.dtype : 0;
+    return t == MAAS_F32 || t == MAAS_F64 || t == MAAS_F16;
+}
+
+static bool of_full_floats(const maas_graph *g, const maas_node *n)
+{
+    return of_floats(g, n) && g->values[n->in[0]].type.dtype != MAAS_F16;
+}
+
+static bool not_text(const maas_graph *g, const maas_node *n)
+{
+    uint8_t t = n->n_in && n->in[0] != MAAS_NO_VALUE ? g->values[n->in[0]].type.dtype : 0;
+    return t && t != MAAS_STRING;
+}
+
+static bool says(const maas_node *n, const char *attr, const char *word)
+{
+    maas_str s = maas_attr_s(n, attr, "");
+    return s.n == strlen(word) && memcmp(s.p, word, s.n) == 0;
+}
+
+static bool pads_all_axes(const maas_graph *g, const maas_node *n)
+{
+    return n->n_in < 4 && !says(n, "mode", "wrap");
+}
+
+static bool overwrites(const maas_graph *g, const maas_node *n)
+{
+    return !maas_node_attr(n, "reduction") || says(n, "reduction", "none");
+}
+
+static bool for_inference(const maas_graph *g, const maas_node *n)
+{
+    return of_floats(g, n) && n->n_out == 1 && maas_attr_i(n, "training_mode", 0) == 0;
+}
+
+static bool no_zero_sizes(const maas_graph *g, const maas_node *n)
+{
+    return maas_attr_i(n, "allowzero", 0) == 0;
+}
+
+static bool no_attributes(const maas_graph *g, const maas_node *n)
+{
+    return n->n_attr == 0;
+}
+
+/* An attribute cannot depend on data, and has no way to say "no axes at all". */
+static bool fixed_axes(const maas_graph *g, const maas_node *n)
+{
+    bool noop = maas_attr_i(n, "noop_with_empty_axes", 0) != 0;
+    if (!of_floats(g, n))
+        return false;
+    if (n->n_in < 2 || n->in[1] == MAAS_NO_VALUE)
+        return !noop;
+    const maas_value *axes = &g->values[n->in[1]];
+    return (axes->flags & MAAS_VALUE_CONST) && (!noop || maas_n_elems(&axes->init) > 0);
+}
+
+/* Sizes as an input, or equal parts: the older form cannot say a smaller last part. */
+static bool equal_parts(const maas_graph *g, const maas_node *n)
+{
+    if (n->n_in > 1 && n->in[1] != MAAS_NO_VALUE)
+        return true;
+    const maas_type *t = &g->values[n->in[0]].type;
+    int64_t axis = maas_attr_i(n, "axis", 0);
+    if (axis < 0)
+        axis += t->rank;
+    return axis >= 0 && axis < t->rank && t->dims[axis] > 0 && t->dims[axis] % n->n_out == 0;
+}
+
+static const struct lowering {
+    const char *op; /* default domain */
+    int since;
+    condition holds;
+    const char *drop; /* attribute that the older form does not have */
+    bool axes;        /* input 1 becomes the attribute "axes" */
+} lowerings[] = {
+    {"Add", 7, of_floats, NULL, false},
+    {"Sub", 7, of_floats, NULL, false},
+    {"Mul", 7, of_floats, NULL, false},
+    {"Div", 7, of_floats, NULL, false},
+    {"Relu", 6, of_floats, NULL, false},
+    {"LeakyRelu", 6, of_floats, NULL, false},
+    {"PRelu", 9, of_floats, NULL, false},
+    {"Where", 9, always, NULL, false},
+    {"GreaterOrEqual", 12, of_floats, NULL, false},
+    {"LessOrEqual", 12, of_floats, NULL, false},
+    {"Pow", 13, of_floats, NULL, false},
+    {"CumSum", 11, of_full_floats, NULL, false},
+    {"Equal", 13, not_text, NULL, false},
+    {"Pad", 13, pads_all_axes, NULL, false},
+    {"ScatterElements", 13, overwrites, "reduction", false},
+    {"BatchNormalization", 9, for_inference, "training_mode", false},
+    {"Reshape", 5, no_zero_sizes, "allowzero", false},
+    {"Shape", 13, no_attributes, NULL, false},
+    {"Split", 13, equal_parts, "num_outputs", false},
+    {"ReduceL1", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceL2", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceLogSum", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceLogSumExp", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceMax", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceMean", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceMin", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceProd", 13, fixed_axes, "noop_with_empty_axes", true},
+    {"ReduceSumSquare", 13, fixed_axes, "noop_with_empty_axes", true},
+};
+
+static const struct lowering *row_of(const maas_graph *g, const maas_node *n)
+{
+    for (size_t i = 0; !*n->op->domain && i < MAAS_COUNT(lowerings); i++)
+        if (strcmp(lowerings[i].op, n->op->name) == 0)
+            return lowerings[i].holds(g, n) ? &lowerings[i] : NULL;
+    return NULL;
+}
+
+int maas_onnx_lowest(const maas_graph *g, const maas_node *n)
+{
+    const struct lowering *row = row_of(g, n);
+    return row && row->since < n->op->since ? row->since : n->op->since;
+}
+
+maas_onnx_form maas_onnx_form_of(const maas_graph *g, const maas_node *n, int opset)
+{
+    maas_onnx_form form = {.n_in = n->n_in};
+    const struct lowering *row = opset < n->op->since ? row_of(g, n) : NULL;
+    if (!row)
+        return form;
+    form.drop = row->drop;
+    if (row->axes) {
+        form.n_in = 1;
+        if (n->n_in > 1 && n->in[1] != MAAS_NO_VALUE)
+            form.axes = &g->values[n->in[1]].init;
+    }
+    return form;
+}

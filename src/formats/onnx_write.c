@@ -1,0 +1,271 @@
+/* graph -> ModelProto. Every message is written by a function named after it; see protobuf.h for
+ * why each runs twice. */
+#include "formats/onnx_int.h"
+
+#include "base/mem.h"
+#include "base/ban.h"
+
+typedef struct writer {
+    const maas_graph *g;
+    const maas_tensor *(*vars)(void *user, const char *name);
+    void *user;
+    int opset[MAAS_ONNX_N_DOMAINS]; /* 0: not used */
+    uint32_t *uses;                 /* [n_values], as the file will have them */
+} writer;
+
+/* What a variable holds now. */
+static const maas_tensor *content_of(const writer *w, const maas_value *v)
+{
+    const maas_tensor *now = NULL;
+    if ((v->flags & MAAS_VALUE_VARIABLE) && w->vars)
+        now = w->vars(w->user, v->name);
+    return now ? now : &v->init;
+}
+
+/* ---- messages ---- */
+
+static void put_strings(maas_pb_writer *p, const maas_tensor *t)
+{
+    const maas_str *s = t->data;
+    for (int64_t i = 0; i < maas_n_elems(t); i++)
+        maas_pb_bytes(p, TENSOR_STRINGS, s[i].p, s[i].n);
+}
+
+static void put_tensor(maas_pb_writer *p, uint32_t field, const char *name, const maas_tensor *t)
+{
+    maas_pb_begin(p, field);
+    maas_pb_ints(p, TENSOR_DIMS, t->dims, t->rank);
+    maas_pb_int(p, TENSOR_DTYPE, t->dtype);
+    if (*name)
+        maas_pb_text(p, TENSOR_NAME, name);
+    if (t->dtype == MAAS_STRING)
+        put_strings(p, t);
+    else
+        maas_pb_bytes(p, TENSOR_RAW, t->data, maas_tensor_bytes(t));
+    maas_pb_end(p);
+}
+
+static void put_dim(maas_pb_writer *p, const maas_graph *g, int64_t dim)
+{
+    maas_pb_begin(p, SHAPE_DIM);
+    if (dim >= 0)
+        maas_pb_int(p, DIM_VALUE, dim);
+    else if (dim <= -2 && *g->symbols[-2 - dim])
+        maas_pb_text(p, DIM_PARAM, g->symbols[-2 - dim]);
+    maas_pb_end(p); /* an empty one says "any" */
+}
+
+static void put_info(maas_pb_writer *p, uint32_t field, const maas_graph *g, const maas_value *v)
+{
+    const maas_type *t = &v->type;
+    maas_pb_begin(p, field);
+    maas_pb_text(p, INFO_NAME, v->name);
+    maas_pb_begin(p, INFO_TYPE);
+    maas_pb_begin(p, TYPE_TENSOR);
+    maas_pb_int(p, TENSOR_TYPE_ELEM, t->dtype);
+    if (t->rank >= 0) {
+        maas_pb_begin(p, TENSOR_TYPE_SHAPE);
+        for (int i = 0; i < t->rank; i++)
+            put_dim(p, g, t->dims[i]);
+        maas_pb_end(p);
+    }
+    maas_pb_end(p);
+    maas_pb_end(p);
+    maas_pb_end(p);
+}
+
+static void put_attr(maas_pb_writer *p, const maas_attr *a)
+{
+    maas_pb_begin(p, NODE_ATTR);
+    maas_pb_text(p, ATTR_NAME, a->name);
+    switch (a->type) {
+    case MAAS_ATTR_FLOAT:
+        maas_pb_float(p, ATTR_F, a->u.f);
+        break;
+    case MAAS_ATTR_INT:
+        maas_pb_int(p, ATTR_I, a->u.i);
+        break;
+    case MAAS_ATTR_STRING:
+        maas_pb_bytes(p, ATTR_S, a->u.s.p, a->u.s.n);
+        break;
+    case MAAS_ATTR_TENSOR:
+        put_tensor(p, ATTR_T, "", a->u.tensor);
+        break;
+    case MAAS_ATTR_FLOATS:
+        maas_pb_floats(p, ATTR_FLOATS, a->u.floats, a->n);
+        break;
+    case MAAS_ATTR_INTS:
+        maas_pb_ints(p, ATTR_INTS, a->u.ints, a->n);
+        break;
+    case MAAS_ATTR_STRINGS:
+        for (uint32_t i = 0; i < a->n; i++)
+            maas_pb_bytes(p, ATTR_STRINGS, a->u.strings[i].p, a->u.strings[i].n);
+        break;
+    case MAAS_ATTR_GRAPH: /* refused before writing began */
+        break;
+    }
+    maas_pb_int(p, ATTR_TYPE, a->type);
+    maas_pb_end(p);
+}
+
+static void put_axes(maas_pb_writer *p, const maas_tensor *axes)
+{
+    const maas_attr a = {.name = "axes",
+                         .type = MAAS_ATTR_INTS,
+                         .n = (uint32_t)maas_n_elems(axes),
+                         .u.ints = axes->data};
+    if (a.n) /* none: over all axes, which the older form says by silence */
+        put_attr(p, &a);
+}
+
+/* Optional outputs that nobody reads are left out, so that a runtime need not compute them. */
+static bool output_wanted(const writer *w, const maas_node *n, uint32_t i)
+{
+    const maas_op *op = n->op;
+    const maas_io_schema *row = &op->out[i < op->n_out ? i : op->n_out - 1u];
+    return n->out[i] != MAAS_NO_VALUE && (!row->optional || w->uses[n->out[i]]);
+}
+
+static void put_outputs(maas_pb_writer *p, const writer *w, const maas_node *n)
+{
+    uint32_t n_out = n->n_out;
+    while (n_out && !output_wanted(w, n, n_out - 1))
+        n_out--;
+    for (uint32_t i = 0; i < n_out; i++)
+        maas_pb_text(p, NODE_OUTPUT, output_wanted(w, n, i) ? w->g->values[n->out[i]].name : "");
+}
+
+static void put_node(maas_pb_writer *p, const writer *w, const maas_node *n)
+{
+    const maas_onnx_form form = maas_onnx_form_of(w->g, n, w->opset[0]);
+    maas_pb_begin(p, GRAPH_NODE);
+    for (uint32_t i = 0; i < form.n_in; i++)
+        maas_pb_text(p, NODE_INPUT, n->in[i] < 0 ? "" : w->g->values[n->in[i]].name);
+    put_outputs(p, w, n);
+    if (*n->name)
+        maas_pb_text(p, NODE_NAME, n->name);
+    maas_pb_text(p, NODE_OP, n->op->name);
+    for (uint32_t i = 0; i < n->n_attr; i++)
+        if (!form.drop || strcmp(form.drop, n->attr[i].name) != 0)
+            put_attr(p, &n->attr[i]);
+    if (form.axes)
+        put_axes(p, form.axes);
+    if (*n->op->domain)
+        maas_pb_text(p, NODE_DOMAIN, n->op->domain);
+    maas_pb_end(p);
+}
+
+static void put_graph(maas_pb_writer *p, const writer *w)
+{
+    const maas_graph *g = w->g;
+    const uint32_t held = MAAS_VALUE_CONST | MAAS_VALUE_VARIABLE;
+    maas_pb_begin(p, MODEL_GRAPH);
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i].dead)
+            put_node(p, w, &g->nodes[i]);
+    maas_pb_text(p, GRAPH_NAME, *g->name ? g->name : "graph");
+    for (uint32_t i = 0; i < g->n_values; i++)
+        if ((g->values[i].flags & held) && w->uses[i])
+            put_tensor(p, GRAPH_INITIALIZER, g->values[i].name, content_of(w, &g->values[i]));
+    for (uint32_t i = 0; i < g->n_inputs; i++)
+        put_info(p, GRAPH_INPUT, g, &g->values[g->inputs[i]]);
+    for (uint32_t i = 0; i < g->n_outputs; i++)
+        put_info(p, GRAPH_OUTPUT, g, &g->values[g->outputs[i]]);
+    maas_pb_end(p);
+}
+
+/* The IR version that came with an opset. */
+static int ir_version(int opset)
+{
+    return opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
+}
+
+static void put_model(maas_pb_writer *p, void *user)
+{
+    const writer *w = user;
+    maas_pb_int(p, MODEL_IR, ir_version(w->opset[0]));
+    maas_pb_text(p, MODEL_PRODUCER, "maas");
+    put_graph(p, w);
+    for (int i = 0; i < MAAS_ONNX_N_DOMAINS; i++) {
+        if (!w->opset[i])
+            continue;
+        maas_pb_begin(p, MODEL_OPSET);
+        maas_pb_text(p, OPSET_DOMAIN, maas_onnx_domains[i].name);
+        maas_pb_int(p, OPSET_VERSION, w->opset[i]);
+        maas_pb_end(p);
+    }
+    for (uint32_t i = 0; i < w->g->n_meta; i++) {
+        maas_pb_begin(p, MODEL_META);
+        maas_pb_text(p, ENTRY_KEY, w->g->meta[i].key);
+        maas_pb_text(p, ENTRY_VALUE, w->g->meta[i].value);
+        maas_pb_end(p);
+    }
+}
+
+/* ---- before writing: can the graph be said, and in which opset? ---- */
+
+static maas_status plan_node(writer *w, const maas_node *n, maas_err *err)
+{
+    int domain = maas_onnx_domain_find(n->op->domain);
+    if (domain < 0)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "node '%.80s': domain '%.80s' has no opset",
+                         n->name, n->op->domain);
+    for (uint32_t i = 0; i < n->n_attr; i++)
+        if (n->attr[i].type == MAAS_ATTR_GRAPH)
+            return maas_fail(err, MAAS_E_UNSUPPORTED,
+                             "node '%.80s' (%s): an operator with a subgraph cannot be written",
+                             n->name, n->op->name);
+    int opset = maas_onnx_lowest(w->g, n);
+    if (w->opset[domain] < opset)
+        w->opset[domain] = opset;
+    return MAAS_OK;
+}
+
+static maas_status check_content(const writer *w, const maas_value *v, maas_err *err)
+{
+    const maas_tensor *t = content_of(w, v);
+    if (t->dtype != v->init.dtype || !maas_shape_eq(t, &v->init) || !t->data)
+        return maas_fail(err, MAAS_E_INVALID, "variable '%.120s' holds another type than its own",
+                         v->name);
+    return MAAS_OK;
+}
+
+static maas_status plan(writer *w, maas_err *err)
+{
+    const maas_graph *g = w->g;
+    maas_graph_count_uses(g, w->uses);
+    for (uint32_t i = 0; i < g->n_bindings; i++)
+        w->uses[g->bindings[i].value]--; /* what only training reads stays behind */
+    w->opset[0] = MAAS_ONNX_OLDEST;
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i].dead)
+            MAAS_TRY(plan_node(w, &g->nodes[i], err));
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const maas_node *n = &g->nodes[i];
+        if (!n->dead && maas_onnx_form_of(g, n, w->opset[0]).axes)
+            w->uses[n->in[1]]--; /* moved into an attribute */
+    }
+    for (uint32_t i = 0; i < g->n_values; i++)
+        if (g->values[i].flags & MAAS_VALUE_VARIABLE)
+            MAAS_TRY(check_content(w, &g->values[i], err));
+    for (uint32_t i = 0; i < g->n_inputs + g->n_outputs; i++) {
+        const maas_vid v = i < g->n_inputs ? g->inputs[i] : g->outputs[i - g->n_inputs];
+        if (g->values[v].type.tag != MAAS_TYPE_TENSOR || !g->values[v].type.dtype)
+            return maas_fail(err, MAAS_E_INVALID, "the type of '%.120s' is not known",
+                             g->values[v].name);
+    }
+    return MAAS_OK;
+}
+
+maas_status maas_onnx_write(const maas_graph *g,
+                            const maas_tensor *(*vars)(void *user, const char *name), void *user,
+                            maas_buf *out, maas_err *err)
+{
+    MAAS_TRY(maas_graph_verify(g, err));
+    AUTO_FREE uint32_t *uses = maas_calloc(g->n_values + 1u, sizeof *uses);
+    if (!uses)
+        return maas_onnx_no_memory(err);
+    writer w = {.g = g, .vars = vars, .user = user, .uses = uses};
+    MAAS_TRY(plan(&w, err));
+    return maas_pb_write(put_model, &w, out, err);
+}

@@ -1,0 +1,124 @@
+/* jobs/import.c - the server's side of a sandboxed import. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "jobs/helper_int.h"
+#include "jobs/row_stream.h"
+#include "base/ban.h"
+
+#define MEMORY_FLOOR (1ull << 30) /* of an importer, and then some times its input */
+#define MEMORY_TIMES 4
+#define CPU_SECONDS  3600
+
+static maas_wire_order order_for(maas_child_kind kind, uint64_t in_bytes)
+{
+    return (maas_wire_order){
+        .kind = kind,
+        .limits = {.memory_bytes = MEMORY_FLOOR + MEMORY_TIMES * in_bytes,
+                   .output_bytes = (1ull << 32) + 2 * in_bytes,
+                   .cpu_s = CPU_SECONDS},
+    };
+}
+
+/* Starts the child: *control is our end of its socket; fds[] are given to it. */
+static maas_status start(maas_helper *h, maas_wire_order *o, const json_t *spec, int in, int out,
+                         int *control, maas_err *err)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return maas_fail(err, MAAS_E_IO, "starting an importer: %m");
+    AUTO_FD ours = pair[0], theirs = pair[1];
+    const int fds[3] = {theirs, in, out};
+    MAAS_TRY(maas_helper_order(h, o, fds, 3, NULL, NULL, err));
+    maas_status st = maas_wire_put_json(ours, spec, err);
+    if (st != MAAS_OK) {
+        maas_helper_kill(h, o->id, SIGKILL);
+        maas_helper_wait(h, o->id);
+        return st;
+    }
+    *control = STEAL_FD(ours);
+    return MAAS_OK;
+}
+
+/* The child's answer and its end; whatever went wrong becomes the words of `err`. */
+static maas_status finish(maas_helper *h, uint64_t id, int control, int deadline_ms, json_t **out,
+                          maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *answer = NULL;
+    maas_err wire = {0};
+    const char *words;
+    maas_status st = maas_wire_get_json(control, deadline_ms, &answer, &wire);
+    if (st == MAAS_E_TIMEOUT)
+        maas_helper_kill(h, id, SIGKILL);
+    int status = maas_helper_wait(h, id);
+    if (st == MAAS_E_TIMEOUT)
+        return maas_fail(err, MAAS_E_FORMAT,
+                         "parsing the file took more than %d s: it was given up",
+                         deadline_ms / 1000);
+    if (st != MAAS_OK) {
+        if (maas_verdict_of(status, &words) == MAAS_CHILD_CRASHED)
+            maas_helper_count_crash(h);
+        return maas_fail(err, MAAS_E_FORMAT, "the file cannot be parsed: %s",
+                         *words ? words : "its reader stopped early");
+    }
+    json_int_t code = json_integer_value(json_object_get(answer, "status"));
+    const char *message = json_string_value(json_object_get(answer, "message"));
+    if (code != MAAS_OK)
+        return maas_fail(err, (maas_status)code, "%s", message ? message : "the file was refused");
+    *out = json_incref(json_object_get(answer, "result"));
+    return MAAS_OK;
+}
+
+maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format, int out_fd,
+                                     int deadline_ms, json_t **out_info, maas_err *err)
+{
+    uint64_t bytes;
+    AUTO_FD control = -1;
+    MAAS_TRY(maas_sys_size(in_fd, &bytes, err));
+    maas_wire_order o = order_for(MAAS_CHILD_IMPORT_MODEL, bytes);
+    AUTO(maas_json_unref) json_t *spec = json_pack("{s:s*}", "format", format);
+    if (!spec)
+        return maas_fail(err, MAAS_E_NOMEM, "starting an importer");
+    MAAS_TRY(start(h, &o, spec, in_fd, out_fd, &control, err));
+    return finish(h, o.id, control, deadline_ms, out_info, err);
+}
+
+maas_status maas_helper_import_table(maas_helper *h, int in_fd, const char *format,
+                                     const char *file_name, const char *column_name,
+                                     const json_t *options, int cpu_s, const maas_table_sink *sink,
+                                     maas_err *err)
+{
+    uint64_t bytes;
+    int pair[2];
+    MAAS_TRY(maas_sys_size(in_fd, &bytes, err));
+    maas_wire_order o = order_for(MAAS_CHILD_IMPORT_TABLE, 0); /* it holds a batch, not the file */
+    o.limits.memory_bytes += bytes;                            /* the mapping counts */
+    o.limits.output_bytes = UINT64_MAX;
+    o.limits.cpu_s = (uint32_t)cpu_s;
+    if (pipe2(pair, O_CLOEXEC) != 0)
+        return maas_fail(err, MAAS_E_IO, "starting an importer: %m");
+    AUTO_FD rows = pair[0], rows_in = pair[1];
+    AUTO_FD control = -1;
+    AUTO(maas_json_unref)
+    json_t *spec = json_pack("{s:s*, s:s*, s:s*, s:O*}", "format", format, "file_name", file_name,
+                             "column_name", column_name, "options", (json_t *)options);
+    AUTO(maas_json_unref) json_t *result = NULL;
+    if (!spec)
+        return maas_fail(err, MAAS_E_NOMEM, "starting an importer");
+    MAAS_TRY(start(h, &o, spec, in_fd, rows_in, &control, err));
+    close(STEAL_FD(rows_in)); /* so that the child's death ends the stream */
+    maas_err cut = {0};
+    maas_status st = maas_row_stream_read(rows, sink, &cut);
+    if (st != MAAS_OK && st != MAAS_E_UNAVAILABLE)
+        maas_helper_kill(h, o.id, SIGKILL); /* it was us who refused: disk full, bad counts */
+    close(STEAL_FD(rows));
+    maas_status ended = finish(h, o.id, control, 10000, &result, err);
+    if (st != MAAS_OK && st != MAAS_E_UNAVAILABLE) {
+        *err = cut; /* the first cause */
+        return st;
+    }
+    return ended != MAAS_OK ? ended : st == MAAS_OK ? st : maas_fail(err, cut.code, "%s", cut.msg);
+}

@@ -1,0 +1,102 @@
+/*
+ * jobs/import_child.c - inside the sandbox: foreign bytes in, canonical artifact or rows out.
+ * Everything it needs is opened before the door is locked; its verdict goes through `control`.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/sys.h"
+#include "formats/model.h"
+#include "formats/onnx.h"
+#include "jobs/helper_proc.h"
+#include "jobs/row_stream.h"
+#include "base/ban.h"
+
+typedef struct import {
+    const json_t *spec;
+    maas_map file;
+    int out;
+    maas_budget budget;
+} import;
+
+static const char *spec_text(const import *m, const char *key)
+{
+    return json_string_value(json_object_get(m->spec, key));
+}
+
+static maas_status import_model(import *m, json_t **result, maas_err *err)
+{
+    const maas_model_format *format;
+    maas_graph *g = NULL;
+    maas_span file = maas_span_of(m->file.p, m->file.n);
+    AUTO(maas_buf_reset) maas_buf artifact = MAAS_BUF_INIT(m->budget.limit);
+    MAAS_TRY(maas_model_format_find(file, spec_text(m, "format"), &format, err));
+    MAAS_TRY(format->read(file, &m->budget, &g, err));
+    maas_status st = g->n_outputs && g->n_inputs
+                         ? maas_onnx_write(g, NULL, NULL, &artifact, err)
+                         : maas_fail(err, MAAS_E_FORMAT, "the model has no inputs or no outputs");
+    if (st == MAAS_OK && artifact.failed)
+        st = maas_fail(err, MAAS_E_NOMEM, "the model does not fit the memory of the importer");
+    if (st == MAAS_OK)
+        st = maas_sys_write(m->out, artifact.p, artifact.n, err);
+    if (st == MAAS_OK)
+        *result = json_pack("{s:s, s:s, s:o, s:o, s:o}", "format", "onnx", "source", format->name,
+                            "inputs", maas_model_ports(g, g->inputs, g->n_inputs), "outputs",
+                            maas_model_ports(g, g->outputs, g->n_outputs), "info",
+                            maas_model_info(g));
+    maas_graph_destroy(g);
+    return st;
+}
+
+static maas_status import_table(import *m, json_t **result, maas_err *err)
+{
+    maas_table_opts o = MAAS_TABLE_OPTS_INIT;
+    const json_t *options = json_object_get(m->spec, "options");
+    const json_t *header = json_object_get(options, "header");
+    const char *delimiter = json_string_value(json_object_get(options, "delimiter"));
+    o.column_name = spec_text(m, "column_name");
+    o.types = json_object_get(options, "types");
+    o.header = header ? json_is_true(header) : -1;
+    o.delimiter = delimiter ? delimiter[0] : 0;
+    o.budget = &m->budget;
+    maas_row_writer w;
+    maas_row_writer_init(&w, m->out);
+    maas_table_sink sink = maas_row_writer_sink(&w);
+    maas_status st = maas_table_read(maas_span_of(m->file.p, m->file.n), spec_text(m, "format"),
+                                     spec_text(m, "file_name"), &o, &sink, err);
+    maas_row_writer_reset(&w);
+    *result = json_object();
+    return st;
+}
+
+typedef maas_status (*import_fn)(import *m, json_t **result, maas_err *err);
+static const import_fn importers[] = {
+    [MAAS_CHILD_IMPORT_MODEL] = import_model,
+    [MAAS_CHILD_IMPORT_TABLE] = import_table,
+};
+
+void maas_import_child(const maas_wire_order *o, int control, int in, int out)
+{
+    maas_err err = {0};
+    json_t *spec = NULL, *result = NULL, *answer = NULL;
+    const int keep[] = {control, in, out, 2};
+import m = {.out = out, .budget.limit = o->limits.memory_bytes / 2 };
+    maas_status st = o->kind < MAAS_COUNT(importers)
+                         ? maas_wire_get_json(control, -1, &spec, &err)
+                         : maas_fail(&err, MAAS_E_INTERNAL, "an unknown kind of import");
+    if (st == MAAS_OK)
+        st = maas_sys_map(in, &m.file, &err);
+    if (st == MAAS_OK)
+        st = maas_sandbox_enter(keep, (int)MAAS_COUNT(keep), &o->limits, &err);
+    m.spec = spec;
+    if (st == MAAS_OK)
+        st = importers[o->kind](&m, &result, &err);
+    answer = st == MAAS_OK ? json_pack("{s:i, s:o}", "status", 0, "result", result)
+                           : json_pack("{s:i, s:s}", "status", (int)st, "message", err.msg);
+    if (answer)
+        maas_wire_put_json(control, answer, NULL);
+    json_decref(answer);
+    json_decref(spec);
+    maas_sys_unmap(&m.file);
+}

@@ -1,0 +1,220 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/conf.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "jobs/jobs_int.h"
+#include "learn/train.h"
+#include "base/ban.h"
+
+#define DEFAULT_MEMORY (2ll << 30) /* or all there is for jobs */
+
+static const char *const keys[] = {"kind",   "model",  "dataset",   "target",   "learner",
+                                   "params", "parent", "resources", "priority", NULL};
+static const char *const resource_keys[] = {"cores", "memory", NULL};
+
+/* "name" or "name:3" -> the data set's document (the newest version for a bare name). */
+static maas_status find_dataset(maas_jobs *j, maas_tenant t, const char *text, json_t **out,
+                                maas_err *err)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t version = 0;
+    AUTO_FREE char *name = maas_strndup(text, colon ? (size_t)(colon - text) : strlen(text));
+    if (!name)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+    if (colon && (!maas_parse_i64(colon + 1, &version) || version < 1))
+        return maas_fail(err, MAAS_E_INVALID,
+                         "'dataset' must be \"name\" or \"name:version\", not '%.128s'", text);
+    return maas_registry_dataset_get(j->opts.registry, t, name, version, out, err);
+}
+
+static maas_status check_target(const json_t *dataset, const char *target, maas_err *err)
+{
+    size_t i;
+    json_t *column;
+    json_array_foreach(json_object_get(dataset, "columns"), i, column)
+    {
+        const char *name = json_string_value(json_object_get(column, "name"));
+        if (name && strcmp(name, target) == 0)
+            return MAAS_OK;
+    }
+    return maas_fail(err, MAAS_E_INVALID, "data set '%s' has no column '%.128s' to be the target",
+                     json_string_value(json_object_get(dataset, "name")), target);
+}
+
+/* kind update: "parent" is a model version ("name", "name:2", "name@alias"; the model itself when
+ * absent). It becomes "name:2", so that lineage and a resumed job mean the same one. */
+static maas_status find_parent(maas_jobs *j, maas_tenant t, const char *text, json_t *spec,
+                               maas_err *err)
+{
+    const maas_snapshot *snap = maas_registry_snapshot(j->opts.registry);
+    const maas_snap_version *v;
+    const char *name;
+    maas_status st = snap ? maas_snapshot_resolve(snap, t, text, NULL, &name, &v, err)
+                          : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+    if (st == MAAS_OK)
+        json_object_set_new(
+            spec, "parent",
+            json_pack("{s:s, s:I}", "model", name, "version", (json_int_t)v->version));
+    maas_snapshot_unref(snap);
+    return st;
+}
+
+static maas_status check_resources(maas_jobs *j, const json_t *request, json_t *spec, maas_err *err)
+{
+    const json_t *r = json_object_get(request, "resources"), *memory = json_object_get(r, "memory");
+    int64_t cores = 0, priority = 0;
+    int64_t bytes = j->opts.memory_bytes < DEFAULT_MEMORY ? (int64_t)j->opts.memory_bytes
+                                                          : DEFAULT_MEMORY;
+    AUTO(maas_json_unref) json_t *none = json_object();
+    r = r ? r : none;
+    if (!json_is_object(r))
+        return maas_fail(err, MAAS_E_INVALID, "'resources' must be an object");
+    MAAS_TRY(maas_json_only(r, "resources", resource_keys, err));
+    MAAS_TRY(maas_json_get_i64(r, "resources", "cores", 0, j->opts.n_cores, &cores, err));
+    MAAS_TRY(maas_json_get_i64(request, "", "priority", -1000, 1000, &priority, err));
+    if (json_is_string(memory))
+        MAAS_TRY(maas_size_parse(json_string_value(memory), &bytes, err));
+    else
+        MAAS_TRY(maas_json_get_i64(r, "resources", "memory", 1 << 20, INT64_MAX, &bytes, err));
+    if ((uint64_t)bytes > j->opts.memory_bytes)
+        return maas_fail(
+            err, MAAS_E_INVALID, "'resources.memory' is %lld MiB; all jobs together have %llu MiB",
+            (long long)(bytes >> 20), (unsigned long long)(j->opts.memory_bytes >> 20));
+    json_object_set_new(
+        spec, "resources",
+        json_pack("{s:I, s:I}", "cores", (json_int_t)cores, "memory", (json_int_t)bytes));
+    json_object_set_new(spec, "priority", json_integer(priority));
+    return MAAS_OK;
+}
+
+static maas_status need(const char *value, const char *key, maas_err *err)
+{
+    return value && *value ? MAAS_OK : maas_fail(err, MAAS_E_INVALID, "'%s' is missing", key);
+}
+
+static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                             maas_err *err)
+{
+    const char *kind = "train", *model = NULL, *dataset = NULL, *target = "target", *learner = NULL;
+    const char *parent = NULL;
+    AUTO(maas_json_unref) json_t *data = NULL;
+    MAAS_TRY(maas_json_only(request, "", keys, err));
+    MAAS_TRY(maas_json_get_str(request, "", "kind", &kind, err));
+    MAAS_TRY(maas_json_get_str(request, "", "model", &model, err));
+    MAAS_TRY(maas_json_get_str(request, "", "dataset", &dataset, err));
+    MAAS_TRY(maas_json_get_str(request, "", "target", &target, err));
+    MAAS_TRY(maas_json_get_str(request, "", "learner", &learner, err));
+    MAAS_TRY(maas_json_get_str(request, "", "parent", &parent, err));
+    bool update = strcmp(kind, "update") == 0;
+    if (!update && strcmp(kind, "train") != 0)
+        return maas_fail(err, MAAS_E_INVALID, "'kind' must be \"train\" or \"update\", not '%.32s'",
+                         kind);
+    MAAS_TRY(need(model, "model", err));
+    MAAS_TRY(need(dataset, "dataset", err));
+    if (!maas_name_valid(model) || strcmp(model, "stats") == 0)
+        return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", model);
+    MAAS_TRY(find_dataset(j, t, dataset, &data, err));
+    MAAS_TRY(check_target(data, target, err));
+    if (update)
+        MAAS_TRY(find_parent(j, t, parent ? parent : model, spec, err));
+    else
+        MAAS_TRY(need(learner, "learner", err));
+    json_t *params = json_object_get(request, "params");
+    if (params && !json_is_object(params))
+        return maas_fail(err, MAAS_E_INVALID, "'params' must be an object");
+    if (!update)
+        MAAS_TRY(maas_train_check(learner, params, err));
+    AUTO(maas_json_unref)
+    json_t *said = json_pack("{s:s, s:s, s:s, s:s*, s:O*}", "kind", kind, "model", model, "target",
+                             target, "learner", learner, "params", params);
+    if (!said || json_object_update(spec, said) != 0)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+    json_object_set_new(spec, "dataset",
+                        json_pack("{s:O, s:O}", "name", json_object_get(data, "name"), "version",
+                                  json_object_get(data, "version")));
+    return check_resources(j, request, spec, err);
+}
+
+maas_status maas_job_spec_check(maas_jobs *j, maas_tenant t, const json_t *request,
+                                json_t **out_spec, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *spec = json_object();
+    if (!spec)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+    MAAS_TRY(fill_spec(j, t, request, spec, err));
+    *out_spec = STEAL(spec);
+    return MAAS_OK;
+}
+
+maas_status maas_job_from_spec(maas_jobs *j, maas_tenant t, const char *id, const json_t *spec,
+                               maas_job **out, maas_err *err)
+{
+    const json_t *r = json_object_get(spec, "resources");
+    maas_job *job = maas_calloc(1, sizeof *job);
+    if (!job)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+    int64_t cores = json_integer_value(json_object_get(r, "cores"));
+    *job = (maas_job){.all = j, .tenant = t, .fd = -1, .in = MAAS_BUF_INIT(64u << 20)};
+    snprintf(job->id, sizeof job->id, "%s", id);
+    job->spec = json_incref((json_t *)spec);
+    job->priority = json_integer_value(json_object_get(spec, "priority"));
+    job->all_cores = cores == 0;
+    job->n_cores = cores && cores < j->opts.n_cores ? cores : j->opts.n_cores;
+    job->memory = (uint64_t)json_integer_value(json_object_get(r, "memory"));
+    *out = job;
+    return MAAS_OK;
+}
+
+void maas_job_destroy(maas_job *job)
+{
+    if (!job)
+        return;
+    for (maas_subscriber *s = job->subscribers, *next; s; s = next) {
+        next = s->next;
+        maas_free(s);
+    }
+    if (job->fd >= 0)
+        close(job->fd);
+    json_decref(job->spec);
+    json_decref(job->metrics);
+    json_decref(job->done);
+    json_decref(job->failed);
+    maas_buf_reset(&job->in);
+    maas_free(job);
+}
+
+/* Digests of the parent version: its model file and, when kept, its optimizer state. */
+static maas_status parent_files(maas_job *job, json_t **out, maas_err *err)
+{
+    const json_t *p = json_object_get(job->spec, "parent");
+    AUTO(maas_json_unref) json_t *v = NULL;
+    if (!p)
+        return MAAS_OK;
+    MAAS_TRY(maas_registry_version_get(job->all->opts.registry, job->tenant,
+                                       json_string_value(json_object_get(p, "model")),
+                                       json_integer_value(json_object_get(p, "version")), &v, err));
+    json_t *files = json_object_get(v, "files");
+    *out = json_pack("{s:O*, s:O*}", "artifact", json_object_get(files, "model.onnx"), "state",
+                     json_object_get(files, "optimizer.state"));
+    return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+}
+
+maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
+{
+    const json_t *d = json_object_get(job->spec, "dataset");
+    AUTO(maas_json_unref) json_t *data = NULL, *parent = NULL;
+    MAAS_TRY(maas_registry_dataset_get(
+        job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
+        json_integer_value(json_object_get(d, "version")), &data, err));
+    MAAS_TRY(parent_files(job, &parent, err));
+    *out = json_pack("{s:O, s:s, s:O, s:O*, s:O*, s:O, s:I, s:I, s:O*, s:s*}", "kind",
+                     json_object_get(job->spec, "kind"), "data_dir", job->all->opts.data_dir,
+                     "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",
+                     json_object_get(job->spec, "params"), "target",
+                     json_object_get(job->spec, "target"), "n_cores", (json_int_t)job->n_cores,
+                     "memory", (json_int_t)job->memory, "parent", parent, "resume",
+                     job->checkpoint[0] ? job->checkpoint : NULL);
+    return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+}

@@ -1,0 +1,47 @@
+#include "kernels/kernel.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "base/ban.h"
+
+static maas_cpu cpu;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static size_t cache_bytes(int name, size_t otherwise)
+{
+    long n = sysconf(name);
+    return n > 0 ? (size_t)n : otherwise;
+}
+
+static void detect(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init(); /* looks at what the system saves on a switch, too */
+    cpu.avx2 = __builtin_cpu_supports("avx2") != 0;
+    cpu.fma = __builtin_cpu_supports("fma") != 0;
+    cpu.f16c = cpu.avx2; /* every AVX2 machine converts halves */
+    cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    cpu.avx512_vnni = cpu.avx512 && __builtin_cpu_supports("avx512vnni");
+    cpu.avx512_bf16 = cpu.avx512 && __builtin_cpu_supports("avx512bf16");
+#endif
+    cpu.n_cores = maas_sys_n_cores();
+    cpu.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, 32u << 10);
+    cpu.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 512u << 10);
+    const char *only = maas_sys_env("MAAS_CPU"); /* can take away, never add */
+    if (!only)
+        return;
+    if (strcmp(only, "avx512") != 0)
+        cpu.avx512 = cpu.avx512_vnni = cpu.avx512_bf16 = false;
+    if (strcmp(only, "avx512") != 0 && strcmp(only, "avx2") != 0)
+        cpu.avx2 = cpu.fma = cpu.f16c = false;
+}
+
+const maas_cpu *maas_cpu_get(void)
+{
+    pthread_once(&once, detect);
+    return &cpu;
+}

@@ -1,0 +1,161 @@
+/*
+ * Element by element over f32 with NumPy broadcasting.
+ *
+ * The shape is cut into rows as long as possible such that within a row every operand either walks
+ * along or stands still; same shapes, scalars and row vectors all become one or few long rows. An
+ * operator is then a loop over one row.
+ */
+#include "kernels/cpu/row_fn.h"
+
+#include "base/mem.h"
+#include "kernels/rows.h"
+#include "base/ban.h"
+
+#define OPERAND(p, step)      (step ? v_load(p + i) : v_all(p[0]))
+#define OPERAND_PART(p, step) (step ? v_load_part(p + i, n - i, 1.0f) : v_all(p[0]))
+/* inlined once for each combination of steps, so that the loops have no branches */
+#define ROW_LOOP(expr, a_step, b_step)                                                             \
+    do {                                                                                           \
+        int64_t i = 0;                                                                             \
+        for (; i + VW <= n; i += VW) {                                                             \
+            const vf a_ = OPERAND(a, a_step), b_ = OPERAND(b, b_step);                             \
+            (void)b_;                                                                              \
+            v_store(y + i, expr(a_, b_));                                                          \
+        }                                                                                          \
+        if (i < n) {                                                                               \
+            const vf a_ = OPERAND_PART(a, a_step), b_ = OPERAND_PART(b, b_step);                   \
+            (void)b_;                                                                              \
+            v_store_part(y + i, expr(a_, b_), n - i);                                              \
+        }                                                                                          \
+    } while (0)
+#define BINARY(Name, expr)                                                                         \
+    static void row_##Name(float *y, const float *a, int a_step, const float *b, int b_step,       \
+                           int64_t n)                                                              \
+    {                                                                                              \
+        if (a_step && b_step)                                                                      \
+            ROW_LOOP(expr, 1, 1);                                                                  \
+        else if (a_step)                                                                           \
+            ROW_LOOP(expr, 1, 0);                                                                  \
+        else if (b_step)                                                                           \
+            ROW_LOOP(expr, 0, 1);                                                                  \
+        else                                                                                       \
+            ROW_LOOP(expr, 0, 0);                                                                  \
+    }
+#define UNARY(Name, expr)                                                                          \
+    static void row_##Name(float *y, const float *a, int a_step, const float *b, int b_step,       \
+                           int64_t n)                                                              \
+    {                                                                                              \
+        ROW_LOOP(expr, 1, 0);                                                                      \
+    }
+
+#define E_ADD(a, b)          ((a) + (b))
+#define E_SUB(a, b)          ((a) - (b))
+#define E_MUL(a, b)          ((a) * (b))
+#define E_DIV(a, b)          ((a) / (b))
+#define E_NEG(a, b)          (-(a))
+#define E_ABS(a, b)          v_abs(a)
+#define E_SQRT(a, b)         v_sqrt(a)
+#define E_EXP(a, b)          v_exp(a)
+#define E_LOG(a, b)          v_log(a)
+#define E_RECIPROCAL(a, b)   (1.0f / (a))
+#define E_RELU(a, b)         v_pick(((a) > 0.0f) | ((a) != (a)), a, (vf){0})
+#define E_SIGMOID(a, b)      v_sigmoid(a)
+#define E_TANH(a, b)         v_tanh(a)
+#define E_RELU_GRAD(a, b)    v_pick((b) > 0.0f, a, (vf){0})
+#define E_SIGMOID_GRAD(a, b) ((a) * ((b) * (1.0f - (b))))
+#define E_TANH_GRAD(a, b)    ((a) * (1.0f - (b) * (b)))
+
+#define UNARY_(Name, NAME)  UNARY(Name, E_##NAME)
+#define BINARY_(Name, NAME) BINARY(Name, E_##NAME)
+MAAS_ROW_OPS(UNARY_, BINARY_)
+
+static const struct {
+    const maas_op *op;
+    row_fn *run;
+} row_fns[] = {
+#define FN(Name, NAME) {&maas_op_##Name, row_##Name},
+    MAAS_ROW_OPS(FN, FN)
+#undef FN
+};
+
+/* u8 to f32; the source is bytes behind a float pointer, as every operand is passed. */
+static void row_Cast(float *y, const float *a, int a_step, const float *b, int b_step, int64_t n)
+{
+    const uint8_t *x = (const uint8_t *)a;
+    if (!a_step) {
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[0];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i];
+}
+
+row_fn *ISA(maas_row_fn_of)(const maas_op *op)
+{
+    for (size_t i = 0; i < MAAS_COUNT(row_fns); i++)
+        if (row_fns[i].op == op)
+            return row_fns[i].run;
+    return op == &maas_op_Cast ? row_Cast : NULL;
+}
+
+typedef struct state {
+    maas_rows rows;
+    row_fn *run;
+} state;
+
+static bool fits(const maas_call *c, const maas_cpu *cpu)
+{
+    for (int i = 0; i < c->n_in; i++)
+        if (c->in[i].dtype != MAAS_F32)
+            return false;
+    return c->n_out == 1 && c->out[0].dtype == MAAS_F32;
+}
+
+static bool cast_fits(const maas_call *c, const maas_cpu *cpu)
+{
+    return c->in[0].dtype == MAAS_U8 && c->out[0].dtype == MAAS_F32;
+}
+
+static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
+{
+    state *s = maas_calloc(1, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "preparing %s", c->node->op->name);
+    maas_rows_of(&s->rows, &c->out[0], c->in, c->n_in);
+    s->run = ISA(maas_row_fn_of)(c->node->op);
+    c->state = s;
+    return MAAS_OK;
+}
+
+static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const state *s = c->state;
+    const int second = c->n_in > 1 ? 1 : 0;
+    const size_t a_size = c->in[0].dtype == MAAS_F32 ? sizeof(float) : 1;
+    const char *a = c->in[0].data;
+    const float *b = c->in[second].data;
+    float *y = c->out[0].data;
+    maas_row_walk w;
+    /* shares end on cache lines: two threads never write the same one */
+    for (maas_row_walk_init(&w, &s->rows, 256, ithr, nthr); w.n > 0; maas_row_walk_step(&w))
+        s->run(y + w.out, (const float *)(a + (size_t)w.at[0] * a_size), s->rows.step[0],
+               b + w.at[second], s->rows.step[second], w.n);
+    return MAAS_OK;
+}
+
+#define ROW(Name, NAME)                                                                            \
+    {.op = &maas_op_##Name,                                                                        \
+     .name = #Name "." ISA_TEXT,                                                                   \
+     .fits = fits,                                                                                 \
+     .prepare = prepare,                                                                           \
+     .release = maas_free,                                                                         \
+     .run = run},
+const maas_kernel ISA(maas_kernels_elementwise)[] = {
+    MAAS_ROW_OPS(ROW, ROW){.op = &maas_op_Cast,
+                           .name = "Cast." ISA_TEXT,
+                           .fits = cast_fits,
+                           .prepare = prepare,
+                           .release = maas_free,
+                           .run = run},
+    {0}};

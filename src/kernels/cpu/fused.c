@@ -1,0 +1,284 @@
+/*
+ * FusedElementwise: every instruction over one block of BLOCK elements before the next block, so
+ * that what is between instructions stays in L1. Results nobody needs any more give their buffer
+ * to later ones; a product that only one sum reads is added in the same walk.
+ */
+#include "kernels/cpu/row_fn.h"
+
+#include "base/mem.h"
+#include "kernels/rows.h"
+#include "ops/build.h"
+#include "base/ban.h"
+
+extern const maas_op maas_op_FusedElementwise;
+
+#define BLOCK 512 /* elements: 2 KiB a buffer */
+
+/* Where an operand is found: slot 0..n_in-1 inputs, then constants, outputs, buffers. */
+typedef void row3_fn(float *y, const float *a, int a_step, const float *b, int b_step,
+                     const float *c, int c_step, int64_t n);
+typedef struct instr {
+    row_fn *run;
+    row3_fn *run3; /* instead of run, when not NULL */
+    uint16_t at[3], y;
+    uint8_t step[3];
+} instr;
+
+typedef struct state {
+    maas_rows rows;
+    int n_in, n_imm, n_out, n_buffers, n_steps, n_code;
+    uint8_t in_size[MAAS_FUSED_MAX_IN]; /* bytes of an element */
+    int delayed[MAAS_FUSED_MAX_OUT];    /* slot of the buffer that is copied out last, or -1 */
+    float imm[2 * MAAS_FUSED_MAX_STEPS];
+    instr code[MAAS_FUSED_MAX_STEPS];
+} state;
+
+typedef struct step {
+    const maas_op *op;
+    row3_fn *run3;
+    int64_t arg[3]; /* operands; -1: none */
+    bool gone;      /* its work is done by the step that reads it */
+} step;
+
+typedef struct compiler {
+    state *s;
+    const int64_t *args, *outs;
+    step steps[MAAS_FUSED_MAX_STEPS];
+    int first;                           /* operand number of the first result */
+    int slot_of[MAAS_FUSED_MAX_STEPS];   /* of each result */
+    int last_read[MAAS_FUSED_MAX_STEPS]; /* step that reads each result last */
+    int free_buffers[MAAS_FUSED_MAX_STEPS], n_free;
+} compiler;
+
+/* y = expr(a, b, c) */
+#define ROW3(name, expr)                                                                           \
+    static void name(float *y, const float *a, int a_step, const float *b, int b_step,             \
+                     const float *c, int c_step, int64_t n)                                        \
+    {                                                                                              \
+        const vf a0 = v_all(a[0]), b0 = v_all(b[0]), c0 = v_all(c[0]);                             \
+        int64_t i = 0;                                                                             \
+        for (; i + VW <= n; i += VW) {                                                             \
+            const vf av = a_step ? v_load(a + i) : a0, bv = b_step ? v_load(b + i) : b0;           \
+            const vf cv = c_step ? v_load(c + i) : c0;                                             \
+            v_store(y + i, expr);                                                                  \
+        }                                                                                          \
+        if (i == n)                                                                                \
+            return;                                                                                \
+        const vf av = a_step ? v_load_part(a + i, n - i, 0) : a0;                                  \
+        const vf bv = b_step ? v_load_part(b + i, n - i, 0) : b0;                                  \
+        const vf cv = c_step ? v_load_part(c + i, n - i, 0) : c0;                                  \
+        v_store_part(y + i, expr, n - i);                                                          \
+    }
+ROW3(mul_add, av *bv + cv)
+ROW3(mul_sub, av *bv - cv)
+ROW3(sub_mul, cv - av * bv)
+
+static const maas_op *op_named(maas_str name)
+{
+    char text[32];
+    if (name.n >= sizeof text)
+        return NULL;
+    memcpy(text, name.p, name.n);
+    text[name.n] = '\0';
+    const maas_op *op = maas_op_find("", text, MAAS_OPSET);
+    return op ? op : maas_op_find(MAAS_DOMAIN_OWN, text, MAAS_OPSET);
+}
+
+static bool fits(const maas_call *c, const maas_cpu *cpu)
+{
+    const maas_attr *ops = maas_node_attr(c->node, "ops"), *imm = maas_node_attr(c->node, "imm");
+    if (c->n_in > MAAS_FUSED_MAX_IN || c->n_out > MAAS_FUSED_MAX_OUT || !ops ||
+        ops->n > MAAS_FUSED_MAX_STEPS || (imm && imm->n > 2 * MAAS_FUSED_MAX_STEPS))
+        return false;
+    for (uint32_t i = 0; i < ops->n; i++) {
+        const maas_op *op = op_named(ops->u.strings[i]);
+        if (!op || !ISA(maas_row_fn_of)(op))
+            return false;
+    }
+    return true;
+}
+
+static int slot_of(const compiler *k, int64_t operand)
+{
+    return operand < k->first ? (int)operand : k->slot_of[operand - k->first];
+}
+
+/* Input k may be overwritten by output k: is it read after step i? */
+static bool read_later(const compiler *k, int input, int i)
+{
+    for (int j = i + 1; j < k->s->n_steps; j++)
+        for (int a = 0; a < 3 && !k->steps[j].gone; a++)
+            if (k->steps[j].arg[a] == input)
+                return true;
+    return false;
+}
+
+static int take_buffer(compiler *k)
+{
+    state *s = k->s;
+    const int buffers_at = s->n_in + s->n_imm + s->n_out;
+    return k->n_free ? k->free_buffers[--k->n_free] : buffers_at + s->n_buffers++;
+}
+
+/* Where step i puts its result: an output's memory, or a buffer. */
+static int place_result(compiler *k, int i)
+{
+    state *s = k->s;
+    for (int o = 0; o < s->n_out; o++) {
+        if (k->outs[o] != k->first + i)
+            continue;
+        if (!(o < s->n_in && read_later(k, o, i)))
+            return s->n_in + s->n_imm + o;
+        k->last_read[i] = s->n_steps; /* keep the buffer to the end of the block */
+    }
+    return take_buffer(k);
+}
+
+static void give_back(compiler *k, int64_t operand, int i)
+{
+    const int result = (int)operand - k->first, buffers_at = k->s->n_in + k->s->n_imm + k->s->n_out;
+    if (operand < k->first || k->last_read[result] != i || k->slot_of[result] < buffers_at)
+        return;
+    k->last_read[result] = -1; /* once, also when both operands are the same */
+    k->free_buffers[k->n_free++] = k->slot_of[result];
+}
+
+/* Sums take over products that nobody else reads. */
+static void join_products(compiler *k)
+{
+    int reads[MAAS_FUSED_MAX_STEPS] = {0};
+    for (int i = 0; i < k->s->n_steps; i++)
+        for (int a = 0; a < 2; a++)
+            if (k->steps[i].arg[a] >= k->first)
+                reads[k->steps[i].arg[a] - k->first]++;
+    for (int o = 0; o < k->s->n_out; o++)
+        reads[k->outs[o] - k->first] += 2;
+    for (int i = 0; i < k->s->n_steps; i++) {
+        step *sum = &k->steps[i];
+        if (sum->op != &maas_op_Add && sum->op != &maas_op_Sub)
+            continue;
+        for (int a = 0; a < 2 && !sum->run3; a++) {
+            const int64_t p = sum->arg[a] - k->first, other = sum->arg[!a];
+            if (p < 0 || k->steps[p].op != &maas_op_Mul || reads[p] != 1)
+                continue;
+            sum->run3 = sum->op == &maas_op_Add ? mul_add : a == 0 ? mul_sub : sub_mul;
+            memcpy(sum->arg, k->steps[p].arg, 2 * sizeof *sum->arg);
+            sum->arg[2] = other;
+            k->steps[p].gone = true;
+        }
+    }
+}
+
+static void read_steps(compiler *k, const maas_attr *ops)
+{
+    for (int i = 0; i < k->s->n_steps; i++)
+        k->steps[i] = (step){.op = op_named(ops->u.strings[i]),
+                             .arg = {k->args[2 * i], k->args[2 * i + 1], -1}};
+    join_products(k);
+    for (int i = 0; i < k->s->n_steps; i++)
+        for (int a = 0; a < 3 && !k->steps[i].gone; a++)
+            if (k->steps[i].arg[a] >= k->first)
+                k->last_read[k->steps[i].arg[a] - k->first] = i;
+}
+
+static void compile(compiler *k, const maas_attr *ops)
+{
+    state *s = k->s;
+    read_steps(k, ops);
+    for (int i = 0; i < s->n_steps; i++) {
+        const step *from = &k->steps[i];
+        if (from->gone)
+            continue;
+        instr *in = &s->code[s->n_code++];
+        in->run = ISA(maas_row_fn_of)(from->op);
+        in->run3 = from->run3;
+        for (int a = 0; a < 3; a++) {
+            const int64_t arg = from->arg[a] < 0 ? from->arg[0] : from->arg[a];
+            in->at[a] = (uint16_t)slot_of(k, arg);
+            in->step[a] = arg < s->n_in ? (uint8_t)s->rows.step[arg] : arg >= k->first;
+        }
+        k->slot_of[i] = place_result(k, i);
+        in->y = (uint16_t)k->slot_of[i];
+        for (int a = 0; a < 3; a++)
+            give_back(k, from->arg[a], i);
+    }
+    /* outputs that are not where their result is: the same result twice, or a delayed one */
+    for (int o = 0; o < s->n_out; o++) {
+        const int at = k->slot_of[k->outs[o] - k->first];
+        s->delayed[o] = at == s->n_in + s->n_imm + o ? -1 : at;
+    }
+}
+
+static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
+{
+    state *s = maas_calloc(1, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "preparing a fused program");
+    const maas_attr *ops = maas_node_attr(c->node, "ops"), *imm = maas_node_attr(c->node, "imm");
+    uint32_t n;
+    s->n_in = c->n_in;
+    s->n_out = c->n_out;
+    s->n_imm = imm ? (int)imm->n : 0;
+    s->n_steps = (int)ops->n;
+    for (int i = 0; i < s->n_imm; i++)
+        s->imm[i] = imm->u.floats[i];
+    for (int o = 0; o < s->n_out; o++)
+        s->delayed[o] = -1;
+    for (int i = 0; i < s->n_in; i++)
+        s->in_size[i] = (uint8_t)maas_dtype_size((maas_dtype)c->in[i].dtype);
+    maas_rows_of(&s->rows, &c->out[0], c->in, c->n_in);
+    compiler k = {.s = s,
+                  .args = maas_attr_ints(c->node, "args", &n),
+                  .outs = maas_attr_ints(c->node, "outs", &n),
+                  .first = s->n_in + s->n_imm};
+    compile(&k, ops);
+    c->state = s;
+    c->scratch_bytes = (size_t)s->n_buffers * BLOCK * sizeof(float) * (size_t)c->n_threads;
+    return MAAS_OK;
+}
+
+static void run_block(const state *s, float **at, int64_t n)
+{
+    for (int i = 0; i < s->n_code; i++) {
+        const instr *in = &s->code[i];
+        const float *a = at[in->at[0]], *b = at[in->at[1]], *c = at[in->at[2]];
+        if (in->run3)
+            in->run3(at[in->y], a, in->step[0], b, in->step[1], c, in->step[2], n);
+        else
+            in->run(at[in->y], a, in->step[0], b, in->step[1], n);
+    }
+    for (int o = 0; o < s->n_out; o++)
+        if (s->delayed[o] >= 0)
+            memcpy(at[s->n_in + s->n_imm + o], at[s->delayed[o]], (size_t)n * sizeof(float));
+}
+
+static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const state *s = c->state;
+    float *at[MAAS_FUSED_MAX_IN + 3 * MAAS_FUSED_MAX_STEPS + MAAS_FUSED_MAX_OUT];
+    float *buffers = (float *)c->scratch + (size_t)ithr * (size_t)s->n_buffers * BLOCK;
+    const int outs_at = s->n_in + s->n_imm;
+    for (int i = 0; i < s->n_imm; i++)
+        at[s->n_in + i] = (float *)&s->imm[i]; /* read only: constants are no results */
+    for (int i = 0; i < s->n_buffers; i++)
+        at[outs_at + s->n_out + i] = buffers + (size_t)i * BLOCK;
+    maas_row_walk w;
+    for (maas_row_walk_init(&w, &s->rows, BLOCK, ithr, nthr); w.n > 0; maas_row_walk_step(&w))
+        for (int64_t i = 0; i < w.n; i += BLOCK) {
+            for (int k = 0; k < s->n_in; k++)
+                at[k] = (float *)((char *)c->in[k].data +
+                                  (w.at[k] + i * s->rows.step[k]) * s->in_size[k]);
+            for (int k = 0; k < s->n_out; k++)
+                at[outs_at + k] = (float *)c->out[k].data + w.out + i;
+            run_block(s, at, w.n - i < BLOCK ? w.n - i : BLOCK);
+        }
+    return MAAS_OK;
+}
+
+const maas_kernel ISA(maas_kernels_fused)[] = {{.op = &maas_op_FusedElementwise,
+                                                .name = "FusedElementwise." ISA_TEXT,
+                                                .fits = fits,
+                                                .prepare = prepare,
+                                                .release = maas_free,
+                                                .run = run},
+                                               {0}};

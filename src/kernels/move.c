@@ -1,0 +1,122 @@
+/*
+ * Operators that move elements rather than compute: Gather of whole rows, transposes of matrices,
+ * and ArgMax along rows. Memory sets their speed, so one build serves every instruction set.
+ */
+#include "kernels/kernel.h"
+
+#include <string.h>
+
+#include "base/ban.h"
+
+extern const maas_op maas_op_Gather, maas_op_Transpose, maas_op_ArgMax;
+
+/* ---- Gather along axis 0 ---- */
+
+static bool gather_fits(const maas_call *c, const maas_cpu *cpu)
+{
+    return c->in[0].dtype != MAAS_STRING && c->in[0].rank > 0 &&
+           maas_attr_i(c->node, "axis", 0) == 0;
+}
+
+static maas_status gather_run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0], *at = &c->in[1];
+    const int64_t n = maas_n_elems(at), rows = x->dims[0];
+    const size_t bytes = (size_t)maas_dims_product(x->dims, 1, x->rank) *
+                         maas_dtype_size((maas_dtype)x->dtype);
+    int64_t from, to;
+    maas_share(n, 8, ithr, nthr, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        int64_t k = maas_tensor_get_i64(at, i);
+        if (k < -rows || k >= rows)
+            return maas_fail(err, MAAS_E_INVALID, "index %lld is outside of %lld rows",
+                             (long long)k, (long long)rows);
+        k += k < 0 ? rows : 0;
+        memcpy((char *)c->out[0].data + (size_t)i * bytes,
+               (const char *)x->data + (size_t)k * bytes, bytes);
+    }
+    return MAAS_OK;
+}
+
+/* ---- Transpose of the last two dimensions: a stack of matrices ---- */
+
+#define BLOCK 16 /* f32: a block of either side is 16 cache lines */
+
+static bool transpose_fits(const maas_call *c, const maas_cpu *cpu)
+{
+    uint32_t n;
+    const int rank = c->in[0].rank;
+    const int64_t *perm = maas_attr_ints(c->node, "perm", &n);
+    if (rank < 2 || c->in[0].dtype != MAAS_F32 || (!perm && rank != 2))
+        return false;
+    for (int i = 0; perm && i < rank; i++)
+        if (perm[i] != (i < rank - 2 ? i : 2 * rank - 3 - i))
+            return false;
+    return true;
+}
+
+/* Columns [from, to) of x become rows of y. */
+static void transpose_part(float *y, const float *x, int64_t rows, int64_t cols, int64_t from,
+                           int64_t to)
+{
+    for (int64_t i0 = 0; i0 < rows; i0 += BLOCK)
+        for (int64_t j0 = from; j0 < to; j0 += BLOCK) {
+            const int64_t i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;
+            const int64_t j1 = j0 + BLOCK < to ? j0 + BLOCK : to;
+            for (int64_t j = j0; j < j1; j++)
+                for (int64_t i = i0; i < i1; i++)
+                    y[j * rows + i] = x[i * cols + j];
+        }
+}
+
+static maas_status transpose_run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0];
+    const int64_t rows = x->dims[x->rank - 2], cols = x->dims[x->rank - 1];
+    const int64_t n = maas_dims_product(x->dims, 0, x->rank - 2);
+    int64_t from, to;
+    maas_share(cols, BLOCK, ithr, nthr, &from, &to);
+    for (int64_t i = 0; i < n; i++)
+        transpose_part((float *)c->out[0].data + i * rows * cols,
+                       (const float *)x->data + i * rows * cols, rows, cols, from, to);
+    return MAAS_OK;
+}
+
+/* ---- ArgMax along the last axis: the first of the largest; NaN is largest ---- */
+
+static bool arg_max_fits(const maas_call *c, const maas_cpu *cpu)
+{
+    const maas_tensor *x = &c->in[0];
+    const int64_t axis = maas_attr_i(c->node, "axis", 0);
+    return x->dtype == MAAS_F32 && x->rank > 0 && (axis == -1 || axis == x->rank - 1) &&
+           maas_attr_i(c->node, "select_last_index", 0) == 0;
+}
+
+static int64_t arg_max_row(const float *x, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t k = 1; k < n && x[best] == x[best]; k++)
+        if (x[k] > x[best] || x[k] != x[k])
+            best = k;
+    return best;
+}
+
+static maas_status arg_max_run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0];
+    const int64_t n = x->dims[x->rank - 1], rows = maas_dims_product(x->dims, 0, x->rank - 1);
+    int64_t from, to;
+    maas_share(rows, 8, ithr, nthr, &from, &to); /* 8 results of 8 bytes are a cache line */
+    for (int64_t r = from; r < to; r++)
+        ((int64_t *)c->out[0].data)[r] = arg_max_row((const float *)x->data + r * n, n);
+    return MAAS_OK;
+}
+
+const maas_kernel maas_kernels_move[] = {
+    {.op = &maas_op_Gather, .name = "Gather.rows", .fits = gather_fits, .run = gather_run},
+    {.op = &maas_op_Transpose,
+     .name = "Transpose.blocks",
+     .fits = transpose_fits,
+     .run = transpose_run},
+    {.op = &maas_op_ArgMax, .name = "ArgMax.rows", .fits = arg_max_fits, .run = arg_max_run},
+    {0}};

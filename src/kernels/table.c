@@ -1,0 +1,64 @@
+#include "kernels/kernel.h"
+
+#include "base/ban.h"
+
+static bool anywhere(const maas_cpu *cpu)
+{
+    return true;
+}
+
+#ifdef MAAS_HAVE_X86
+static bool has_avx2(const maas_cpu *cpu)
+{
+    return cpu->avx2 && cpu->fma;
+}
+
+static bool has_avx512(const maas_cpu *cpu)
+{
+    return cpu->avx512 && cpu->fma;
+}
+#define ISAS(T, name)                                                                              \
+    T(name##_avx512, has_avx512) T(name##_avx2, has_avx2) T(name##_plain, anywhere)
+#else
+#define ISAS(T, name) T(name##_plain, anywhere)
+#endif
+
+#ifdef MAAS_HAVE_DNNL
+#define DNNL(T) T(maas_kernels_dnnl_gemm, anywhere)
+#else
+#define DNNL(T)
+#endif
+
+/* Best first: a family before the next, within a family the widest vectors. */
+/* clang-format off */
+#define TABLES(T)                      \
+    ISAS(T, maas_kernels_gemm)         \
+    DNNL(T)                            \
+    ISAS(T, maas_kernels_elementwise)  \
+    ISAS(T, maas_kernels_fused)        \
+    ISAS(T, maas_kernels_softmax)      \
+    ISAS(T, maas_kernels_reduce)       \
+    T(maas_kernels_move, anywhere)
+/* clang-format on */
+
+#define T(name, needs) extern const maas_kernel name[];
+TABLES(T)
+#undef T
+
+const maas_kernel *const maas_kernel_tables[] = {
+#define T(name, needs) name,
+    TABLES(T)
+#undef T
+        NULL,
+};
+
+static bool (*const needs_of[])(const maas_cpu *) = {
+#define T(name, needs) needs,
+    TABLES(T)
+#undef T
+};
+
+bool maas_kernel_table_usable(size_t table, const maas_cpu *cpu)
+{
+    return needs_of[table](cpu);
+}

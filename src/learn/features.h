@@ -1,0 +1,74 @@
+/*
+ * learn/features.h - from the columns of a data set to the first layer's input.
+ *
+ *   TENSOR   one tensor column:           x [-1, its shape]
+ *   TABLE    numeric columns:             x [-1, n], in column order
+ *   MIXED    numeric and string columns:  one input a column, [-1, 1]
+ *
+ * Serving gets raw values; filling gaps, scaling and one-hot encoding are nodes of the graph. In
+ * training the same nodes run, but over a batch gathered here: numbers as one block (bytes stay
+ * bytes: a quarter of the traffic), strings as category numbers looked up once at the start.
+ *
+ * Owns: constants, categories and codes (maas_features_reset). Borrows: the data set.
+ * Threads: read-only once fitted. Fails: E_INVALID naming column and row.
+ */
+#ifndef MAAS_LEARN_FEATURES_H
+#define MAAS_LEARN_FEATURES_H
+
+#include "learn/dataset.h"
+#include "learn/net.h"
+
+typedef enum maas_layout { MAAS_LAYOUT_TENSOR, MAAS_LAYOUT_TABLE, MAAS_LAYOUT_MIXED } maas_layout;
+
+typedef struct maas_feature {
+    const maas_ds_column *col;
+    char *input; /* name of its input when MIXED */
+    bool is_text;
+    maas_str *categories; /* text: sorted, bytes borrowed from the data set or the parent's meta */
+    int64_t n_categories;
+    int32_t *codes; /* text: [rows], -1: no known category */
+} maas_feature;
+
+typedef struct maas_features {
+    maas_layout layout;
+    maas_feature *f;
+    uint32_t n, n_text;
+    int64_t n_rows, n_numbers;   /* rows; numbers in one row                          */
+    maas_dtype raw;              /* of the gathered block: U8 or F32                  */
+    float *fill, *shift, *scale; /* (x - shift) * scale, gaps as fill; [n_consts]     */
+    int64_t n_consts;            /* 1 or n_numbers                                    */
+    bool has_fill, has_shift, has_scale;
+    float *matrix;          /* TABLE, MIXED: [rows][n_numbers] when it fits, or NULL */
+    json_t *parent_columns; /* owner of inherited category bytes */
+    maas_budget *budget;
+    size_t charged;
+} maas_features;
+
+/* Rows that may be looked at for constants: all but the validation rows. */
+typedef struct maas_rows {
+    uint32_t *at;
+    int64_t n;
+} maas_rows;
+
+/* `parent`: constants and categories are taken from it, and columns must match its own. */
+maas_status maas_features_fit(maas_features *fs, const maas_dataset *data, const char *target,
+                              const maas_recipe *r, const maas_rows *train,
+                              const maas_graph *parent, maas_budget *budget, maas_err *err);
+void maas_features_reset(maas_features *fs);
+
+/* Inputs of a training or evaluation graph, in the order that maas_features_gather fills. */
+maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net);
+/* Inputs of the model file. */
+maas_vid maas_features_build_export(const maas_features *fs, maas_net *net);
+/* "maas.columns": [{"name","input","dtype","shape","categories"}]; NULL: no memory or not UTF-8. */
+json_t *maas_features_json(const maas_features *fs);
+
+/* Copies rows[0..n) into the inputs: in[0] the numbers (if any), then one of codes a text column.
+ */
+void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t n,
+                          void *const *in);
+uint32_t maas_features_n_raw(const maas_features *fs);
+/* Largest value of the numbers, for embeddings; E_INVALID for what is not a whole number >= 0. */
+maas_status maas_features_largest(const maas_features *fs, int64_t *out, maas_err *err);
+
+#endif

@@ -1,0 +1,187 @@
+/* learn/features_build.c - inputs of a graph, and the nodes that fill gaps, scale and encode. */
+#include "learn/features.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "learn/columns.h"
+
+#include "base/ban.h"
+
+static maas_vid cast(maas_builder *b, maas_vid x, maas_dtype to)
+{
+    maas_attr attr = MAAS_A_INT("to", to);
+    maas_vid out = MAAS_NO_VALUE;
+    return maas_b_node(b, "Cast", &attr, 1, &x, 1, &out, 1);
+}
+
+static maas_vid constants(const maas_features *fs, maas_builder *b, const char *name, float *data)
+{
+    maas_tensor t = maas_tensor_of(MAAS_F32, 1, &fs->n_consts, data);
+    return maas_b_const(b, name, &t);
+}
+
+/* Numbers as they came -> no gaps, scaled. The constants have fixed names: an update reads them. */
+static maas_vid prepare(const maas_features *fs, maas_builder *b, maas_vid x)
+{
+    if (fs->has_fill)
+        x = maas_b_op3(b, "Where", maas_b_op1(b, "IsNaN", x),
+                       constants(fs, b, "input.fill", fs->fill), x);
+    if (fs->has_shift)
+        x = maas_b_op2(b, "Sub", x, constants(fs, b, "input.shift", fs->shift));
+    if (fs->has_scale)
+        x = maas_b_op2(b, "Mul", x, constants(fs, b, "input.scale", fs->scale));
+    return x;
+}
+
+/* [batch,1] category numbers -> [batch,k] zeros and ones; -1 (unknown, missing) gives all zeros. */
+static maas_vid one_hot(maas_builder *b, maas_vid codes, int64_t k)
+{
+    AUTO_FREE int64_t *numbers = maas_calloc((size_t)k, sizeof *numbers);
+    if (!numbers) {
+        if (b->status == MAAS_OK)
+            b->status = maas_fail(b->err, MAAS_E_NOMEM, "%lld categories", (long long)k);
+        return MAAS_NO_VALUE;
+    }
+    for (int64_t i = 0; i < k; i++)
+        numbers[i] = i;
+    maas_tensor t = maas_tensor_of(MAAS_I64, 1, &k, numbers);
+    return cast(b, maas_b_op2(b, "Equal", codes, maas_b_const(b, NULL, &t)), MAAS_F32);
+}
+
+static maas_vid concat(maas_builder *b, const maas_vid *in, uint32_t n)
+{
+    if (n == 1)
+        return in[0];
+    maas_attr axis = MAAS_A_INT("axis", 1);
+    maas_vid out = MAAS_NO_VALUE;
+    return maas_b_node(b, "Concat", &axis, 1, in, n, &out, 1);
+}
+
+static maas_vid block_input(const maas_features *fs, maas_net *net, maas_dtype t)
+{
+    int64_t dims[MAAS_MAX_RANK + 1] = {net->batch, fs->n_numbers};
+    int rank = 2;
+    if (fs->layout == MAAS_LAYOUT_TENSOR) {
+        const maas_column *c = &fs->f[0].col->desc;
+        if (c->rank + 1 > MAAS_MAX_RANK) {
+            maas_net_fail(net, MAAS_E_UNSUPPORTED,
+                          "column '%s' has %d dimensions a row, %d allowed", c->name, c->rank,
+                          MAAS_MAX_RANK - 1);
+            return MAAS_NO_VALUE;
+        }
+        rank = c->rank + 1;
+        memcpy(dims + 1, c->dims, (size_t)c->rank * sizeof *dims);
+    }
+    return maas_b_input(&net->b, "x", t, rank, dims);
+}
+
+maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
+{
+    maas_builder *b = &net->b;
+    AUTO_FREE maas_vid *parts = maas_calloc(fs->n + 1, sizeof *parts);
+    if (!parts) {
+        maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n);
+        return MAAS_NO_VALUE;
+    }
+    uint32_t n = 0;
+    if (fs->n_numbers) {
+        maas_vid x = block_input(fs, net, fs->raw);
+        parts[n++] = prepare(fs, b, fs->raw == MAAS_F32 ? x : cast(b, x, MAAS_F32));
+    }
+    for (uint32_t i = 0; i < fs->n; i++) {
+        if (!fs->f[i].is_text)
+            continue;
+        maas_vid codes = maas_b_input(b, NULL, MAAS_I64, 2, (int64_t[]){net->batch, 1});
+        parts[n++] = one_hot(b, codes, fs->f[i].n_categories);
+    }
+    return concat(b, parts, n);
+}
+
+static maas_vid encode_text(const maas_feature *f, maas_net *net, maas_vid text)
+{
+    maas_builder *b = &net->b;
+    AUTO_FREE int64_t *numbers = maas_calloc((size_t)f->n_categories, sizeof *numbers);
+    if (!numbers) {
+        maas_net_fail(net, MAAS_E_NOMEM, "categories of '%s'", f->col->desc.name);
+        return MAAS_NO_VALUE;
+    }
+    for (int64_t i = 0; i < f->n_categories; i++)
+        numbers[i] = i;
+    maas_attr attr[3] = {
+        {.name = "keys_strings",
+         .type = MAAS_ATTR_STRINGS,
+         .n = (uint32_t)f->n_categories,
+         .u.strings = f->categories},
+        MAAS_A_INTS("values_int64s", numbers, f->n_categories),
+        MAAS_A_INT("default_int64", -1),
+    };
+    maas_vid codes = MAAS_NO_VALUE;
+    codes = maas_b_node(b, "LabelEncoder", attr, 3, &text, 1, &codes, 1);
+    return one_hot(b, codes, f->n_categories);
+}
+
+static maas_vid export_mixed(const maas_features *fs, maas_net *net, maas_vid *in, maas_vid *parts)
+{
+    maas_builder *b = &net->b;
+    uint32_t n_numbers = 0, n = 0;
+    for (uint32_t i = 0; i < fs->n; i++) /* all inputs first, in column order */
+        in[i] = maas_b_input(b, fs->f[i].input, fs->f[i].is_text ? MAAS_STRING : MAAS_F32, 2,
+                             (int64_t[]){net->batch, 1});
+    for (uint32_t i = 0; i < fs->n; i++)
+        if (!fs->f[i].is_text)
+            parts[n_numbers++] = in[i];
+    if (n_numbers) {
+        parts[0] = prepare(fs, b, concat(b, parts, n_numbers));
+        n = 1;
+    }
+    for (uint32_t i = 0; i < fs->n; i++)
+        if (fs->f[i].is_text)
+            parts[n++] = encode_text(&fs->f[i], net, in[i]);
+    return concat(b, parts, n);
+}
+
+maas_vid maas_features_build_export(const maas_features *fs, maas_net *net)
+{
+    if (fs->layout != MAAS_LAYOUT_MIXED)
+        return prepare(fs, &net->b, block_input(fs, net, MAAS_F32));
+    AUTO_FREE maas_vid *in = maas_calloc(fs->n + 1, sizeof *in);
+    AUTO_FREE maas_vid *parts = maas_calloc(fs->n + 1, sizeof *parts);
+    if (!in || !parts) {
+        maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n);
+        return MAAS_NO_VALUE;
+    }
+    return export_mixed(fs, net, in, parts);
+}
+
+static json_t *categories_json(const maas_feature *f)
+{
+    AUTO(maas_json_unref) json_t *list = json_array();
+    for (int64_t i = 0; list && i < f->n_categories; i++)
+        if (json_array_append_new(list, json_stringn(f->categories[i].p, f->categories[i].n)))
+            return NULL;
+    return STEAL(list);
+}
+
+json_t *maas_features_json(const maas_features *fs)
+{
+    AUTO(maas_json_unref) json_t *list = json_array();
+    for (uint32_t i = 0; list && i < fs->n; i++) {
+        const maas_feature *f = &fs->f[i];
+        const maas_column *c = &f->col->desc;
+        AUTO(maas_json_unref) json_t *shape = json_array();
+        for (int k = 0; shape && k < c->rank; k++)
+            if (json_array_append_new(shape, json_integer(c->dims[k])))
+                return NULL;
+        json_t *o = json_pack("{s:s, s:s, s:s, s:O}", "name", c->name, "input",
+                              fs->layout == MAAS_LAYOUT_MIXED ? f->input : "x", "dtype",
+                              maas_dtype_describe(c->dtype)->onnx, "shape", shape);
+        if (o && f->is_text && json_object_set_new(o, "categories", categories_json(f))) {
+            json_decref(o);
+            return NULL;
+        }
+        if (json_array_append_new(list, o))
+            return NULL;
+    }
+    return STEAL(list);
+}

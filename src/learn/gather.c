@@ -1,0 +1,60 @@
+/* learn/gather.c - rows of columns into the input buffers of a step. */
+#include "learn/columns.h"
+#include "learn/features.h"
+
+#include "base/ban.h"
+
+#define PREFETCH_ROWS 4
+
+static void copy_rows(const char *from, size_t row_bytes, const uint32_t *rows, int64_t n, char *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (i + PREFETCH_ROWS < n) {
+            const char *ahead = from + rows[i + PREFETCH_ROWS] * row_bytes;
+            for (size_t at = 0; at < row_bytes && at < 1024; at += 64)
+                __builtin_prefetch(ahead + at);
+        }
+        memcpy(to + (size_t)i * row_bytes, from + rows[i] * row_bytes, row_bytes);
+    }
+}
+
+static void gather_numbers(const maas_features *fs, const uint32_t *rows, int64_t n, void *out)
+{
+    const maas_ds_column *first = fs->f[0].col;
+    const size_t width = (size_t)fs->n_numbers;
+    if (fs->matrix) {
+        copy_rows((const char *)fs->matrix, width * sizeof(float), rows, n, out);
+    } else if (fs->layout == MAAS_LAYOUT_TENSOR && first->desc.dtype == fs->raw) {
+        copy_rows(first->data, width * maas_dtype_size(fs->raw), rows, n, out);
+    } else if (fs->layout == MAAS_LAYOUT_TENSOR) {
+        const maas_cells *cells = maas_cells_of(first->desc.dtype);
+        const size_t row_bytes = width * maas_dtype_size(first->desc.dtype);
+        for (int64_t i = 0; i < n; i++)
+            cells->convert((const char *)first->data + rows[i] * row_bytes, fs->n_numbers,
+                           (float *)out + i * fs->n_numbers);
+    } else {
+        float *at = out;
+        for (uint32_t c = 0; c < fs->n; c++)
+            if (!fs->f[c].is_text)
+                maas_cells_of(fs->f[c].col->desc.dtype)
+                    ->gather(fs->f[c].col->data, rows, n, at++, fs->n_numbers);
+    }
+}
+
+uint32_t maas_features_n_raw(const maas_features *fs)
+{
+    return fs->n_text + (fs->n_numbers > 0);
+}
+
+void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t n, void *const *in)
+{
+    if (fs->n_numbers)
+        gather_numbers(fs, rows, n, *in++);
+    for (uint32_t c = 0; c < fs->n; c++) {
+        if (!fs->f[c].is_text)
+            continue;
+        int64_t *out = *in++;
+        for (int64_t i = 0; i < n; i++)
+            out[i] = fs->f[c].codes[rows[i]];
+    }
+}

@@ -1,0 +1,247 @@
+/*
+ * learn/layers.c - the kinds of layers. One more kind: its rows, a build function, a line in the
+ * table; fields it needs go into maas_layer_spec.
+ */
+#include "learn/net.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+
+#include "base/ban.h"
+
+#define AT(f) offsetof(maas_layer_spec, f)
+
+/* The last activation is left to the loss, which is stable on logits. */
+static bool is_left_out(const maas_net *net, int index)
+{
+    return net->logits && (size_t)index + 1 == net->recipe->layers.n;
+}
+
+static bool wants_rows(maas_net *net, const char *kind, int index, maas_vid x)
+{
+    if (net->b.status != MAAS_OK)
+        return false;
+    const maas_type *t = maas_b_type(&net->b, x);
+    if (t->rank != 2)
+        maas_net_fail(
+            net, MAAS_E_INVALID,
+            "params.layers[%d]: %s takes rows of numbers but gets %d dimensions a row: put "
+            "{\"type\":\"flatten\"} before it",
+            index, kind, t->rank - 1);
+    return net->b.status == MAAS_OK;
+}
+
+/* ---- dense ---- */
+
+static const maas_param dense_rows[] = {
+    {"units", MAAS_PARAM_INT, AT(units), 0, 1 << 24, 0,
+     .help = "outputs; 0 on the last dense layer: as many as the target needs"},
+    {"activation", MAAS_PARAM_CHOICE, AT(activation), .preset = MAAS_ACTIVATION_NONE,
+     .choices = maas_activation_names, .help = "function over the outputs"},
+    {"bias", MAAS_PARAM_BOOL, AT(bias), .preset = 1, .help = "add a bias to every output"},
+    {"init", MAAS_PARAM_CHOICE, AT(init), .preset = MAAS_INIT_AUTO, .choices = maas_init_names,
+     .help = "first values of the weights"},
+};
+
+static maas_init choose_init(const maas_layer_spec *s)
+{
+    if (s->init != MAAS_INIT_AUTO)
+        return (maas_init)s->init;
+    return maas_activations[s->activation].relu_like ? MAAS_INIT_HE_NORMAL
+                                                     : MAAS_INIT_GLOROT_UNIFORM;
+}
+
+static maas_vid dense_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+{
+    if (!wants_rows(net, "dense", index, x))
+        return MAAS_NO_VALUE;
+    int64_t in = maas_b_type(&net->b, x)->dims[1];
+    maas_vid w = maas_net_weight_add(net, index, "weight", 2, (int64_t[]){in, s->units},
+                                     choose_init(s), in, s->units);
+    maas_vid y;
+    if (s->bias) {
+        maas_vid c = maas_net_weight_add(net, index, "bias", 1, &s->units, MAAS_INIT_ZEROS, 1, 1);
+        y = maas_b_op3(&net->b, "Gemm", x, w, c);
+    } else {
+        y = maas_b_op2(&net->b, "MatMul", x, w);
+    }
+    return is_left_out(net, index) ? y : maas_activation_build(&net->b, s->activation, NAN, NAN, y);
+}
+
+/* ---- activation ---- */
+
+static const maas_param activation_rows[] = {
+    {"function", MAAS_PARAM_CHOICE, AT(activation), .preset = MAAS_ACTIVATION_RELU,
+     .choices = maas_activation_names, .help = "which one"},
+    {"alpha", MAAS_PARAM_NUM, AT(alpha), -1e6, 1e6, NAN, .help = "where the function has one"},
+    {"beta", MAAS_PARAM_NUM, AT(beta), -1e6, 1e6, NAN, .help = "where the function has one"},
+};
+
+static maas_status activation_check(const maas_layer_spec *s, const char *where, maas_err *err)
+{
+    const maas_activation *act = &maas_activations[s->activation];
+    if (!isnan(s->alpha) && !act->has_alpha)
+        return maas_fail(err, MAAS_E_INVALID, "%s.alpha: %s takes none", where, act->name);
+    if (!isnan(s->beta) && !act->has_beta)
+        return maas_fail(err, MAAS_E_INVALID, "%s.beta: %s takes none", where, act->name);
+    return MAAS_OK;
+}
+
+static maas_vid activation_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+{
+    if (is_left_out(net, index))
+        return x;
+    return maas_activation_build(&net->b, s->activation, s->alpha, s->beta, x);
+}
+
+/* ---- embedding: whole numbers to learned vectors ---- */
+
+static const maas_param embedding_rows[] = {
+    {"size", MAAS_PARAM_INT, AT(size), 0, 1 << 28, 0,
+     .help = "vectors: inputs are 0..size-1; 0: largest value of the data + 1"},
+    {"dim", MAAS_PARAM_INT, AT(dim), 1, 1 << 16, 16, .help = "length of a vector"},
+};
+
+static maas_vid embedding_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+{
+    maas_builder *b = &net->b;
+    maas_vid w = maas_net_weight_add(net, index, "weight", 2, (int64_t[]){s->size, s->dim},
+                                     MAAS_INIT_NORMAL, s->size, s->dim);
+    /* Out-of-range input takes the nearest vector: an index must never leave the table. */
+    maas_vid lo = maas_b_f32(b, 0), hi = maas_b_f32(b, (float)(s->size - 1));
+    maas_vid id = maas_b_op3(b, "Clip", x, lo, hi), out = MAAS_NO_VALUE;
+    maas_attr to = MAAS_A_INT("to", MAAS_I64);
+    id = maas_b_node(b, "Cast", &to, 1, &id, 1, &out, 1);
+    return maas_b_op2(b, "Gather", w, id);
+}
+
+/* ---- dropout ---- */
+
+static const maas_param dropout_rows[] = {
+    {"rate", MAAS_PARAM_NUM, AT(rate), 0, 0.999, 0.5,
+     .help = "share of the values that is dropped"},
+};
+
+/* The mask is an input that the trainer draws, not a Dropout node with a hidden generator: so the
+ * stream of random numbers is part of a checkpoint, and a resumed run repeats it. */
+static maas_vid dropout_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+{
+    if (!net->training || s->rate <= 0 || net->b.status != MAAS_OK)
+        return x;
+    maas_type t = *maas_b_type(&net->b, x);
+    char name[32];
+    snprintf(name, sizeof name, "layers.%d.mask", index);
+    maas_vid mask = maas_b_input(&net->b, name, MAAS_F32, t.rank, t.dims);
+    if (net->b.status != MAAS_OK)
+        return x;
+    if (!maas_grow(&net->masks, &net->cap_masks, net->n_masks + 1, sizeof *net->masks)) {
+        maas_net_fail(net, MAAS_E_NOMEM, "no memory for layer %d", index);
+        return x;
+    }
+    net->masks[net->n_masks++] = (maas_net_mask){net->b.g->n_inputs - 1, s->rate};
+    return maas_b_op2(&net->b, "Mul", x, mask);
+}
+
+/* ---- batch norm ---- */
+
+static const maas_param batch_norm_rows[] = {
+    {"momentum", MAAS_PARAM_NUM, AT(momentum), 0, 0.99999, 0.9,
+     .help = "how much of the running statistics stays at each step"},
+    {"epsilon", MAAS_PARAM_NUM, AT(epsilon), 1e-10, 1, 1e-5, .help = "added to the variance"},
+};
+
+static void follow(maas_net *net, const maas_layer_spec *s, maas_vid running, maas_vid now)
+{
+    maas_builder *b = &net->b;
+    maas_vid kept = maas_b_op2(b, "Mul", running, maas_b_f32(b, (float)s->momentum));
+    maas_vid add = maas_b_op2(b, "Mul", now, maas_b_f32(b, (float)(1 - s->momentum)));
+    maas_vid sum = maas_b_op2(b, "Add", kept, add);
+    if (b->status == MAAS_OK)
+        b->status = maas_graph_bind(b->g, running, sum, b->err);
+}
+
+static maas_vid column_mean(maas_builder *b, maas_vid x)
+{
+    maas_attr keep = MAAS_A_INT("keepdims", 0);
+    maas_vid in[2] = {x, maas_b_i64s(b, (int64_t[]){0}, 1)}, out = MAAS_NO_VALUE;
+    return maas_b_node(b, "ReduceMean", &keep, 1, in, 2, &out, 1);
+}
+
+static maas_vid batch_norm_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+{
+    if (!wants_rows(net, "batch_norm", index, x))
+        return MAAS_NO_VALUE;
+    maas_builder *b = &net->b;
+    int64_t c = maas_b_type(b, x)->dims[1];
+    char mean_name[40], var_name[40];
+    snprintf(mean_name, sizeof mean_name, "layers.%d.mean", index);
+    snprintf(var_name, sizeof var_name, "layers.%d.variance", index);
+    maas_vid gamma = maas_net_weight_add(net, index, "gamma", 1, &c, MAAS_INIT_ONES, 1, 1);
+    maas_vid beta = maas_net_weight_add(net, index, "beta", 1, &c, MAAS_INIT_ZEROS, 1, 1);
+    maas_vid mean = maas_net_state(net, mean_name, 1, &c, 0);
+    maas_vid var = maas_net_state(net, var_name, 1, &c, 1);
+    if (net->training) {
+        maas_vid now_mean = column_mean(b, x);
+        maas_vid d = maas_b_op2(b, "Sub", x, now_mean);
+        maas_vid now_var = column_mean(b, maas_b_op2(b, "Mul", d, d));
+        follow(net, s, mean, now_mean);
+        follow(net, s, var, now_var);
+        mean = now_mean;
+        var = now_var;
+    }
+    maas_vid eps = maas_b_f32(b, (float)s->epsilon);
+    maas_vid scale = maas_b_op2(b, "Div", gamma,
+                                maas_b_op1(b, "Sqrt", maas_b_op2(b, "Add", var, eps)));
+    maas_vid d = maas_b_op2(b, "Sub", x, mean);
+    return maas_b_op2(b, "Add", maas_b_op2(b, "Mul", d, scale), beta);
+}
+
+/* ---- flatten ---- */
+
+static maas_vid flatten_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+{
+    if (net->b.status != MAAS_OK || maas_b_type(&net->b, x)->rank == 2)
+        return x;
+    maas_attr axis = MAAS_A_INT("axis", 1);
+    maas_vid out = MAAS_NO_VALUE;
+    return maas_b_node(&net->b, "Flatten", &axis, 1, &x, 1, &out, 1);
+}
+
+#define ROWS(r) .rows = r, .n_rows = MAAS_COUNT(r)
+const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
+    [MAAS_LAYER_DENSE] = {{"dense", "every output sees every input", ROWS(dense_rows)},
+                          NULL,
+                          dense_build},
+    [MAAS_LAYER_ACTIVATION] = {{"activation", "a function over each value", ROWS(activation_rows)},
+                               activation_check,
+                               activation_build},
+    [MAAS_LAYER_EMBEDDING] = {{"embedding", "whole numbers to learned vectors",
+                               ROWS(embedding_rows)},
+                              NULL,
+                              embedding_build},
+    {{"dropout", "drops values at random while training", ROWS(dropout_rows)}, NULL, dropout_build},
+    {{"batch_norm", "each column to mean 0 and deviation 1", ROWS(batch_norm_rows)},
+     NULL,
+     batch_norm_build},
+    {{"flatten", "a row of any shape to a row of numbers", NULL, 0}, NULL, flatten_build},
+};
+
+int maas_layers_last_activation(const maas_recipe *r)
+{
+    const maas_layer_spec *last = r->layers.n ? (maas_layer_spec *)r->layers.items + r->layers.n - 1
+                                              : NULL;
+    if (!last || (last->type != MAAS_LAYER_DENSE && last->type != MAAS_LAYER_ACTIVATION))
+        return MAAS_ACTIVATION_NONE;
+    return last->activation;
+}
+
+maas_layer_spec *maas_layers_last_dense(const maas_recipe *r)
+{
+    maas_layer_spec *layers = r->layers.items;
+    for (size_t i = r->layers.n; i-- > 0;)
+        if (layers[i].type == MAAS_LAYER_DENSE)
+            return &layers[i];
+    return NULL;
+}

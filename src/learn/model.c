@@ -1,0 +1,189 @@
+/* learn/model.c - features, layers, loss and optimizer put together. */
+#include "learn/model.h"
+
+#include "base/mem.h"
+
+#include "base/ban.h"
+
+static void auto_graph(maas_graph **g)
+{
+    maas_graph_destroy(*g);
+}
+
+maas_status maas_model_resolve(const maas_model_parts *p, maas_err *err)
+{
+    maas_layer_spec *layers = p->recipe->layers.items, *last = maas_layers_last_dense(p->recipe);
+    const int64_t wanted = maas_target_n_outputs(p->target, 0);
+    if (last && last->units == 0)
+        last->units = wanted;
+    for (size_t i = 0; i < p->recipe->layers.n; i++) {
+        if (layers[i].type == MAAS_LAYER_DENSE && layers[i].units == 0)
+            return maas_fail(
+                err, MAAS_E_INVALID,
+                "params.layers[%zu].units is missing; only the last dense layer may leave it out",
+                i);
+        if (layers[i].type != MAAS_LAYER_EMBEDDING || layers[i].size)
+            continue;
+        int64_t largest;
+        MAAS_TRY(maas_features_largest(p->features, &largest, err));
+        layers[i].size = largest + 1;
+    }
+    p->recipe->loss.type = p->target->loss;
+    return MAAS_OK;
+}
+
+static void start(maas_net *net, const maas_model_parts *p, bool training)
+{
+    net->training = training;
+    net->logits = maas_losses[p->target->loss].activation != MAAS_ACTIVATION_NONE;
+}
+
+/* The last activation must be the one the loss undoes, or none. */
+static void check_end(maas_net *net, const maas_model_parts *p, maas_vid z)
+{
+    if (net->b.status != MAAS_OK)
+        return;
+    const maas_loss *loss = &maas_losses[p->target->loss];
+    const int last = maas_layers_last_activation(p->recipe);
+    if (net->logits && last != MAAS_ACTIVATION_NONE && last != loss->activation) {
+        maas_net_fail(net, MAAS_E_INVALID,
+                      "params.layers[%zu]: %s needs %s or none at the end, not %s",
+                      p->recipe->layers.n - 1, loss->doc.name,
+                      maas_activations[loss->activation].name, maas_activations[last].name);
+        return;
+    }
+    const maas_type *t = maas_b_type(&net->b, z);
+    const int64_t have = maas_net_row(net, z), wanted = maas_target_n_outputs(p->target, have);
+    if (t->rank != 2 || have != wanted)
+        maas_net_fail(net, MAAS_E_INVALID,
+                      "params.layers: the last layer gives %lld values, target '%s' needs %lld%s",
+                      (long long)have, p->target->col->desc.name, (long long)wanted,
+                      p->target->is_class ? " (one a class; binary_cross_entropy: one)" : "");
+}
+
+static maas_vid build_loss(maas_net *net, const maas_model_parts *p, maas_vid z, maas_vid y)
+{
+    if (net->b.status != MAAS_OK)
+        return MAAS_NO_VALUE;
+    maas_vid weight = MAAS_NO_VALUE;
+    if (p->target->weights) {
+        maas_tensor w = maas_tensor_of(MAAS_F32, 1, &p->target->n_classes, p->target->weights);
+        weight = maas_b_const(&net->b, NULL, &w);
+    }
+    return maas_losses[p->target->loss].build(&net->b, &p->recipe->loss, z, y, weight);
+}
+
+static uint32_t scalar_input(maas_net *net, const char *name, maas_vid *out)
+{
+    *out = maas_b_input(&net->b, name, MAAS_F32, 0, NULL);
+    return net->b.g->n_inputs - 1;
+}
+
+static void build_steps(maas_net *net, const maas_model_parts *p, maas_vid loss,
+                        maas_train_graph *out)
+{
+    const maas_optimizer *opt = &maas_optimizers[p->recipe->optimizer.type];
+    maas_step_inputs in = {MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE};
+    out->lr = scalar_input(net, "step.lr", &in.lr);
+    out->epsilon = opt->scalars ? scalar_input(net, "step.epsilon", &in.epsilon) : MAAS_NO_INPUT;
+    out->rate = opt->decoupled && p->recipe->weight_decay > 0
+                    ? scalar_input(net, "step.rate", &in.rate)
+                    : MAAS_NO_INPUT;
+    maas_optimizer_build(net, loss, &in);
+}
+
+static void finish(maas_net *net, maas_vid loss, maas_vid z)
+{
+    maas_b_output(&net->b, "loss", loss);
+    maas_b_output(&net->b, "z", z);
+}
+
+maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maas_train_graph *out,
+                                   maas_err *err)
+{
+    AUTO(auto_graph) maas_graph *g = NULL;
+    AUTO(maas_net_reset) maas_net net = {0};
+    MAAS_TRY(maas_graph_create("train", p->budget, &g, err));
+    MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
+    start(&net, p, true);
+    net.parent = p->parent;
+    net.rng = rng;
+    maas_vid x = maas_features_build_raw(p->features, &net);
+    maas_vid y = maas_target_input(p->target, &net);
+    out->y = g->n_inputs - 1;
+    maas_vid z = maas_net_layers(&net, x);
+    check_end(&net, p, z);
+    maas_vid loss = build_loss(&net, p, z, y);
+    build_steps(&net, p, loss, out);
+    finish(&net, loss, z);
+    MAAS_TRY(net.b.status);
+    if (net.n_weights == 0)
+        return maas_fail(err, MAAS_E_INVALID, "params.layers: nothing in them can be learned");
+    out->g = STEAL(g);
+    out->n_weights = (uint32_t)net.n_weights;
+    out->masks = STEAL(net.masks);
+    out->n_masks = net.n_masks;
+    return MAAS_OK;
+}
+
+void maas_train_graph_reset(maas_train_graph *t)
+{
+    maas_graph_destroy(t->g);
+    maas_free(t->masks);
+    *t = (maas_train_graph){0};
+}
+
+maas_status maas_model_eval_graph(const maas_model_parts *p, maas_graph **out, maas_err *err)
+{
+    AUTO(auto_graph) maas_graph *g = NULL;
+    AUTO(maas_net_reset) maas_net net = {0};
+    MAAS_TRY(maas_graph_create("eval", p->budget, &g, err));
+    MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
+    start(&net, p, false);
+    maas_vid x = maas_features_build_raw(p->features, &net);
+    maas_vid y = maas_target_input(p->target, &net);
+    maas_vid z = maas_net_layers(&net, x);
+    finish(&net, build_loss(&net, p, z, y), z);
+    MAAS_TRY(net.b.status);
+    *out = STEAL(g);
+    return MAAS_OK;
+}
+
+static maas_status set_meta(maas_graph *g, const char *key, json_t *value, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *owned = value;
+    AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(64u << 20);
+    if (owned)
+        maas_json_dump(owned, &text);
+    if (!owned || text.failed)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "%s cannot be written: names must be UTF-8, and there must be memory",
+                         key);
+    return maas_graph_set_meta(g, key, text.p, err);
+}
+
+static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *err)
+{
+    MAAS_TRY(maas_graph_set_meta(g, "maas.task",
+                                 p->target->is_class ? "classification" : "regression", err));
+    MAAS_TRY(maas_graph_set_meta(g, "maas.learner", p->learner, err));
+    MAAS_TRY(set_meta(g, "maas.columns", maas_features_json(p->features), err));
+    MAAS_TRY(set_meta(g, "maas.target", maas_target_json(p->target), err));
+    return set_meta(g, "maas.recipe", maas_recipe_dump(p->learner, p->recipe), err);
+}
+
+maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out, maas_err *err)
+{
+    AUTO(auto_graph) maas_graph *g = NULL;
+    AUTO(maas_net_reset) maas_net net = {0};
+    MAAS_TRY(maas_graph_create(p->learner, p->budget, &g, err));
+    MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
+    start(&net, p, false);
+    maas_vid z = maas_net_layers(&net, maas_features_build_export(p->features, &net));
+    if (net.b.status == MAAS_OK)
+        maas_target_outputs(p->target, &net, z);
+    MAAS_TRY(net.b.status);
+    MAAS_TRY(add_meta(g, p, err));
+    *out = STEAL(g);
+    return MAAS_OK;
+}

@@ -1,0 +1,48 @@
+/*
+ * learn/model.h - the three graphs of one training run, which share their weights by name.
+ *
+ *   train   raw batch, y, step scalars, masks  ->  loss, z      with gradients and bindings
+ *   eval    raw batch, y                       ->  loss, z
+ *   export  the model's inputs                 ->  label + probabilities, or value
+ *
+ * z is the last value of the network: logits for cross entropies, else (scaled) numbers.
+ *
+ * Owns: graphs. Borrows: features, target, recipe. Fails: E_INVALID naming the layer, E_UNSUPPORTED
+ * naming the operator.
+ */
+#ifndef MAAS_LEARN_MODEL_H
+#define MAAS_LEARN_MODEL_H
+
+#include "learn/features.h"
+#include "learn/optimizers.h"
+#include "learn/target.h"
+
+typedef struct maas_model_parts {
+    const maas_features *features;
+    const maas_target *target;
+    maas_recipe *recipe; /* sizes left open are filled in */
+    const char *learner;
+    const maas_graph *parent; /* or NULL */
+    maas_budget *budget;
+} maas_model_parts;
+
+enum { MAAS_OUT_LOSS, MAAS_OUT_Z }; /* outputs of train and eval graphs */
+
+typedef struct maas_train_graph {
+    maas_graph *g;
+    uint32_t y, lr, epsilon, rate; /* numbers of graph inputs; UINT32_MAX: it has none */
+    maas_net_mask *masks;
+    size_t n_masks;
+    uint32_t n_weights;
+} maas_train_graph;
+#define MAAS_NO_INPUT UINT32_MAX
+
+/* Fills in what the recipe leaves to the data: units of the last layer, size of an embedding. */
+maas_status maas_model_resolve(const maas_model_parts *p, maas_err *err);
+maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maas_train_graph *out,
+                                   maas_err *err);
+void maas_train_graph_reset(maas_train_graph *t);
+maas_status maas_model_eval_graph(const maas_model_parts *p, maas_graph **out, maas_err *err);
+maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out, maas_err *err);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * learn/net.h - a network being built: the same layers written into a training, an evaluation or an
+ * export graph.
+ *
+ *   training    dropout masks are inputs, batch norm uses the batch, weights are trainable
+ *   otherwise   no dropout, batch norm uses what it has learned
+ *
+ * Weights are graph variables with stable names ("layers.0.weight"), so that graphs built from
+ * the same recipe share one set of maas_vars, and an update finds them in the parent's file.
+ *
+ * Owns: its arrays (maas_net_reset). Borrows: graph, recipe, parent. Fails: sticky in `b`.
+ */
+#ifndef MAAS_LEARN_NET_H
+#define MAAS_LEARN_NET_H
+
+#include "base/sys.h"
+#include "learn/recipe.h"
+#include "ops/build.h"
+
+typedef struct maas_net_weight {
+    maas_vid id;
+    bool decay; /* matrices: weight decay applies */
+} maas_net_weight;
+
+typedef struct maas_net_mask { /* dropout: 0 or 1/(1-rate), drawn by the trainer for each batch */
+    uint32_t input;
+    double rate;
+} maas_net_mask;
+
+typedef struct maas_net {
+    maas_builder b;
+    const maas_recipe *recipe;
+    const maas_graph *parent; /* first values by name; NULL: fresh ones */
+    maas_rng *rng;            /* draws fresh values; NULL: zeros        */
+    bool training;
+    bool logits;              /* leave out the last activation: the loss wants logits */
+    int64_t batch;            /* symbol of the first dimension */
+    maas_net_weight *weights; /* trainable, in order of making */
+    size_t n_weights, cap_weights;
+    maas_net_mask *masks;
+    size_t n_masks, cap_masks;
+} maas_net;
+
+typedef enum maas_init {                 /* names: maas_init_names */
+                         MAAS_INIT_AUTO, /* he_normal before relu-like activations, else
+                                            glorot_uniform */
+                         MAAS_INIT_HE_NORMAL,
+                         MAAS_INIT_HE_UNIFORM,
+                         MAAS_INIT_GLOROT_NORMAL,
+                         MAAS_INIT_GLOROT_UNIFORM,
+                         MAAS_INIT_LECUN_NORMAL,
+                         MAAS_INIT_NORMAL, /* deviation 0.05 */
+                         MAAS_INIT_ZEROS,
+                         MAAS_INIT_ONES
+} maas_init;
+extern const char *const maas_init_names[];
+
+maas_status maas_net_init(maas_net *net, maas_graph *g, const maas_recipe *r, maas_err *err);
+void maas_net_reset(maas_net *net);
+__attribute__((format(printf, 3, 4))) void maas_net_fail(maas_net *net, maas_status st,
+                                                         const char *fmt, ...);
+/* A weight "layers.<layer>.<name>"; fans scale the initial values. */
+maas_vid maas_net_weight_add(maas_net *net, int layer, const char *name, int rank,
+                             const int64_t *dims, maas_init init, int64_t fan_in, int64_t fan_out);
+/* A value that is learned but not by gradients (running statistics), or optimizer state. */
+maas_vid maas_net_state(maas_net *net, const char *name, int rank, const int64_t *dims, float fill);
+/* Sizes of one row: product of the dimensions after the first. */
+int64_t maas_net_row(const maas_net *net, maas_vid v);
+/* All layers of the recipe over x. */
+maas_vid maas_net_layers(maas_net *net, maas_vid x);
+
+/* ---- tables ---- */
+typedef struct maas_activation {
+    const char *name, *op;                            /* op NULL: composed, or nothing at all */
+    maas_vid (*compose)(maas_builder *b, maas_vid x); /* of several nodes; NULL: op            */
+    bool relu_like; /* He initialisation fits                         */
+    bool has_alpha, has_beta;
+    double alpha, beta; /* defaults */
+} maas_activation;
+extern const maas_activation maas_activations[];
+extern const size_t maas_n_activations;
+extern const char *const maas_activation_names[]; /* NULL-ended, same order */
+enum {
+    MAAS_ACTIVATION_NONE,
+    MAAS_ACTIVATION_RELU,
+    MAAS_ACTIVATION_SOFTMAX,
+    MAAS_ACTIVATION_SIGMOID
+};
+/* alpha, beta NaN: the default of the function. */
+maas_vid maas_activation_build(maas_builder *b, int which, double alpha, double beta, maas_vid x);
+
+typedef struct maas_layer_kind {
+    maas_variant doc;
+    maas_status (*check)(const maas_layer_spec *s, const char *where, maas_err *err); /* or NULL */
+    maas_vid (*build)(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+} maas_layer_kind;
+enum { MAAS_LAYER_DENSE, MAAS_LAYER_ACTIVATION, MAAS_LAYER_EMBEDDING, MAAS_N_LAYER_KINDS = 6 };
+extern const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS];
+/* The activation that ends the network: MAAS_ACTIVATION_NONE when the last layer has none. */
+int maas_layers_last_activation(const maas_recipe *r);
+maas_layer_spec *maas_layers_last_dense(const maas_recipe *r); /* NULL */
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * learn/recipe.h - what to train, as plain values: the request's "params" after checking.
+ *
+ * The rows behind it are in learners.c (which learner takes what) and in the tables of layers,
+ * losses, optimizers and schedules. Dumped as JSON it travels in the model file ("maas.recipe"), so
+ * that a later update rebuilds the same training graph.
+ *
+ * Owns: nothing; lists live in the arena of the reader. Threads: read-only once read.
+ */
+#ifndef MAAS_LEARN_RECIPE_H
+#define MAAS_LEARN_RECIPE_H
+
+#include "learn/param.h"
+
+#define MAAS_EPOCHS_AUTO 0 /* as many as the linear learners need, see trainer.c */
+
+typedef struct maas_layer_spec { /* one flat struct for all kinds: each uses its own fields */
+    int type;                    /* index into maas_layer_kinds                             */
+    int64_t units, size, dim;
+    int activation, init;
+    bool bias;
+    double rate, momentum, epsilon, alpha, beta; /* alpha, beta: NaN when not given */
+} maas_layer_spec;
+
+typedef struct maas_loss_spec {
+    int type; /* index into maas_losses */
+    double delta;
+} maas_loss_spec;
+
+typedef struct maas_optimizer_spec {
+    int type; /* index into maas_optimizers */
+    double lr, momentum, rho, beta1, beta2, epsilon;
+    bool nesterov;
+} maas_optimizer_spec;
+
+typedef struct maas_schedule_spec {
+    int type; /* index into maas_schedules */
+    int64_t warmup, every;
+    double factor, final;
+} maas_schedule_spec;
+
+typedef struct maas_early_spec {
+    bool on;
+    int64_t patience;
+    double min_delta;
+    int metric; /* index into maas_stop_metrics */
+    bool restore_best;
+} maas_early_spec;
+
+typedef enum maas_scaling {
+    MAAS_SCALING_AUTO,
+    MAAS_SCALING_STANDARD,
+    MAAS_SCALING_UNIT,
+    MAAS_SCALING_NONE
+} maas_scaling;
+
+typedef enum maas_task { MAAS_TASK_ANY, MAAS_TASK_CLASSES, MAAS_TASK_VALUES } maas_task;
+
+typedef struct maas_recipe {
+    maas_param_list layers; /* of maas_layer_spec */
+    maas_loss_spec loss;
+    maas_optimizer_spec optimizer;
+    maas_schedule_spec schedule;
+    maas_early_spec early;
+    double weight_decay, clip_norm, validation;
+    int64_t epochs, batch_size, seed, max_categories;
+    int scaling, target_scaling; /* maas_scaling; for the target AUTO or NONE */
+    const json_t *class_weight;  /* borrowed: "balanced" or {"label": weight}; NULL: none */
+    bool keep_optimizer, shuffle;
+    maas_task task; /* set by the learner, not by a parameter */
+} maas_recipe;
+
+/* Parameter tables by learner name; NULL when unknown. */
+const maas_param *maas_recipe_rows(const char *learner, size_t *out_n);
+/* Reads and checks everything that can be checked without data. */
+maas_status maas_recipe_read(const char *learner, const json_t *params, maas_arena *a,
+                             maas_recipe *out, maas_err *err);
+json_t *maas_recipe_dump(const char *learner, const maas_recipe *r);
+/* The parameters of a learner as JSON for documentation; NULL: unknown learner or no memory. */
+json_t *maas_learner_params_json(const char *learner);
+
+#endif

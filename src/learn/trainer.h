@@ -1,0 +1,85 @@
+/*
+ * learn/trainer.h - the run behind every learner that is trained by gradients.
+ *
+ * A run is set up once (recipe, rows, constants, graphs, plans) and then loops: gather a batch, run
+ * the plan, add up the score. Nothing is allocated in the loop of an epoch.
+ *
+ *   trainer.c         job -> run -> result
+ *   trainer_setup.c   recipe of a job or an update, split of the rows, graphs and plans
+ *   trainer_epoch.c   one epoch, evaluation, early stopping
+ *   trainer_state.c   checkpoints, best weights, optimizer state
+ *
+ * Owns: everything but job and data. Threads: the caller's, which leads those of the plan.
+ */
+#ifndef MAAS_LEARN_TRAINER_H
+#define MAAS_LEARN_TRAINER_H
+
+#include "learn/checkpoint.h"
+#include "learn/metrics.h"
+#include "learn/model.h"
+#include "learn/train.h"
+#include "runtime/plan.h"
+
+typedef struct maas_runner { /* a graph ready for one number of rows */
+    maas_plan *plan;
+    maas_exec *exec;
+    int64_t rows;  /* 0: not made */
+    void **inputs; /* of the features */
+} maas_runner;
+
+typedef struct maas_fit {
+    const maas_train_job *job;
+    const char *learner;
+    maas_arena arena; /* of the recipe */
+    maas_recipe recipe;
+    json_t *params; /* what the recipe was read from */
+    maas_rows train, val;
+    uint32_t *order; /* [train.n] rows of this epoch, shuffled */
+    size_t charged;  /* bytes of the three lists */
+    maas_features features;
+    maas_target target;
+    maas_model_parts parts;
+    maas_train_graph train_graph;
+    maas_graph *eval_graph;
+    maas_vars *vars;
+    maas_runner full, tail;           /* of a training step */
+    maas_runner eval_full, eval_tail; /* of evaluation      */
+    maas_score score, val_score;
+    maas_rng rng; /* order of rows and masks; part of a checkpoint */
+
+    uint8_t fingerprint[MAAS_SHA256_BYTES];
+    int64_t epoch, steps_per_epoch; /* epochs done */
+    int64_t step, base_step;        /* steps of this run; of the optimizer's life before it */
+    double best;                    /* of the watched metric */
+    int64_t best_epoch, bad_epochs;
+    float **best_copies; /* by number of variable; NULL: not kept */
+    json_t *history;
+    uint64_t last_progress_ns, epoch_start_ns, checkpoint_ns, checkpoint_cost_ns;
+} maas_fit;
+
+maas_status maas_train_network(const maas_train_job *job, maas_train_result *out, maas_err *err);
+
+maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err);
+void maas_fit_reset(maas_fit *r);
+maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, bool training,
+                             maas_runner *out, maas_err *err);
+void maas_runner_reset(maas_runner *x);
+
+/* One epoch and what follows it; *out_stop when early stopping says so. */
+maas_status maas_fit_epoch(maas_fit *r, bool *out_stop, maas_err *err);
+/* Scores `rows` with the weights as they are. */
+maas_status maas_fit_evaluate(maas_fit *r, const maas_rows *rows, maas_score *score, maas_err *err);
+bool maas_fit_should_stop(const maas_fit *r);
+void maas_fit_progress(maas_fit *r, double fraction, const json_t *metrics, bool always);
+
+bool maas_is_model_variable(
+    const char *name); /* weights and running statistics, not optimizer state */
+maas_status maas_fit_fingerprint(maas_fit *r, maas_err *err);
+maas_status maas_fit_checkpoint(maas_fit *r, maas_err *err);
+maas_status maas_fit_resume(maas_fit *r, maas_span state, maas_err *err);
+maas_status maas_fit_load_optimizer(maas_fit *r, maas_span state, maas_err *err);
+maas_status maas_fit_save_optimizer(maas_fit *r, maas_buf *out, maas_err *err);
+maas_status maas_fit_keep_best(maas_fit *r, maas_err *err); /* allocates the copies */
+void maas_fit_copy_best(maas_fit *r, bool back);
+
+#endif

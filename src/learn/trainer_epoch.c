@@ -1,0 +1,227 @@
+/*
+ * learn/trainer_epoch.c - the loop. Small networks are bound by what happens around the plan, so
+ * between two runs there is only: one gather, two or three scalars, the score of the rows, and a
+ * look at the clock.
+ */
+#include "learn/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+
+#include "base/ban.h"
+
+#define PROGRESS_NS 100000000ull /* ten words a second are enough */
+
+void maas_fit_progress(maas_fit *r, double fraction, const json_t *metrics, bool always)
+{
+    const maas_train_hooks *h = r->job->hooks;
+    if (!h || !h->progress)
+        return;
+    const uint64_t now = maas_now_ns();
+    if (!always && now - r->last_progress_ns < PROGRESS_NS)
+        return;
+    r->last_progress_ns = now;
+    char note[96];
+    const double seconds = (double)(now - r->epoch_start_ns) * 1e-9;
+    snprintf(note, sizeof note, "epoch %lld of %lld, %.0f samples/s",
+             (long long)r->epoch + !metrics, (long long)r->recipe.epochs,
+             seconds > 0 ? (double)r->score.rows / seconds : 0);
+    h->progress(h->user, fraction < 1 ? fraction : 1, metrics, note);
+}
+
+static bool is_cancelled(const maas_fit *r)
+{
+    const maas_train_hooks *h = r->job->hooks;
+    return h && h->cancelled && h->cancelled(h->user);
+}
+
+/* Sixteen bits decide for a value: four values a draw. */
+static void draw_mask(maas_rng *rng, double rate, float *out, int64_t n)
+{
+    const uint32_t limit = (uint32_t)(rate * 65536 + 0.5);
+    const float keep = (float)(65536.0 / (65536.0 - limit));
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < n; i++, bits >>= 16) {
+        if (i % 4 == 0)
+            bits = maas_rng_u64(rng);
+        out[i] = (bits & 0xffff) >= limit ? keep : 0;
+    }
+}
+
+static void put_scalar(maas_exec *e, uint32_t input, float v)
+{
+    if (input != MAAS_NO_INPUT)
+        *(float *)maas_exec_input(e, input)->data = v;
+}
+
+static void put_step_scalars(maas_fit *r, maas_exec *e)
+{
+    const maas_optimizer_spec *s = &r->recipe.optimizer;
+    const maas_optimizer *opt = &maas_optimizers[s->type];
+    const double rate = s->lr * maas_schedule_factor(&r->recipe.schedule, r->step,
+                                                     r->recipe.epochs * r->steps_per_epoch,
+                                                     r->steps_per_epoch);
+    float lr = (float)rate, epsilon = 0;
+    if (opt->scalars)
+        opt->scalars(s, r->base_step + r->step + 1, rate, &lr, &epsilon);
+    put_scalar(e, r->train_graph.lr, lr);
+    put_scalar(e, r->train_graph.epsilon, epsilon);
+    put_scalar(e, r->train_graph.rate, (float)rate);
+}
+
+static void score_batch(maas_score *score, const maas_exec *e, const uint32_t *rows, int64_t n)
+{
+    const float *z = maas_exec_output(e, MAAS_OUT_Z)->data;
+    maas_score_add(score, z, rows, n, *(const float *)maas_exec_output(e, MAAS_OUT_LOSS)->data);
+}
+
+static maas_status train_batch(maas_fit *r, maas_runner *x, const uint32_t *rows, maas_err *err)
+{
+    const maas_train_graph *g = &r->train_graph;
+    maas_features_gather(&r->features, rows, x->rows, x->inputs);
+    maas_target_gather(&r->target, rows, x->rows, maas_exec_input(x->exec, g->y)->data);
+    for (size_t i = 0; i < g->n_masks; i++) {
+        maas_tensor *mask = maas_exec_input(x->exec, g->masks[i].input);
+        draw_mask(&r->rng, g->masks[i].rate, mask->data, maas_n_elems(mask));
+    }
+    put_step_scalars(r, x->exec);
+    MAAS_TRY(maas_exec_run(x->exec, err));
+    score_batch(&r->score, x->exec, rows, x->rows);
+    r->step++;
+    return MAAS_OK;
+}
+
+static void order_rows(maas_fit *r)
+{
+    memcpy(r->order, r->train.at, (size_t)r->train.n * sizeof *r->order);
+    for (int64_t i = r->recipe.shuffle ? r->train.n - 1 : 0; i > 0; i--) {
+        int64_t k = (int64_t)maas_rng_below(&r->rng, (uint64_t)i + 1);
+        uint32_t tmp = r->order[i];
+        r->order[i] = r->order[k];
+        r->order[k] = tmp;
+    }
+}
+
+static maas_status train_rows(maas_fit *r, maas_err *err)
+{
+    order_rows(r);
+    maas_score_clear(&r->score);
+    r->epoch_start_ns = maas_now_ns();
+    const double share = 1.0 / (double)r->recipe.epochs;
+    for (int64_t at = 0; at < r->train.n;) {
+        if (is_cancelled(r))
+            return maas_fail(err, MAAS_E_CANCELLED, "cancelled in epoch %lld",
+                             (long long)r->epoch + 1);
+        maas_runner *x = r->train.n - at >= r->recipe.batch_size ? &r->full : &r->tail;
+        MAAS_TRY(train_batch(r, x, r->order + at, err));
+        at += x->rows;
+        maas_fit_progress(r, ((double)r->epoch + (double)at / (double)r->train.n) * share, NULL,
+                          false);
+    }
+    if (!isfinite(r->score.loss))
+        return maas_fail(
+            err, MAAS_E_INVALID,
+            "the loss is not finite after epoch %lld: a lower optimizer.lr or a clip_norm may help",
+            (long long)r->epoch + 1);
+    return MAAS_OK;
+}
+
+maas_status maas_fit_evaluate(maas_fit *r, const maas_rows *rows, maas_score *score, maas_err *err)
+{
+    maas_score_clear(score);
+    for (int64_t at = 0; at < rows->n;) {
+        if (is_cancelled(r))
+            return maas_fail(err, MAAS_E_CANCELLED, "cancelled after epoch %lld",
+                             (long long)r->epoch);
+        maas_runner *x = r->eval_full.rows && rows->n - at >= r->eval_full.rows ? &r->eval_full
+                                                                                : &r->eval_tail;
+        maas_features_gather(&r->features, rows->at + at, x->rows, x->inputs);
+        maas_target_gather(&r->target, rows->at + at, x->rows,
+                           maas_exec_input(x->exec, maas_features_n_raw(&r->features))->data);
+        MAAS_TRY(maas_exec_run(x->exec, err));
+        score_batch(score, x->exec, rows->at + at, x->rows);
+        at += x->rows;
+    }
+    return MAAS_OK;
+}
+
+/* ---- after an epoch ---- */
+
+static maas_status note_epoch(maas_fit *r, json_t **out, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *m = json_pack("{s:I}", "epoch", (json_int_t)r->epoch);
+    if (!m || !maas_score_json(&r->score, "", m) ||
+        (r->val.n && !maas_score_json(&r->val_score, "val_", m)) ||
+        json_array_append(r->history, m))
+        return maas_fail(err, MAAS_E_NOMEM, "metrics of epoch %lld", (long long)r->epoch);
+    *out = STEAL(m);
+    return MAAS_OK;
+}
+
+static const char *watched(const maas_fit *r)
+{
+    if (r->recipe.early.metric == MAAS_STOP_AUTO)
+        return r->val.n ? "val_loss" : "loss";
+    return maas_stop_metrics[r->recipe.early.metric].name;
+}
+
+static maas_status watch(maas_fit *r, const json_t *metrics, maas_err *err)
+{
+    const maas_early_spec *s = &r->recipe.early;
+    if (!s->on)
+        return MAAS_OK;
+    const json_t *v = json_object_get(metrics, watched(r));
+    if (!v)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.early_stopping.metric: there is no %s for this target",
+                         watched(r));
+    const double sign = maas_stop_metrics[s->metric].higher_is_better ? -1 : 1;
+    const double now = sign * json_number_value(v);
+    if (r->best_epoch == 0 || now < r->best - s->min_delta) {
+        r->best = now;
+        r->best_epoch = r->epoch;
+        r->bad_epochs = 0;
+        maas_fit_copy_best(r, false);
+    } else {
+        r->bad_epochs++;
+    }
+    return MAAS_OK;
+}
+
+bool maas_fit_should_stop(const maas_fit *r)
+{
+    return r->epoch >= r->recipe.epochs ||
+           (r->recipe.early.on && r->bad_epochs >= r->recipe.early.patience);
+}
+
+/* A state is as long as the weights and the history: where epochs are short, writing one each time
+ * would be most of the work. It may take a twentieth of the time; the last one is always written.
+ */
+static maas_status keep_state(maas_fit *r, bool last, maas_err *err)
+{
+    const maas_train_hooks *h = r->job->hooks;
+    const uint64_t start = maas_now_ns();
+    if (!h || !h->checkpoint || (!last && start - r->checkpoint_ns < 20 * r->checkpoint_cost_ns))
+        return MAAS_OK;
+    MAAS_TRY(maas_fit_checkpoint(r, err));
+    r->checkpoint_ns = maas_now_ns();
+    r->checkpoint_cost_ns = r->checkpoint_ns - start;
+    return MAAS_OK;
+}
+
+maas_status maas_fit_epoch(maas_fit *r, bool *out_stop, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *metrics = NULL;
+    MAAS_TRY(train_rows(r, err));
+    r->epoch++;
+    if (r->val.n)
+        MAAS_TRY(maas_fit_evaluate(r, &r->val, &r->val_score, err));
+    MAAS_TRY(note_epoch(r, &metrics, err));
+    MAAS_TRY(watch(r, metrics, err));
+    *out_stop = maas_fit_should_stop(r);
+    MAAS_TRY(keep_state(r, *out_stop, err));
+    maas_fit_progress(r, (double)r->epoch / (double)r->recipe.epochs, metrics, *out_stop);
+    return MAAS_OK;
+}

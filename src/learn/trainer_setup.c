@@ -1,0 +1,272 @@
+/* learn/trainer_setup.c - from a job to graphs and plans. */
+#include "learn/trainer.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+
+#include "base/ban.h"
+
+#define LINEAR_STEPS  2000 /* convex problems on scaled inputs are at their optimum after these */
+#define LINEAR_EPOCHS 500  /* enough even where one epoch is one step */
+#define EVAL_ROWS     256  /* evaluation has no reason for small batches */
+
+/* ---- recipe ---- */
+
+/* What an update may not change: the weights would not fit, or inputs would mean something else. */
+static const char *const kept[] = {"layers",         "loss",           "scaling",
+                                   "target_scaling", "max_categories", NULL};
+
+/* Is `v` only another way to write what the parent has? Both go through the table. */
+static bool says_the_same(maas_fit *r, const json_t *params, const char *key, json_t *v)
+{
+    maas_recipe other;
+    AUTO(maas_json_unref) json_t *with = json_copy((json_t *)params);
+    if (!with || json_object_set(with, key, v) ||
+        maas_recipe_read(r->learner, with, &r->arena, &other, NULL) != MAAS_OK)
+        return false;
+    AUTO(maas_json_unref) json_t *dump = maas_recipe_dump(r->learner, &other);
+    return json_equal(json_object_get(json_object_get(dump, "params"), key),
+                      json_object_get(params, key));
+}
+
+static maas_status merge(maas_fit *r, json_t *params, const json_t *changes, maas_err *err)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)changes, key, v)
+    {
+        json_t *old = json_object_get(params, key);
+        for (int i = 0; kept[i]; i++)
+            if (strcmp(kept[i], key) == 0 && !says_the_same(r, params, key, v))
+                return maas_fail(err, MAAS_E_INVALID,
+                                 "params.%s: an update keeps that of its parent; leave it out",
+                                 key);
+        const json_t *type = json_object_get(v, "type");
+        int bad = 0;
+        if (json_is_object(old) && json_is_object(v) &&
+            (!type || json_equal(type, json_object_get(old, "type"))))
+            bad = json_object_update(old, v);
+        else
+            bad = json_object_set(params, key, v);
+        if (bad)
+            return maas_fail(err, MAAS_E_NOMEM, "reading params");
+    }
+    return MAAS_OK;
+}
+
+static maas_status params_of_update(maas_fit *r, maas_err *err)
+{
+    const char *text = maas_graph_meta(r->job->parent, "maas.recipe");
+    if (!text)
+        return maas_fail(err, MAAS_E_CONFLICT,
+                         "the parent version was not trained here: it has no recipe");
+    AUTO(maas_json_unref) json_t *recipe = NULL;
+    MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
+    const char *learner = json_string_value(json_object_get(recipe, "learner"));
+    if (!learner || strcmp(learner, r->learner) != 0)
+        return maas_fail(err, MAAS_E_CONFLICT,
+                         "the parent version was trained by '%.60s', not by '%s'",
+                         learner ? learner : "", r->learner);
+    r->params = json_incref(json_object_get(recipe, "params"));
+    if (!json_is_object(r->params))
+        return maas_fail(err, MAAS_E_FORMAT, "the parent version's recipe has no params");
+    return r->job->params ? merge(r, r->params, r->job->params, err) : MAAS_OK;
+}
+
+static maas_status read_recipe(maas_fit *r, maas_err *err)
+{
+    if (r->job->parent)
+        MAAS_TRY(params_of_update(r, err));
+    else
+        r->params = json_incref((json_t *)r->job->params);
+    return maas_recipe_read(r->learner, r->params, &r->arena, &r->recipe, err);
+}
+
+/* ---- rows ---- */
+
+static void shuffle(maas_rng *rng, uint32_t *rows, int64_t n)
+{
+    for (int64_t i = n - 1; i > 0; i--) {
+        int64_t k = (int64_t)maas_rng_below(rng, (uint64_t)i + 1);
+        uint32_t tmp = rows[i];
+        rows[i] = rows[k];
+        rows[k] = tmp;
+    }
+}
+
+/* Marks n of the rows at random, and deals all rows into the two lists, each in ascending order. */
+static void deal(maas_fit *r, maas_rng *rng, int64_t n_rows, int64_t n_val)
+{
+    uint32_t *all = r->order;
+    for (int64_t i = 0; i < n_rows; i++)
+        all[i] = (uint32_t)i;
+    if (n_val && r->recipe.shuffle) {
+        shuffle(rng, all, n_rows);
+        for (int64_t i = 0; i < n_val; i++)
+            r->val.at[i] = all[i];
+        for (int64_t i = 0; i < n_rows; i++)
+            all[i] = 0;
+        for (int64_t i = 0; i < n_val; i++)
+            all[r->val.at[i]] = 1;
+    } else {
+        for (int64_t i = 0; i < n_rows; i++)
+            all[i] = i >= n_rows - n_val;
+    }
+    for (int64_t i = 0; i < n_rows; i++) {
+        maas_rows *to = all[i] ? &r->val : &r->train;
+        to->at[to->n++] = (uint32_t)i;
+    }
+}
+
+static maas_status split_rows(maas_fit *r, maas_rng *rng, maas_err *err)
+{
+    const int64_t n = r->job->data->n_rows;
+    const int64_t n_val = (int64_t)floor((double)n * r->recipe.validation);
+    if (n - n_val < 1)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "the data set has %lld rows: none is left to train on", (long long)n);
+    if (n > UINT32_MAX)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "the data set has %lld rows, %u allowed",
+                         (long long)n, UINT32_MAX);
+    if (r->recipe.validation > 0 && n_val == 0)
+        return maas_fail(err, MAAS_E_INVALID, "params.validation: %g of %lld rows is less than one",
+                         r->recipe.validation, (long long)n);
+    const size_t bytes = (size_t)(2 * n + n_val) * sizeof(uint32_t);
+    if (r->job->budget && !maas_budget_take(r->job->budget, bytes))
+        return maas_fail(err, MAAS_E_NOMEM, "%lld rows", (long long)n);
+    r->charged = bytes;
+    r->train.at = maas_calloc((size_t)n, sizeof(uint32_t));
+    r->val.at = maas_calloc((size_t)n_val + 1, sizeof(uint32_t));
+    r->order = maas_calloc((size_t)n, sizeof(uint32_t));
+    if (!r->train.at || !r->val.at || !r->order)
+        return maas_fail(err, MAAS_E_NOMEM, "%lld rows", (long long)n);
+    deal(r, rng, n, n_val);
+    return MAAS_OK;
+}
+
+static void settle_epochs(maas_fit *r)
+{
+    maas_recipe *c = &r->recipe;
+    r->steps_per_epoch = (r->train.n + c->batch_size - 1) / c->batch_size;
+    if (c->epochs != MAAS_EPOCHS_AUTO)
+        return;
+    c->epochs = (LINEAR_STEPS + r->steps_per_epoch - 1) / r->steps_per_epoch;
+    c->epochs = c->epochs < 5 ? 5 : c->epochs > LINEAR_EPOCHS ? LINEAR_EPOCHS : c->epochs;
+}
+
+/* ---- plans ---- */
+
+void maas_runner_reset(maas_runner *x)
+{
+    maas_exec_destroy(x->exec);
+    maas_plan_destroy(x->plan);
+    maas_free(x->inputs);
+    *x = (maas_runner){0};
+}
+
+static void fix_rows(const maas_graph *g, int64_t rows, maas_type *out)
+{
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        out[i] = maas_graph_at(g, g->inputs[i])->type;
+        for (int d = 0; d < out[i].rank; d++)
+            if (out[i].dims[d] < 0)
+                out[i].dims[d] = rows;
+    }
+}
+
+maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, bool training,
+                             maas_runner *out, maas_err *err)
+{
+    if (rows == 0)
+        return MAAS_OK;
+    AUTO_FREE maas_type *types = maas_calloc(g->n_inputs + 1, sizeof *types);
+    out->inputs = maas_calloc(maas_features_n_raw(&r->features) + 1, sizeof *out->inputs);
+    if (!types || !out->inputs)
+        return maas_fail(err, MAAS_E_NOMEM, "planning a training step");
+    fix_rows(g, rows, types);
+    maas_plan_opts opts = MAAS_PLAN_OPTS_INIT;
+    opts.n_threads = r->job->n_threads;
+    opts.training = training;
+    opts.budget = r->job->budget;
+    MAAS_TRY(maas_plan_create(g, types, &opts, &out->plan, err));
+    MAAS_TRY(maas_exec_create(out->plan, r->vars, &out->exec, err));
+    for (uint32_t i = 0; i < maas_features_n_raw(&r->features); i++)
+        out->inputs[i] = maas_exec_input(out->exec, i)->data;
+    out->rows = rows;
+    return MAAS_OK;
+}
+
+static maas_status make_runners(maas_fit *r, maas_err *err)
+{
+    const int64_t batch = r->recipe.batch_size, n = r->train.n;
+    const maas_graph *g = r->train_graph.g;
+    MAAS_TRY(maas_runner_init(r, g, n >= batch ? batch : 0, true, &r->full, err));
+    MAAS_TRY(maas_runner_init(r, g, n % batch, true, &r->tail, err));
+    /* Without validation rows the training rows are scored once, at the end. */
+    const int64_t n_eval = r->val.n ? r->val.n : n, most = batch > EVAL_ROWS ? batch : EVAL_ROWS;
+    MAAS_TRY(
+        maas_runner_init(r, r->eval_graph, n_eval >= most ? most : 0, false, &r->eval_full, err));
+    return maas_runner_init(r, r->eval_graph, n_eval % most, false, &r->eval_tail, err);
+}
+
+static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
+{
+    r->parts = (maas_model_parts){&r->features, &r->target,     &r->recipe,
+                                  r->learner,   r->job->parent, r->job->budget};
+    MAAS_TRY(maas_model_resolve(&r->parts, err));
+    MAAS_TRY(maas_model_train_graph(&r->parts, rng, &r->train_graph, err));
+    MAAS_TRY(maas_model_eval_graph(&r->parts, &r->eval_graph, err));
+    return maas_vars_create(r->train_graph.g, r->job->budget, &r->vars, err);
+}
+
+maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err)
+{
+    *r = (maas_fit){.job = job, .learner = job->learner};
+    maas_arena_init(&r->arena, job->budget);
+    MAAS_TRY(read_recipe(r, err));
+    maas_rng rng;
+    maas_rng_seed(&rng, (uint64_t)r->recipe.seed);
+    MAAS_TRY(split_rows(r, &rng, err));
+    settle_epochs(r);
+    MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, job->parent,
+                             job->budget, err));
+    MAAS_TRY(maas_features_fit(&r->features, job->data, job->target, &r->recipe, &r->train,
+                               job->parent, job->budget, err));
+    MAAS_TRY(make_graphs(r, &rng, err));
+    MAAS_TRY(make_runners(r, err));
+    MAAS_TRY(maas_score_init(&r->score, &r->target, 0, job->budget, err));
+    MAAS_TRY(maas_score_init(&r->val_score, &r->target, r->val.n, job->budget, err));
+    r->rng = rng; /* first values are drawn; what follows is the order of rows */
+    r->history = json_array();
+    if (!r->history)
+        return maas_fail(err, MAAS_E_NOMEM, "metrics");
+    return maas_fit_fingerprint(r, err);
+}
+
+void maas_fit_reset(maas_fit *r)
+{
+    for (uint32_t i = 0; r->best_copies && i < maas_vars_n(r->vars); i++)
+        maas_free(r->best_copies[i]);
+    maas_free(r->best_copies);
+    maas_runner_reset(&r->full);
+    maas_runner_reset(&r->tail);
+    maas_runner_reset(&r->eval_full);
+    maas_runner_reset(&r->eval_tail);
+    maas_vars_destroy(r->vars);
+    maas_train_graph_reset(&r->train_graph);
+    maas_graph_destroy(r->eval_graph);
+    maas_score_reset(&r->score);
+    maas_score_reset(&r->val_score);
+    maas_target_reset(&r->target);
+    maas_features_reset(&r->features);
+    maas_free(r->train.at);
+    maas_free(r->val.at);
+    maas_free(r->order);
+    maas_json_unref(&r->history);
+    maas_json_unref(&r->params);
+    maas_arena_reset(&r->arena);
+    if (r->job && r->job->budget)
+        maas_budget_give(r->job->budget, r->charged);
+    *r = (maas_fit){0};
+}

@@ -1,0 +1,111 @@
+/*
+ * What depends on constants alone is computed now, by reference code. A node that fails stays in
+ * the graph and fails at run time, with the words it would have had anyway.
+ */
+#include "passes/pass_int.h"
+
+#include "base/mem.h"
+#include "base/ban.h"
+
+/* A folded tensor may be this much larger than what it is made from: shapes and tables are folded,
+ * a constant blown up by Expand or Tile is not. */
+#define MAX_GROWTH ((size_t)1 << 20)
+
+static bool has_subgraph(const maas_node *n)
+{
+    for (int i = 0; i < n->n_attr; i++)
+        if (n->attr[i].type == MAAS_ATTR_GRAPH)
+            return true;
+    return false;
+}
+
+static bool handles_strings(const maas_node *n, const maas_tensor *t)
+{
+    return t->dtype != MAAS_STRING || (n->op->flags & MAAS_OP_STRINGS);
+}
+
+static bool gather_inputs(const maas_graph *g, const maas_node *n, maas_tensor *in,
+                          size_t *out_bytes)
+{
+    *out_bytes = MAX_GROWTH;
+    if ((n->op->flags & MAAS_OP_RANDOM) || has_subgraph(n))
+        return false;
+    for (int i = 0; i < n->n_in; i++) {
+        if (n->in[i] < 0)
+            continue;
+        if (!maas_value_is(g, n->in[i], MAAS_VALUE_CONST))
+            return false;
+        in[i] = maas_graph_at(g, n->in[i])->init;
+        if (!handles_strings(n, &in[i]))
+            return false;
+        *out_bytes += maas_tensor_bytes(&in[i]);
+    }
+    return true;
+}
+
+static maas_status make_outputs(maas_graph *g, const maas_node *n, maas_tensor *out, size_t limit,
+                                bool *out_ok, maas_err *err)
+{
+    *out_ok = false;
+    for (int i = 0; i < n->n_out; i++) {
+        if (n->out[i] < 0)
+            continue;
+        const maas_type *t = &maas_graph_at(g, n->out[i])->type;
+        size_t bytes;
+        if (t->tag != MAAS_TYPE_TENSOR || t->rank < 0 ||
+            maas_shape_bytes((maas_dtype)t->dtype, t->dims, t->rank, &bytes, NULL) != MAAS_OK ||
+            bytes > limit)
+            return MAAS_OK;
+        void *data = maas_arena_alloc(&g->arena, bytes);
+        if (!data)
+            return maas_fail(err, MAAS_E_NOMEM, "folding '%s'", n->name);
+        out[i] = maas_tensor_of((maas_dtype)t->dtype, t->rank, t->dims, data);
+        if (!handles_strings(n, &out[i]))
+            return MAAS_OK;
+    }
+    *out_ok = true;
+    return MAAS_OK;
+}
+
+static void become_constants(maas_graph *g, maas_node *n, const maas_tensor *out)
+{
+    for (int i = 0; i < n->n_out; i++) {
+        if (n->out[i] < 0)
+            continue;
+        maas_value *v = maas_graph_at(g, n->out[i]);
+        v->flags |= MAAS_VALUE_CONST;
+        v->init = out[i];
+        v->producer = MAAS_NO_NODE;
+        n->out[i] = MAAS_NO_VALUE;
+    }
+    n->dead = true;
+}
+
+static maas_status fold(maas_graph *g, maas_node *n, maas_tensor *in, maas_tensor *out,
+                        maas_err *err)
+{
+    size_t limit;
+    bool ok;
+    if (!gather_inputs(g, n, in, &limit))
+        return MAAS_OK;
+    MAAS_TRY(make_outputs(g, n, out, limit, &ok, err));
+    const maas_call c = {
+        .node = n, .in = in, .out = out, .n_in = n->n_in, .n_out = n->n_out, .n_threads = 1};
+    if (ok && n->op->reference(&c, NULL) == MAAS_OK)
+        become_constants(g, n, out);
+    return MAAS_OK;
+}
+
+maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        maas_node *n = &g->nodes[i];
+        AUTO_FREE maas_tensor *operands = maas_calloc((size_t)n->n_in + n->n_out, sizeof *operands);
+        if (!operands)
+            return maas_fail(err, MAAS_E_NOMEM, "folding '%s'", n->name);
+        MAAS_TRY(fold(g, n, operands, operands + n->n_in, err));
+        any |= n->dead;
+    }
+    return any ? maas_graph_compact(g, err) : MAAS_OK;
+}

@@ -1,0 +1,40 @@
+#include "passes/pass_int.h"
+
+#include "ops/build.h"
+#include "base/ban.h"
+
+/* Order is meaning: read top to bottom. */
+const maas_pass maas_passes[] = {
+    {"infer", 0, maas_pass_infer, "types and shapes of every value"},
+    {"dead-code", 0, maas_pass_dead_code, "drops nodes nobody reads"},
+    {"drop-identity", 1, maas_pass_drop_identity,
+     "drops what changes nothing: Identity, Dropout when not training, casts to the same type"},
+    {"fold-constants", 1, maas_pass_fold_constants, "computes what depends on constants alone"},
+    {"infer-folded", 1, maas_pass_infer, "shapes that folding made known"},
+    {"fuse-gemm", 2, maas_pass_fuse_gemm,
+     "a matrix product with what follows it: bias, activation"},
+    {"fuse-elementwise", 2, maas_pass_fuse_elementwise,
+     "chains of element-wise operators, optimizer steps"},
+    {"sweep", 1, maas_pass_dead_code, "drops nodes nobody reads any more"},
+};
+const size_t maas_n_passes = MAAS_COUNT(maas_passes);
+
+maas_status maas_pass_infer(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    return maas_graph_infer(g, err);
+}
+
+maas_status maas_graph_optimize(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    for (size_t i = 0; i < maas_n_passes; i++) {
+        const maas_pass *p = &maas_passes[i];
+        if (o->level < p->min_level)
+            continue;
+        MAAS_TRY(p->run(g, o, err));
+        maas_err why = {0};
+        if (o->check && maas_graph_verify(g, &why) != MAAS_OK)
+            return maas_fail(err, why.code == MAAS_E_NOMEM ? MAAS_E_NOMEM : MAAS_E_INTERNAL,
+                             "after pass %s: %s", p->name, why.msg);
+    }
+    return MAAS_OK;
+}

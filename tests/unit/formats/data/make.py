@@ -1,0 +1,22 @@
+"""Writes the .npy and .npz files of this directory with NumPy itself; run it here to renew them."""
+import numpy as np
+
+np.save("f4.npy", np.array([[1.5, -2], [3, 4.25], [0, 1e30]], "<f4"))
+np.save("f8_big_endian.npy", np.array([1.5, -2, 3], ">f8"))
+np.save("fortran.npy", np.asfortranarray(np.arange(24, dtype="<i2").reshape(2, 3, 4)))
+np.save("fortran_big_endian.npy", np.asfortranarray(np.arange(6).reshape(3, 2).astype(">i4")))
+np.save("bool.npy", np.array([True, False, True]))
+np.save("half.npy", np.array([1.5, 65504], "<f2"))
+np.save("text_u.npy", np.array(["a", "bcd", "\u00e4\u20ac\U0001f600", ""]))
+np.save("text_s.npy", np.array([b"a", b"bc"]))
+np.save("scalar.npy", np.float32(3))
+np.save("object.npy", np.array([{}, None], dtype=object), allow_pickle=True)
+np.save("complex.npy", np.zeros(2, "c8"))
+np.save("record.npy", np.zeros(2, [("a", "i4"), ("b", "f4")]))
+np.save("empty.npy", np.zeros((0, 3), "f4"))
+np.lib.format.write_array(open("version2.npy", "wb"), np.arange(3, dtype="u1"), version=(2, 0))
+np.lib.format.write_array(open("version3.npy", "wb"), np.arange(3, dtype="u1"), version=(3, 0))
+x, y = np.arange(6, dtype="f4").reshape(3, 2), np.array([0, 1, 2])
+np.savez("two.npz", x=x, y=y)
+np.savez_compressed("two_packed.npz", x=np.asfortranarray(x), y=y)
+np.savez("uneven.npz", x=x, y=y[:2])

@@ -1,0 +1,544 @@
+#include "maas_test.h"
+
+#include "onnx_make.h"
+#include "ops/build.h"
+
+/* ---- what must be refused, and with which words ---- */
+
+static const int64_t d2[] = {2};
+static const float f2[] = {1, 2};
+
+static void tensor_head(maas_pb_writer *w, int dtype, const int64_t *dims, int rank)
+{
+    maas_pb_ints(w, TENSOR_DIMS, dims, (size_t)rank);
+    maas_pb_int(w, TENSOR_DTYPE, dtype);
+}
+static void t_short_raw(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_F32, d2, 1);
+    maas_pb_bytes(w, TENSOR_RAW, f2, 7);
+}
+static void t_huge(maas_pb_writer *w)
+{
+    const int64_t dims[] = {INT64_MAX, 8};
+    tensor_head(w, MAAS_F32, dims, 2);
+    maas_pb_bytes(w, TENSOR_RAW, f2, 8);
+}
+static void t_large_empty(maas_pb_writer *w) /* 2^37 elements and not one byte */
+{
+    const int64_t dims[] = {1ll << 37};
+    tensor_head(w, MAAS_F32, dims, 1);
+}
+static void t_negative(maas_pb_writer *w)
+{
+    const int64_t dims[] = {-2};
+    tensor_head(w, MAAS_F32, dims, 1);
+    maas_pb_bytes(w, TENSOR_RAW, f2, 8);
+}
+static void t_rank(maas_pb_writer *w)
+{
+    const int64_t dims[] = {1, 1, 1, 1, 1, 1, 1, 1, 2};
+    tensor_head(w, MAAS_F32, dims, 9);
+    maas_pb_bytes(w, TENSOR_RAW, f2, 8);
+}
+static void t_dtype(maas_pb_writer *w)
+{
+    tensor_head(w, 17, d2, 1);
+    maas_pb_bytes(w, TENSOR_RAW, f2, 2);
+}
+static void t_two_places(maas_pb_writer *w)
+{
+    onnx_put_good_tensor(w);
+    maas_pb_floats(w, TENSOR_FLOATS, f2, 2);
+}
+static void t_other_type(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_I64, d2, 1);
+    maas_pb_floats(w, TENSOR_FLOATS, f2, 2);
+}
+static void t_few(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_F32, d2, 1);
+    maas_pb_floats(w, TENSOR_FLOATS, f2, 1);
+}
+static void t_range(maas_pb_writer *w)
+{
+    const int64_t v[] = {1, 256};
+    tensor_head(w, MAAS_U8, d2, 1);
+    maas_pb_ints(w, TENSOR_INT32S, v, 2);
+}
+static void t_bool(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_BOOL, d2, 1);
+    maas_pb_bytes(w, TENSOR_RAW, "\1\2", 2);
+}
+static void t_raw_text(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_STRING, d2, 1);
+    maas_pb_bytes(w, TENSOR_RAW, f2, 8);
+}
+static void t_external(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_F32, d2, 1);
+    maas_pb_int(w, TENSOR_LOCATION, 1);
+    maas_pb_begin(w, TENSOR_EXTERNAL);
+    maas_pb_text(w, ENTRY_KEY, "location");
+    maas_pb_text(w, ENTRY_VALUE, "weights.bin");
+    maas_pb_end(w);
+    maas_pb_begin(w, TENSOR_EXTERNAL);
+    maas_pb_text(w, ENTRY_KEY, "offset");
+    maas_pb_text(w, ENTRY_VALUE, "4");
+    maas_pb_end(w);
+}
+static void put_attr(maas_pb_writer *w, const char *name, int type, int64_t value)
+{
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, name);
+    maas_pb_int(w, ATTR_I, value);
+    maas_pb_int(w, ATTR_TYPE, type);
+    maas_pb_end(w);
+}
+static void n_unknown_attr(maas_pb_writer *w)
+{
+    put_attr(w, "colour", MAAS_ATTR_INT, 1);
+}
+static void n_untyped_attr(maas_pb_writer *w)
+{
+    put_attr(w, "axis", 0, 1);
+}
+static void n_sparse_attr(maas_pb_writer *w)
+{
+    put_attr(w, "axis", 11, 1);
+}
+static void n_attr_twice(maas_pb_writer *w)
+{
+    put_attr(w, "axis", MAAS_ATTR_INT, 1);
+    put_attr(w, "axis", MAAS_ATTR_INT, 1);
+}
+static void n_many_attrs(maas_pb_writer *w)
+{
+    for (int i = 0; i < 300; i++)
+        put_attr(w, "axis", MAAS_ATTR_INT, 1);
+}
+static void n_many_inputs(maas_pb_writer *w)
+{
+    for (uint32_t i = 0; i < MAAS_MAX_NODE_IO; i++)
+        maas_pb_text(w, NODE_INPUT, "x");
+}
+static void n_output_twice(maas_pb_writer *w)
+{
+    maas_pb_text(w, NODE_OUTPUT, "y");
+}
+static void n_name_with_zero(maas_pb_writer *w)
+{
+    maas_pb_bytes(w, NODE_OUTPUT, "a\0b", 3);
+}
+static void n_name_not_utf8(maas_pb_writer *w)
+{
+    maas_pb_bytes(w, NODE_OUTPUT, "\xff", 1);
+}
+/* Graphs in graphs, ten deep. */
+static void n_deep(maas_pb_writer *w)
+{
+    enum { DEPTH = 10 };
+    for (int i = 0; i < DEPTH; i++) {
+        maas_pb_begin(w, NODE_ATTR);
+        maas_pb_text(w, ATTR_NAME, "body");
+        maas_pb_int(w, ATTR_TYPE, MAAS_ATTR_GRAPH);
+        maas_pb_begin(w, ATTR_G);
+        onnx_put_info(w, GRAPH_OUTPUT, "x", MAAS_F32);
+        maas_pb_begin(w, GRAPH_NODE);
+        maas_pb_text(w, NODE_INPUT, "x");
+        maas_pb_text(w, NODE_OUTPUT, "inner");
+        maas_pb_text(w, NODE_OP, "Identity");
+    }
+    for (int i = 0; i < DEPTH * 3; i++)
+        maas_pb_end(w);
+}
+static void n_subgraph(maas_pb_writer *w)
+{
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, "body");
+    maas_pb_int(w, ATTR_TYPE, MAAS_ATTR_GRAPH);
+    maas_pb_begin(w, ATTR_G);
+    onnx_put_info(w, GRAPH_OUTPUT, "x", MAAS_F32);
+    maas_pb_end(w);
+    maas_pb_end(w);
+}
+static void g_cycle(maas_pb_writer *w)
+{
+    static const onnx_make back = {.x = "y", .y = "loop"};
+    onnx_put_node(w, &back);
+}
+static void g_same_initializer(maas_pb_writer *w)
+{
+    maas_pb_begin(w, GRAPH_INITIALIZER);
+    maas_pb_text(w, TENSOR_NAME, "w");
+    onnx_put_good_tensor(w);
+    maas_pb_end(w);
+}
+static void g_same_input(maas_pb_writer *w)
+{
+    onnx_put_info(w, GRAPH_INPUT, "x", MAAS_F32);
+}
+static void g_lost_output(maas_pb_writer *w)
+{
+    onnx_put_info(w, GRAPH_OUTPUT, "z", MAAS_F32);
+}
+static void g_output_twice(maas_pb_writer *w)
+{
+    onnx_put_info(w, GRAPH_OUTPUT, "y", MAAS_F32);
+}
+static void g_sparse(maas_pb_writer *w)
+{
+    maas_pb_begin(w, GRAPH_SPARSE);
+    maas_pb_end(w);
+}
+static void g_same_producer(maas_pb_writer *w)
+{
+    static const onnx_make again = {0};
+    onnx_put_node(w, &again);
+}
+static void m_function(maas_pb_writer *w)
+{
+    maas_pb_text(w, MODEL_FUNCTION, "");
+}
+static void m_opset_twice(maas_pb_writer *w)
+{
+    onnx_put_opset(w, "ai.onnx", 13);
+}
+static void m_graph_twice(maas_pb_writer *w)
+{
+    maas_pb_begin(w, MODEL_GRAPH);
+    maas_pb_end(w);
+}
+static void i_sequence(maas_pb_writer *w)
+{
+    maas_pb_begin(w, INFO_TYPE);
+    maas_pb_text(w, 4, "");
+    maas_pb_end(w);
+}
+static void i_nothing(maas_pb_writer *w)
+{
+}
+static void i_dtype(maas_pb_writer *w)
+{
+    onnx_put_type(w, 18, d2, 1);
+}
+static void i_string(maas_pb_writer *w)
+{
+    onnx_put_type(w, MAAS_STRING, d2, 1);
+}
+static void i_shape(maas_pb_writer *w)
+{
+    const int64_t d3[] = {3};
+    onnx_put_type(w, MAAS_F32, d3, 1);
+}
+
+static const struct refusal {
+    onnx_make make;
+    maas_status want;
+    const char *words;
+} refusals[] = {
+    {{.opset = 12}, MAAS_E_UNSUPPORTED, "opset 12"},
+    {{.opset = 26}, MAAS_E_UNSUPPORTED, "opset 26"},
+    {{.ml = 6}, MAAS_E_UNSUPPORTED, "opset 6 of domain 'ai.onnx.ml'"},
+    {{.no_ir = true}, MAAS_E_FORMAT, "IR version"},
+    {{.no_opset = true}, MAAS_E_FORMAT, "imports no opset"},
+    {{.op = "Nonsense"}, MAAS_E_UNSUPPORTED, "operator Nonsense of domain 'ai.onnx', opset 13"},
+    {{.domain = "com.example"}, MAAS_E_UNSUPPORTED, "'com.example'"},
+    {{.domain = "ai.onnx.ml"}, MAAS_E_FORMAT, "imports no opset of domain 'ai.onnx.ml'"},
+    {{.x = "nobody"}, MAAS_E_FORMAT, "'nobody', which nothing produces"},
+    {{.y = "other"}, MAAS_E_FORMAT, "output 'y' is not computed"},
+    {{.x = "y"}, MAAS_E_FORMAT, "depends on itself"},
+    {{.in2 = ""}, MAAS_E_FORMAT, "is missing"},
+    {{.tensor = t_short_raw}, MAAS_E_FORMAT, "7 bytes of data, the shape needs 8"},
+    {{.tensor = t_huge}, MAAS_E_TOO_LARGE, "tensor 'w'"},
+    {{.tensor = t_large_empty}, MAAS_E_FORMAT, "0 elements, the shape needs 137438953472"},
+    {{.tensor = t_negative}, MAAS_E_FORMAT, "negative"},
+    {{.tensor = t_rank}, MAAS_E_UNSUPPORTED, "more than 8 dimensions"},
+    {{.tensor = t_dtype}, MAAS_E_UNSUPPORTED, "element type 17"},
+    {{.tensor = t_two_places}, MAAS_E_FORMAT, "two places"},
+    {{.tensor = t_other_type}, MAAS_E_FORMAT, "of another type"},
+    {{.tensor = t_few}, MAAS_E_FORMAT, "1 elements, the shape needs 2"},
+    {{.tensor = t_range}, MAAS_E_FORMAT, "element 1 is 256, which is no uint8"},
+    {{.tensor = t_bool}, MAAS_E_FORMAT, "element 1 of a bool tensor is 2"},
+    {{.tensor = t_raw_text}, MAAS_E_FORMAT, "strings cannot be raw"},
+    {{.tensor = t_external}, MAAS_E_UNSUPPORTED, "in another file"},
+    {{.node = n_unknown_attr}, MAAS_E_UNSUPPORTED, "'colour'"},
+    {{.node = n_untyped_attr}, MAAS_E_UNSUPPORTED, "has the type 0"},
+    {{.node = n_sparse_attr}, MAAS_E_UNSUPPORTED, "has the type 11"},
+    {{.node = n_attr_twice}, MAAS_E_FORMAT, "comes twice"},
+    {{.node = n_many_attrs}, MAAS_E_TOO_LARGE, "300 attributes"},
+    {{.node = n_many_inputs}, MAAS_E_TOO_LARGE, "inputs"},
+    {{.node = n_output_twice}, MAAS_E_FORMAT, "is an output twice"},
+    {{.node = n_name_with_zero}, MAAS_E_FORMAT, "is not text"},
+    {{.node = n_name_not_utf8}, MAAS_E_FORMAT, "is not text"},
+    {{.node = n_deep}, MAAS_E_TOO_LARGE, "deeper than 8"},
+    {{.node = n_subgraph}, MAAS_E_UNSUPPORTED, "'body' is unknown"},
+    {{.graph = g_cycle, .x = "loop"}, MAAS_E_FORMAT, "depends on itself"},
+    {{.graph = g_same_initializer}, MAAS_E_FORMAT, "two values are named 'w'"},
+    {{.graph = g_same_input}, MAAS_E_FORMAT, "two values are named 'x'"},
+    {{.graph = g_lost_output}, MAAS_E_FORMAT, "output 'z' is not computed"},
+    {{.graph = g_output_twice}, MAAS_E_FORMAT, "is an output twice"},
+    {{.graph = g_sparse}, MAAS_E_UNSUPPORTED, "sparse"},
+    {{.graph = g_same_producer}, MAAS_E_FORMAT, "'y' has a producer already"},
+    {{.model = m_function}, MAAS_E_UNSUPPORTED, "functions"},
+    {{.model = m_opset_twice}, MAAS_E_FORMAT, "imported twice"},
+    {{.model = m_graph_twice}, MAAS_E_FORMAT, "comes twice"},
+    {{.input = i_sequence}, MAAS_E_UNSUPPORTED, "input 'x'"},
+    {{.input = i_nothing}, MAAS_E_FORMAT, "'x' has no type"},
+    {{.input = i_dtype}, MAAS_E_UNSUPPORTED, "element type 18"},
+    {{.input = i_string}, MAAS_E_FORMAT, "string"},
+    {{.input = i_shape}, MAAS_E_FORMAT, "node"},
+};
+
+static void every_refusal_has_its_words(void)
+{
+    for (size_t i = 0; i < MAAS_COUNT(refusals); i++) {
+        maas_buf file;
+        maas_graph *g = NULL;
+        maas_err err = {0};
+        maas_status st = onnx_make_read(&refusals[i].make, NULL, &file, &g, &err);
+        EXPECT_MSG(st == refusals[i].want, "%s: %d (%s)", refusals[i].words, st, err.msg);
+        EXPECT_MSG(strstr(err.msg, refusals[i].words), "%s: %s", refusals[i].words, err.msg);
+        EXPECT(g == NULL && err.code == st);
+        maas_buf_reset(&file);
+    }
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static void nodes_are_named_in_refusals(void)
+{
+    static const onnx_make bad = {.op = "Nonsense"};
+    maas_buf file;
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    onnx_make_read(&bad, NULL, &file, &g, &err);
+    EXPECT(strstr(err.msg, "node 'the node' (Nonsense)") && strstr(err.msg, "at byte"));
+    EXPECT_EQ(maas_onnx_read(maas_buf_span(&file), NULL, &g, NULL), MAAS_E_UNSUPPORTED);
+    maas_buf_reset(&file);
+}
+
+/* ---- what must be read, and how ---- */
+
+static void data_is_borrowed_when_aligned_and_copied_when_not(void)
+{
+    static const onnx_make good = {0};
+    AUTO(maas_buf_reset) maas_buf made = MAAS_BUF_INIT(1 << 20);
+    EXPECT_EQ(onnx_make_file(&good, &made), MAAS_OK);
+    int n_borrowed = 0;
+    for (size_t shift = 0; shift < 8; shift++) {
+        uint8_t *bytes = malloc(made.n + 8);
+        memcpy(bytes + shift, made.p, made.n);
+        maas_graph *g = NULL;
+        EXPECT_EQ(maas_onnx_read(maas_span_of(bytes + shift, made.n), NULL, &g, NULL), MAAS_OK);
+        const maas_value *w = maas_graph_at(g, maas_graph_find(g, "w"));
+        const uint8_t *p = w->init.data;
+        n_borrowed += p >= bytes && p < bytes + made.n + 8;
+        EXPECT_EQ((uintptr_t)p % 4, 0);
+        EXPECT(memcmp(p, f2, sizeof f2) == 0);
+        EXPECT(w->flags == MAAS_VALUE_CONST);
+        maas_graph_destroy(g);
+        free(bytes);
+    }
+    EXPECT_EQ(n_borrowed, 2); /* of eight places two are aligned to 4 bytes */
+}
+
+static void symbols_and_types_are_those_of_the_file(void)
+{
+    static const onnx_make good = {.opset = 25};
+    maas_buf file, text = MAAS_BUF_INIT(1000);
+    maas_graph *g = NULL;
+    EXPECT_EQ(onnx_make_read(&good, NULL, &file, &g, NULL), MAAS_OK);
+    EXPECT(maas_onnx_probe(maas_buf_span(&file)) > 50);
+    EXPECT_EQ(maas_onnx_probe(maas_span_str("x,y\n1,2\n")), 0);
+    EXPECT_EQ(maas_onnx_probe(maas_span_str("")), 0);
+    maas_graph_dump(g, &text);
+    EXPECT_STR(text.p, "graph \"g\" (x: float[batch,2]) -> (y: float[batch,2])\n"
+                       "  const w: float[2] = {1,2}\n"
+                       "  n0 Add(x, w) -> y: float[batch,2]\n");
+    maas_graph_destroy(g);
+    maas_buf_reset(&file);
+    maas_buf_reset(&text);
+}
+
+static const float member[] = {9, 1, 2};
+static maas_status lend(void *user, const char *location, maas_span *out, maas_err *err)
+{
+    if (strcmp(location, "weights.bin") != 0)
+        return maas_fail(err, MAAS_E_NOT_FOUND, "no such member");
+    *out = maas_span_of(member, *(const size_t *)user);
+    return MAAS_OK;
+}
+
+static void external_data_comes_from_the_callback_alone(void)
+{
+    static const onnx_make make = {.tensor = t_external};
+    size_t n = sizeof member;
+    maas_onnx_opts opts = {.external = lend, .user = &n};
+    maas_buf file;
+    maas_graph *g = NULL;
+    maas_err why = {0};
+    EXPECT_MSG(onnx_make_read(&make, &opts, &file, &g, &why) == MAAS_OK, "%s", why.msg);
+    EXPECT(maas_graph_at(g, maas_graph_find(g, "w"))->init.data == &member[1]);
+    maas_graph_destroy(g);
+    maas_buf_reset(&file);
+    for (n = 0; n < sizeof member; n++) {
+        maas_err err = {0};
+        EXPECT_EQ(onnx_make_read(&make, &opts, &file, &g, &err), MAAS_E_FORMAT);
+        EXPECT(strstr(err.msg, "past the end"));
+        maas_buf_reset(&file);
+    }
+}
+
+/* Typed lists against the numbers they must give. */
+static void t_i8(maas_pb_writer *w)
+{
+    const int64_t v[] = {-128, 127};
+    tensor_head(w, MAAS_I8, d2, 1);
+    maas_pb_ints(w, TENSOR_INT32S, v, 2);
+}
+static void t_f16(maas_pb_writer *w)
+{
+    const int64_t v[] = {0x3c00, 0xc000}; /* 1, -2 */
+    tensor_head(w, MAAS_F16, d2, 1);
+    maas_pb_ints(w, TENSOR_INT32S, v, 2);
+}
+static void t_u32(maas_pb_writer *w)
+{
+    const int64_t v[] = {0, UINT32_MAX};
+    tensor_head(w, MAAS_U32, d2, 1);
+    maas_pb_ints(w, TENSOR_UINT64S, v, 2);
+}
+static void t_i64(maas_pb_writer *w)
+{
+    const int64_t v[] = {-5, 1ll << 40};
+    tensor_head(w, MAAS_I64, d2, 1);
+    maas_pb_ints(w, TENSOR_INT64S, v, 2);
+}
+static void t_f64(maas_pb_writer *w)
+{
+    const double v[] = {0.1, -2e300};
+    tensor_head(w, MAAS_F64, d2, 1);
+    maas_pb_bytes(w, TENSOR_DOUBLES, v, sizeof v);
+}
+static void t_bools(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_BOOL, d2, 1);
+    maas_pb_int(w, TENSOR_INT32S, 1); /* not packed */
+    maas_pb_int(w, TENSOR_INT32S, 0);
+}
+
+static void typed_lists_give_their_numbers(void)
+{
+    static const struct {
+        void (*tensor)(maas_pb_writer *w);
+        maas_dtype dtype;
+        double v[2];
+    } rows[] = {
+        {t_i8, MAAS_I8, {-128, 127}},       {t_f16, MAAS_F16, {1, -2}},
+        {t_u32, MAAS_U32, {0, UINT32_MAX}}, {t_i64, MAAS_I64, {-5, 1ll << 40}},
+        {t_f64, MAAS_F64, {0.1, -2e300}},   {t_bools, MAAS_BOOL, {1, 0}},
+    };
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        /* The node reads x twice, so that any type of w is legal. */
+        const onnx_make make = {.tensor = rows[i].tensor, .in2 = "x"};
+        maas_buf file;
+        maas_graph *g = NULL;
+        maas_err err = {0};
+        EXPECT_MSG(onnx_make_read(&make, NULL, &file, &g, &err) == MAAS_OK, "%s", err.msg);
+        const maas_tensor *t = &maas_graph_at(g, maas_graph_find(g, "w"))->init;
+        EXPECT_EQ(t->dtype, rows[i].dtype);
+        for (int k = 0; k < 2; k++)
+            EXPECT_NEAR(maas_tensor_get(t, k), rows[i].v[k], 0);
+        maas_graph_destroy(g);
+        maas_buf_reset(&file);
+    }
+}
+
+static void n_axes(maas_pb_writer *w)
+{
+    const int64_t axes[] = {1};
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, "axes");
+    maas_pb_ints(w, ATTR_INTS, axes, 1);
+    maas_pb_int(w, ATTR_TYPE, MAAS_ATTR_INTS);
+    maas_pb_end(w);
+}
+
+static void old_reductions_get_their_axes_as_an_input(void)
+{
+    static const onnx_make old = {.op = "ReduceMax", .in2 = "", .opset = 17, .node = n_axes};
+    static const onnx_make wrong = {.op = "ReduceMax", .in2 = "", .opset = 18, .node = n_axes};
+    maas_buf file;
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    EXPECT_EQ(onnx_make_read(&old, NULL, &file, &g, &err), MAAS_OK);
+    const maas_node *n = &g->nodes[0];
+    EXPECT_EQ(n->n_in, 2);
+    EXPECT_EQ(n->n_attr, 0);
+    EXPECT_EQ(maas_tensor_get_i64(&maas_graph_at(g, n->in[1])->init, 0), 1);
+    EXPECT_EQ(maas_graph_at(g, n->out[0])->type.dims[1], 1);
+    maas_graph_destroy(g);
+    maas_buf_reset(&file);
+    EXPECT_EQ(onnx_make_read(&wrong, NULL, &file, &g, &err), MAAS_E_UNSUPPORTED);
+    EXPECT(strstr(err.msg, "'axes'"));
+    maas_buf_reset(&file);
+}
+
+static void reading_survives_every_failed_allocation(void)
+{
+    static const onnx_make make = {.op = "ReduceMax", .in2 = "", .opset = 17, .node = n_axes};
+    AUTO(maas_buf_reset) maas_buf file = MAAS_BUF_INIT(1 << 20);
+    onnx_make_file(&make, &file);
+    long before = maas_mem_live();
+    for (long n = 1; n < 10000; n++) {
+        maas_graph *g = NULL;
+        maas_err err = {0};
+        maas_mem_fail_at(n);
+        maas_status st = maas_onnx_read(maas_buf_span(&file), NULL, &g, &err);
+        maas_mem_fail_at(0);
+        maas_graph_destroy(g);
+        EXPECT_EQ(maas_mem_live(), before);
+        if (st == MAAS_OK) {
+            EXPECT(n > 3);
+            return;
+        }
+        EXPECT_MSG(st == MAAS_E_NOMEM, "allocation %ld: %d %s", n, st, err.msg);
+    }
+    EXPECT(!"reached");
+}
+
+static void a_budget_bounds_reading(void)
+{
+    static const onnx_make make = {0};
+    AUTO(maas_buf_reset) maas_buf file = MAAS_BUF_INIT(1 << 20);
+    onnx_make_file(&make, &file);
+    for (size_t limit = 1; limit < 300000; limit = limit * 3 / 2 + 1) {
+        maas_budget budget = {.limit = limit};
+        const maas_onnx_opts opts = {.budget = &budget};
+        maas_graph *g = NULL;
+        maas_status st = maas_onnx_read(maas_buf_span(&file), &opts, &g, NULL);
+        EXPECT(st == MAAS_OK || st == MAAS_E_NOMEM);
+        EXPECT(limit > 20000 || st == MAAS_E_NOMEM);
+        maas_graph_destroy(g);
+        EXPECT_EQ(budget.used, 0);
+    }
+}
+
+static const mt_case cases[] = {
+    MT_CASE(every_refusal_has_its_words),
+    MT_CASE(nodes_are_named_in_refusals),
+    MT_CASE(data_is_borrowed_when_aligned_and_copied_when_not),
+    MT_CASE(symbols_and_types_are_those_of_the_file),
+    MT_CASE(external_data_comes_from_the_callback_alone),
+    MT_CASE(typed_lists_give_their_numbers),
+    MT_CASE(old_reductions_get_their_axes_as_an_input),
+    MT_CASE(reading_survives_every_failed_allocation),
+    MT_CASE(a_budget_bounds_reading),
+};
+int main(int argc, char **argv)
+{
+    return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

@@ -1,0 +1,239 @@
+/* What each pass makes of a small graph, by counting what is left. Numbers are compared elsewhere:
+ * tests/unit/runtime/test_optimized.c. */
+#include "maas_test.h"
+
+#include "base/mem.h"
+#include "ops/build.h"
+#include "passes/pass.h"
+
+static const int64_t D44[] = {4, 4}, D4[] = {4};
+
+typedef struct rig {
+    maas_graph *g;
+    maas_builder b;
+    maas_err err;
+    maas_vid x;
+} rig;
+
+static void rig_init(rig *r)
+{
+    *r = (rig){0};
+    EXPECT_EQ(maas_graph_create("t", NULL, &r->g, &r->err), MAAS_OK);
+    maas_builder_init(&r->b, r->g, &r->err);
+    r->x = maas_b_input(&r->b, "x", MAAS_F32, 2, D44);
+}
+
+static maas_vid variable(rig *r, const char *name, int rank)
+{
+    float v[16] = {1, 2, 3};
+    maas_tensor t = maas_tensor_of(MAAS_F32, rank, rank == 2 ? D44 : D4, v);
+    maas_vid out = MAAS_NO_VALUE;
+    EXPECT_EQ(maas_graph_variable(r->g, name, &t, true, &out, &r->err), MAAS_OK);
+    return out;
+}
+
+static void optimize(rig *r, int level, bool training)
+{
+    const maas_pass_opts o = {.level = level, .check = true, .training = training};
+    EXPECT_MSG(r->b.status == MAAS_OK, "%s", r->err.msg);
+    EXPECT_EQ(maas_graph_optimize(r->g, &o, &r->err), MAAS_OK);
+    if (mt_failed)
+        fprintf(stderr, "%s\n", r->err.msg);
+}
+
+static int n_of(const rig *r, const char *op)
+{
+    int n = 0;
+    for (uint32_t i = 0; i < r->g->n_nodes; i++)
+        n += strcmp(r->g->nodes[i].op->name, op) == 0;
+    return n;
+}
+
+static void rig_reset(rig *r)
+{
+    maas_graph_destroy(r->g);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static void products_take_bias_and_activation_with_them(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid w = variable(&r, "w", 2), c = variable(&r, "c", 1);
+    maas_vid y = maas_b_op2(&r.b, "Add", c, maas_b_op2(&r.b, "MatMul", r.x, w));
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Relu", y));
+    optimize(&r, 2, true);
+    EXPECT_EQ(r.g->n_nodes, 1);
+    EXPECT_EQ(n_of(&r, "FusedGemm"), 1);
+    rig_reset(&r);
+}
+
+static void a_product_read_twice_stays(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid y = maas_b_op2(&r.b, "MatMul", r.x, variable(&r, "w", 2));
+    maas_b_output(&r.b, "relu", maas_b_op1(&r.b, "Relu", y));
+    maas_b_output(&r.b, "tanh", maas_b_op1(&r.b, "Softmax", y));
+    optimize(&r, 2, true);
+    EXPECT_EQ(n_of(&r, "MatMul"), 1);
+    EXPECT_EQ(r.g->n_nodes, 3);
+    rig_reset(&r);
+}
+
+/* An addend that makes the product larger ([4,4] + [3,1,1]) is no bias. */
+static void an_addend_that_broadcasts_the_product_stays(void)
+{
+    rig r;
+    rig_init(&r);
+    const int64_t d[] = {3, 1, 1};
+    maas_vid big = maas_b_input(&r.b, "big", MAAS_F32, 3, d);
+    maas_vid y = maas_b_op2(&r.b, "MatMul", r.x, variable(&r, "w", 2));
+    maas_b_output(&r.b, "y", maas_b_op2(&r.b, "Add", y, big));
+    optimize(&r, 2, true);
+    EXPECT_EQ(n_of(&r, "MatMul"), 1);
+    EXPECT_EQ(n_of(&r, "Add"), 1);
+    rig_reset(&r);
+}
+
+static void chains_of_elements_become_one_node(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid v = variable(&r, "v", 2);
+    maas_vid a = maas_b_op2(&r.b, "Mul", v, maas_b_f32(&r.b, 0.9f));
+    maas_vid b = maas_b_op2(&r.b, "Mul", r.x, maas_b_f32(&r.b, 0.1f));
+    maas_vid next = maas_b_op2(&r.b, "Add", a, b);
+    EXPECT_EQ(maas_graph_bind(r.g, v, next, &r.err), MAAS_OK);
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Sqrt", maas_b_op1(&r.b, "Abs", next)));
+    optimize(&r, 2, true);
+    EXPECT_EQ(r.g->n_nodes, 1);
+    EXPECT_EQ(r.g->nodes[0].n_out, 2);
+    EXPECT_EQ(r.g->nodes[0].n_in, 2);  /* numbers are part of the program */
+    EXPECT_EQ(r.g->nodes[0].in[0], v); /* paired with the value it becomes */
+    EXPECT_EQ(r.g->nodes[0].out[0], r.g->bindings[0].value);
+    rig_reset(&r);
+}
+
+/* a -> softmax -> add, and a -> add: one node of the two ends would wait for itself. */
+static void fusing_never_makes_a_cycle(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid a = maas_b_op1(&r.b, "Exp", maas_b_op1(&r.b, "Neg", r.x));
+    maas_vid s = maas_b_op1(&r.b, "Softmax", a);
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Neg", maas_b_op2(&r.b, "Add", a, s)));
+    optimize(&r, 2, true);
+    EXPECT_EQ(n_of(&r, "FusedElementwise"), 2);
+    EXPECT_EQ(r.g->n_nodes, 3);
+    rig_reset(&r);
+}
+
+static void many_chains_close_and_open_groups(void)
+{
+    rig r;
+    rig_init(&r);
+    for (int i = 0; i < 200; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "y%d", i);
+        maas_vid y = maas_b_op2(&r.b, "Mul", r.x, maas_b_f32(&r.b, (float)i));
+        maas_b_output(&r.b, name, maas_b_op1(&r.b, "Softmax", maas_b_op1(&r.b, "Tanh", y)));
+    }
+    optimize(&r, 2, true);
+    EXPECT_EQ(n_of(&r, "FusedElementwise"), 200);
+    EXPECT_EQ(r.g->n_nodes, 400);
+    rig_reset(&r);
+}
+
+static void what_changes_nothing_is_dropped(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid y = maas_b_op1(&r.b, "Identity", r.x);
+    const maas_attr to = MAAS_A_INT("to", MAAS_F32);
+    y = maas_b_node(&r.b, "Cast", &to, 1, &y, 1, NULL, 1);
+    y = maas_b_op2(&r.b, "Reshape", y, maas_b_i64s(&r.b, D44, 2));
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Softmax", y));
+    maas_b_output(&r.b, "same", maas_b_op1(&r.b, "Identity", r.x)); /* a promised name */
+    optimize(&r, 1, false);
+    EXPECT_EQ(r.g->n_nodes, 2);
+    EXPECT_EQ(n_of(&r, "Softmax"), 1);
+    rig_reset(&r);
+}
+
+static void constants_fold_but_do_not_explode(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid two = maas_b_op2(&r.b, "Add", maas_b_f32(&r.b, 1), maas_b_f32(&r.b, 1));
+    maas_b_output(&r.b, "y", maas_b_op2(&r.b, "Mul", r.x, two));
+    const int64_t huge[] = {1 << 12, 1 << 12};
+    maas_vid e = maas_b_op2(&r.b, "Expand", maas_b_f32(&r.b, 1), maas_b_i64s(&r.b, huge, 2));
+    maas_b_output(&r.b, "e", e);
+    optimize(&r, 1, false);
+    EXPECT_EQ(n_of(&r, "Add"), 0);
+    EXPECT_EQ(n_of(&r, "Expand"), 1); /* 64 MiB out of 4 bytes */
+    EXPECT(maas_arena_bytes(&r.g->arena) < 32u << 20);
+    rig_reset(&r);
+}
+
+static void unread_nodes_die(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_b_op1(&r.b, "Exp", maas_b_op1(&r.b, "Neg", r.x));
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Tanh", r.x));
+    optimize(&r, 0, false);
+    EXPECT_EQ(r.g->n_nodes, 1);
+    rig_reset(&r);
+}
+
+static void every_pass_survives_lack_of_memory(void)
+{
+    for (long n = 1;; n++) {
+        rig r;
+        rig_init(&r);
+        maas_vid y = maas_b_op2(&r.b, "MatMul", r.x, variable(&r, "w", 2));
+        y = maas_b_op1(&r.b, "Relu", maas_b_op2(&r.b, "Add", y, variable(&r, "c", 1)));
+        y = maas_b_op2(&r.b, "Mul", y,
+                       maas_b_op2(&r.b, "Add", maas_b_f32(&r.b, 1), maas_b_f32(&r.b, 1)));
+        maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Exp", maas_b_op1(&r.b, "Identity", y)));
+        const maas_pass_opts o = {.level = 2, .check = true};
+        maas_mem_fail_at(n);
+        maas_status st = maas_graph_optimize(r.g, &o, NULL);
+        maas_mem_fail_at(0);
+        rig_reset(&r);
+        if (st == MAAS_OK || mt_failed) {
+            EXPECT(n > 8);
+            return;
+        }
+        EXPECT_EQ(st, MAAS_E_NOMEM);
+    }
+}
+
+static void rows_of_the_table_have_names_and_help(void)
+{
+    for (size_t i = 0; i < maas_n_passes; i++) {
+        EXPECT(maas_passes[i].run && maas_passes[i].help && maas_passes[i].help[0]);
+        for (size_t k = 0; k < i; k++)
+            EXPECT(strcmp(maas_passes[i].name, maas_passes[k].name) != 0);
+    }
+}
+
+static const mt_case cases[] = {
+    MT_CASE(products_take_bias_and_activation_with_them),
+    MT_CASE(a_product_read_twice_stays),
+    MT_CASE(an_addend_that_broadcasts_the_product_stays),
+    MT_CASE(chains_of_elements_become_one_node),
+    MT_CASE(fusing_never_makes_a_cycle),
+    MT_CASE(many_chains_close_and_open_groups),
+    MT_CASE(what_changes_nothing_is_dropped),
+    MT_CASE(constants_fold_but_do_not_explode),
+    MT_CASE(unread_nodes_die),
+    MT_CASE(every_pass_survives_lack_of_memory),
+    MT_CASE(rows_of_the_table_have_names_and_help),
+};
+int main(int argc, char **argv)
+{
+    return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

@@ -1,0 +1,337 @@
+#!/bin/sh
+# tools/bench.sh [train] [http] [json] [start] [memory] - the numbers we promise, measured.
+#
+# Everything that is compared runs in this one run, in turns, on this machine; what is printed is
+# the median. A peer that cannot be installed is SKIPPED with the reason. docs/benchmarks.md says
+# what each figure means. BENCH_ROUNDS (3), BENCH_EPOCHS (5) and BENCH_HTTP_RUNS (7) repeat more.
+set -eu
+cd "$(dirname "$0")/.."
+build=${BENCH_BUILD:-build}
+rounds=${BENCH_ROUNDS:-3} epochs=${BENCH_EPOCHS:-5} http_runs=${BENCH_HTTP_RUNS:-7}
+fashion=/usr/share/datasets/fashion-mnist
+venv=.cache/bench-venv
+mlserver=.cache/bench-mlserver
+tmp=$(mktemp -d)
+pids=
+trap 'for p in $pids; do kill "$p" 2>/dev/null || true; done; wait; rm -rf "$tmp"' EXIT
+trap 'exit 1' INT TERM
+
+# ---- figures ----
+
+# field NAME LINE: the word after NAME.
+field() { echo "$2" | awk -v k="$1" '{ for (i = 1; i < NF; i++) if ($i == k) print $(i + 1) }'; }
+median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+calc() { awk "BEGIN { printf \"$1\", ($2) }"; } # FORMAT EXPRESSION
+ratio() { calc %.2fx "$1 / ($2)"; }
+# row WHAT OURS PEER RATIO ASKED SHARE
+row() { printf '%-44s %14s %14s %9s %10s %9s\n' "$@"; }
+section() {
+    printf '\n%s\n' "$1"
+    row what ours peer ratio asked 'of limit'
+}
+skipped() { printf '%-44s SKIPPED: %s\n' "$1" "$2"; }
+
+# ---- programs ----
+
+# needs VENV PACKAGE...: pip's last words are the reason when it fails.
+needs() {
+    dir=$1
+    shift
+    [ -x "$dir/bin/python" ] || /usr/bin/python3 -m venv "$dir" >"$tmp/why" 2>&1 || return 1
+    for p in "$@"; do
+        "$dir/bin/pip" show -q "${p%%\[*}" >/dev/null 2>&1 ||
+            "$dir/bin/pip" install -q --disable-pip-version-check "$p" >"$tmp/why" 2>&1 || return 1
+    done
+}
+why() { tail -n 1 "$tmp/why" | cut -c 1-100; }
+
+# start NAME COMMAND...: in the background; its first line with an address becomes $url.
+start() {
+    name=$1
+    shift
+    "$@" >"$tmp/$name.log" 2>&1 &
+    last=$!
+    pids="$pids $last"
+}
+wait_for() { # wait_for COMMAND...: until it succeeds, 30 s at most
+    n=0
+    until "$@" >/dev/null 2>&1; do
+        n=$((n + 1))
+        [ $n -lt 300 ] || return 1
+        sleep 0.1
+    done
+}
+stop() {
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+address() { # address NAME: what the server said
+    wait_for grep -q listening "$tmp/$1.log" || { cat "$tmp/$1.log" >&2 && exit 1; }
+    url=$(sed -n 's/^listening on //p' "$tmp/$1.log")
+}
+serve() { # serve NAME: ours, on a data directory of that name
+    start "$1" "$build/maas" serve --listen 127.0.0.1:0 --data "$tmp/$1.data" --log-level error
+    address "$1"
+}
+
+# ---- a model of four features: trained here, then the same file for everybody ----
+
+three_classes() {
+    awk 'BEGIN { srand(7); print "a,b,c,d,kind"
+        for (i = 0; i < 600; i++) { k = i % 3
+            printf "%.2f,%.2f,%.2f,%.2f,%d\n", 5 + k + rand(), 3 + rand(), 1.5 + 2 * k + rand(),
+                   0.3 + 0.8 * k + rand() / 2, k } }'
+}
+job_state() { curl -sf "$url/api/v1/jobs/$1" | sed 's/.*"state": *"\([a-z]*\)".*/\1/'; }
+make_model() {
+    three_classes >"$tmp/flowers.csv"
+    curl -sf -T "$tmp/flowers.csv" "$url/api/v1/datasets/flowers" >/dev/null
+    id=$(curl -sf "$url/api/v1/jobs" -H 'Content-Type: application/json' -d '{"kind":"train",
+        "model":"flowers","dataset":"flowers","target":"kind","learner":"network","params":{
+        "layers":[{"type":"dense","units":16,"activation":"relu"},
+        {"type":"dense","units":3,"activation":"softmax"}],"loss":"cross_entropy",
+        "optimizer":{"type":"adam","lr":0.01},"epochs":20,"batch_size":32,"seed":7}}' |
+        sed 's/.*"id": *"\([^"]*\)".*/\1/')
+    wait_for sh -c "curl -sf $url/api/v1/jobs/$id | grep -q '\"state\": *\"succeeded\"'" ||
+        { curl -s "$url/api/v1/jobs/$id" >&2 && exit 1; }
+    curl -sf -o "$tmp/model.onnx" "$url/api/v1/models/flowers/versions/1/artifact"
+}
+
+# ---- sections ----
+
+train_peers() { # name, program
+    echo "torch-debian /usr/bin/python3 bench/peers/train_torch.py"
+    echo "torch $venv/bin/python bench/peers/train_torch.py"
+    echo "jax $venv/bin/python bench/peers/train_jax.py"
+    echo "tensorflow $venv/bin/python bench/peers/train_tf.py"
+    echo "tensorflow-xla $venv/bin/python bench/peers/train_tf.py"
+}
+# train_once NAME COMMAND... : one run; samples/s go to a file of their own, the line to another.
+train_once() {
+    key=$1
+    shift
+    if line=$(timeout 120 "$@" 2>"$tmp/why" | grep samples/s); then
+        field samples/s "$line" >>"$tmp/$key"
+        echo "$line" >"$tmp/$key.line"
+    fi
+}
+peer_once() { # NAME BATCH THREADS PYTHON PROGRAM
+    xla=
+    [ "$1" != tensorflow-xla ] || xla=xla
+    train_once "$1.$2.$3" "$4" "$5" $fashion "$2" "$epochs" "$3" $xla
+}
+best_threads() { # NAME BATCH: of the first round
+    one=$(median "$tmp/$1.$2.1" 2>/dev/null || echo 0)
+    all=$(median "$tmp/$1.$2.$cores" 2>/dev/null || echo 0)
+    [ "$(calc %d "${all:-0} > ${one:-0}")" = 1 ] && echo "$cores" || echo 1
+}
+install_train() {
+    tools/packages.sh bench demo
+    : >"$tmp/skip"
+    /usr/bin/python3 -c 'import torch' 2>"$tmp/why" || echo "torch-debian $(why)" >>"$tmp/skip"
+    for p in torch:torch 'jax:jax[cpu]' tensorflow:tensorflow-cpu tensorflow-xla:tensorflow-cpu; do
+        needs "$venv" numpy "${p#*:}" || echo "${p%%:*} $(why)" >>"$tmp/skip"
+    done
+}
+train_batch() { # BATCH ASKED_RATIO ASKED_SHARE
+    for round in $(seq "$rounds"); do
+        # The environment is that of a job's worker.
+        train_once "maas.$1" env GOMP_SPINCOUNT=2000 "$build/bench/bench_train" $fashion "$1" "$epochs"
+        train_peers | while read -r name python program; do
+            grep -q "^$name " "$tmp/skip" && continue
+            if [ "$round" = 1 ]; then
+                peer_once "$name" "$1" 1 "$python" "$program"
+                [ "$cores" = 1 ] || peer_once "$name" "$1" "$cores" "$python" "$program"
+                best_threads "$name" "$1" >"$tmp/$name.$1.best"
+            else
+                peer_once "$name" "$1" "$(cat "$tmp/$name.$1.best")" "$python" "$program"
+            fi
+        done
+    done
+    line=$(cat "$tmp/maas.$1.line")
+    ours=$(median "$tmp/maas.$1")
+    fastest=0
+    for name in $(train_peers | cut -d ' ' -f 1); do
+        if why=$(grep "^$name " "$tmp/skip"); then
+            skipped "batch $1: $name" "${why#* }"
+            continue
+        fi
+        at="$tmp/$name.$1.$(cat "$tmp/$name.$1.best")"
+        [ -s "$at" ] || { skipped "batch $1: $name" "it ended without a figure" && continue; }
+        theirs=$(median "$at")
+        row "batch $1: $(field version "$(cat "$at.line")"), threads $(field threads "$(cat "$at.line")")" \
+            "$ours" "$theirs" "$(ratio "$ours" "$theirs")" - -
+        echo "    accuracy $(field accuracy "$line") and $(field accuracy "$(cat "$at.line")")"
+        [ "$(calc %d "$theirs > $fastest")" = 0 ] || fastest=$theirs
+    done
+    [ "$fastest" = 0 ] || row "batch $1: the fastest of them, samples/s" "$ours" "$fastest" \
+        "$(ratio "$ours" "$fastest")" ">= $2" -
+    peak=$(field peak "$line")
+    share=$(calc %.1f "100 * $ours * 507392e-9 / $peak")
+    row "batch $1: GFLOP/s of the multiply-add peak" "$(calc %.1f "$ours * 507392e-9")" "$peak" - \
+        ">= $3 %" "$share %"
+}
+bench_train() {
+    install_train
+    section "training 784-128-128-10, Adam, 60,000 images, $epochs epochs, samples/s"
+    train_batch 64 3x 30
+    train_batch 512 1.5x 50
+}
+
+oip='{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[6.1,3.4,3.9,1.2]}]}'
+load() { # load CONNECTIONS SECONDS BODY URL
+    "$build/bench/load" -c "$1" -d "$2" -w 0 -b "$3" "$4" || true
+}
+# In turns: a run of the floor, a run of ours. Medians go to $tmp/{floor,ours}.{rps,p50,p99}.
+in_turns() { # CONNECTIONS
+    rm -f "$tmp"/floor.* "$tmp"/ours.*
+    for run in $(seq "$http_runs"); do
+        for who in floor ours; do
+            [ $who = floor ] && to=$floor_url/ || to=$url/v2/models/flowers/infer
+            line=$(load "$1" 1 "$tmp/oip.json" "$to")
+            field requests/s "$line" >>"$tmp/$who.rps"
+            field p50_us "$line" >>"$tmp/$who.p50"
+            field p99_us "$line" >>"$tmp/$who.p99"
+            echo $(($(field bad "$line") + $(field lost "$line"))) >>"$tmp/$who.bad"
+        done
+    done
+}
+http_floor() {
+    load 64 1 "$tmp/oip.json" "$floor_url/" >/dev/null
+    load 64 1 "$tmp/oip.json" "$url/v2/models/flowers/infer" >/dev/null
+    in_turns 64
+    ours=$(median "$tmp/ours.rps") floor=$(median "$tmp/floor.rps")
+    row '64 connections: requests/s, bare epoll loop' "$ours" "$floor" "$(ratio "$ours" "$floor")" \
+        '>= 0.80x' "$(calc '%.0f %%' "100 * $ours / $floor")"
+    row '64 connections: p99 us' "$(median "$tmp/ours.p99")" "$(median "$tmp/floor.p99")" - - -
+    in_turns 1
+    p50=$(median "$tmp/ours.p50") p50_floor=$(median "$tmp/floor.p50")
+    row '1 connection: p50 us, bare epoll loop' "$p50" "$p50_floor" "$(ratio "$p50" "$p50_floor")" \
+        '<= 1.4x' -
+    row '1 connection: p99 us' "$(median "$tmp/ours.p99")" "$(median "$tmp/floor.p99")" - - -
+    line=$(load 1000 3 "$tmp/oip.json" "$url/v2/models/flowers/infer")
+    row '1,000 connections: requests/s; bad, lost' "$(field requests/s "$line")" \
+        "$(field bad "$line"), $(field lost "$line")" - '0, 0' -
+}
+# peer_http NAME URL BODY ASKED: runs of it and of ours in turns, 64 connections.
+peer_http() {
+    wait_for curl -sf -H 'Content-Type: application/json' -d "@$3" "$2" ||
+        { skipped "$1" "it does not answer: $(tail -n 1 "$tmp/peer.log" | cut -c 1-80)" && return 0; }
+    load 64 1 "$3" "$2" >/dev/null
+    rm -f "$tmp/peer.rps" "$tmp/us.rps"
+    for run in 1 2 3; do
+        field requests/s "$(load 64 2 "$3" "$2")" >>"$tmp/peer.rps"
+        field requests/s "$(load 64 1 "$tmp/oip.json" "$url/v2/models/flowers/infer")" >>"$tmp/us.rps"
+    done
+    ours=$(median "$tmp/us.rps") theirs=$(median "$tmp/peer.rps")
+    row "64 connections: requests/s, $1" "$ours" "$theirs" "$(ratio "$ours" "$theirs")" "$4" -
+}
+fastapi() { # WORKERS
+    (cd bench/peers && MODEL="$tmp/model.onnx" exec "$here/$venv/bin/uvicorn" serve_fastapi:app --port 18651 \
+        --workers "$1" --loop uvloop --http httptools --no-access-log --log-level error) >"$tmp/peer.log" 2>&1 &
+    last=$!
+    pids="$pids $last"
+    peer_http "FastAPI, $1 workers" http://127.0.0.1:18651/predict "$tmp/rows.json" '>= 6x'
+    stop $last
+}
+mlserver() { # WORKERS
+    rm -rf "$tmp/ml" && mkdir "$tmp/ml"
+    cat >"$tmp/ml/settings.json" <<END
+{"debug":false,"parallel_workers":$1,"http_port":18652,"grpc_port":18653,"metrics_port":18654,"host":"127.0.0.1"}
+END
+    cat >"$tmp/ml/model-settings.json" <<END
+{"name":"flowers","implementation":"mlserver_onnx.OnnxModel","parameters":{"uri":"$tmp/model.onnx"}}
+END
+    (cd "$tmp/ml" && PYTHONPATH="$here/bench/peers" exec "$here/$mlserver/bin/mlserver" start .) >"$tmp/peer.log" 2>&1 &
+    last=$!
+    pids="$pids $last"
+    peer_http "MLServer, $1 workers" http://127.0.0.1:18652/v2/models/flowers/infer "$tmp/oip.json" '>= 20x'
+    stop $last
+}
+bench_http() {
+    tools/packages.sh bench demo
+    here=$PWD
+    serve http
+    make_model
+    echo "$oip" >"$tmp/oip.json"
+    echo '{"instances":[[6.1,3.4,3.9,1.2]]}' >"$tmp/rows.json"
+    start floor "$build/bench/bench_http_floor" 0 "$([ "$cores" = 1 ] && echo 2 || echo "$cores")"
+    ours_url=$url
+    address floor
+    floor_url=$url url=$ours_url
+    section 'HTTP, keep-alive, a 4-16-3 network, JSON tensors'
+    http_floor
+    if needs "$venv" fastapi uvicorn uvloop httptools onnxruntime orjson; then
+        fastapi 1
+        [ "$cores" = 1 ] || fastapi "$cores"
+    else
+        skipped FastAPI "$(why)"
+    fi
+    if needs "$mlserver" mlserver onnxruntime; then
+        mlserver 0
+        [ "$cores" = 1 ] || mlserver "$cores"
+    else
+        skipped MLServer "$(why)"
+    fi
+}
+
+# image_rate BODY_FILE TYPE HEADER: MB/s of bodies over one connection.
+image_rate() {
+    rm -f "$tmp/image.rate"
+    for run in 1 2 3; do
+        line=$("$build/bench/load" -c 1 -d 1 -w 0 -b "$1" -t "$2" -H "$3" "$url/v2/models/image/infer")
+        calc '%.0f\n' "$(field requests/s "$line") * $(wc -c <"$1") / 1e6" >>"$tmp/image.rate"
+    done
+    median "$tmp/image.rate"
+}
+bench_json() {
+    tools/packages.sh demo
+    section 'a tensor of 150,528 floats, MB/s (the limit: a loop that only adds up digits)'
+    "$build/bench/bench_json" >"$tmp/json"
+    while read -r line; do
+        rate=$(field decode "$line") limit=$(field scan "$line")
+        row "decode, $(echo "$line" | cut -c 13-26); strtof, jansson" "$rate" \
+            "$(echo "$line" | sed 's/.*(\([0-9.]*\)x strtof, \([0-9.]*\)x.*/\1x \2x/')" - '>= 500' \
+            "$(calc '%.0f %%' "100 * $rate / $limit")"
+        row "encode, $(echo "$line" | cut -c 13-26)" "$(field encode "$line")" - - - -
+    done <"$tmp/json"
+    serve json
+    head=$("$build/bench/bench_image" "$tmp")
+    curl -sf -T "$tmp/image.onnx" "$url/api/v1/models/image/versions" >/dev/null
+    row 'one connection, whole requests: JSON' "$(image_rate "$tmp/image.json" application/json 'X: y')" - - - -
+    row 'one connection, whole requests: binary' "$(image_rate "$tmp/image.bin" application/octet-stream \
+        "Inference-Header-Content-Length: $head")" - - - -
+    stop "$last"
+}
+
+bench_start() {
+    section 'a server that was just started'
+    line=$("$build/bench/bench_start" "$build/maas" "$tmp/start.data" 9)
+    row 'ready after exec, ms (median of 9; longest)' "$(field ready_ms "$line")" "$(field longest_ms "$line")" - '<= 50' -
+    row 'idle: resident MiB (proportional, with helper)' "$(field rss_mib "$line")" "$(field pss_mib "$line")" - '<= 16' -
+    row 'idle: CPU ticks in 3 s' "$(field idle_ticks "$line")" - - 0 -
+}
+
+bench_memory() {
+    tools/packages.sh demo
+    section 'load and unload, 2,000 times'
+    serve memory
+    make_model
+    line=$("$build/bench/bench_cycle" "${url##*:}" "$last" flowers 2000)
+    row 'resident bytes a cycle' "$(field bytes_per_cycle "$line")" - - '<= 100' -
+    row 'resident MiB after 400 and 2,000' "$(field first_mib "$line")" "$(field last_mib "$line")" - - -
+    row 'one load and unload, us' "$(field cycle_us "$line")" - - - -
+    stop "$last"
+}
+
+cores=$(nproc)
+[ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
+ninja -C "$build" maas bench/load bench/bench_http_floor bench/bench_json bench/bench_image bench/bench_start \
+    bench/bench_cycle bench/bench_train >/dev/null
+echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $cores cores, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), load $(cut -d ' ' -f 1 /proc/loadavg)"
+for part in ${*:-start memory json http train}; do
+    case $part in
+    train | http | json | start | memory) "bench_$part" ;;
+    *) echo "usage: tools/bench.sh [train] [http] [json] [start] [memory]" >&2 && exit 2 ;;
+    esac
+done
