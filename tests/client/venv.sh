@@ -1,11 +1,32 @@
 #!/bin/sh
-# tests/client/venv.sh - prints the python of a virtual environment below .cache that has the real clients
-# (tritonclient from PyPI, unchanged) and their peers (onnx, onnxruntime). Makes it when it is missing;
-# prints SKIPPED and the reason, and fails, when the packages cannot be fetched.
+# tests/client/venv.sh WHAT_FOR [SET] - prints the python of a virtual environment below .cache that has a set of
+# packages from PyPI, and makes it when it is missing. Prints SKIPPED and the reason, and fails, when the packages
+# cannot be fetched. Sets:
+#   clients           the real client (tritonclient, unchanged), onnx, onnxruntime (the default)
+#   makers            the newest libraries whose model files we read, and their peers
+#   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
+set_name=${2:-clients}
+case $set_name in
+clients)
+    packages='tritonclient[http] numpy onnx onnxruntime requests'
+    probe='import tritonclient.http, tritonclient.http.aio, numpy, onnx, onnxruntime, requests'
+    ;;
+makers)
+    packages='numpy pandas scikit-learn xgboost-cpu lightgbm catboost shap onnx onnxruntime requests joblib lz4'
+    probe='import sklearn, xgboost, lightgbm, catboost, shap, onnx, onnxruntime, requests, joblib, lz4, pandas'
+    ;;
+sklearn-*)
+    packages="scikit-learn==${set_name#sklearn-} numpy<2 scipy<1.14 pandas<2.3 joblib"
+    probe='import sklearn, joblib, pandas'
+    ;;
+*)
+    echo "SKIPPED ${1:-client tests}: there is no set of packages '$set_name'"
+    exit 1
+    ;;
+esac
 venv=$PWD/.cache/venv
-probe='import tritonclient.http, tritonclient.http.aio, numpy, onnx, onnxruntime, requests'
-packages='tritonclient[http] numpy onnx onnxruntime requests'
+[ "$set_name" = clients ] || venv=$venv-$set_name
 
 if ! "$venv/bin/python" -c "$probe" 2>/dev/null; then
     log=$venv.log
