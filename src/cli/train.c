@@ -24,12 +24,7 @@ static struct {
     }
 static const maas_conf_desc rows[] = {
     TEXT("dataset", dataset, "NAME[:VERSION]", "what to learn from"),
-    {.name = "target",
-     .type = MAAS_CONF_STR,
-     .offset = AT(target),
-     .preset = "target",
-     .arg = "COLUMN",
-     .help = "the column to predict"},
+    TEXT("target", target, "COLUMN", "the column to predict; target unless said"),
     {.name = "learner",
      .type = MAAS_CONF_STR,
      .offset = AT(learner),
@@ -222,7 +217,7 @@ static maas_status build_request(const char *model, json_t **out, maas_err *err)
                          "(`maas dataset list` shows them)");
     MAAS_TRY(build_params(&params, err));
     resources = json_pack("{s:I, s:s*}", "cores", (json_int_t)opts.cores, "memory", opts.memory);
-    *out = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:O, s:O, s:I}", "kind",
+    *out = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:O, s:O, s:I}", "kind",
                      opts.update ? "update" : "train", "model", model, "dataset", opts.dataset,
                      "target", opts.target, "learner", opts.update ? NULL : opts.learner, "parent",
                      opts.update ? opts.parent : NULL, "params", params, "resources", resources,

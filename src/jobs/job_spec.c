@@ -43,6 +43,16 @@ static maas_status check_target(const json_t *dataset, const char *target, maas_
                      json_string_value(json_object_get(dataset, "name")), target);
 }
 
+/* The column to predict: "target" unless said, or none where the learner needs none. */
+static maas_status settle_target(const json_t *dataset, const maas_learner *l, const char **target,
+                                 maas_err *err)
+{
+    if (!*target && l && l->no_target)
+        return MAAS_OK;
+    *target = *target ? *target : "target";
+    return check_target(dataset, *target, err);
+}
+
 /* kind update: "parent" is a model version ("name", "name:2", "name@alias"; the model itself when
  * absent). It becomes "name:2", so that lineage and a resumed job mean the same one. */
 static maas_status find_parent(maas_jobs *j, maas_tenant t, const char *text, json_t *spec,
@@ -97,7 +107,7 @@ static maas_status need(const char *value, const char *key, maas_err *err)
 static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
                              maas_err *err)
 {
-    const char *kind = "train", *model = NULL, *dataset = NULL, *target = "target", *learner = NULL;
+    const char *kind = "train", *model = NULL, *dataset = NULL, *target = NULL, *learner = NULL;
     const char *parent = NULL;
     AUTO(maas_json_unref) json_t *data = NULL;
     MAAS_TRY(maas_json_only(request, "", keys, err));
@@ -116,7 +126,7 @@ static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request,
     if (!maas_name_valid(model) || strcmp(model, "stats") == 0)
         return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", model);
     MAAS_TRY(find_dataset(j, t, dataset, &data, err));
-    MAAS_TRY(check_target(data, target, err));
+    MAAS_TRY(settle_target(data, update ? NULL : maas_learner_find(learner), &target, err));
     if (update)
         MAAS_TRY(find_parent(j, t, parent ? parent : model, spec, err));
     else
@@ -127,7 +137,7 @@ static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request,
     if (!update)
         MAAS_TRY(maas_train_check(learner, params, err));
     AUTO(maas_json_unref)
-    json_t *said = json_pack("{s:s, s:s, s:s, s:s*, s:O*}", "kind", kind, "model", model, "target",
+    json_t *said = json_pack("{s:s, s:s, s:s*, s:s*, s:O*}", "kind", kind, "model", model, "target",
                              target, "learner", learner, "params", params);
     if (!said || json_object_update(spec, said) != 0)
         return maas_fail(err, MAAS_E_NOMEM, "memory for a job");
@@ -209,7 +219,7 @@ maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
         job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
         json_integer_value(json_object_get(d, "version")), &data, err));
     MAAS_TRY(parent_files(job, &parent, err));
-    *out = json_pack("{s:O, s:s, s:O, s:O*, s:O*, s:O, s:I, s:I, s:O*, s:s*}", "kind",
+    *out = json_pack("{s:O, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
                      json_object_get(job->spec, "kind"), "data_dir", job->all->opts.data_dir,
                      "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",
                      json_object_get(job->spec, "params"), "target",

@@ -49,7 +49,8 @@ void maas_features_reset(maas_features *fs)
  * prefix itself is also escaped, so two columns never meet. */
 static char *input_name(const char *column)
 {
-    static const char *const taken[] = {"label", "probabilities", "value"};
+    static const char *const taken[] = {"label",  "probabilities", "value",
+                                        "scores", "distances",     "transformed"};
     static const char *const prefixes[] = {"layers.", "input.", "labels", "column."};
     bool clash = false;
     for (size_t i = 0; i < MAAS_COUNT(taken); i++)
@@ -62,14 +63,13 @@ static char *input_name(const char *column)
     return maas_buf_steal(&b, &n);
 }
 
-static maas_status check_layout(maas_features *fs, const char *target, maas_err *err)
+static maas_status check_layout(maas_features *fs, maas_err *err)
 {
     uint32_t n_tensors = 0;
     for (uint32_t i = 0; i < fs->n; i++)
         n_tensors += fs->f[i].col->desc.rank > 0;
     if (fs->n == 0)
-        return maas_fail(err, MAAS_E_INVALID, "the data set has no column besides the target '%s'",
-                         target);
+        return maas_fail(err, MAAS_E_INVALID, "the data set has no column left to learn from");
     if (n_tensors && fs->n > 1)
         return maas_fail(
             err, MAAS_E_INVALID,
@@ -87,7 +87,15 @@ static maas_status check_layout(maas_features *fs, const char *target, maas_err 
     return MAAS_OK;
 }
 
-static maas_status choose(maas_features *fs, const maas_dataset *data, const char *target,
+static bool is_skipped(const maas_features_opts *o, const char *name)
+{
+    for (uint32_t i = 0; i < o->n_skip; i++)
+        if (o->skip[i] && strcmp(o->skip[i], name) == 0)
+            return true;
+    return false;
+}
+
+static maas_status choose(maas_features *fs, const maas_dataset *data, const maas_features_opts *o,
                           maas_err *err)
 {
     fs->f = maas_calloc(data->n_cols + 1, sizeof *fs->f);
@@ -95,7 +103,7 @@ static maas_status choose(maas_features *fs, const maas_dataset *data, const cha
         return maas_fail(err, MAAS_E_NOMEM, "%u columns", data->n_cols);
     for (uint32_t i = 0; i < data->n_cols; i++) {
         const maas_ds_column *c = &data->cols[i];
-        if (strcmp(c->desc.name, target) == 0)
+        if (is_skipped(o, c->desc.name))
             continue;
         maas_feature *f = &fs->f[fs->n++];
         *f = (maas_feature){
@@ -108,7 +116,7 @@ static maas_status choose(maas_features *fs, const maas_dataset *data, const cha
         fs->n_text += f->is_text;
         fs->n_numbers += f->is_text ? 0 : maas_column_width(c);
     }
-    MAAS_TRY(check_layout(fs, target, err));
+    MAAS_TRY(check_layout(fs, err));
     bool bytes = fs->layout == MAAS_LAYOUT_TENSOR && fs->f[0].col->desc.dtype == MAAS_U8;
     fs->raw = bytes ? MAAS_U8 : MAAS_F32;
     return MAAS_OK;
@@ -179,12 +187,10 @@ static maas_status measure(maas_features *fs, const maas_rows *train, int scalin
     return MAAS_OK;
 }
 
-static maas_status fit_constants(maas_features *fs, const maas_recipe *r, const maas_rows *train,
-                                 maas_err *err)
+static maas_status fit_constants(maas_features *fs, const maas_features_opts *o,
+                                 const maas_rows *train, maas_err *err)
 {
-    const maas_layer_spec *first = r->layers.items;
-    const bool ids = r->layers.n && first->type == MAAS_LAYER_EMBEDDING;
-    const int scaling = ids ? MAAS_SCALING_NONE : r->scaling;
+    const int scaling = o->ids ? MAAS_SCALING_NONE : o->scaling;
     const maas_column *c = &fs->f[0].col->desc;
     const bool tensor = fs->layout == MAAS_LAYOUT_TENSOR;
     /* Pixels of an image share their constants, the numbers of a vector do not. */
@@ -195,14 +201,14 @@ static maas_status fit_constants(maas_features *fs, const maas_recipe *r, const 
     fs->scale = charged(fs, n, sizeof *fs->scale);
     if (!fs->fill || !fs->shift || !fs->scale)
         return maas_fail(err, MAAS_E_NOMEM, "constants of %zu columns", n);
-    fs->has_fill = !tensor || !maas_cells_of(c->dtype)->whole;
+    fs->has_fill = !o->gaps && (!tensor || !maas_cells_of(c->dtype)->whole);
     if (fs->raw == MAAS_U8 && (scaling == MAAS_SCALING_AUTO || scaling == MAAS_SCALING_UNIT)) {
         fs->n_consts = 1;
         fs->scale[0] = 1.0f / 255;
         fs->has_scale = true;
         return MAAS_OK;
     }
-    return measure(fs, train, scaling, ids, err);
+    return measure(fs, train, scaling, o->ids, err);
 }
 
 static maas_status inherit_one(maas_features *fs, const maas_graph *parent, const char *name,
@@ -250,14 +256,14 @@ static maas_status take_categories(maas_features *fs, maas_feature *f, const maa
     return MAAS_OK;
 }
 
-static maas_status fit_categories(maas_features *fs, maas_feature *f, const maas_recipe *r,
+static maas_status fit_categories(maas_features *fs, maas_feature *f, const maas_features_opts *o,
                                   const maas_rows *train, maas_err *err)
 {
     AUTO(maas_distinct_reset) maas_distinct d = {0};
     MAAS_TRY(maas_distinct_build(&d, f->col, train->at, train->n, err));
     if (d.n == 0)
         return maas_fail(err, MAAS_E_INVALID, "column '%s' has no values", f->col->desc.name);
-    maas_distinct_keep(&d, r->max_categories);
+    maas_distinct_keep(&d, o->max_categories);
     return take_categories(fs, f, &d, err);
 }
 
@@ -335,23 +341,35 @@ static void lay_out(maas_features *fs)
     }
 }
 
-maas_status maas_features_fit(maas_features *fs, const maas_dataset *data, const char *target,
-                              const maas_recipe *r, const maas_rows *train,
+maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
+                              const maas_features_opts *opts, const maas_rows *train,
                               const maas_graph *parent, maas_budget *budget, maas_err *err)
 {
-    *fs = (maas_features){.n_rows = data->n_rows, .budget = budget};
-    MAAS_TRY(choose(fs, data, target, err));
+    *fs = (maas_features){.opts = *opts, .n_rows = data->n_rows, .budget = budget};
+    fs->opts.skip = NULL;
+    fs->opts.n_skip = 0;
+    MAAS_TRY(choose(fs, data, opts, err));
     if (parent) {
         MAAS_TRY(match_parent(fs, parent, err));
     } else {
         for (uint32_t i = 0; i < fs->n; i++)
             if (fs->f[i].is_text)
-                MAAS_TRY(fit_categories(fs, &fs->f[i], r, train, err));
+                MAAS_TRY(fit_categories(fs, &fs->f[i], opts, train, err));
         if (fs->n_numbers)
-            MAAS_TRY(fit_constants(fs, r, train, err));
+            MAAS_TRY(fit_constants(fs, opts, train, err));
     }
-    lay_out(fs);
+    if (opts->matrix)
+        lay_out(fs);
     return MAAS_OK;
+}
+
+int64_t maas_features_width(const maas_features *fs)
+{
+    int64_t n = fs->n_numbers;
+    for (uint32_t i = 0; i < fs->n; i++)
+        if (fs->f[i].is_text)
+            n += fs->opts.codes ? 1 : fs->f[i].n_categories;
+    return n;
 }
 
 maas_status maas_features_largest(const maas_features *fs, int64_t *out, maas_err *err)

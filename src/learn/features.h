@@ -17,8 +17,20 @@
 
 #include "learn/dataset.h"
 #include "learn/net.h"
+#include "learn/split.h"
 
 typedef enum maas_layout { MAAS_LAYOUT_TENSOR, MAAS_LAYOUT_TABLE, MAAS_LAYOUT_MIXED } maas_layout;
+
+typedef struct maas_features_opts {
+    int scaling; /* maas_scaling */
+    int64_t max_categories;
+    bool ids;    /* whole numbers for an embedding: as they are, a gap is 0             */
+    bool gaps;   /* gaps stay NaN: the learner knows what to do with them               */
+    bool codes;  /* text becomes its category's number, unknown NaN; else one-hot       */
+    bool matrix; /* also lay rows side by side for batches, when they fit                 */
+    const char *const *skip; /* columns that are no inputs: target, weights, groups... */
+    uint32_t n_skip;         /* NULL entries are skipped themselves                    */
+} maas_features_opts;
 
 typedef struct maas_feature {
     const maas_ds_column *col;
@@ -30,6 +42,7 @@ typedef struct maas_feature {
 } maas_feature;
 
 typedef struct maas_features {
+    maas_features_opts opts; /* `skip` is not kept */
     maas_layout layout;
     maas_feature *f;
     uint32_t n, n_text;
@@ -44,22 +57,18 @@ typedef struct maas_features {
     size_t charged;
 } maas_features;
 
-/* Rows that may be looked at for constants: all but the validation rows. */
-typedef struct maas_rows {
-    uint32_t *at;
-    int64_t n;
-} maas_rows;
-
 /* `parent`: constants and categories are taken from it, and columns must match its own. */
-maas_status maas_features_fit(maas_features *fs, const maas_dataset *data, const char *target,
-                              const maas_recipe *r, const maas_rows *train,
+maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
+                              const maas_features_opts *opts, const maas_rows *train,
                               const maas_graph *parent, maas_budget *budget, maas_err *err);
+/* Numbers that a row has once text is encoded. */
+int64_t maas_features_width(const maas_features *fs);
 void maas_features_reset(maas_features *fs);
 
 /* Inputs of a training or evaluation graph, in the order that maas_features_gather fills. */
 maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net);
 /* Inputs of the model file. */
-maas_vid maas_features_build_export(const maas_features *fs, maas_net *net);
+maas_vid maas_features_build_export(const maas_features *fs, maas_builder *b, int64_t batch);
 /* "maas.columns": [{"name","input","dtype","shape","categories"}]; NULL: no memory or not UTF-8. */
 json_t *maas_features_json(const maas_features *fs);
 

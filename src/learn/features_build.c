@@ -1,6 +1,7 @@
 /* learn/features_build.c - inputs of a graph, and the nodes that fill gaps, scale and encode. */
 #include "learn/features.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -58,22 +59,26 @@ static maas_vid concat(maas_builder *b, const maas_vid *in, uint32_t n)
     return maas_b_node(b, "Concat", &axis, 1, in, n, &out, 1);
 }
 
-static maas_vid block_input(const maas_features *fs, maas_net *net, maas_dtype t)
+static void fail(maas_builder *b, const maas_column *c, maas_status st, const char *why)
 {
-    int64_t dims[MAAS_MAX_RANK + 1] = {net->batch, fs->n_numbers};
+    if (b->status == MAAS_OK)
+        b->status = maas_fail(b->err, st, "column '%s' %s", c->name, why);
+}
+
+static maas_vid block_input(const maas_features *fs, maas_builder *b, int64_t batch, maas_dtype t)
+{
+    int64_t dims[MAAS_MAX_RANK + 1] = {batch, fs->n_numbers};
     int rank = 2;
     if (fs->layout == MAAS_LAYOUT_TENSOR) {
         const maas_column *c = &fs->f[0].col->desc;
         if (c->rank + 1 > MAAS_MAX_RANK) {
-            maas_net_fail(net, MAAS_E_UNSUPPORTED,
-                          "column '%s' has %d dimensions a row, %d allowed", c->name, c->rank,
-                          MAAS_MAX_RANK - 1);
+            fail(b, c, MAAS_E_UNSUPPORTED, "has too many dimensions a row");
             return MAAS_NO_VALUE;
         }
         rank = c->rank + 1;
         memcpy(dims + 1, c->dims, (size_t)c->rank * sizeof *dims);
     }
-    return maas_b_input(&net->b, "x", t, rank, dims);
+    return maas_b_input(b, "x", t, rank, dims);
 }
 
 maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
@@ -86,7 +91,7 @@ maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
     }
     uint32_t n = 0;
     if (fs->n_numbers) {
-        maas_vid x = block_input(fs, net, fs->raw);
+        maas_vid x = block_input(fs, b, net->batch, fs->raw);
         parts[n++] = prepare(fs, b, fs->raw == MAAS_F32 ? x : cast(b, x, MAAS_F32));
     }
     for (uint32_t i = 0; i < fs->n; i++) {
@@ -98,16 +103,21 @@ maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
     return concat(b, parts, n);
 }
 
-static maas_vid encode_text(const maas_feature *f, maas_net *net, maas_vid text)
+/* Text -> the number of its category; unknown: -1, or NaN where the learner wants numbers. */
+static maas_vid encode_text(const maas_features *fs, const maas_feature *f, maas_builder *b,
+                            maas_vid text)
 {
-    maas_builder *b = &net->b;
-    AUTO_FREE int64_t *numbers = maas_calloc((size_t)f->n_categories, sizeof *numbers);
-    if (!numbers) {
-        maas_net_fail(net, MAAS_E_NOMEM, "categories of '%s'", f->col->desc.name);
+    const size_t n = (size_t)f->n_categories;
+    AUTO_FREE int64_t *numbers = maas_calloc(n, sizeof *numbers);
+    AUTO_FREE float *floats = maas_calloc(n, sizeof *floats);
+    if (!numbers || !floats) {
+        fail(b, &f->col->desc, MAAS_E_NOMEM, "and its categories");
         return MAAS_NO_VALUE;
     }
-    for (int64_t i = 0; i < f->n_categories; i++)
-        numbers[i] = i;
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] = (int64_t)i;
+        floats[i] = (float)i;
+    }
     maas_attr attr[3] = {
         {.name = "keys_strings",
          .type = MAAS_ATTR_STRINGS,
@@ -116,18 +126,25 @@ static maas_vid encode_text(const maas_feature *f, maas_net *net, maas_vid text)
         MAAS_A_INTS("values_int64s", numbers, f->n_categories),
         MAAS_A_INT("default_int64", -1),
     };
+    if (fs->opts.codes) {
+        attr[1] = (maas_attr){.name = "values_floats",
+                              .type = MAAS_ATTR_FLOATS,
+                              .n = (uint32_t)f->n_categories,
+                              .u.floats = floats};
+        attr[2] = MAAS_A_FLOAT("default_float", NAN);
+    }
     maas_vid codes = MAAS_NO_VALUE;
     codes = maas_b_node(b, "LabelEncoder", attr, 3, &text, 1, &codes, 1);
-    return one_hot(b, codes, f->n_categories);
+    return fs->opts.codes ? codes : one_hot(b, codes, f->n_categories);
 }
 
-static maas_vid export_mixed(const maas_features *fs, maas_net *net, maas_vid *in, maas_vid *parts)
+static maas_vid export_mixed(const maas_features *fs, maas_builder *b, int64_t batch, maas_vid *in,
+                             maas_vid *parts)
 {
-    maas_builder *b = &net->b;
     uint32_t n_numbers = 0, n = 0;
     for (uint32_t i = 0; i < fs->n; i++) /* all inputs first, in column order */
         in[i] = maas_b_input(b, fs->f[i].input, fs->f[i].is_text ? MAAS_STRING : MAAS_F32, 2,
-                             (int64_t[]){net->batch, 1});
+                             (int64_t[]){batch, 1});
     for (uint32_t i = 0; i < fs->n; i++)
         if (!fs->f[i].is_text)
             parts[n_numbers++] = in[i];
@@ -137,21 +154,21 @@ static maas_vid export_mixed(const maas_features *fs, maas_net *net, maas_vid *i
     }
     for (uint32_t i = 0; i < fs->n; i++)
         if (fs->f[i].is_text)
-            parts[n++] = encode_text(&fs->f[i], net, in[i]);
+            parts[n++] = encode_text(fs, &fs->f[i], b, in[i]);
     return concat(b, parts, n);
 }
 
-maas_vid maas_features_build_export(const maas_features *fs, maas_net *net)
+maas_vid maas_features_build_export(const maas_features *fs, maas_builder *b, int64_t batch)
 {
     if (fs->layout != MAAS_LAYOUT_MIXED)
-        return prepare(fs, &net->b, block_input(fs, net, MAAS_F32));
+        return prepare(fs, b, block_input(fs, b, batch, MAAS_F32));
     AUTO_FREE maas_vid *in = maas_calloc(fs->n + 1, sizeof *in);
     AUTO_FREE maas_vid *parts = maas_calloc(fs->n + 1, sizeof *parts);
     if (!in || !parts) {
-        maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n);
+        fail(b, &fs->f[0].col->desc, MAAS_E_NOMEM, "as an input");
         return MAAS_NO_VALUE;
     }
-    return export_mixed(fs, net, in, parts);
+    return export_mixed(fs, b, batch, in, parts);
 }
 
 static json_t *categories_json(const maas_feature *f)

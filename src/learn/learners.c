@@ -1,354 +1,75 @@
-/*
- * learn/learners.c - the table of learners and of what each takes. All of this slice are networks
- * trained by gradients: linear_regression and logistic_regression are one dense layer, with
- * defaults that converge on scaled inputs.
- */
+/* learn/learners.c - the table of learners, and what holds for all of them. */
 #include "learn/train.h"
 
-#include <math.h>
-#include <stdio.h>
-
 #include "base/mem.h"
-#include "learn/losses.h"
-#include "learn/metrics.h"
-#include "learn/optimizers.h"
-#include "learn/trainer.h"
 
 #include "base/ban.h"
 
-#define AT(f) offsetof(maas_recipe, f)
+#define LEARNER(name) extern const maas_learner maas_learner_##name;
+#include "learn/learners.def"
+#undef LEARNER
 
-static const char *const scaling_names[] = {"auto", "standard", "unit", "none", NULL};
-static const char *const target_scaling_names[] = {"auto", "none", NULL};
-
-static const maas_param early_rows[] = {
-    {"patience", MAAS_PARAM_INT, offsetof(maas_early_spec, patience), 1, 1e6, 5,
-     .help = "epochs without improvement before it stops"},
-    {"min_delta", MAAS_PARAM_NUM, offsetof(maas_early_spec, min_delta), 0, 1e6, 0,
-     .help = "what counts as an improvement"},
-    {"metric", MAAS_PARAM_CHOICE, offsetof(maas_early_spec, metric), .preset = MAAS_STOP_AUTO,
-     .choices = maas_stop_metric_names,
-     .help = "what to watch; auto: val_loss, or loss without validation"},
-    {"restore_best", MAAS_PARAM_BOOL, offsetof(maas_early_spec, restore_best), .preset = 1,
-     .help = "end with the weights of the best epoch"},
+const maas_learner *const maas_learners[] = {
+#define LEARNER(name) &maas_learner_##name,
+#include "learn/learners.def"
+#undef LEARNER
 };
+const size_t maas_n_learners = MAAS_COUNT(maas_learners);
 
-#define VARIANTS(table)                                                                            \
-    .variants = table, .n_variants = MAAS_COUNT(table), .stride = sizeof(table)[0]
-#define LAYERS_ROW                                                                                 \
-    {                                                                                              \
-        "layers", MAAS_PARAM_LIST, AT(layers), 1, 1000, VARIANTS(maas_layer_kinds),                \
-            .item_size = sizeof(maas_layer_spec), .help = "the network, from input to output"      \
-    }
-#define LOSS_ROW                                                                                   \
-    {                                                                                              \
-        "loss", MAAS_PARAM_VARIANT, AT(loss), .preset = MAAS_LOSS_AUTO, VARIANTS(maas_losses),     \
-                                              .help = "what training makes small"                  \
-    }
-#define COMMON_ROWS(optimizer_, schedule_, epochs_, min_epochs, batch_)                            \
-    {                                                                                              \
-        "optimizer",                                                                               \
-        MAAS_PARAM_VARIANT,                                                                        \
-        AT(optimizer),                                                                             \
-        .preset = optimizer_,                                                                      \
-        VARIANTS(maas_optimizers),                                                                 \
-        .help = "how weights follow their gradients"},                                             \
-        {"schedule",          MAAS_PARAM_VARIANT,       AT(schedule),                              \
-         .preset = schedule_, VARIANTS(maas_schedules), .help = "the learning rate over time"},    \
-        {"epochs",                                                                                 \
-         MAAS_PARAM_INT,                                                                           \
-         AT(epochs),                                                                               \
-         min_epochs,                                                                               \
-         1e6,                                                                                      \
-         epochs_,                                                                                  \
-         .help = "passes over the data"},                                                          \
-        {"batch_size",                                                                             \
-         MAAS_PARAM_INT,                                                                           \
-         AT(batch_size),                                                                           \
-         1,                                                                                        \
-         1 << 20,                                                                                  \
-         batch_,                                                                                   \
-         .help = "rows of one step"},                                                              \
-        {"clip_norm",                                                                              \
-         MAAS_PARAM_NUM,                                                                           \
-         AT(clip_norm),                                                                            \
-         0,                                                                                        \
-         1e9,                                                                                      \
-         0,                                                                                        \
-         .help = "longest gradient, over all weights; 0: any"},                                    \
-        {"validation",                                                                             \
-         MAAS_PARAM_NUM,                                                                           \
-         AT(validation),                                                                           \
-         0,                                                                                        \
-         0.9,                                                                                      \
-         0,                                                                                        \
-         .help = "share of the rows kept apart to measure on"},                                    \
-        {"early_stopping",                                                                         \
-         MAAS_PARAM_GROUP,                                                                         \
-         AT(early),                                                                                \
-         .rows = early_rows,                                                                       \
-         .n_rows = MAAS_COUNT(early_rows),                                                         \
-         .help = "stop when a metric no longer improves"},                                         \
-        {"scaling",                                                                                \
-         MAAS_PARAM_CHOICE,                                                                        \
-         AT(scaling),                                                                              \
-         .preset = MAAS_SCALING_AUTO,                                                              \
-         .choices = scaling_names,                                                                 \
-         .help = "of inputs; auto: bytes / 255, all else to mean 0 and deviation 1"},              \
-        {"max_categories",                                                                         \
-         MAAS_PARAM_INT,                                                                           \
-         AT(max_categories),                                                                       \
-         1,                                                                                        \
-         65536,                                                                                    \
-         256,                                                                                      \
-         .help = "kinds of text a column may have; rarer ones count as unknown"},                  \
-        {"seed",                                                                                   \
-         MAAS_PARAM_INT,                                                                           \
-         AT(seed),                                                                                 \
-         0,                                                                                        \
-         9007199254740991.0,                                                                       \
-         0,                                                                                        \
-         .help = "of first values, order of rows and dropout"},                                    \
-        {"shuffle", MAAS_PARAM_BOOL, AT(shuffle), .preset = 1,                                     \
-         .help = "new order of rows each epoch; false: validation takes the last rows"},           \
-    {                                                                                              \
-        "keep_optimizer", MAAS_PARAM_BOOL, AT(keep_optimizer),                                     \
-            .preset = 1, .help = "keep its state with the version, for a later update"             \
-    }
-#define CLASS_WEIGHT_ROW                                                                           \
-    {                                                                                              \
-        "class_weight", MAAS_PARAM_JSON, AT(class_weight),                                         \
-            .help = "\"balanced\" or {\"label\": weight}"                                          \
-    }
-#define TARGET_SCALING_ROW                                                                         \
-    {                                                                                              \
-        "target_scaling", MAAS_PARAM_CHOICE, AT(target_scaling),                                   \
-            .preset = 0, .choices = target_scaling_names,                                          \
-            .help = "auto: numbers are learned with mean 0 and deviation 1; the model gives them " \
-                    "back as they were"                                                            \
-    }
-#define DECAY_ROW(name_, text)                                                                     \
-    {                                                                                              \
-        name_, MAAS_PARAM_NUM, AT(weight_decay), 0, 100, 0, .help = text                           \
-    }
-
-static const maas_param network_rows[] = {
-    LAYERS_ROW,
-    LOSS_ROW,
-    COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, 10, 1, 64),
-    DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
-    CLASS_WEIGHT_ROW,
-    TARGET_SCALING_ROW,
-};
-static const maas_param linear_rows[] = {
-    COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
-    DECAY_ROW("l2", "ridge penalty l2/2 |w|^2 on the scaled problem"),
-    TARGET_SCALING_ROW,
-};
-static const maas_param logistic_rows[] = {
-    COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
-    DECAY_ROW("l2", "penalty l2/2 |w|^2 on the scaled problem"),
-    CLASS_WEIGHT_ROW,
-};
-
-typedef struct learner_rows {
-    const char *name;
-    const maas_param *rows;
-    size_t n;
-    bool one_layer;
-    maas_task task;
-    double lr; /* when the request says none; NaN: that of the optimizer */
-} learner_rows;
-
-static const learner_rows tables[] = {
-    {"network", network_rows, MAAS_COUNT(network_rows), false, MAAS_TASK_ANY, NAN},
-    {"linear_regression", linear_rows, MAAS_COUNT(linear_rows), true, MAAS_TASK_VALUES, 0.1},
-    {"logistic_regression", logistic_rows, MAAS_COUNT(logistic_rows), true, MAAS_TASK_CLASSES,
-     0.05},
-};
-
-static const learner_rows *find(const char *learner)
+const maas_learner *maas_learner_find(const char *name)
 {
-    for (size_t i = 0; learner && i < MAAS_COUNT(tables); i++)
-        if (strcmp(tables[i].name, learner) == 0)
-            return &tables[i];
+    for (size_t i = 0; name && i < maas_n_learners; i++)
+        if (strcmp(maas_learners[i]->name, name) == 0)
+            return maas_learners[i];
     return NULL;
 }
 
 static maas_status no_learner(const char *learner, maas_err *err)
 {
     AUTO(maas_buf_reset) maas_buf names = MAAS_BUF_INIT(4096);
-    for (size_t i = 0; i < MAAS_COUNT(tables); i++)
-        maas_buf_printf(&names, "%s%s", i ? ", " : "", tables[i].name);
+    for (size_t i = 0; i < maas_n_learners; i++)
+        maas_buf_printf(&names, "%s%s", i ? ", " : "", maas_learners[i]->name);
     return maas_fail(err, MAAS_E_INVALID, "learner: no '%.60s' here; there are %s",
                      learner ? learner : "", names.p ? names.p : "others");
 }
 
-const maas_param *maas_recipe_rows(const char *learner, size_t *out_n)
+maas_status maas_learner_read(const char *learner, const json_t *params, maas_arena *a, void *out,
+                              maas_err *err)
 {
-    const learner_rows *t = find(learner);
-    *out_n = t ? t->n : 0;
-    return t ? t->rows : NULL;
-}
-
-/* ---- what a row alone cannot say ---- */
-
-static maas_status check_layers(const maas_recipe *r, maas_err *err)
-{
-    const maas_layer_spec *layers = r->layers.items;
-    for (size_t i = 0; i < r->layers.n; i++) {
-        char where[48];
-        snprintf(where, sizeof where, "params.layers[%zu]", i);
-        const maas_layer_kind *kind = &maas_layer_kinds[layers[i].type];
-        if (kind->check)
-            MAAS_TRY(kind->check(&layers[i], where, err));
-        if (layers[i].type == MAAS_LAYER_EMBEDDING && i > 0)
-            return maas_fail(err, MAAS_E_INVALID, "%s: an embedding must be the first layer",
-                             where);
-    }
-    const bool ids = r->layers.n && layers[0].type == MAAS_LAYER_EMBEDDING;
-    if (ids && r->scaling != MAAS_SCALING_AUTO && r->scaling != MAAS_SCALING_NONE)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "params.scaling: an embedding takes whole numbers as they are");
-    return MAAS_OK;
-}
-
-static maas_status check_end(const maas_recipe *r, maas_err *err)
-{
-    const maas_loss *loss = &maas_losses[r->loss.type];
-    const int last = maas_layers_last_activation(r);
-    if (loss->activation != MAAS_ACTIVATION_NONE && last != MAAS_ACTIVATION_NONE &&
-        last != loss->activation)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "params.layers[%zu]: %s needs %s or none at the end, not %s",
-                         r->layers.n - 1, loss->doc.name, maas_activations[loss->activation].name,
-                         maas_activations[last].name);
-    return MAAS_OK;
-}
-
-static maas_status check_rest(const maas_recipe *r, maas_err *err)
-{
-    const maas_stop_metric *metric = &maas_stop_metrics[r->early.metric];
-    if (r->early.on && r->validation == 0 && strncmp(metric->name, "val_", 4) == 0)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "params.early_stopping.metric: %s needs params.validation above 0",
-                         metric->name);
-    const json_t *w = r->class_weight;
-    const char *word = json_string_value(w);
-    if (w && !json_is_object(w) && !(word && strcmp(word, "balanced") == 0))
-        return maas_fail(
-            err, MAAS_E_INVALID,
-            "params.class_weight must be \"balanced\" or an object of label and weight");
-    return MAAS_OK;
-}
-
-static bool says_lr(const json_t *params)
-{
-    return json_object_get(json_object_get(params, "optimizer"), "lr") != NULL;
-}
-
-/* One dense layer from all inputs to what the target needs; from zero, as the problem is convex. */
-static maas_status one_layer(const learner_rows *t, const json_t *params, maas_arena *a,
-                             maas_recipe *r, maas_err *err)
-{
-    maas_layer_spec *layer = maas_arena_alloc(a, sizeof *layer);
-    if (!layer)
-        return maas_fail(err, MAAS_E_NOMEM, "reading params");
-    *layer = (maas_layer_spec){.type = MAAS_LAYER_DENSE, .bias = true, .init = MAAS_INIT_ZEROS};
-    r->layers = (maas_param_list){layer, 1};
-    if (t->task == MAAS_TASK_VALUES)
-        r->loss.type = MAAS_LOSS_MSE;
-    if (!isnan(t->lr) && !says_lr(params))
-        r->optimizer.lr = t->lr;
-    return MAAS_OK;
-}
-
-maas_status maas_recipe_read(const char *learner, const json_t *params, maas_arena *a,
-                             maas_recipe *out, maas_err *err)
-{
-    const learner_rows *t = find(learner);
-    if (!t)
+    const maas_learner *l = maas_learner_find(learner);
+    if (!l)
         return no_learner(learner, err);
-    *out = (maas_recipe){.task = t->task};
-    MAAS_TRY(maas_params_read(t->rows, t->n, "params", params, a, out, err));
-    if (t->one_layer)
-        MAAS_TRY(one_layer(t, params, a, out, err));
-    MAAS_TRY(check_layers(out, err));
-    MAAS_TRY(check_end(out, err));
-    return check_rest(out, err);
+    memset(out, 0, l->recipe_size);
+    MAAS_TRY(maas_params_read(l->rows, l->n_rows, "params", params, a, out, err));
+    return l->settle ? l->settle(out, params, a, err) : MAAS_OK;
 }
 
-json_t *maas_recipe_dump(const char *learner, const maas_recipe *r)
+json_t *maas_learner_dump(const char *learner, const void *recipe)
 {
-    const learner_rows *t = find(learner);
-    AUTO(maas_json_unref) json_t *params = t ? maas_params_dump(t->rows, t->n, r) : NULL;
+    const maas_learner *l = maas_learner_find(learner);
+    AUTO(maas_json_unref)
+    json_t *params = l ? maas_params_dump(l->rows, l->n_rows, recipe) : NULL;
     return params ? json_pack("{s:s, s:O}", "learner", learner, "params", params) : NULL;
 }
 
 json_t *maas_learner_params_json(const char *learner)
 {
-    const learner_rows *t = find(learner);
-    return t ? maas_params_describe(t->rows, t->n) : NULL;
-}
-
-/* ---- the table ---- */
-
-static maas_status check_as(const char *learner, const json_t *params, maas_err *err)
-{
-    maas_arena a;
-    maas_recipe r;
-    maas_arena_init(&a, NULL);
-    maas_status st = maas_recipe_read(learner, params, &a, &r, err);
-    maas_arena_reset(&a);
-    return st;
-}
-
-static maas_status check_network(const json_t *params, maas_err *err)
-{
-    return check_as("network", params, err);
-}
-
-static maas_status check_linear(const json_t *params, maas_err *err)
-{
-    return check_as("linear_regression", params, err);
-}
-
-static maas_status check_logistic(const json_t *params, maas_err *err)
-{
-    return check_as("logistic_regression", params, err);
-}
-
-#define COMMON_NAMES                                                                               \
-    "optimizer", "schedule", "epochs", "batch_size", "clip_norm", "validation", "early_stopping",  \
-        "scaling", "max_categories", "seed", "shuffle", "keep_optimizer"
-
-static const char *const network_names[] = {
-    "layers", "loss", COMMON_NAMES, "weight_decay", "class_weight", "target_scaling", NULL};
-static const char *const linear_names[] = {COMMON_NAMES, "l2", "target_scaling", NULL};
-static const char *const logistic_names[] = {COMMON_NAMES, "l2", "class_weight", NULL};
-
-const maas_learner maas_learners[] = {
-    {"network", "layers of your choice, trained by gradients", network_names, check_network,
-     maas_train_network},
-    {"linear_regression", "a weighted sum of the inputs (adam, lr 0.1 unless said)", linear_names,
-     check_linear, maas_train_network},
-    {"logistic_regression", "chances of classes from weighted sums (adam, lr 0.1 unless said)",
-     logistic_names, check_logistic, maas_train_network},
-};
-const size_t maas_n_learners = MAAS_COUNT(maas_learners);
-
-static const maas_learner *learner_of(const char *name)
-{
-    for (size_t i = 0; name && i < maas_n_learners; i++)
-        if (strcmp(maas_learners[i].name, name) == 0)
-            return &maas_learners[i];
-    return NULL;
+    const maas_learner *l = maas_learner_find(learner);
+    return l ? maas_params_describe(l->rows, l->n_rows) : NULL;
 }
 
 maas_status maas_train_check(const char *learner, const json_t *params, maas_err *err)
 {
-    const maas_learner *l = learner_of(learner);
-    return l ? l->check(params, err) : no_learner(learner, err);
+    const maas_learner *l = maas_learner_find(learner);
+    if (!l)
+        return no_learner(learner, err);
+    maas_arena a;
+    maas_arena_init(&a, NULL);
+    void *recipe = maas_arena_alloc(&a, l->recipe_size);
+    maas_status st = recipe ? maas_learner_read(learner, params, &a, recipe, err)
+                            : maas_fail(err, MAAS_E_NOMEM, "reading params");
+    maas_arena_reset(&a);
+    return st;
 }
 
 maas_status maas_train(const maas_train_job *job, maas_train_result *out, maas_err *err)
@@ -356,6 +77,14 @@ maas_status maas_train(const maas_train_job *job, maas_train_result *out, maas_e
     maas_train_job j = *job;
     if (!j.learner && j.parent)
         j.learner = maas_graph_meta(j.parent, "maas.learner");
-    const maas_learner *l = learner_of(j.learner);
-    return l ? l->train(&j, out, err) : no_learner(j.learner, err);
+    const maas_learner *l = maas_learner_find(j.learner);
+    if (!l)
+        return no_learner(j.learner, err);
+    if (j.parent && !l->updates)
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "%s starts from scratch each time: train instead of update", l->name);
+    if (!j.data || (!j.target && !l->no_target))
+        return maas_fail(err, MAAS_E_INVALID,
+                         "a training job needs data and the name of a target column");
+    return l->train(&j, out, err);
 }

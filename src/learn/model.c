@@ -2,6 +2,7 @@
 #include "learn/model.h"
 
 #include "base/mem.h"
+#include "learn/matrix.h"
 
 #include "base/ban.h"
 
@@ -149,27 +150,14 @@ maas_status maas_model_eval_graph(const maas_model_parts *p, maas_graph **out, m
     return MAAS_OK;
 }
 
-static maas_status set_meta(maas_graph *g, const char *key, json_t *value, maas_err *err)
-{
-    AUTO(maas_json_unref) json_t *owned = value;
-    AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(64u << 20);
-    if (owned)
-        maas_json_dump(owned, &text);
-    if (!owned || text.failed)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "%s cannot be written: names must be UTF-8, and there must be memory",
-                         key);
-    return maas_graph_set_meta(g, key, text.p, err);
-}
-
 static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *err)
 {
     MAAS_TRY(maas_graph_set_meta(g, "maas.task",
                                  p->target->is_class ? "classification" : "regression", err));
     MAAS_TRY(maas_graph_set_meta(g, "maas.learner", p->learner, err));
-    MAAS_TRY(set_meta(g, "maas.columns", maas_features_json(p->features), err));
-    MAAS_TRY(set_meta(g, "maas.target", maas_target_json(p->target), err));
-    return set_meta(g, "maas.recipe", maas_recipe_dump(p->learner, p->recipe), err);
+    MAAS_TRY(maas_model_set_meta(g, "maas.columns", maas_features_json(p->features), err));
+    MAAS_TRY(maas_model_set_meta(g, "maas.target", maas_target_json(p->target), err));
+    return maas_model_set_meta(g, "maas.recipe", maas_learner_dump(p->learner, p->recipe), err);
 }
 
 maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out, maas_err *err)
@@ -179,7 +167,7 @@ maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out,
     MAAS_TRY(maas_graph_create(p->learner, p->budget, &g, err));
     MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
     start(&net, p, false);
-    maas_vid z = maas_net_layers(&net, maas_features_build_export(p->features, &net));
+    maas_vid z = maas_net_layers(&net, maas_features_build_export(p->features, &net.b, net.batch));
     if (net.b.status == MAAS_OK)
         maas_target_outputs(p->target, &net, z);
     MAAS_TRY(net.b.status);

@@ -1,7 +1,8 @@
 /*
- * learn/recipe.h - what to train, as plain values: the request's "params" after checking.
+ * learn/recipe.h - what to train by gradients, as plain values: the request's "params" after
+ * checking.
  *
- * The rows behind it are in learners.c (which learner takes what) and in the tables of layers,
+ * The rows behind it are in network.c (which learner takes what) and in the tables of layers,
  * losses, optimizers and schedules. Dumped as JSON it travels in the model file ("maas.recipe"), so
  * that a later update rebuilds the same training graph.
  *
@@ -69,14 +70,5 @@ typedef struct maas_recipe {
     bool keep_optimizer, shuffle;
     maas_task task; /* set by the learner, not by a parameter */
 } maas_recipe;
-
-/* Parameter tables by learner name; NULL when unknown. */
-const maas_param *maas_recipe_rows(const char *learner, size_t *out_n);
-/* Reads and checks everything that can be checked without data. */
-maas_status maas_recipe_read(const char *learner, const json_t *params, maas_arena *a,
-                             maas_recipe *out, maas_err *err);
-json_t *maas_recipe_dump(const char *learner, const maas_recipe *r);
-/* The parameters of a learner as JSON for documentation; NULL: unknown learner or no memory. */
-json_t *maas_learner_params_json(const char *learner);
 
 #endif

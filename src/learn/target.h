@@ -44,6 +44,8 @@ maas_vid maas_target_input(const maas_target *t, maas_net *net);
 void maas_target_gather(const maas_target *t, const uint32_t *rows, int64_t n, void *out);
 /* From the last values of the network (logits or numbers) to the named outputs of the model. */
 void maas_target_outputs(const maas_target *t, maas_net *net, maas_vid z);
+/* All labels as a constant [n_classes]. */
+maas_vid maas_target_labels(const maas_target *t, maas_builder *b);
 /* "maas.target": {"name","dtype","shape","labels"}; NULL: no memory or not UTF-8. */
 json_t *maas_target_json(const maas_target *t);
 

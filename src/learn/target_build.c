@@ -36,13 +36,14 @@ void maas_target_gather(const maas_target *t, const uint32_t *rows, int64_t n, v
     }
 }
 
-static maas_vid label_constant(const maas_target *t, maas_net *net)
+maas_vid maas_target_labels(const maas_target *t, maas_builder *b)
 {
     const size_t n = (size_t)t->n_classes;
     AUTO_FREE maas_str *text = maas_calloc(n, sizeof *text);
     AUTO_FREE int64_t *numbers = maas_calloc(n, sizeof *numbers);
     if (!text || !numbers) {
-        maas_net_fail(net, MAAS_E_NOMEM, "%zu labels", n);
+        if (b->status == MAAS_OK)
+            b->status = maas_fail(b->err, MAAS_E_NOMEM, "%zu labels", n);
         return MAAS_NO_VALUE;
     }
     for (size_t i = 0; i < n; i++) {
@@ -51,7 +52,7 @@ static maas_vid label_constant(const maas_target *t, maas_net *net)
     }
     maas_tensor c = t->is_text ? maas_tensor_of(MAAS_STRING, 1, &t->n_classes, text)
                                : maas_tensor_of(MAAS_I64, 1, &t->n_classes, numbers);
-    return maas_b_const(&net->b, "labels", &c);
+    return maas_b_const(b, "labels", &c);
 }
 
 static void class_outputs(const maas_target *t, maas_net *net, maas_vid z)
@@ -66,7 +67,7 @@ static void class_outputs(const maas_target *t, maas_net *net, maas_vid z)
     maas_attr attr[2] = {MAAS_A_INT("axis", 1), MAAS_A_INT("keepdims", 0)};
     maas_vid best = MAAS_NO_VALUE;
     best = maas_b_node(b, "ArgMax", attr, 2, &p, 1, &best, 1);
-    maas_b_output(b, "label", maas_b_op2(b, "Gather", label_constant(t, net), best));
+    maas_b_output(b, "label", maas_b_op2(b, "Gather", maas_target_labels(t, b), best));
     maas_b_output(b, "probabilities", p);
 }
 

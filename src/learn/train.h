@@ -1,8 +1,8 @@
 /*
  * learn/train.h - from a data set and a recipe to a trained graph.
  *
- * A learner is a row of the learners table (learn/learners.c). All end as an ONNX graph that takes
- * raw values: imputation and scaling are nodes of it. `maas_train` is called by the worker
+ * A learner is a row of the learners table (learn/learners.def). All end as an ONNX graph that
+ * takes raw values: imputation and scaling are nodes of it. `maas_train` is called by the worker
  * process; it knows no registry and no server.
  *
  * Threads: the caller's thread leads `n_threads`. Deterministic: the same spec, data, seed, machine
@@ -13,6 +13,7 @@
 
 #include "graph/graph.h"
 #include "learn/dataset.h"
+#include "learn/param.h"
 
 typedef struct maas_train_hooks {
     void *user;
@@ -28,7 +29,7 @@ typedef struct maas_train_job {
     const char *learner;  /* "network", "linear_regression", "logistic_regression" */
     const json_t *params; /* the request's "params"; unknown keys are refused by name */
     const maas_dataset *data;
-    const char *target; /* column name */
+    const char *target; /* column name; NULL: none, where the learner has no_target */
     int n_threads;
     maas_budget *budget;
     /* kind: update. The parent's graph and optimizer state ({NULL,0} when not kept). */
@@ -49,13 +50,30 @@ void maas_train_result_reset(maas_train_result *r);
 /* Checks a spec without data, at the door: names the field that is wrong. */
 maas_status maas_train_check(const char *learner, const json_t *params, maas_err *err);
 
+/* A learner is a constant of its own file, named in learners.def. */
 typedef struct maas_learner {
     const char *name, *help;
-    const char *const *params; /* NULL-ended names it takes */
-    maas_status (*check)(const json_t *params, maas_err *err);
+    const maas_param *rows; /* what it takes; offsets count from the start of its recipe */
+    size_t n_rows;
+    size_t recipe_size; /* of the plain struct that params are read into */
+    /* What a row alone cannot say: checks the recipe as read, and fills in what follows from it.
+     * `params` as they came, or NULL. NULL: nothing to say. */
+    maas_status (*settle)(void *recipe, const json_t *params, maas_arena *a, maas_err *err);
     maas_status (*train)(const maas_train_job *job, maas_train_result *out, maas_err *err);
+    bool updates;   /* goes on from a parent version: kind "update"                         */
+    bool no_target; /* learns from inputs alone: job->target may be NULL, or a column to skip */
 } maas_learner;
-extern const maas_learner maas_learners[];
+extern const maas_learner *const maas_learners[];
 extern const size_t maas_n_learners;
+
+const maas_learner *maas_learner_find(const char *name); /* NULL */
+/* Reads and checks everything that can be checked without data, into a struct of recipe_size. Lists
+ * go into the arena, JSON rows stay borrowed from `params`. */
+maas_status maas_learner_read(const char *learner, const json_t *params, maas_arena *a, void *out,
+                              maas_err *err);
+/* {"learner","params"} with every parameter: "maas.recipe" of the model file. NULL: no memory. */
+json_t *maas_learner_dump(const char *learner, const void *recipe);
+/* The parameters of a learner as JSON for documentation; NULL: unknown learner or no memory. */
+json_t *maas_learner_params_json(const char *learner);
 
 #endif

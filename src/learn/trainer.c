@@ -64,9 +64,6 @@ static maas_status finish(maas_fit *r, maas_train_result *out, maas_err *err)
 static maas_status run(maas_fit *r, const maas_train_job *job, maas_train_result *out,
                        maas_err *err)
 {
-    if (!job->target || !job->data)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "a training job needs data and the name of a target column");
     MAAS_TRY(maas_fit_setup(r, job, err));
     if (r->recipe.early.on && r->recipe.early.restore_best)
         MAAS_TRY(maas_fit_keep_best(r, err));

@@ -17,6 +17,7 @@
 #include "learn/checkpoint.h"
 #include "learn/metrics.h"
 #include "learn/model.h"
+#include "learn/split.h"
 #include "learn/train.h"
 #include "runtime/plan.h"
 
@@ -33,9 +34,9 @@ typedef struct maas_fit {
     maas_arena arena; /* of the recipe */
     maas_recipe recipe;
     json_t *params; /* what the recipe was read from */
-    maas_rows train, val;
-    uint32_t *order; /* [train.n] rows of this epoch, shuffled */
-    size_t charged;  /* bytes of the three lists */
+    maas_split split;
+    maas_rows train, val; /* of the split */
+    uint32_t *order;      /* of the split: [train.n] rows of this epoch, shuffled */
     maas_features features;
     maas_target target;
     maas_model_parts parts;

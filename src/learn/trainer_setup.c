@@ -23,9 +23,9 @@ static bool says_the_same(maas_fit *r, const json_t *params, const char *key, js
     maas_recipe other;
     AUTO(maas_json_unref) json_t *with = json_copy((json_t *)params);
     if (!with || json_object_set(with, key, v) ||
-        maas_recipe_read(r->learner, with, &r->arena, &other, NULL) != MAAS_OK)
+        maas_learner_read(r->learner, with, &r->arena, &other, NULL) != MAAS_OK)
         return false;
-    AUTO(maas_json_unref) json_t *dump = maas_recipe_dump(r->learner, &other);
+    AUTO(maas_json_unref) json_t *dump = maas_learner_dump(r->learner, &other);
     return json_equal(json_object_get(json_object_get(dump, "params"), key),
                       json_object_get(params, key));
 }
@@ -80,70 +80,10 @@ static maas_status read_recipe(maas_fit *r, maas_err *err)
         MAAS_TRY(params_of_update(r, err));
     else
         r->params = json_incref((json_t *)r->job->params);
-    return maas_recipe_read(r->learner, r->params, &r->arena, &r->recipe, err);
+    return maas_learner_read(r->learner, r->params, &r->arena, &r->recipe, err);
 }
 
-/* ---- rows ---- */
-
-static void shuffle(maas_rng *rng, uint32_t *rows, int64_t n)
-{
-    for (int64_t i = n - 1; i > 0; i--) {
-        int64_t k = (int64_t)maas_rng_below(rng, (uint64_t)i + 1);
-        uint32_t tmp = rows[i];
-        rows[i] = rows[k];
-        rows[k] = tmp;
-    }
-}
-
-/* Marks n of the rows at random, and deals all rows into the two lists, each in ascending order. */
-static void deal(maas_fit *r, maas_rng *rng, int64_t n_rows, int64_t n_val)
-{
-    uint32_t *all = r->order;
-    for (int64_t i = 0; i < n_rows; i++)
-        all[i] = (uint32_t)i;
-    if (n_val && r->recipe.shuffle) {
-        shuffle(rng, all, n_rows);
-        for (int64_t i = 0; i < n_val; i++)
-            r->val.at[i] = all[i];
-        for (int64_t i = 0; i < n_rows; i++)
-            all[i] = 0;
-        for (int64_t i = 0; i < n_val; i++)
-            all[r->val.at[i]] = 1;
-    } else {
-        for (int64_t i = 0; i < n_rows; i++)
-            all[i] = i >= n_rows - n_val;
-    }
-    for (int64_t i = 0; i < n_rows; i++) {
-        maas_rows *to = all[i] ? &r->val : &r->train;
-        to->at[to->n++] = (uint32_t)i;
-    }
-}
-
-static maas_status split_rows(maas_fit *r, maas_rng *rng, maas_err *err)
-{
-    const int64_t n = r->job->data->n_rows;
-    const int64_t n_val = (int64_t)floor((double)n * r->recipe.validation);
-    if (n - n_val < 1)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "the data set has %lld rows: none is left to train on", (long long)n);
-    if (n > UINT32_MAX)
-        return maas_fail(err, MAAS_E_TOO_LARGE, "the data set has %lld rows, %u allowed",
-                         (long long)n, UINT32_MAX);
-    if (r->recipe.validation > 0 && n_val == 0)
-        return maas_fail(err, MAAS_E_INVALID, "params.validation: %g of %lld rows is less than one",
-                         r->recipe.validation, (long long)n);
-    const size_t bytes = (size_t)(2 * n + n_val) * sizeof(uint32_t);
-    if (r->job->budget && !maas_budget_take(r->job->budget, bytes))
-        return maas_fail(err, MAAS_E_NOMEM, "%lld rows", (long long)n);
-    r->charged = bytes;
-    r->train.at = maas_calloc((size_t)n, sizeof(uint32_t));
-    r->val.at = maas_calloc((size_t)n_val + 1, sizeof(uint32_t));
-    r->order = maas_calloc((size_t)n, sizeof(uint32_t));
-    if (!r->train.at || !r->val.at || !r->order)
-        return maas_fail(err, MAAS_E_NOMEM, "%lld rows", (long long)n);
-    deal(r, rng, n, n_val);
-    return MAAS_OK;
-}
+/* ---- sizes ---- */
 
 static void settle_epochs(maas_fit *r)
 {
@@ -220,6 +160,21 @@ static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
     return maas_vars_create(r->train_graph.g, r->job->budget, &r->vars, err);
 }
 
+static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err *err)
+{
+    const maas_layer_spec *first = r->recipe.layers.items;
+    const maas_features_opts opts = {
+        .scaling = r->recipe.scaling,
+        .max_categories = r->recipe.max_categories,
+        .ids = r->recipe.layers.n && first->type == MAAS_LAYER_EMBEDDING,
+        .matrix = true,
+        .skip = &job->target,
+        .n_skip = 1,
+    };
+    return maas_features_fit(&r->features, job->data, &opts, &r->train, job->parent, job->budget,
+                             err);
+}
+
 maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err)
 {
     *r = (maas_fit){.job = job, .learner = job->learner};
@@ -227,12 +182,15 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
     MAAS_TRY(read_recipe(r, err));
     maas_rng rng;
     maas_rng_seed(&rng, (uint64_t)r->recipe.seed);
-    MAAS_TRY(split_rows(r, &rng, err));
+    MAAS_TRY(maas_split_init(&r->split, job->data->n_rows, r->recipe.validation, r->recipe.shuffle,
+                             &rng, job->budget, err));
+    r->train = r->split.train;
+    r->val = r->split.val;
+    r->order = r->split.order;
     settle_epochs(r);
     MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, job->parent,
                              job->budget, err));
-    MAAS_TRY(maas_features_fit(&r->features, job->data, job->target, &r->recipe, &r->train,
-                               job->parent, job->budget, err));
+    MAAS_TRY(fit_features(r, job, err));
     MAAS_TRY(make_graphs(r, &rng, err));
     MAAS_TRY(make_runners(r, err));
     MAAS_TRY(maas_score_init(&r->score, &r->target, 0, job->budget, err));
@@ -260,13 +218,9 @@ void maas_fit_reset(maas_fit *r)
     maas_score_reset(&r->val_score);
     maas_target_reset(&r->target);
     maas_features_reset(&r->features);
-    maas_free(r->train.at);
-    maas_free(r->val.at);
-    maas_free(r->order);
+    maas_split_reset(&r->split);
     maas_json_unref(&r->history);
     maas_json_unref(&r->params);
     maas_arena_reset(&r->arena);
-    if (r->job && r->job->budget)
-        maas_budget_give(r->job->budget, r->charged);
     *r = (maas_fit){0};
 }

@@ -29,7 +29,7 @@ maas_status maas_fit_fingerprint(maas_fit *r, maas_err *err)
 {
     AUTO(maas_json_unref)
     json_t *all = json_pack("{s:o, s:o, s:o, s:I}", "recipe",
-                            maas_recipe_dump(r->learner, &r->recipe), "columns",
+                            maas_learner_dump(r->learner, &r->recipe), "columns",
                             maas_features_json(&r->features), "target",
                             maas_target_json(&r->target), "rows", (json_int_t)r->job->data->n_rows);
     AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(256u << 20);

@@ -106,9 +106,9 @@ static json_t *wrap_variant(const char *owner, const char *key, json_t *value)
     return json_pack("{s:{s:s, s:o}}", wrap_key, "type", owner, key, value);
 }
 
-static json_t *wrap_early(const char *owner, const char *key, json_t *value)
+static json_t *wrap_group(const char *owner, const char *key, json_t *value)
 {
-    return json_pack("{s:{s:o}}", "early_stopping", key, value);
+    return json_pack("{s:{s:o}}", owner, key, value);
 }
 
 static void out_of_range(const char *learner, const maas_param *row, const char *owner,
@@ -155,15 +155,15 @@ static void variants_out_of_range(const char *learner, const maas_param *row)
 static void every_row_refuses_what_is_out_of_range(void)
 {
     for (size_t i = 0; i < maas_n_learners; i++) {
-        size_t n;
-        const char *learner = maas_learners[i].name;
-        const maas_param *rows = maas_recipe_rows(learner, &n);
+        const char *learner = maas_learners[i]->name;
+        const maas_param *rows = maas_learners[i]->rows;
+        const size_t n = maas_learners[i]->n_rows;
         for (size_t k = 0; k < n; k++) {
             out_of_range(learner, &rows[k], "params", wrap_top);
             if (rows[k].variants)
                 variants_out_of_range(learner, &rows[k]);
             for (size_t j = 0; j < rows[k].n_rows; j++)
-                out_of_range(learner, &rows[k].rows[j], rows[k].name, wrap_early);
+                out_of_range(learner, &rows[k].rows[j], rows[k].name, wrap_group);
         }
     }
 }
@@ -182,17 +182,11 @@ static void check_row(const maas_param *row, const char *owner)
 static void every_row_is_complete(void)
 {
     for (size_t i = 0; i < maas_n_learners; i++) {
-        size_t n;
-        const maas_learner *l = &maas_learners[i];
-        const maas_param *rows = maas_recipe_rows(l->name, &n);
-        size_t named = 0;
-        for (; l->params[named]; named++) {
-            bool found = false;
-            for (size_t k = 0; k < n; k++)
-                found |= strcmp(rows[k].name, l->params[named]) == 0;
-            EXPECT_MSG(found, "%s: no row for '%s'", l->name, l->params[named]);
-        }
-        EXPECT_EQ(named, n);
+        const maas_learner *l = maas_learners[i];
+        const maas_param *rows = l->rows;
+        const size_t n = l->n_rows;
+        EXPECT_MSG(l->help && *l->help, "%s has no help", l->name);
+        EXPECT(maas_learner_find(l->name) == l);
         for (size_t k = 0; k < n; k++) {
             check_row(&rows[k], l->name);
             for (size_t v = 0; v < rows[k].n_variants; v++) {
@@ -237,12 +231,12 @@ static void recipes_survive_the_round_trip(void)
         maas_recipe r;
         maas_err err = {0};
         json_t *p = toy_params(params[i]);
-        EXPECT_EQ(maas_recipe_read("network", p, &a, &r, &err), MAAS_OK);
-        json_t *once = maas_recipe_dump("network", &r);
-        EXPECT_MSG(maas_recipe_read("network", json_object_get(once, "params"), &a, &r, &err) ==
+        EXPECT_EQ(maas_learner_read("network", p, &a, &r, &err), MAAS_OK);
+        json_t *once = maas_learner_dump("network", &r);
+        EXPECT_MSG(maas_learner_read("network", json_object_get(once, "params"), &a, &r, &err) ==
                        MAAS_OK,
                    "%s", err.msg);
-        json_t *twice = maas_recipe_dump("network", &r);
+        json_t *twice = maas_learner_dump("network", &r);
         EXPECT(once && json_equal(once, twice));
         const char *key;
         json_t *v;
@@ -264,9 +258,8 @@ static void recipes_survive_the_round_trip(void)
 static void tables_document_themselves(void)
 {
     for (size_t i = 0; i < maas_n_learners; i++) {
-        json_t *j = maas_learner_params_json(maas_learners[i].name);
-        size_t n;
-        maas_recipe_rows(maas_learners[i].name, &n);
+        json_t *j = maas_learner_params_json(maas_learners[i]->name);
+        const size_t n = maas_learners[i]->n_rows;
         EXPECT_EQ(json_array_size(j), n);
         for (size_t k = 0; k < n; k++) {
             const json_t *o = json_array_get(j, k);

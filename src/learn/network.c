@@ -1,0 +1,262 @@
+/*
+ * learn/network.c - the learners that are trained by gradients, and what each takes:
+ * linear_regression and logistic_regression are one dense layer, with defaults that converge on
+ * scaled inputs.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "learn/losses.h"
+#include "learn/metrics.h"
+#include "learn/optimizers.h"
+#include "learn/trainer.h"
+
+#include "base/ban.h"
+
+#define AT(f) offsetof(maas_recipe, f)
+
+static const char *const scaling_names[] = {"auto", "standard", "unit", "none", NULL};
+static const char *const target_scaling_names[] = {"auto", "none", NULL};
+
+static const maas_param early_rows[] = {
+    {"patience", MAAS_PARAM_INT, offsetof(maas_early_spec, patience), 1, 1e6, 5,
+     .help = "epochs without improvement before it stops"},
+    {"min_delta", MAAS_PARAM_NUM, offsetof(maas_early_spec, min_delta), 0, 1e6, 0,
+     .help = "what counts as an improvement"},
+    {"metric", MAAS_PARAM_CHOICE, offsetof(maas_early_spec, metric), .preset = MAAS_STOP_AUTO,
+     .choices = maas_stop_metric_names,
+     .help = "what to watch; auto: val_loss, or loss without validation"},
+    {"restore_best", MAAS_PARAM_BOOL, offsetof(maas_early_spec, restore_best), .preset = 1,
+     .help = "end with the weights of the best epoch"},
+};
+
+#define VARIANTS(table)                                                                            \
+    .variants = table, .n_variants = MAAS_COUNT(table), .stride = sizeof(table)[0]
+#define LAYERS_ROW                                                                                 \
+    {                                                                                              \
+        "layers", MAAS_PARAM_LIST, AT(layers), 1, 1000, VARIANTS(maas_layer_kinds),                \
+            .item_size = sizeof(maas_layer_spec), .help = "the network, from input to output"      \
+    }
+#define LOSS_ROW                                                                                   \
+    {                                                                                              \
+        "loss", MAAS_PARAM_VARIANT, AT(loss), .preset = MAAS_LOSS_AUTO, VARIANTS(maas_losses),     \
+                                              .help = "what training makes small"                  \
+    }
+#define COMMON_ROWS(optimizer_, schedule_, epochs_, min_epochs, batch_)                            \
+    {                                                                                              \
+        "optimizer",                                                                               \
+        MAAS_PARAM_VARIANT,                                                                        \
+        AT(optimizer),                                                                             \
+        .preset = optimizer_,                                                                      \
+        VARIANTS(maas_optimizers),                                                                 \
+        .help = "how weights follow their gradients"},                                             \
+        {"schedule",          MAAS_PARAM_VARIANT,       AT(schedule),                              \
+         .preset = schedule_, VARIANTS(maas_schedules), .help = "the learning rate over time"},    \
+        {"epochs",                                                                                 \
+         MAAS_PARAM_INT,                                                                           \
+         AT(epochs),                                                                               \
+         min_epochs,                                                                               \
+         1e6,                                                                                      \
+         epochs_,                                                                                  \
+         .help = "passes over the data"},                                                          \
+        {"batch_size",                                                                             \
+         MAAS_PARAM_INT,                                                                           \
+         AT(batch_size),                                                                           \
+         1,                                                                                        \
+         1 << 20,                                                                                  \
+         batch_,                                                                                   \
+         .help = "rows of one step"},                                                              \
+        {"clip_norm",                                                                              \
+         MAAS_PARAM_NUM,                                                                           \
+         AT(clip_norm),                                                                            \
+         0,                                                                                        \
+         1e9,                                                                                      \
+         0,                                                                                        \
+         .help = "longest gradient, over all weights; 0: any"},                                    \
+        {"validation",                                                                             \
+         MAAS_PARAM_NUM,                                                                           \
+         AT(validation),                                                                           \
+         0,                                                                                        \
+         0.9,                                                                                      \
+         0,                                                                                        \
+         .help = "share of the rows kept apart to measure on"},                                    \
+        {"early_stopping",                                                                         \
+         MAAS_PARAM_GROUP,                                                                         \
+         AT(early),                                                                                \
+         .rows = early_rows,                                                                       \
+         .n_rows = MAAS_COUNT(early_rows),                                                         \
+         .help = "stop when a metric no longer improves"},                                         \
+        {"scaling",                                                                                \
+         MAAS_PARAM_CHOICE,                                                                        \
+         AT(scaling),                                                                              \
+         .preset = MAAS_SCALING_AUTO,                                                              \
+         .choices = scaling_names,                                                                 \
+         .help = "of inputs; auto: bytes / 255, all else to mean 0 and deviation 1"},              \
+        {"max_categories",                                                                         \
+         MAAS_PARAM_INT,                                                                           \
+         AT(max_categories),                                                                       \
+         1,                                                                                        \
+         65536,                                                                                    \
+         256,                                                                                      \
+         .help = "kinds of text a column may have; rarer ones count as unknown"},                  \
+        {"seed",                                                                                   \
+         MAAS_PARAM_INT,                                                                           \
+         AT(seed),                                                                                 \
+         0,                                                                                        \
+         9007199254740991.0,                                                                       \
+         0,                                                                                        \
+         .help = "of first values, order of rows and dropout"},                                    \
+        {"shuffle", MAAS_PARAM_BOOL, AT(shuffle), .preset = 1,                                     \
+         .help = "new order of rows each epoch; false: validation takes the last rows"},           \
+    {                                                                                              \
+        "keep_optimizer", MAAS_PARAM_BOOL, AT(keep_optimizer),                                     \
+            .preset = 1, .help = "keep its state with the version, for a later update"             \
+    }
+#define CLASS_WEIGHT_ROW                                                                           \
+    {                                                                                              \
+        "class_weight", MAAS_PARAM_JSON, AT(class_weight),                                         \
+            .help = "\"balanced\" or {\"label\": weight}"                                          \
+    }
+#define TARGET_SCALING_ROW                                                                         \
+    {                                                                                              \
+        "target_scaling", MAAS_PARAM_CHOICE, AT(target_scaling),                                   \
+            .preset = 0, .choices = target_scaling_names,                                          \
+            .help = "auto: numbers are learned with mean 0 and deviation 1; the model gives them " \
+                    "back as they were"                                                            \
+    }
+#define DECAY_ROW(name_, text)                                                                     \
+    {                                                                                              \
+        name_, MAAS_PARAM_NUM, AT(weight_decay), 0, 100, 0, .help = text                           \
+    }
+
+static const maas_param network_rows[] = {
+    LAYERS_ROW,
+    LOSS_ROW,
+    COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, 10, 1, 64),
+    DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
+    CLASS_WEIGHT_ROW,
+    TARGET_SCALING_ROW,
+};
+static const maas_param linear_rows[] = {
+    COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
+    DECAY_ROW("l2", "ridge penalty l2/2 |w|^2 on the scaled problem"),
+    TARGET_SCALING_ROW,
+};
+static const maas_param logistic_rows[] = {
+    COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
+    DECAY_ROW("l2", "penalty l2/2 |w|^2 on the scaled problem"),
+    CLASS_WEIGHT_ROW,
+};
+
+/* ---- what a row alone cannot say ---- */
+
+static maas_status check_layers(const maas_recipe *r, maas_err *err)
+{
+    const maas_layer_spec *layers = r->layers.items;
+    for (size_t i = 0; i < r->layers.n; i++) {
+        char where[48];
+        snprintf(where, sizeof where, "params.layers[%zu]", i);
+        const maas_layer_kind *kind = &maas_layer_kinds[layers[i].type];
+        if (kind->check)
+            MAAS_TRY(kind->check(&layers[i], where, err));
+        if (layers[i].type == MAAS_LAYER_EMBEDDING && i > 0)
+            return maas_fail(err, MAAS_E_INVALID, "%s: an embedding must be the first layer",
+                             where);
+    }
+    const bool ids = r->layers.n && layers[0].type == MAAS_LAYER_EMBEDDING;
+    if (ids && r->scaling != MAAS_SCALING_AUTO && r->scaling != MAAS_SCALING_NONE)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.scaling: an embedding takes whole numbers as they are");
+    return MAAS_OK;
+}
+
+static maas_status check_end(const maas_recipe *r, maas_err *err)
+{
+    const maas_loss *loss = &maas_losses[r->loss.type];
+    const int last = maas_layers_last_activation(r);
+    if (loss->activation != MAAS_ACTIVATION_NONE && last != MAAS_ACTIVATION_NONE &&
+        last != loss->activation)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.layers[%zu]: %s needs %s or none at the end, not %s",
+                         r->layers.n - 1, loss->doc.name, maas_activations[loss->activation].name,
+                         maas_activations[last].name);
+    return MAAS_OK;
+}
+
+static maas_status check_rest(const maas_recipe *r, maas_err *err)
+{
+    const maas_stop_metric *metric = &maas_stop_metrics[r->early.metric];
+    if (r->early.on && r->validation == 0 && strncmp(metric->name, "val_", 4) == 0)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.early_stopping.metric: %s needs params.validation above 0",
+                         metric->name);
+    const json_t *w = r->class_weight;
+    const char *word = json_string_value(w);
+    if (w && !json_is_object(w) && !(word && strcmp(word, "balanced") == 0))
+        return maas_fail(
+            err, MAAS_E_INVALID,
+            "params.class_weight must be \"balanced\" or an object of label and weight");
+    return MAAS_OK;
+}
+
+static maas_status settle_network(void *recipe, const json_t *params, maas_arena *a, maas_err *err)
+{
+    maas_recipe *r = recipe;
+    MAAS_TRY(check_layers(r, err));
+    MAAS_TRY(check_end(r, err));
+    return check_rest(r, err);
+}
+
+static bool says_lr(const json_t *params)
+{
+    return json_object_get(json_object_get(params, "optimizer"), "lr") != NULL;
+}
+
+/* One dense layer from all inputs to what the target needs; from zero, as the problem is convex.
+ * `lr`: when the request says none. */
+static maas_status one_layer(maas_recipe *r, double lr, const json_t *params, maas_arena *a,
+                             maas_err *err)
+{
+    maas_layer_spec *layer = maas_arena_alloc(a, sizeof *layer);
+    if (!layer)
+        return maas_fail(err, MAAS_E_NOMEM, "reading params");
+    *layer = (maas_layer_spec){.type = MAAS_LAYER_DENSE, .bias = true, .init = MAAS_INIT_ZEROS};
+    r->layers = (maas_param_list){layer, 1};
+    if (!says_lr(params))
+        r->optimizer.lr = lr;
+    return settle_network(r, params, a, err);
+}
+
+static maas_status settle_linear(void *recipe, const json_t *params, maas_arena *a, maas_err *err)
+{
+    maas_recipe *r = recipe;
+    r->task = MAAS_TASK_VALUES;
+    r->loss.type = MAAS_LOSS_MSE;
+    return one_layer(r, 0.1, params, a, err);
+}
+
+static maas_status settle_logistic(void *recipe, const json_t *params, maas_arena *a, maas_err *err)
+{
+    maas_recipe *r = recipe;
+    r->task = MAAS_TASK_CLASSES;
+    return one_layer(r, 0.05, params, a, err);
+}
+
+#define NETWORK(name_, help_, rows_, settle_)                                                      \
+    const maas_learner maas_learner_##name_ = {                                                    \
+        .name = #name_,                                                                            \
+        .help = help_,                                                                             \
+        .rows = rows_,                                                                             \
+        .n_rows = MAAS_COUNT(rows_),                                                               \
+        .recipe_size = sizeof(maas_recipe),                                                        \
+        .settle = settle_,                                                                         \
+        .train = maas_train_network,                                                               \
+        .updates = true,                                                                           \
+    }
+
+NETWORK(network, "layers of your choice, trained by gradients", network_rows, settle_network);
+NETWORK(linear_regression, "a weighted sum of the inputs (adam, lr 0.1 unless said)", linear_rows,
+        settle_linear);
+NETWORK(logistic_regression, "chances of classes from weighted sums (adam, lr 0.05 unless said)",
+        logistic_rows, settle_logistic);
