@@ -35,7 +35,7 @@ typedef int32_t maas_nid;            /* a node of a graph  */
 
 /* The opset of the default domain that graphs in memory speak; importers convert to it. */
 #define MAAS_OPSET      21
-#define MAAS_OPSET_ML   3
+#define MAAS_OPSET_ML   5
 #define MAAS_DOMAIN_ML  "ai.onnx.ml"
 #define MAAS_DOMAIN_OWN "ai.maas"
 

@@ -20,6 +20,8 @@
 
 #include "ops/build.h"
 
+#define MAAS_FOREST_MAX_TARGETS (1 << 20)
+
 typedef enum maas_split_mode { /* numbers of TreeEnsemble-5 nodes_modes */
                                MAAS_SPLIT_LEQ,
                                MAAS_SPLIT_LT,
@@ -83,8 +85,13 @@ maas_status maas_forest_set_base(maas_forest *f, const double *base, maas_err *e
 maas_status maas_forest_verify(const maas_forest *f, maas_err *err);
 
 /* One row, plainly: x[n_features], out[n_targets], base included. For tests, learners and
- * explanations. */
+ * explanations; f was verified. */
 void maas_forest_row(const maas_forest *f, const double *x, double *out);
+/* Its parts: does x go to `yes` at an inner node; the leaf of a tree; votes without base, NaN for
+ * a target that no leaf of the row speaks of. */
+bool maas_forest_decides(const maas_forest *f, const maas_tree_node *n, double x);
+int32_t maas_forest_leaf(const maas_forest *f, uint32_t tree, const double *x);
+void maas_forest_votes(const maas_forest *f, const double *x, double *out);
 
 /* ---- graphs ---- */
 /* The operator that says `f` for rows x [n, n_features] (F32 or F64): raw sums [n, n_targets]. With
@@ -93,8 +100,9 @@ void maas_forest_row(const maas_forest *f, const double *x, double *out);
 maas_vid maas_b_forest(maas_builder *b, const maas_forest *f, maas_vid x, bool exact);
 /* A classifier: out[0] label [n] (INT64 or STRING), out[1] scores [n, n_classes] F32 after `post`
  * ("NONE", "SOFTMAX", "LOGISTIC", ...). Label by the largest double sum, the first of equals.
- * Exactly one of ints, strings: n_classes labels. n_targets is n_classes, or 1 for two classes (a
- * single score for the second). */
+ * Exactly one of ints, strings: n_classes labels (two at least). n_targets is n_classes, or 1 for
+ * two classes: a single score s for the second, with "LOGISTIC" a margin (scores sigmoid(-s),
+ * sigmoid(s)), with "NONE" a probability (1 - s, s). */
 void maas_b_forest_classifier(maas_builder *b, const maas_forest *f, maas_vid x,
                               const int64_t *ints, const maas_str *strings, uint32_t n_classes,
                               const char *post, maas_vid out[2]);
