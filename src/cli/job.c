@@ -107,6 +107,7 @@ static void print_job(const json_t *j)
     }
     maas_text_table_print(&t, stdout);
     maas_text_table_reset(&t);
+    maas_leaderboard_print(j);
 }
 
 static maas_status one_job(maas_cli *cli, const char *method, maas_err *err)

@@ -11,4 +11,7 @@
  */
 maas_status maas_job_follow(maas_cli *cli, const char *id, maas_err *err);
 
+/* The candidates of a search, best first; nothing for other jobs. `job` as GET shows it. */
+void maas_leaderboard_print(const json_t *job);
+
 #endif

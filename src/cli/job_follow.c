@@ -175,9 +175,11 @@ static void say_end(const follow *f)
         f->cli->exit_code = MAAS_EXIT_JOB;
     if (f->cli->opts->json)
         maas_cli_print_json(f->job);
-    else if (json_is_object(result))
+    else if (json_is_object(result)) {
+        maas_leaderboard_print(f->job);
         printf("published %s version %lld\n", json_string_value(json_object_get(result, "model")),
                (long long)json_integer_value(json_object_get(result, "version")));
+    }
     if (!good)
         fprintf(stderr, "maas: the job %s%s%s\n",
                 strcmp(state, "cancelled") == 0 ? "was cancelled" : state, words ? ": " : "",

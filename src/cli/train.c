@@ -11,7 +11,7 @@
 
 static struct {
     maas_client_opts client;
-    char *dataset, *target, *learner, *params, *layers, *activation, *parent, *memory;
+    char *dataset, *target, *learner, *params, *layers, *activation, *parent, *memory, *search;
     char *loss, *optimizer, *lr, *epochs, *batch_size, *validation, *seed, *scaling;
     int64_t cores, priority;
     bool update, wait;
@@ -32,6 +32,8 @@ static const maas_conf_desc rows[] = {
      .arg = "NAME",
      .help = "network, linear_regression or logistic_regression"},
     TEXT("params", params, "JSON|@FILE", "parameters of the learner; options below win"),
+    TEXT("search", search, "JSON|@FILE",
+         "try many parameters: {\"param_grid\":{\"lr\":[0.1,0.01]},\"cv\":5}"),
     TEXT("layers", layers, "N,N,...", "dense layers of a network, the last one is the output"),
     {.name = "activation",
      .type = MAAS_CONF_STR,
@@ -110,15 +112,15 @@ static maas_status number_of(const char *flag, const char *text, json_t **out, m
     return MAAS_OK;
 }
 
-static maas_status read_params(json_t **out, maas_err *err)
+static maas_status read_object(const char *flag, const char *from, json_t **out, maas_err *err)
 {
     AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(MAX_PARAMS);
-    MAAS_TRY(maas_cli_text(opts.params ? opts.params : "{}", &text, err));
+    MAAS_TRY(maas_cli_text(from, &text, err));
     maas_status st = maas_json_parse(maas_buf_span(&text), out, err);
     if (st == MAAS_OK && !json_is_object(*out))
         st = maas_fail(err, MAAS_E_INVALID, "not a JSON object");
     if (st != MAAS_OK)
-        maas_err_prefix(err, "--params");
+        maas_err_prefix(err, "%s", flag);
     return st;
 }
 
@@ -191,7 +193,7 @@ static maas_status put_optimizer(json_t *params, maas_err *err)
 static maas_status build_params(json_t **out, maas_err *err)
 {
     AUTO(maas_json_unref) json_t *params = NULL;
-    MAAS_TRY(read_params(&params, err));
+    MAAS_TRY(read_object("--params", opts.params ? opts.params : "{}", &params, err));
     for (size_t i = 0; i < MAAS_COUNT(passed_on); i++) {
         const char *text = *(char *const *)((const char *)&opts + passed_on[i].offset);
         json_t *v = NULL;
@@ -210,16 +212,23 @@ static maas_status build_params(json_t **out, maas_err *err)
 
 static maas_status build_request(const char *model, json_t **out, maas_err *err)
 {
-    AUTO(maas_json_unref) json_t *params = NULL, *resources = NULL;
+    AUTO(maas_json_unref) json_t *params = NULL, *resources = NULL, *search = NULL;
+    if (opts.search && opts.update)
+        return maas_fail(err, MAAS_E_INVALID, "--search and --update exclude each other");
     if (!opts.dataset)
         return maas_fail(err, MAAS_E_INVALID,
                          "--dataset is missing: which data set to learn from "
                          "(`maas dataset list` shows them)");
     MAAS_TRY(build_params(&params, err));
+    if (opts.search)
+        MAAS_TRY(read_object("--search", opts.search, &search, err));
     resources = json_pack("{s:I, s:s*}", "cores", (json_int_t)opts.cores, "memory", opts.memory);
-    *out = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:O, s:O, s:I}", "kind",
-                     opts.update ? "update" : "train", "model", model, "dataset", opts.dataset,
-                     "target", opts.target, "learner", opts.update ? NULL : opts.learner, "parent",
+    *out = json_pack("{s:s, s:O*, s:s, s:s, s:s*, s:s*, s:s*, s:O, s:O, s:I}", "kind",
+                     opts.update   ? "update"
+                     : opts.search ? "search"
+                                   : "train",
+                     "search", search, "model", model, "dataset", opts.dataset, "target",
+                     opts.target, "learner", opts.update ? NULL : opts.learner, "parent",
                      opts.update ? opts.parent : NULL, "params", params, "resources", resources,
                      "priority", (json_int_t)opts.priority);
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_INVALID, "names must be UTF-8");

@@ -209,6 +209,11 @@ static json_t *lineage_of(maas_job *job)
                           json_object_get(job->spec, "learner"), "params",
                           json_object_get(job->spec, "params"), "target",
                           json_object_get(job->spec, "target"), "code_version", maas_version());
+    json_t *best = json_object_get(json_object_get(job->done, "report"), "best_params");
+    if (l && best) { /* of a search: what the version was trained with, on top of params */
+        json_object_set(l, "search", json_object_get(job->spec, "search"));
+        json_object_set(l, "best_params", best);
+    }
     return l;
 }
 
@@ -246,11 +251,14 @@ static void succeed(maas_job *job)
         maas_job_fail(job, st, err.msg);
         return;
     }
-    maas_job_row(job,
-                 json_pack("{s:s, s:f, s:o, s:n, s:O*, s:{s:O, s:I}}", "state", "succeeded",
-                           "progress", 1.0, "ended_at", now_text(), "checkpoint", "metrics",
-                           json_object_get(job->done, "metrics"), "result", "model",
-                           json_object_get(job->spec, "model"), "version", (json_int_t)version));
+    json_t *result = json_pack("{s:O, s:I}", "model", json_object_get(job->spec, "model"),
+                               "version", (json_int_t)version);
+    const json_t *report = json_object_get(job->done, "report");
+    if (result && report)
+        json_object_update_missing(result, (json_t *)report);
+    maas_job_row(job, json_pack("{s:s, s:f, s:o, s:n, s:O*, s:o}", "state", "succeeded", "progress",
+                                1.0, "ended_at", now_text(), "checkpoint", "metrics",
+                                json_object_get(job->done, "metrics"), "result", result));
     count(job, &job->all->counts.succeeded);
     MAAS_LOG(MAAS_LOG_INFO, "event=job_succeeded job=%s version=%lld", job->id, (long long)version);
 }

@@ -5,13 +5,14 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "jobs/jobs_int.h"
+#include "learn/search/search.h"
 #include "learn/train.h"
 #include "base/ban.h"
 
 #define DEFAULT_MEMORY (2ll << 30) /* or all there is for jobs */
 
-static const char *const keys[] = {"kind",   "model",  "dataset",   "target",   "learner",
-                                   "params", "parent", "resources", "priority", NULL};
+static const char *const keys[] = {"kind",   "model",  "dataset",   "target",   "learner", "params",
+                                   "search", "parent", "resources", "priority", NULL};
 static const char *const resource_keys[] = {"cores", "memory", NULL};
 
 /* "name" or "name:3" -> the data set's document (the newest version for a bare name). */
@@ -104,41 +105,107 @@ static maas_status need(const char *value, const char *key, maas_err *err)
     return value && *value ? MAAS_OK : maas_fail(err, MAAS_E_INVALID, "'%s' is missing", key);
 }
 
-static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
-                             maas_err *err)
+/* What each kind of job must say, and how that is checked before it is queued. */
+typedef struct job_kind {
+    const char *name;
+    maas_status (*check)(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                         maas_err *err);
+} job_kind;
+
+static const char *text_of(const json_t *request, const char *key)
 {
-    const char *kind = "train", *model = NULL, *dataset = NULL, *target = NULL, *learner = NULL;
-    const char *parent = NULL;
-    AUTO(maas_json_unref) json_t *data = NULL;
-    MAAS_TRY(maas_json_only(request, "", keys, err));
-    MAAS_TRY(maas_json_get_str(request, "", "kind", &kind, err));
-    MAAS_TRY(maas_json_get_str(request, "", "model", &model, err));
-    MAAS_TRY(maas_json_get_str(request, "", "dataset", &dataset, err));
-    MAAS_TRY(maas_json_get_str(request, "", "target", &target, err));
-    MAAS_TRY(maas_json_get_str(request, "", "learner", &learner, err));
-    MAAS_TRY(maas_json_get_str(request, "", "parent", &parent, err));
-    bool update = strcmp(kind, "update") == 0;
-    if (!update && strcmp(kind, "train") != 0)
-        return maas_fail(err, MAAS_E_INVALID, "'kind' must be \"train\" or \"update\", not '%.32s'",
-                         kind);
-    MAAS_TRY(need(model, "model", err));
-    MAAS_TRY(need(dataset, "dataset", err));
-    if (!maas_name_valid(model) || strcmp(model, "stats") == 0)
-        return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", model);
-    MAAS_TRY(find_dataset(j, t, dataset, &data, err));
-    MAAS_TRY(settle_target(data, update ? NULL : maas_learner_find(learner), &target, err));
-    if (update)
-        MAAS_TRY(find_parent(j, t, parent ? parent : model, spec, err));
-    else
-        MAAS_TRY(need(learner, "learner", err));
+    return json_string_value(json_object_get(request, key));
+}
+
+static maas_status check_train(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                               maas_err *err)
+{
+    (void)j;
+    (void)t;
+    (void)spec;
+    MAAS_TRY(need(text_of(request, "learner"), "learner", err));
+    return maas_train_check(text_of(request, "learner"), json_object_get(request, "params"), err);
+}
+
+static maas_status check_update(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                                maas_err *err)
+{
+    const char *parent = text_of(request, "parent");
+    return find_parent(j, t, parent ? parent : text_of(request, "model"), spec, err);
+}
+
+static maas_status check_search(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                                maas_err *err)
+{
+    const char *learner = text_of(request, "learner");
+    const maas_learner *l = maas_learner_find(learner);
+    json_t *search = json_object_get(request, "search");
+    (void)j;
+    (void)t;
+    MAAS_TRY(need(learner, "learner", err));
+    if (!search)
+        return maas_fail(err, MAAS_E_INVALID, "'search' is missing: what to try");
+    if (l && l->no_target)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "learner '%s' has no target, so its candidates cannot be scored", l->name);
+    MAAS_TRY(maas_search_check(learner, json_object_get(request, "params"), search, err));
+    return json_object_set(spec, "search", search) == 0
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+}
+
+static const job_kind kinds[] = {
+    {"train", check_train},
+    {"update", check_update},
+    {"search", check_search},
+};
+
+static maas_status find_kind(const char *name, const job_kind **out, maas_err *err)
+{
+    for (size_t i = 0; i < MAAS_COUNT(kinds); i++)
+        if (strcmp(kinds[i].name, name) == 0) {
+            *out = &kinds[i];
+            return MAAS_OK;
+        }
+    return maas_fail(err, MAAS_E_INVALID,
+                     "'kind' must be \"train\", \"update\" or \"search\", not '%.32s'", name);
+}
+
+static maas_status check_texts(const json_t *request, maas_err *err)
+{
+    static const char *const texts[] = {"kind", "model", "dataset", "target", "learner", "parent"};
+    const char *ignored;
+    for (size_t i = 0; i < MAAS_COUNT(texts); i++)
+        MAAS_TRY(maas_json_get_str(request, "", texts[i], &ignored, err));
     json_t *params = json_object_get(request, "params");
     if (params && !json_is_object(params))
         return maas_fail(err, MAAS_E_INVALID, "'params' must be an object");
-    if (!update)
-        MAAS_TRY(maas_train_check(learner, params, err));
+    MAAS_TRY(need(text_of(request, "model"), "model", err));
+    return need(text_of(request, "dataset"), "dataset", err);
+}
+
+static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                             maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *data = NULL;
+    const job_kind *kind;
+    MAAS_TRY(maas_json_only(request, "", keys, err));
+    MAAS_TRY(check_texts(request, err));
+    const char *model = text_of(request, "model"), *learner = text_of(request, "learner");
+    const char *name = text_of(request, "kind"), *target = text_of(request, "target");
+    MAAS_TRY(find_kind(name ? name : "train", &kind, err));
+    if (!maas_name_valid(model) || strcmp(model, "stats") == 0)
+        return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", model);
+    if (json_object_get(request, "search") && kind->check != check_search)
+        return maas_fail(err, MAAS_E_INVALID, "'search' goes with kind \"search\"");
+    MAAS_TRY(find_dataset(j, t, text_of(request, "dataset"), &data, err));
+    const bool update = kind->check == check_update;
+    MAAS_TRY(settle_target(data, update ? NULL : maas_learner_find(learner), &target, err));
+    MAAS_TRY(kind->check(j, t, request, spec, err));
     AUTO(maas_json_unref)
-    json_t *said = json_pack("{s:s, s:s, s:s*, s:s*, s:O*}", "kind", kind, "model", model, "target",
-                             target, "learner", learner, "params", params);
+    json_t *said = json_pack("{s:s, s:s, s:s*, s:s*, s:O*}", "kind", kind->name, "model", model,
+                             "target", target, "learner", learner, "params",
+                             json_object_get(request, "params"));
     if (!said || json_object_update(spec, said) != 0)
         return maas_fail(err, MAAS_E_NOMEM, "memory for a job");
     json_object_set_new(spec, "dataset",
@@ -219,8 +286,9 @@ maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
         job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
         json_integer_value(json_object_get(d, "version")), &data, err));
     MAAS_TRY(parent_files(job, &parent, err));
-    *out = json_pack("{s:O, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
-                     json_object_get(job->spec, "kind"), "data_dir", job->all->opts.data_dir,
+    *out = json_pack("{s:O, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
+                     json_object_get(job->spec, "kind"), "search",
+                     json_object_get(job->spec, "search"), "data_dir", job->all->opts.data_dir,
                      "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",
                      json_object_get(job->spec, "params"), "target",
                      json_object_get(job->spec, "target"), "n_cores", (json_int_t)job->n_cores,

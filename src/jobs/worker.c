@@ -1,11 +1,11 @@
 /*
  * jobs/worker.c - the worker process: one job from its spec to its artifacts.
  *
- * spec (from the server, first message): {"kind","data_dir","learner","params","dataset":manifest,
- *   "target","n_cores","memory","parent":{"artifact","state"}|null,"resume":digest|null}
+ * spec (from the server, first message): {"kind","data_dir","learner","params","search","dataset":
+ *   manifest,"target","n_cores","memory","parent":{"artifact","state"}|null,"resume":digest|null}
  * events (to the server): {"event":"progress","fraction","metrics","note"}
  *   {"event":"checkpoint","blob"} {"event":"done","artifact","state","metrics","inputs","outputs",
- *   "info"} {"event":"failed","status","message"} {"event":"cancelled"}
+ *   "info","report"} {"event":"failed","status","message"} {"event":"cancelled"}
  *
  * It touches blobs only; rows of the registry are the server's business. SIGTERM asks it to stop at
  * the next batch.
@@ -20,6 +20,7 @@
 #include "jobs/blob_io.h"
 #include "jobs/jobs.h"
 #include "jobs/wire.h"
+#include "learn/search/search.h"
 #include "learn/train.h"
 #include "base/ban.h"
 
@@ -128,11 +129,11 @@ static maas_status report_done(worker *w, const maas_train_result *r, maas_err *
     if (st == MAAS_OK && r->state.n)
         st = put_blob(w, maas_buf_span(&r->state), state, err);
     if (st == MAAS_OK)
-        send(w,
-             json_pack("{s:s, s:s, s:s*, s:O*, s:o, s:o, s:o}", "event", "done", "artifact",
-                       artifact, "state", r->state.n ? state : NULL, "metrics", r->metrics,
-                       "inputs", maas_model_ports(g, g->inputs, g->n_inputs), "outputs",
-                       maas_model_ports(g, g->outputs, g->n_outputs), "info", maas_model_info(g)));
+        send(w, json_pack(
+                    "{s:s, s:s, s:s*, s:O*, s:O*, s:o, s:o, s:o}", "event", "done", "artifact",
+                    artifact, "state", r->state.n ? state : NULL, "metrics", r->metrics, "report",
+                    r->report, "inputs", maas_model_ports(g, g->inputs, g->n_inputs), "outputs",
+                    maas_model_ports(g, g->outputs, g->n_outputs), "info", maas_model_info(g)));
     maas_graph_destroy(g);
     return st;
 }
@@ -154,7 +155,9 @@ static maas_status run_job(worker *w, maas_err *err)
         .hooks = &hooks,
     };
     maas_train_result result = {0};
-    maas_status st = maas_train(&job, &result, err);
+    const json_t *search = json_object_get(w->spec, "search");
+    maas_status st = search ? maas_search(&job, search, &result, err)
+                            : maas_train(&job, &result, err);
     if (st == MAAS_OK)
         st = report_done(w, &result, err);
     maas_train_result_reset(&result);

@@ -43,6 +43,7 @@ typedef struct maas_train_result {
     maas_buf onnx;   /* the model file                                                    */
     maas_buf state;  /* optimizer state for a later update; .n 0 when not kept            */
     json_t *metrics; /* final: {"loss":..,"accuracy":..,"val_loss":..,"epochs":[...]}    */
+    json_t *report;  /* what the job's result says beside the version (a search's trials); NULL */
 } maas_train_result;
 
 maas_status maas_train(const maas_train_job *job, maas_train_result *out, maas_err *err);

@@ -14,6 +14,7 @@ void maas_train_result_reset(maas_train_result *r)
     maas_buf_reset(&r->onnx);
     maas_buf_reset(&r->state);
     maas_json_unref(&r->metrics);
+    maas_json_unref(&r->report);
 }
 
 static const maas_tensor *current(void *user, const char *name)
