@@ -5,7 +5,7 @@
 #include "../../maas_test.h"
 
 #include "base/sys.h"
-#include "learn/work.h"
+#include "learn/cores/work.h"
 
 typedef struct desk {
     maas_arena arena;

@@ -2,7 +2,7 @@
  */
 #include "numbers.h"
 
-#include "learn/cluster.h"
+#include "learn/cores/cluster.h"
 
 enum { D = 5 };
 

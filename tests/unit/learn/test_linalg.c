@@ -2,8 +2,8 @@
  */
 #include "numbers.h"
 
-#include "learn/decompose.h"
-#include "learn/linalg.h"
+#include "learn/cores/decompose.h"
+#include "learn/cores/linalg.h"
 
 static void products_are_those_of_plain_loops(void)
 {

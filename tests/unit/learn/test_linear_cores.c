@@ -4,9 +4,9 @@
  */
 #include "numbers.h"
 
-#include "learn/lin_logit.h"
-#include "learn/lin_solve.h"
-#include "learn/linalg.h"
+#include "learn/cores/lin_logit.h"
+#include "learn/cores/lin_solve.h"
+#include "learn/cores/linalg.h"
 
 enum { N = 150, D = 7 };
 

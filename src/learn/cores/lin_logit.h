@@ -1,5 +1,5 @@
 /*
- * learn/lin_logit.h - logistic regression, binary and multinomial.
+ * learn/cores/lin_logit.h - logistic regression, binary and multinomial.
  *
  *   min  sum_i w_i loss(x_i B + a, class_i) + 1/c ( (1 - ratio)/2 |B|^2 + ratio |B|_1 )
  *
@@ -8,10 +8,10 @@
  *
  * Owns: nothing; scratch is in the arena of the work. Fails: E_NOMEM, E_CANCELLED.
  */
-#ifndef MAAS_LEARN_LIN_LOGIT_H
-#define MAAS_LEARN_LIN_LOGIT_H
+#ifndef MAAS_LEARN_CORES_LIN_LOGIT_H
+#define MAAS_LEARN_CORES_LIN_LOGIT_H
 
-#include "learn/descent.h"
+#include "learn/cores/descent.h"
 
 typedef struct maas_logit_data {
     const double *x;      /* [n][d] finite */

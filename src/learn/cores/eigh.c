@@ -1,10 +1,10 @@
 /*
- * learn/eigh.c - eigenvalues and vectors of a symmetric matrix: Householder reflections to
+ * learn/cores/eigh.c - eigenvalues and vectors of a symmetric matrix: Householder reflections to
  * tridiagonal form, then the implicit QL iteration with Wilkinson's shift. O(n^3), stable, no
  * choice of a start. Vectors are kept as rows, so that a rotation of two of them runs over memory
  * in order.
  */
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include <math.h>
 

@@ -1,15 +1,15 @@
 /*
- * learn/lin_logit.c - the loss of logistic regression and its gradient, block by block of rows, for
- * the descent.
+ * learn/cores/lin_logit.c - the loss of logistic regression and its gradient, block by block of
+ * rows, for the descent.
  *
  * Parameters lie as [rows][d] weights, then [rows] intercepts. Columns of very different size are
  * no trouble: the first metric of the descent is each weight's own curvature at 0.
  */
-#include "learn/lin_logit.h"
+#include "learn/cores/lin_logit.h"
 
 #include <math.h>
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

@@ -1,6 +1,6 @@
-/* learn/silhouette.c - (b - a) / max(a, b) over rows: a the mean distance to one's own group, b to
- * the nearest other. Quadratic in the rows: callers give it a sample. */
-#include "learn/cluster.h"
+/* learn/cores/silhouette.c - (b - a) / max(a, b) over rows: a the mean distance to one's own group,
+ * b to the nearest other. Quadratic in the rows: callers give it a sample. */
+#include "learn/cores/cluster.h"
 
 #include <math.h>
 

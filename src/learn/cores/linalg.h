@@ -1,15 +1,15 @@
 /*
- * learn/linalg.h - dense linear algebra in double precision: what the learners need of it.
+ * learn/cores/linalg.h - dense linear algebra in double precision: what the learners need of it.
  *
  * Matrices are row-major; a matrix [n][d] of data has a row an example. Own code, so that the
  * answer does not depend on which library a machine has.
  *
  * Owns: nothing. Memory: the arena of the work. Threads: those of the work.
  */
-#ifndef MAAS_LEARN_LINALG_H
-#define MAAS_LEARN_LINALG_H
+#ifndef MAAS_LEARN_CORES_LINALG_H
+#define MAAS_LEARN_CORES_LINALG_H
 
-#include "learn/work.h"
+#include "learn/cores/work.h"
 
 typedef struct maas_side { /* one operand of a product: element (r, c) at p[r * row + c * col] */
     const double *p;

@@ -1,10 +1,10 @@
 /*
- * learn/dgemm.c - one micro kernel for products: a tile of 4 x 8 sums in registers over a stretch
- * of k, with a's element broadcast and eight of b's side by side. a may have any strides, so x' x,
- * x y and x' y are the same code. The tile is compiled for AVX2 and AVX-512, too, and chosen at run
- * time.
+ * learn/cores/dgemm.c - one micro kernel for products: a tile of 4 x 8 sums in registers over a
+ * stretch of k, with a's element broadcast and eight of b's side by side. a may have any strides,
+ * so x' x, x y and x' y are the same code. The tile is compiled for AVX2 and AVX-512, too, and
+ * chosen at run time.
  */
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

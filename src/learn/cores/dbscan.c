@@ -1,15 +1,15 @@
 /*
- * learn/dbscan.c - groups of rows that are dense: every pair of rows within eps is looked at, by
- * blocks of products; core rows that see each other are joined in a forest of sets.
+ * learn/cores/dbscan.c - groups of rows that are dense: every pair of rows within eps is looked at,
+ * by blocks of products; core rows that see each other are joined in a forest of sets.
  *
  * |x|^2 + |y|^2 - 2 x.y cancels for close rows far from 0: rows are centred first, and a pair that
  * is too close to eps to call is measured by its differences.
  */
-#include "learn/cluster.h"
+#include "learn/cores/cluster.h"
 
 #include <math.h>
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

@@ -1,5 +1,5 @@
 /*
- * learn/lin_solve.h - linear models of numbers with an exact answer.
+ * learn/cores/lin_solve.h - linear models of numbers with an exact answer.
  *
  *   least squares, ridge   min sum_i w_i |y_i - x_i b - a|^2 + alpha |b|^2
  *   lasso, elastic net     min 1/(2n) sum_i w_i |y_i - x_i b - a|^2
@@ -10,10 +10,10 @@
  *
  * Owns: nothing; scratch is in the arena of the work. Fails: E_NOMEM, E_CANCELLED.
  */
-#ifndef MAAS_LEARN_LIN_SOLVE_H
-#define MAAS_LEARN_LIN_SOLVE_H
+#ifndef MAAS_LEARN_CORES_LIN_SOLVE_H
+#define MAAS_LEARN_CORES_LIN_SOLVE_H
 
-#include "learn/work.h"
+#include "learn/cores/work.h"
 
 typedef struct maas_lin_data {
     const double *x; /* [n][d] finite */

@@ -1,10 +1,10 @@
-/* learn/decompose.c - eigenvectors of X'X or XX', or a subspace iteration. */
-#include "learn/decompose.h"
+/* learn/cores/decompose.c - eigenvectors of X'X or XX', or a subspace iteration. */
+#include "learn/cores/decompose.h"
 
 #include <math.h>
 
 #include "base/sys.h"
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

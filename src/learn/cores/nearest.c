@@ -1,10 +1,10 @@
 /*
- * learn/nearest.c - the nearest of k centres for every row, by |c|^2 - 2 x.c over a block of rows
- * at a time: one product, and a look for the least.
+ * learn/cores/nearest.c - the nearest of k centres for every row, by |c|^2 - 2 x.c over a block of
+ * rows at a time: one product, and a look for the least.
  */
-#include "learn/cluster.h"
+#include "learn/cores/cluster.h"
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

@@ -1,5 +1,5 @@
-/* learn/linalg.c - products with vectors, Cholesky, triangles. */
-#include "learn/linalg.h"
+/* learn/cores/linalg.c - products with vectors, Cholesky, triangles. */
+#include "learn/cores/linalg.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /*
- * learn/decompose.h - the directions in which rows differ most: principal components, truncated
- * singular value decomposition.
+ * learn/cores/decompose.h - the directions in which rows differ most: principal components,
+ * truncated singular value decomposition.
  *
  * Exact through eigenvectors of the smaller of X'X and XX' up to MAAS_EXACT_SIDE; beyond it a
  * subspace iteration from a random start, which needs the number of components to be given.
@@ -8,10 +8,10 @@
  *
  * Owns: nothing; the result lives in the arena of the work. Fails: E_NOMEM, E_CANCELLED, E_INVALID.
  */
-#ifndef MAAS_LEARN_DECOMPOSE_H
-#define MAAS_LEARN_DECOMPOSE_H
+#ifndef MAAS_LEARN_CORES_DECOMPOSE_H
+#define MAAS_LEARN_CORES_DECOMPOSE_H
 
-#include "learn/work.h"
+#include "learn/cores/work.h"
 
 #define MAAS_EXACT_SIDE 1500
 

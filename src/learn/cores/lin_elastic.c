@@ -1,15 +1,15 @@
 /*
- * learn/lin_elastic.c - lasso and elastic net by cyclic coordinate descent, ended by the duality
- * gap.
+ * learn/cores/lin_elastic.c - lasso and elastic net by cyclic coordinate descent, ended by the
+ * duality gap.
  *
  * Two ways to keep what a coordinate must know, x_j . residual: through the residual itself (n
  * numbers a step), or through X'X (d numbers a step) where that matrix is small and rows are many.
  */
-#include "learn/lin_solve.h"
+#include "learn/cores/lin_solve.h"
 
 #include <math.h>
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

@@ -1,9 +1,9 @@
 /*
- * learn/kmeans_start.c - first centres. k-means++ picks each next centre with a chance that grows
- * with its squared distance to those before; of a few such candidates the one that helps most is
- * taken (greedy k-means++).
+ * learn/cores/kmeans_start.c - first centres. k-means++ picks each next centre with a chance that
+ * grows with its squared distance to those before; of a few such candidates the one that helps most
+ * is taken (greedy k-means++).
  */
-#include "learn/cluster.h"
+#include "learn/cores/cluster.h"
 
 #include <math.h>
 

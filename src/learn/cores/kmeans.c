@@ -1,15 +1,15 @@
 /*
- * learn/kmeans.c - Lloyd's iteration over all rows, or over random batches of them; the best of
- * several starts.
+ * learn/cores/kmeans.c - Lloyd's iteration over all rows, or over random batches of them; the best
+ * of several starts.
  *
  * A centre that loses all its rows moves to the row that is farthest from its own centre, so k
  * groups stay k groups.
  */
-#include "learn/cluster.h"
+#include "learn/cores/cluster.h"
 
 #include <math.h>
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

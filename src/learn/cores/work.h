@@ -1,6 +1,6 @@
 /*
- * learn/work.h - what a numerical core may use: memory, threads, and somebody to ask whether to go
- * on.
+ * learn/cores/work.h - what a numerical core may use: memory, threads, and somebody to ask whether
+ * to go on.
  *
  * Results and scratch of a core live in `arena`, which is charged to the job's budget; a core frees
  * nothing. Work is cut into pieces that do not depend on the number of threads, and each piece
@@ -9,8 +9,8 @@
  * Threads: one leads (the caller's, on which hooks are called). Fails: E_NOMEM past the budget,
  * E_CANCELLED.
  */
-#ifndef MAAS_LEARN_WORK_H
-#define MAAS_LEARN_WORK_H
+#ifndef MAAS_LEARN_CORES_WORK_H
+#define MAAS_LEARN_CORES_WORK_H
 
 #include "base/arena.h"
 #include "learn/train.h"

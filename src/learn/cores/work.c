@@ -1,5 +1,5 @@
-/* learn/work.c - cancelling, progress, memory and shares of the numerical cores. */
-#include "learn/work.h"
+/* learn/cores/work.c - cancelling, progress, memory and shares of the numerical cores. */
+#include "learn/cores/work.h"
 
 #include "base/sys.h"
 

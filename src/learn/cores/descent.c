@@ -1,9 +1,10 @@
-/* learn/descent.c - L-BFGS and OWL-QN: two-loop recursion over the last steps, backtracking. */
-#include "learn/descent.h"
+/* learn/cores/descent.c - L-BFGS and OWL-QN: two-loop recursion over the last steps, backtracking.
+ */
+#include "learn/cores/descent.h"
 
 #include <math.h>
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

@@ -1,14 +1,14 @@
 /*
- * learn/descent.h - the least value of a smooth convex function plus, if asked, l1 |x|_1: L-BFGS,
- * and with l1 its orthant-wise form (OWL-QN).
+ * learn/cores/descent.h - the least value of a smooth convex function plus, if asked, l1 |x|_1:
+ * L-BFGS, and with l1 its orthant-wise form (OWL-QN).
  *
  * Owns: nothing; history and scratch are in the arena of the work. Fails: E_NOMEM, E_CANCELLED, and
  * what the function says.
  */
-#ifndef MAAS_LEARN_DESCENT_H
-#define MAAS_LEARN_DESCENT_H
+#ifndef MAAS_LEARN_CORES_DESCENT_H
+#define MAAS_LEARN_CORES_DESCENT_H
 
-#include "learn/work.h"
+#include "learn/cores/work.h"
 
 typedef struct maas_slope { /* the smooth part */
     void *user;

@@ -1,17 +1,17 @@
 /*
- * learn/lin_solve.c - least squares and ridge through the normal equations of whichever side is
- * smaller.
+ * learn/cores/lin_solve.c - least squares and ridge through the normal equations of whichever side
+ * is smaller.
  *
  * Cholesky of X'X squares the condition of X; two steps of refinement with residuals of X itself
  * bring the answer back to what a factorization of X would give as long as the Cholesky succeeds.
  * Where it does not (columns depend on each other, or more columns than rows), eigenvectors give
  * the shortest answer.
  */
-#include "learn/lin_solve.h"
+#include "learn/cores/lin_solve.h"
 
 #include <math.h>
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 

@@ -1,15 +1,15 @@
 /*
- * learn/cluster.h - groups of rows: k-means, DBSCAN, mixtures of Gaussians.
+ * learn/cores/cluster.h - groups of rows: k-means, DBSCAN, mixtures of Gaussians.
  *
  * Owns: nothing; results are the caller's arrays, scratch is in the arena of the work. Rows are
  * finite. The same seed gives the same groups, whatever the number of threads.
  * Fails: E_INVALID (more groups than rows), E_NOMEM, E_CANCELLED.
  */
-#ifndef MAAS_LEARN_CLUSTER_H
-#define MAAS_LEARN_CLUSTER_H
+#ifndef MAAS_LEARN_CORES_CLUSTER_H
+#define MAAS_LEARN_CORES_CLUSTER_H
 
 #include "base/sys.h"
-#include "learn/work.h"
+#include "learn/cores/work.h"
 
 typedef struct maas_points {
     const double *x; /* [n][d] */

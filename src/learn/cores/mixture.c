@@ -1,14 +1,15 @@
 /*
- * learn/mixture.c - mixtures of Gaussians by expectation and maximization, begun with k-means.
+ * learn/cores/mixture.c - mixtures of Gaussians by expectation and maximization, begun with
+ * k-means.
  *
  * Densities go through a factor of the inverse covariance: with covariance L L', the factor is the
  * transposed inverse of L, and |(x - mean) factor|^2 is the Mahalanobis distance.
  */
-#include "learn/cluster.h"
+#include "learn/cores/cluster.h"
 
 #include <math.h>
 
-#include "learn/linalg.h"
+#include "learn/cores/linalg.h"
 
 #include "base/ban.h"
 
