@@ -96,74 +96,6 @@ static maas_status refuse_version(maas_onnx_reader *r, maas_graph *g, maas_onnx_
                      n->opset);
 }
 
-/* ai.onnx.ml 4 can say keys and values as tensors as well; the internal form has lists. */
-static const struct label_row {
-    const char *tensor;
-    maas_dtype dtype;
-    const char *list;
-    maas_attr_type type;
-} label_rows[] = {
-    {"keys_tensor", MAAS_STRING, "keys_strings", MAAS_ATTR_STRINGS},
-    {"keys_tensor", MAAS_I64, "keys_int64s", MAAS_ATTR_INTS},
-    {"keys_tensor", MAAS_F32, "keys_floats", MAAS_ATTR_FLOATS},
-    {"values_tensor", MAAS_STRING, "values_strings", MAAS_ATTR_STRINGS},
-    {"values_tensor", MAAS_I64, "values_int64s", MAAS_ATTR_INTS},
-    {"values_tensor", MAAS_F32, "values_floats", MAAS_ATTR_FLOATS},
-    {"default_tensor", MAAS_STRING, "default_string", MAAS_ATTR_STRING},
-    {"default_tensor", MAAS_I64, "default_int64", MAAS_ATTR_INT},
-    {"default_tensor", MAAS_F32, "default_float", MAAS_ATTR_FLOAT},
-};
-
-static void label_from_tensor(const struct label_row *row, maas_attr *a)
-{
-    const maas_tensor t = *a->u.tensor;
-    a->name = row->list;
-    a->type = row->type;
-    a->n = (uint32_t)maas_n_elems(&t);
-    switch (row->type) {
-    case MAAS_ATTR_STRING:
-        a->u.s = *(const maas_str *)t.data;
-        break;
-    case MAAS_ATTR_INT:
-        a->u.i = *(const int64_t *)t.data;
-        break;
-    case MAAS_ATTR_FLOAT:
-        a->u.f = *(const float *)t.data;
-        break;
-    case MAAS_ATTR_STRINGS:
-        a->u.strings = t.data;
-        break;
-    case MAAS_ATTR_INTS:
-        a->u.ints = t.data;
-        break;
-    default:
-        a->u.floats = t.data;
-        break;
-    }
-}
-
-static maas_status labels_from_tensors(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
-{
-    for (uint32_t k = 0; k < n->n_attr; k++) {
-        maas_attr *a = &n->attr[k];
-        if (a->type != MAAS_ATTR_TENSOR)
-            continue;
-        size_t i = 0;
-        while (i < MAAS_COUNT(label_rows) && (strcmp(label_rows[i].tensor, a->name) != 0 ||
-                                              label_rows[i].dtype != a->u.tensor->dtype))
-            i++;
-        bool single = i < MAAS_COUNT(label_rows) && label_rows[i].type < MAAS_ATTR_TENSOR;
-        int64_t count = maas_n_elems(a->u.tensor);
-        if (i == MAAS_COUNT(label_rows) || count > UINT32_MAX || (single && count != 1))
-            return maas_fail(r->err, MAAS_E_UNSUPPORTED,
-                             "attribute '%.100s' has a type or shape "
-                             "that is not supported",
-                             a->name);
-        label_from_tensor(&label_rows[i], a);
-    }
-    return MAAS_OK;
-}
-
 static const struct upgrade {
     const char *domain, *op;
     int from, to; /* opsets of the file for which the row holds, both included */
@@ -183,7 +115,6 @@ static const struct upgrade {
     {"", "Cast", 19, MAAS_ONNX_NEWEST, drop_saturate},
     {"", "CastLike", 19, MAAS_ONNX_NEWEST, drop_saturate},
     {MAAS_DOMAIN_ML, "LabelEncoder", 1, 1, refuse_version},
-    {MAAS_DOMAIN_ML, "LabelEncoder", 4, MAAS_ONNX_NEWEST_ML, labels_from_tensors},
 };
 
 maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)

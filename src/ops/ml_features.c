@@ -1,8 +1,9 @@
 /*
- * Feature operators of ai.onnx.ml: Scaler, Normalizer, Imputer, Binarizer, ArrayFeatureExtractor.
+ * Feature operators of ai.onnx.ml: Scaler, Normalizer, Imputer, Binarizer, ArrayFeatureExtractor,
+ * FeatureVectorizer.
  * A feature is a position in the last axis; lists of numbers hold one for all or one for each.
  */
-#include "ops/ops_int.h"
+#include "ops/ml_int.h"
 
 #include "base/ban.h"
 
@@ -230,15 +231,65 @@ static void extractor_example(maas_example *e)
     maas_b_op2(e->b, "ArrayFeatureExtractor", x, maas_b_i64s(e->b, at, 2));
 }
 
+/* ---- FeatureVectorizer: columns of several tables side by side, cut or filled with zeros ---- */
+
+static maas_status vectorizer_infer(maas_infer *q, maas_err *err)
+{
+    uint32_t n;
+    const int64_t *widths = maas_attr_ints(q->node, "inputdimensions", &n);
+    int64_t dims[2] = {MAAS_DIM_UNKNOWN, 0};
+    if (n != q->node->n_in)
+        return maas_fail(err, MAAS_E_INVALID, "%u inputdimensions for %u inputs", n,
+                         q->node->n_in);
+    for (uint32_t i = 0; i < n; i++) {
+        const maas_type *x = &q->in[i];
+        if (widths[i] < 0 || __builtin_add_overflow(dims[1], widths[i], &dims[1]))
+            return maas_fail(err, MAAS_E_INVALID, "attribute 'inputdimensions' is out of range");
+        if (x->rank == 0)
+            return maas_fail(err, MAAS_E_INVALID, "X must have a last axis");
+        if (x->rank > 0)
+            MAAS_TRY(maas_dim_same(dims[0], x->rank == 1 ? 1 : x->dims[0], &dims[0], "rows", err));
+    }
+    maas_q_out(q, 0, MAAS_F32, 2, dims);
+    return MAAS_OK;
+}
+
+static maas_status vectorizer_reference(const maas_call *c, maas_err *err)
+{
+    uint32_t n;
+    const int64_t *widths = maas_attr_ints(c->node, "inputdimensions", &n);
+    float *y = c->out[0].data;
+    for (int64_t r = 0; r < c->out[0].dims[0]; r++)
+        for (uint32_t k = 0; k < n; k++) {
+            const maas_tensor *x = &c->in[k];
+            const int64_t have = x->rank == 1 ? x->dims[0]
+                                              : maas_dims_product(x->dims, 1, x->rank);
+            for (int64_t i = 0; i < widths[k]; i++)
+                *y++ = i < have ? (float)maas_ld(x, r * have + i) : 0;
+        }
+    return MAAS_OK;
+}
+
+static void vectorizer_example(maas_example *e)
+{
+    static const int64_t widths[] = {2, 4};
+    const maas_dtype t = e->variant ? MAAS_F64 : MAAS_I64;
+    const maas_attr attr = MAAS_A_INTS("inputdimensions", widths, 2);
+    const maas_vid in[] = {maas_ex_in(e, t, -2, 3, MAAS_DIMS(4, 3)),
+                           maas_ex_in(e, t, -2, 3, MAAS_DIMS(4, 2))};
+    maas_b_node(e->b, "FeatureVectorizer", &attr, 1, in, 2, NULL, 1);
+}
+
 /* ---- rows ---- */
 
-#define FEATURES (MAAS_DTS_FULL | MAAS_DTS_INDEX)
-static const maas_io_schema in[] = {MAAS_REQ("X", "T", FEATURES)};
-static const maas_io_schema same_out[] = {MAAS_REQ("Y", "T", FEATURES)};
+static const maas_io_schema in[] = {MAAS_REQ("X", "T", MAAS_DTS_FEATURES)};
+static const maas_io_schema same_out[] = {MAAS_REQ("Y", "T", MAAS_DTS_FEATURES)};
 static const maas_io_schema float_out[] = {MAAS_REQ("Y", NULL, MAAS_DT_BIT(MAAS_F32))};
 static const maas_io_schema pick_in[] = {MAAS_REQ("X", "T", MAAS_DTS_ALL),
                                          MAAS_REQ("Y", NULL, MAAS_DTS_I64)};
 static const maas_io_schema pick_out[] = {MAAS_REQ("Z", "T", MAAS_DTS_ALL)};
+static const maas_io_schema many_in[] = {MAAS_VARIADIC("X", "T", MAAS_DTS_FEATURES)};
+static const maas_attr_schema vectorizer_attrs[] = {{"inputdimensions", MAAS_ATTR_INTS, true}};
 static const maas_attr_schema scaler_attrs[] = {{"offset", MAAS_ATTR_FLOATS, false},
                                                 {"scale", MAAS_ATTR_FLOATS, false}};
 static const maas_attr_schema norm_attrs[] = {{"norm", MAAS_ATTR_STRING, false}};
@@ -274,3 +325,5 @@ FEATURE(Binarizer, binarizer, maas_infer_like, MAAS_OP_INPLACE, in, same_out, bi
         PREPARES)
 FEATURE(ArrayFeatureExtractor, extractor, extractor_infer, MAAS_OP_STRINGS, pick_in, pick_out, NULL,
         0, 3, PREPARES)
+FEATURE(FeatureVectorizer, vectorizer, vectorizer_infer, 0, many_in, float_out, vectorizer_attrs, 1,
+        2, PREPARES)

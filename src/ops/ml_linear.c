@@ -4,21 +4,9 @@
  * coefficients answers [1 - p, p]; its label is the second where the raw score is above zero, and
  * of the post-transforms only LOGISTIC applies (so does ONNX Runtime).
  */
-#include "ops/ops_int.h"
+#include "ops/ml_int.h"
 
 #include "base/ban.h"
-
-typedef enum transform { T_NONE, T_SOFTMAX, T_LOGISTIC, T_SOFTMAX_ZERO, T_BAD } transform;
-
-static transform transform_of(const maas_node *n)
-{
-    static const char *const names[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"};
-    maas_str s = maas_attr_s(n, "post_transform", "NONE");
-    for (int i = 0; i < (int)MAAS_COUNT(names); i++)
-        if (s.n == strlen(names[i]) && memcmp(s.p, names[i], s.n) == 0)
-            return (transform)i;
-    return T_BAD;
-}
 
 typedef struct linear {
     const float *w, *bias; /* [n_target][n_feature], [n_target] or NULL */
@@ -37,7 +25,7 @@ static maas_status linear_of(const maas_node *n, int64_t n_feature, bool classif
                   .ints = maas_node_attr(n, "classlabels_ints")};
     if (!w || w->n == 0)
         return maas_fail(err, MAAS_E_INVALID, "attribute 'coefficients' is missing");
-    if (transform_of(n) == T_BAD)
+    if (maas_post_of(n) == MAAS_POST_BAD)
         return maas_fail(err, MAAS_E_UNSUPPORTED, "this post_transform is not supported");
     l->w = w->u.floats;
     l->n_target = maas_attr_i(n, "targets", 1);
@@ -65,24 +53,11 @@ static maas_status linear_of(const maas_node *n, int64_t n_feature, bool classif
     return MAAS_OK;
 }
 
-/* [n] or [rows][n] */
-static maas_status rows_of(const maas_type *x, int64_t *rows, int64_t *n, maas_err *err)
-{
-    *rows = *n = MAAS_DIM_UNKNOWN;
-    if (x->rank < 0)
-        return MAAS_OK;
-    if (x->rank != 1 && x->rank != 2)
-        return maas_fail(err, MAAS_E_INVALID, "X has rank %d, must be [rows, features]", x->rank);
-    *rows = x->rank == 1 ? 1 : x->dims[0];
-    *n = x->dims[x->rank - 1];
-    return MAAS_OK;
-}
-
 static maas_status regressor_infer(maas_infer *q, maas_err *err)
 {
     int64_t dims[2], n;
     linear l;
-    MAAS_TRY(rows_of(&q->in[0], &dims[0], &n, err));
+    MAAS_TRY(maas_table_shape(&q->in[0], &dims[0], &n, err));
     MAAS_TRY(linear_of(q->node, n, false, &l, err));
     dims[1] = l.n_target;
     maas_q_out(q, 0, MAAS_F32, 2, dims);
@@ -93,7 +68,7 @@ static maas_status classifier_infer(maas_infer *q, maas_err *err)
 {
     int64_t dims[2], n;
     linear l;
-    MAAS_TRY(rows_of(&q->in[0], &dims[0], &n, err));
+    MAAS_TRY(maas_table_shape(&q->in[0], &dims[0], &n, err));
     MAAS_TRY(linear_of(q->node, n, true, &l, err));
     dims[1] = l.n_label;
     maas_q_out(q, 0, l.words ? MAAS_STRING : MAAS_I64, 1, dims);
@@ -109,40 +84,16 @@ static double score(const maas_tensor *x, const linear *l, int64_t row, int64_t 
     return sum;
 }
 
-/* In place over one row of the output. SOFTMAX_ZERO leaves what is zero at zero. */
-static void post(float *y, int64_t n, transform how)
-{
-    double max = -INFINITY, sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        max = fmax(max, y[i]);
-    for (int64_t i = 0; i < n && how == T_LOGISTIC; i++)
-        y[i] = (float)(1 / (1 + exp(-(double)y[i])));
-    if (how != T_SOFTMAX && how != T_SOFTMAX_ZERO)
-        return;
-    for (int64_t i = 0; i < n; i++) {
-        bool zero = how == T_SOFTMAX_ZERO && fabsf(y[i]) < 1e-7f;
-        y[i] = zero ? 0 : (float)exp(y[i] - max);
-        sum += y[i];
-    }
-    for (int64_t i = 0; i < n && sum > 0; i++)
-        y[i] = (float)(y[i] / sum);
-}
-
-static int64_t n_rows(const maas_tensor *x)
-{
-    return x->rank == 1 ? 1 : x->dims[0];
-}
-
 static maas_status regressor_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *x = &c->in[0];
     float *y = c->out[0].data;
     linear l;
     MAAS_TRY(linear_of(c->node, x->dims[x->rank - 1], false, &l, err));
-    for (int64_t r = 0; r < n_rows(x); r++, y += l.n_target) {
+    for (int64_t r = 0; r < maas_table_rows(x); r++, y += l.n_target) {
         for (int64_t t = 0; t < l.n_target; t++)
             y[t] = (float)score(x, &l, r, t);
-        post(y, l.n_target, transform_of(c->node));
+        maas_post_apply(y, l.n_target, maas_post_of(c->node));
     }
     return MAAS_OK;
 }
@@ -161,19 +112,20 @@ static int64_t classify(const maas_tensor *x, const linear *l, int64_t row, floa
 static maas_status classifier_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *x = &c->in[0], *labels = maas_c_out(c, 0), *scores = maas_c_out(c, 1);
+    const maas_post how = maas_post_of(c->node);
     linear l;
     MAAS_TRY(linear_of(c->node, x->dims[x->rank - 1], true, &l, err));
     AUTO_FREE float *y = maas_calloc((size_t)l.n_label, sizeof *y);
     if (!y)
         return maas_fail(err, MAAS_E_NOMEM, "LinearClassifier");
-    for (int64_t r = 0; r < n_rows(x); r++) {
+    for (int64_t r = 0; r < maas_table_rows(x); r++) {
         int64_t best = classify(x, &l, r, y);
         if (labels && l.words)
             ((maas_str *)labels->data)[r] = l.words->u.strings[best];
         else if (labels)
             ((int64_t *)labels->data)[r] = l.ints->u.ints[best];
-        const transform how = transform_of(c->node);
-        post(y, l.n_target, l.n_target == l.n_label || how == T_LOGISTIC ? how : T_NONE);
+        const bool whole = l.n_target == l.n_label || how == MAAS_POST_LOGISTIC;
+        maas_post_apply(y, l.n_target, whole ? how : MAAS_POST_NONE);
         if (l.n_target != l.n_label) {
             y[1] = y[0];
             y[0] = 1 - y[0];
@@ -187,7 +139,7 @@ static maas_status classifier_reference(const maas_call *c, maas_err *err)
 static int64_t linear_flops(const maas_call *c)
 {
     const maas_attr *w = maas_node_attr(c->node, "coefficients");
-    return 2 * n_rows(&c->in[0]) * (int64_t)w->n;
+    return 2 * maas_table_rows(&c->in[0]) * (int64_t)w->n;
 }
 
 /* ---- examples and rows ---- */
@@ -225,8 +177,7 @@ static void classifier_example(maas_example *e)
     maas_b_node(e->b, "LinearClassifier", attr, 4, &x, 1, out, 2);
 }
 
-#define FEATURES (MAAS_DTS_FULL | MAAS_DTS_INDEX)
-static const maas_io_schema in[] = {MAAS_REQ("X", NULL, FEATURES)};
+static const maas_io_schema in[] = {MAAS_REQ("X", NULL, MAAS_DTS_FEATURES)};
 static const maas_io_schema regressor_out[] = {MAAS_REQ("Y", NULL, MAAS_DT_BIT(MAAS_F32))};
 static const maas_io_schema classifier_out[] = {MAAS_REQ("Y", NULL, MAAS_DTS_STR | MAAS_DTS_I64),
                                                 MAAS_REQ("Z", NULL, MAAS_DT_BIT(MAAS_F32))};
