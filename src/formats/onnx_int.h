@@ -62,12 +62,13 @@ enum {
     TENSOR_LOCATION = 14
 };
 enum { INFO_NAME = 1, INFO_TYPE = 2 };
-enum { TYPE_TENSOR = 1 };
+enum { TYPE_TENSOR = 1, TYPE_MAP = 5 };
 enum { TENSOR_TYPE_ELEM = 1, TENSOR_TYPE_SHAPE = 2 };
 enum { SHAPE_DIM = 1 };
 enum { DIM_VALUE = 1, DIM_PARAM = 2 };
 
-#define MAAS_ONNX_OLDEST     13 /* default domain: what is read */
+#define MAAS_ONNX_OLDEST     7  /* default domain: what is read */
+#define MAAS_ONNX_OLDEST_OUT 13 /* default domain: what is written */
 #define MAAS_ONNX_NEWEST     25
 #define MAAS_ONNX_NEWEST_ML  5
 #define MAAS_DOMAIN_TRAINING "ai.onnx.preview.training"

@@ -132,8 +132,21 @@ static const struct lowering *row_of(const maas_graph *g, const maas_node *n)
     return NULL;
 }
 
+/* Attributes that came after the form of op->since. */
+static const struct later {
+    const char *op, *attr; /* ai.onnx.ml */
+    int since;
+} laters[] = {
+    {"LabelEncoder", "keys_tensor", 4},
+    {"LabelEncoder", "values_tensor", 4},
+    {"LabelEncoder", "default_tensor", 4},
+};
+
 int maas_onnx_lowest(const maas_graph *g, const maas_node *n)
 {
+    for (size_t i = 0; strcmp(n->op->domain, MAAS_DOMAIN_ML) == 0 && i < MAAS_COUNT(laters); i++)
+        if (strcmp(laters[i].op, n->op->name) == 0 && maas_node_attr(n, laters[i].attr))
+            return laters[i].since;
     const struct lowering *row = row_of(g, n);
     return row && row->since < n->op->since ? row->since : n->op->since;
 }

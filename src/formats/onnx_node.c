@@ -280,12 +280,13 @@ static maas_status add_node(maas_onnx_reader *r, maas_graph *g, const maas_pb *m
     const maas_onnx_domain *domain;
     maas_nid nid;
     MAAS_TRY(find_domain(r, msg, n, &domain));
+    MAAS_TRY(maas_onnx_upgrade(r, g, n));
+    domain = &maas_onnx_domains[maas_onnx_domain_find(n->domain)];
     const maas_op *op = maas_op_find(domain->name, n->op, domain->internal);
     if (!op)
         return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
                             "operator %.80s of domain '%s', opset %d, is not supported", n->op,
                             *domain->name ? domain->name : "ai.onnx", n->opset);
-    MAAS_TRY(maas_onnx_upgrade(r, g, n));
     MAAS_TRY(maas_graph_node(g, op, n->name, n->in, n->n_in, n->out, n->n_out, &nid, r->err));
     return set_attrs(r, g, msg, n, nid);
 }

@@ -46,7 +46,7 @@ typedef struct info_msg {
     maas_span name, type;
 } info_msg;
 typedef struct type_msg {
-    maas_span tensor;
+    maas_span tensor, map;
 } type_msg;
 typedef struct tensor_type_msg {
     int64_t dtype;
@@ -62,7 +62,10 @@ static const maas_pb_row info_rows[] = {
     {INFO_NAME, MAAS_PB_SPAN, offsetof(info_msg, name)},
     {INFO_TYPE, MAAS_PB_SPAN, offsetof(info_msg, type)},
 };
-static const maas_pb_row type_rows[] = {{TYPE_TENSOR, MAAS_PB_SPAN, offsetof(type_msg, tensor)}};
+static const maas_pb_row type_rows[] = {
+    {TYPE_TENSOR, MAAS_PB_SPAN, offsetof(type_msg, tensor)},
+    {TYPE_MAP, MAAS_PB_SPAN, offsetof(type_msg, map)},
+};
 static const maas_pb_row tensor_type_rows[] = {
     {TENSOR_TYPE_ELEM, MAAS_PB_INT, offsetof(tensor_type_msg, dtype)},
     {TENSOR_TYPE_SHAPE, MAAS_PB_SPAN, offsetof(tensor_type_msg, shape)},
@@ -98,7 +101,8 @@ static maas_status read_shape(maas_onnx_reader *r, maas_graph *g, maas_pb msg, m
     return msg.status;
 }
 
-/* The type of a ValueInfoProto; tag NONE when it says nothing. */
+/* The type of a ValueInfoProto; tag NONE when it says nothing, MAP or SEQUENCE (or another that is
+ * no tensor) without anything more. */
 static maas_status read_type(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg, maas_span type,
                              maas_type *out)
 {
@@ -109,10 +113,10 @@ static maas_status read_type(maas_onnx_reader *r, maas_graph *g, const maas_pb *
     if (!type.n)
         return MAAS_OK;
     MAAS_TRY(maas_pb_decode(&m, type_rows, MAAS_COUNT(type_rows), &t));
-    if (!t.tensor.p)
-        return maas_pb_fail(&m, MAAS_E_UNSUPPORTED,
-                            "only tensors are supported here, no sequences, "
-                            "maps or optionals");
+    if (!t.tensor.p) {
+        out->tag = t.map.p ? MAAS_TYPE_MAP : MAAS_TYPE_SEQUENCE;
+        return MAAS_OK;
+    }
     m = maas_pb_message(&m, t.tensor);
     MAAS_TRY(maas_pb_decode(&m, tensor_type_rows, MAAS_COUNT(tensor_type_rows), &tt));
     if (tt.dtype <= 0 || tt.dtype > UINT8_MAX || !maas_dtype_describe((maas_dtype)tt.dtype)->bits)
@@ -137,6 +141,18 @@ static maas_status read_info(maas_onnx_reader *r, maas_graph *g, const maas_pb *
     return st;
 }
 
+static maas_status refuse_type(const maas_pb *msg, const char *what, const char *name,
+                               const maas_type *t)
+{
+    const char *advice = t->tag == MAAS_TYPE_MAP
+                             ? "; export the model with one column for each key of the map"
+                             : "";
+    return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
+                        "%s '%.120s': only tensors are supported here, no sequences, maps or "
+                        "optionals%s",
+                        what, name, advice);
+}
+
 /* ---- the parts of a graph: each reads one message ---- */
 
 static maas_status read_initializer(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg)
@@ -156,6 +172,8 @@ static maas_status read_input(maas_onnx_reader *r, maas_graph *g, const maas_pb 
     const char *name;
     maas_type type;
     MAAS_TRY(read_info(r, g, msg, "input", &name, &type));
+    if (type.tag > MAAS_TYPE_TENSOR)
+        return refuse_type(msg, "input", name, &type);
     maas_vid v = maas_graph_find(g, name);
     if (v != MAAS_NO_VALUE && (maas_graph_at(g, v)->flags & MAAS_VALUE_CONST))
         return MAAS_OK; /* an input with a default is a constant here */
@@ -178,6 +196,10 @@ static maas_status read_output(maas_onnx_reader *r, maas_graph *g, const maas_pb
         MAAS_TRY(maas_graph_value(g, name, NULL, &v, r->err));
     if (v == MAAS_NO_VALUE)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "output '%.120s' is not computed", name);
+    /* the list of maps that a ZipMap made is rows here: see onnx_upgrade.c */
+    const bool rows = maas_graph_at(g, v)->type.tag == MAAS_TYPE_TENSOR;
+    if (type.tag > MAAS_TYPE_TENSOR && !rows)
+        return refuse_type(msg, "output", name, &type);
     for (int i = 0; i < type.rank; i++)
         if (type.dims[i] >= 0)
             type.dims[i] = MAAS_DIM_UNKNOWN;

@@ -6,8 +6,12 @@
  */
 #include "formats/onnx_int.h"
 
+#include <inttypes.h>
+
 #include "ops/build.h"
 #include "base/ban.h"
+
+#define MAX_CLASSES_TEXT (1 << 20) /* bytes of the labels of a classifier as JSON */
 
 static maas_attr *find_attr(const maas_onnx_node *n, const char *name)
 {
@@ -42,33 +46,138 @@ static maas_status add_attr(maas_onnx_reader *r, maas_onnx_node *n, const maas_a
     return MAAS_OK;
 }
 
-/* Reduce* before 18 had the axes in an attribute. */
+/* ---- what rows are made of ---- */
+
+static maas_status ints_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n,
+                                 const char *name, uint32_t at)
+{
+    const maas_attr *a = find_attr(n, name);
+    if (!a)
+        return MAAS_OK;
+    const bool single = a->type == MAAS_ATTR_INT;
+    if ((!single && a->type != MAAS_ATTR_INTS) || n->n_in > at || at >= n->in_cap)
+        return maas_fail(r->err, MAAS_E_FORMAT, "attribute '%s' must be integers", name);
+    const int64_t dims[] = {single ? 1 : a->n};
+    const void *data = single ? &a->u.i : a->u.ints;
+    const maas_tensor t = maas_tensor_of(MAAS_I64, 1, dims, (void *)(uintptr_t)data);
+    while (n->n_in < at)
+        n->in[n->n_in++] = MAAS_NO_VALUE;
+    MAAS_TRY(maas_graph_const(g, NULL, &t, true, &n->in[at], r->err));
+    n->n_in = at + 1;
+    drop_attr(n, a);
+    return MAAS_OK;
+}
+
+/* A node of the default domain beside the one that is read. */
+static maas_status extra_node(maas_onnx_reader *r, maas_graph *g, const char *op,
+                              const maas_attr *attr, const maas_vid *in, uint32_t n_in,
+                              maas_vid *out)
+{
+    maas_nid nid;
+    MAAS_TRY(maas_graph_node(g, maas_op_find("", op, MAAS_OPSET), "", in, n_in, out, 1, &nid,
+                             r->err));
+    return attr ? maas_node_set(g, nid, attr, r->err) : MAAS_OK;
+}
+
+/* A number as a scalar input of the dtype of input 0, which may not be known yet. */
+static maas_status float_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n,
+                                  const char *name, uint32_t at)
+{
+    const maas_attr *a = find_attr(n, name);
+    if (!a)
+        return MAAS_OK;
+    if (a->type != MAAS_ATTR_FLOAT || n->n_in < 1 || n->n_in > at || at >= n->in_cap)
+        return maas_fail(r->err, MAAS_E_FORMAT, "attribute '%s' must be a number", name);
+    float v = a->u.f;
+    const maas_tensor t = maas_tensor_of(MAAS_F32, 0, NULL, &v);
+    maas_vid in[2], out = MAAS_NO_VALUE;
+    MAAS_TRY(maas_graph_const(g, NULL, &t, true, &in[0], r->err));
+    in[1] = n->in[0];
+    while (n->n_in < at)
+        n->in[n->n_in++] = MAAS_NO_VALUE;
+    MAAS_TRY(extra_node(r, g, "CastLike", NULL, in, 2, &out));
+    n->in[at] = out;
+    n->n_in = at + 1;
+    drop_attr(n, a);
+    return MAAS_OK;
+}
+
+/* ---- rows: default domain ---- */
+
+/* Reduce* before 18 (ReduceSum, Squeeze and Unsqueeze before 13) had the axes in an attribute. */
 static maas_status axes_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    const maas_attr *axes = find_attr(n, "axes");
-    if (!axes)
-        return MAAS_OK;
-    if (axes->type != MAAS_ATTR_INTS || n->n_in != 1)
-        return maas_fail(r->err, MAAS_E_FORMAT, "axes must be a list of integers");
-    const int64_t dims[] = {axes->n};
-    maas_tensor t = maas_tensor_of(MAAS_I64, 1, dims, (void *)(uintptr_t)axes->u.ints);
-    MAAS_TRY(maas_graph_const(g, NULL, &t, true, &n->in[1], r->err));
-    n->n_in = 2;
-    drop_attr(n, axes);
-    return MAAS_OK;
+    return ints_to_input(r, g, n, "axes", 1);
 }
 
 /* Split before 18 made as many equal parts as it had outputs. */
 static maas_status split_says_outputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     const maas_attr a = MAAS_A_INT("num_outputs", n->n_out);
+    MAAS_TRY(ints_to_input(r, g, n, "split", 1));
     bool has_sizes = n->n_in > 1 && n->in[1] != MAAS_NO_VALUE;
     return has_sizes || find_attr(n, "num_outputs") ? MAAS_OK : add_attr(r, n, &a);
+}
+
+static maas_status slice_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    MAAS_TRY(ints_to_input(r, g, n, "starts", 1));
+    MAAS_TRY(ints_to_input(r, g, n, "ends", 2));
+    return ints_to_input(r, g, n, "axes", 3);
+}
+
+static maas_status pad_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    MAAS_TRY(ints_to_input(r, g, n, "pads", 1));
+    return float_to_input(r, g, n, "value", 2);
+}
+
+static maas_status clip_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    MAAS_TRY(float_to_input(r, g, n, "min", 1));
+    return float_to_input(r, g, n, "max", 2);
+}
+
+static maas_status k_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    return ints_to_input(r, g, n, "k", 1);
+}
+
+static maas_status drop_ratio(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    const maas_attr *a = find_attr(n, "ratio");
+    if (a)
+        drop_attr(n, a);
+    return MAAS_OK;
+}
+
+/* Softmax before 13 ran over all axes from `axis` (1, unless given) on, as over one. */
+static maas_status softmax_over_rest(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    const maas_attr *a = find_attr(n, "axis");
+    const maas_attr axis = MAAS_A_INT("axis", a && a->type == MAAS_ATTR_INT ? a->u.i : 1);
+    const maas_attr last = MAAS_A_INT("axis", -1);
+    maas_vid flat = MAAS_NO_VALUE, sizes = MAAS_NO_VALUE, y = n->n_out ? n->out[0] : MAAS_NO_VALUE;
+    if (axis.u.i == -1 || n->n_in != 1 || n->in[0] == MAAS_NO_VALUE || y == MAAS_NO_VALUE)
+        return MAAS_OK;
+    if (a)
+        drop_attr(n, a);
+    MAAS_TRY(extra_node(r, g, "Shape", NULL, n->in, 1, &sizes));
+    MAAS_TRY(extra_node(r, g, "Flatten", &axis, n->in, 1, &flat));
+    n->in[0] = flat;
+    MAAS_TRY(maas_graph_value(g, NULL, NULL, &n->out[0], r->err));
+    MAAS_TRY(extra_node(r, g, "Reshape", NULL, (const maas_vid[]){n->out[0], sizes}, 2, &y));
+    return add_attr(r, n, &last);
 }
 
 /* BatchNormalization before 14 was in training mode when it had more than one output. */
 static maas_status refuse_old_training(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
+    const maas_attr *spatial = find_attr(n, "spatial");
+    if (spatial && (spatial->type != MAAS_ATTR_INT || spatial->u.i != 1))
+        return maas_fail(r->err, MAAS_E_UNSUPPORTED, "statistics for each place (spatial 0)");
+    if (spatial)
+        drop_attr(n, spatial);
     return n->n_out <= 1 ? MAAS_OK
                          : maas_fail(r->err, MAAS_E_UNSUPPORTED,
                                      "training outputs of opset %d; export for inference or with "
@@ -88,41 +197,115 @@ static maas_status drop_saturate(maas_onnx_reader *r, maas_graph *g, maas_onnx_n
     return MAAS_OK;
 }
 
-static maas_status refuse_version(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+/* ---- rows: ai.onnx.ml ---- */
+
+/* LabelEncoder 1: a class is its place in the list, both ways; so says CategoryMapper. */
+static maas_status classes_to_mapper(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    return maas_fail(r->err, MAAS_E_UNSUPPORTED,
-                     "the form of opset %d is not supported; export "
-                     "with a newer one",
-                     n->opset);
+    maas_attr *a = find_attr(n, "classes_strings");
+    if (!a || a->type != MAAS_ATTR_STRINGS)
+        return maas_fail(r->err, MAAS_E_FORMAT, "classes_strings is missing");
+    int64_t *places = maas_arena_array(&r->scratch, a->n, sizeof *places);
+    if (!places)
+        return maas_onnx_no_memory(r->err);
+    for (uint32_t i = 0; i < a->n; i++)
+        places[i] = i;
+    const maas_attr ints = MAAS_A_INTS("cats_int64s", places, a->n);
+    a->name = "cats_strings";
+    n->op = "CategoryMapper";
+    return add_attr(r, n, &ints);
 }
 
+/* The labels of a classifier as JSON: ["a","b"] or [0,1]. */
+static maas_status classes_meta(maas_onnx_reader *r, maas_graph *g, const maas_attr *a)
+{
+    maas_buf text = MAAS_BUF_IN(&r->scratch, MAX_CLASSES_TEXT);
+    for (uint32_t i = 0; i < a->n; i++) {
+        maas_buf_char(&text, i ? ',' : '[');
+        if (a->type == MAAS_ATTR_INTS)
+            maas_buf_printf(&text, "%" PRId64, a->u.ints[i]);
+        else
+            maas_buf_json_str(&text, a->u.strings[i].p, a->u.strings[i].n);
+    }
+    maas_buf_char(&text, ']');
+    if (text.failed)
+        return maas_fail(r->err, MAAS_E_TOO_LARGE, "the labels do not fit %d bytes",
+                         MAX_CLASSES_TEXT);
+    return maas_graph_set_meta(g, "maas.classes", text.p, r->err);
+}
+
+/* ZipMap makes a list of maps from rows of probabilities. Here the rows are the answer, and the
+ * keys are said once: in the metadata. */
+static maas_status zip_map_to_rows(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    static const char *const names[] = {"classlabels_strings", "classlabels_int64s"};
+    for (size_t i = 0; i < MAAS_COUNT(names); i++) {
+        maas_attr *a = find_attr(n, names[i]);
+        if (!a)
+            continue;
+        if (a->type != (i ? MAAS_ATTR_INTS : MAAS_ATTR_STRINGS))
+            return maas_fail(r->err, MAAS_E_FORMAT, "attribute '%s' must be a list", names[i]);
+        if (a->n)
+            MAAS_TRY(classes_meta(r, g, a));
+        drop_attr(n, a);
+    }
+    n->op = "Identity";
+    n->domain = "";
+    if (n->n_out == 1 && n->out[0] != MAAS_NO_VALUE)
+        maas_graph_at(g, n->out[0])->type = (maas_type){
+            .tag = MAAS_TYPE_TENSOR, .dtype = MAAS_F32, .rank = MAAS_RANK_UNKNOWN};
+    return MAAS_OK;
+}
+
+static maas_status refuse_maps(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    return maas_fail(r->err, MAAS_E_UNSUPPORTED,
+                     "it takes maps, and clients send tables: export the model with one column for "
+                     "each key, without this operator");
+}
+
+#define OLDEST MAAS_ONNX_OLDEST
 static const struct upgrade {
     const char *domain, *op;
     int from, to; /* opsets of the file for which the row holds, both included */
     maas_status (*fn)(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
 } upgrades[] = {
-    {"", "ReduceL1", 13, 17, axes_to_input},
-    {"", "ReduceL2", 13, 17, axes_to_input},
-    {"", "ReduceLogSum", 13, 17, axes_to_input},
-    {"", "ReduceLogSumExp", 13, 17, axes_to_input},
-    {"", "ReduceMax", 13, 17, axes_to_input},
-    {"", "ReduceMean", 13, 17, axes_to_input},
-    {"", "ReduceMin", 13, 17, axes_to_input},
-    {"", "ReduceProd", 13, 17, axes_to_input},
-    {"", "ReduceSumSquare", 13, 17, axes_to_input},
-    {"", "Split", 13, 17, split_says_outputs},
-    {"", "BatchNormalization", 13, 13, refuse_old_training},
+    {"", "ReduceL1", OLDEST, 17, axes_to_input},
+    {"", "ReduceL2", OLDEST, 17, axes_to_input},
+    {"", "ReduceLogSum", OLDEST, 17, axes_to_input},
+    {"", "ReduceLogSumExp", OLDEST, 17, axes_to_input},
+    {"", "ReduceMax", OLDEST, 17, axes_to_input},
+    {"", "ReduceMean", OLDEST, 17, axes_to_input},
+    {"", "ReduceMin", OLDEST, 17, axes_to_input},
+    {"", "ReduceProd", OLDEST, 17, axes_to_input},
+    {"", "ReduceSumSquare", OLDEST, 17, axes_to_input},
+    {"", "ReduceSum", OLDEST, 12, axes_to_input},
+    {"", "Squeeze", OLDEST, 12, axes_to_input},
+    {"", "Unsqueeze", OLDEST, 12, axes_to_input},
+    {"", "Split", OLDEST, 17, split_says_outputs},
+    {"", "Slice", OLDEST, 9, slice_to_inputs},
+    {"", "Pad", OLDEST, 10, pad_to_inputs},
+    {"", "Clip", OLDEST, 10, clip_to_inputs},
+    {"", "TopK", OLDEST, 9, k_to_input},
+    {"", "Dropout", OLDEST, 11, drop_ratio},
+    {"", "Softmax", OLDEST, 12, softmax_over_rest},
+    {"", "LogSoftmax", OLDEST, 12, softmax_over_rest},
+    {"", "BatchNormalization", OLDEST, 13, refuse_old_training},
     {"", "Cast", 19, MAAS_ONNX_NEWEST, drop_saturate},
     {"", "CastLike", 19, MAAS_ONNX_NEWEST, drop_saturate},
-    {MAAS_DOMAIN_ML, "LabelEncoder", 1, 1, refuse_version},
+    {MAAS_DOMAIN_ML, "LabelEncoder", 1, 1, classes_to_mapper},
+    {MAAS_DOMAIN_ML, "ZipMap", 1, MAAS_ONNX_NEWEST_ML, zip_map_to_rows},
+    {MAAS_DOMAIN_ML, "DictVectorizer", 1, MAAS_ONNX_NEWEST_ML, refuse_maps},
+    {MAAS_DOMAIN_ML, "CastMap", 1, MAAS_ONNX_NEWEST_ML, refuse_maps},
 };
 
 maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
+    const char *op = n->op, *domain = n->domain; /* rows may change them */
     for (size_t i = 0; i < MAAS_COUNT(upgrades); i++) {
         const struct upgrade *u = &upgrades[i];
-        if (n->opset >= u->from && n->opset <= u->to && strcmp(n->op, u->op) == 0 &&
-            strcmp(n->domain, u->domain) == 0)
+        if (n->opset >= u->from && n->opset <= u->to && strcmp(op, u->op) == 0 &&
+            strcmp(domain, u->domain) == 0)
             MAAS_TRY(u->fn(r, g, n));
     }
     return MAAS_OK;

@@ -236,7 +236,7 @@ static maas_status plan(writer *w, maas_err *err)
     maas_graph_count_uses(g, w->uses);
     for (uint32_t i = 0; i < g->n_bindings; i++)
         w->uses[g->bindings[i].value]--; /* what only training reads stays behind */
-    w->opset[0] = MAAS_ONNX_OLDEST;
+    w->opset[0] = MAAS_ONNX_OLDEST_OUT;
     for (uint32_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead)
             MAAS_TRY(plan_node(w, &g->nodes[i], err));

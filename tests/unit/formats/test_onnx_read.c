@@ -240,7 +240,7 @@ static const struct refusal {
     maas_status want;
     const char *words;
 } refusals[] = {
-    {{.opset = 12}, MAAS_E_UNSUPPORTED, "opset 12"},
+    {{.opset = 6}, MAAS_E_UNSUPPORTED, "opset 6"},
     {{.opset = 26}, MAAS_E_UNSUPPORTED, "opset 26"},
     {{.ml = 6}, MAAS_E_UNSUPPORTED, "opset 6 of domain 'ai.onnx.ml'"},
     {{.no_ir = true}, MAAS_E_FORMAT, "IR version"},
