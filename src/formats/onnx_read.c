@@ -319,8 +319,10 @@ static maas_status read_opset(maas_onnx_reader *r, const maas_pb *msg)
     if (i < 0)
         return MAAS_OK;
     const maas_onnx_domain *d = &maas_onnx_domains[i];
-    if (r->opset[i])
-        return maas_pb_fail(msg, MAAS_E_FORMAT, "domain '%s' is imported twice", d->name);
+    if (r->opset[i] && r->opset[i] != o.version)
+        return maas_pb_fail(msg, MAAS_E_FORMAT,
+                            "domain '%s' is imported with opsets %d and %" PRId64, d->name,
+                            r->opset[i], o.version);
     if (o.version < d->oldest || o.version > d->newest)
         return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
                             "opset %" PRId64 " of domain '%s'; %d to %d are supported", o.version,

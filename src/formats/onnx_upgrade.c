@@ -74,8 +74,8 @@ static maas_status extra_node(maas_onnx_reader *r, maas_graph *g, const char *op
                               maas_vid *out)
 {
     maas_nid nid;
-    MAAS_TRY(maas_graph_node(g, maas_op_find("", op, MAAS_OPSET), "", in, n_in, out, 1, &nid,
-                             r->err));
+    MAAS_TRY(
+        maas_graph_node(g, maas_op_find("", op, MAAS_OPSET), "", in, n_in, out, 1, &nid, r->err));
     return attr ? maas_node_set(g, nid, attr, r->err) : MAAS_OK;
 }
 

@@ -96,10 +96,12 @@ static void encoder_example(maas_example *e)
         return;
     }
     const maas_attr keys[] = {
-        WORDS("keys_strings"), MAAS_A_INTS("keys_int64s", ints, 3),
+        WORDS("keys_strings"),
+        MAAS_A_INTS("keys_int64s", ints, 3),
         {.name = "keys_floats", .type = MAAS_ATTR_FLOATS, .n = 3, .u.floats = floats}};
     const maas_attr values[] = {
-        WORDS("values_strings"), MAAS_A_INTS("values_int64s", ints, 3),
+        WORDS("values_strings"),
+        MAAS_A_INTS("values_int64s", ints, 3),
         {.name = "values_floats", .type = MAAS_ATTR_FLOATS, .n = 3, .u.floats = floats}};
     const int k = e->variant / 3, v = e->variant % 3;
     const maas_attr attr[] = {keys[k], values[v]};
@@ -124,17 +126,16 @@ static void one_hot_example(maas_example *e)
     maas_b_node(e->b, "OneHotEncoder", &attr, 1, &x, 1, NULL, 1);
 }
 
-#define CODES                                                                                      \
-    (MAAS_DTS_STR | MAAS_DTS_INDEX | MAAS_DTS_FULL | MAAS_DT_BIT(MAAS_I16))
+#define CODES (MAAS_DTS_STR | MAAS_DTS_INDEX | MAAS_DTS_FULL | MAAS_DT_BIT(MAAS_I16))
 static const maas_io_schema encoder_in[] = {MAAS_REQ("X", NULL, CODES)};
 static const maas_io_schema encoder_out[] = {MAAS_REQ("Y", NULL, CODES)};
 static const maas_attr_schema encoder_attrs[] = {
-    {"keys_strings", MAAS_ATTR_STRINGS, false},  {"keys_int64s", MAAS_ATTR_INTS, false},
-    {"keys_floats", MAAS_ATTR_FLOATS, false},    {"keys_tensor", MAAS_ATTR_TENSOR, false},
+    {"keys_strings", MAAS_ATTR_STRINGS, false},   {"keys_int64s", MAAS_ATTR_INTS, false},
+    {"keys_floats", MAAS_ATTR_FLOATS, false},     {"keys_tensor", MAAS_ATTR_TENSOR, false},
     {"values_strings", MAAS_ATTR_STRINGS, false}, {"values_int64s", MAAS_ATTR_INTS, false},
-    {"values_floats", MAAS_ATTR_FLOATS, false},  {"values_tensor", MAAS_ATTR_TENSOR, false},
-    {"default_string", MAAS_ATTR_STRING, false}, {"default_int64", MAAS_ATTR_INT, false},
-    {"default_float", MAAS_ATTR_FLOAT, false},   {"default_tensor", MAAS_ATTR_TENSOR, false}};
+    {"values_floats", MAAS_ATTR_FLOATS, false},   {"values_tensor", MAAS_ATTR_TENSOR, false},
+    {"default_string", MAAS_ATTR_STRING, false},  {"default_int64", MAAS_ATTR_INT, false},
+    {"default_float", MAAS_ATTR_FLOAT, false},    {"default_tensor", MAAS_ATTR_TENSOR, false}};
 static const maas_io_schema mapper_in[] = {MAAS_REQ("X", NULL, MAAS_DTS_STR | MAAS_DTS_I64)};
 static const maas_io_schema mapper_out[] = {MAAS_REQ("Y", NULL, MAAS_DTS_STR | MAAS_DTS_I64)};
 static const maas_attr_schema mapper_attrs[] = {{"cats_strings", MAAS_ATTR_STRINGS, true},

@@ -239,8 +239,7 @@ static maas_status vectorizer_infer(maas_infer *q, maas_err *err)
     const int64_t *widths = maas_attr_ints(q->node, "inputdimensions", &n);
     int64_t dims[2] = {MAAS_DIM_UNKNOWN, 0};
     if (n != q->node->n_in)
-        return maas_fail(err, MAAS_E_INVALID, "%u inputdimensions for %u inputs", n,
-                         q->node->n_in);
+        return maas_fail(err, MAAS_E_INVALID, "%u inputdimensions for %u inputs", n, q->node->n_in);
     for (uint32_t i = 0; i < n; i++) {
         const maas_type *x = &q->in[i];
         if (widths[i] < 0 || __builtin_add_overflow(dims[1], widths[i], &dims[1]))
@@ -262,8 +261,7 @@ static maas_status vectorizer_reference(const maas_call *c, maas_err *err)
     for (int64_t r = 0; r < c->out[0].dims[0]; r++)
         for (uint32_t k = 0; k < n; k++) {
             const maas_tensor *x = &c->in[k];
-            const int64_t have = x->rank == 1 ? x->dims[0]
-                                              : maas_dims_product(x->dims, 1, x->rank);
+            const int64_t have = x->rank == 1 ? x->dims[0] : maas_dims_product(x->dims, 1, x->rank);
             for (int64_t i = 0; i < widths[k]; i++)
                 *y++ = i < have ? (float)maas_ld(x, r * have + i) : 0;
         }

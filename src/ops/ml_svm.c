@@ -173,13 +173,11 @@ static void regressor_example(maas_example *e)
     static const char *const kernels[] = {"RBF", "LINEAR", "SIGMOID"};
     static const maas_dtype types[] = {MAAS_F32, MAAS_F64, MAAS_F32};
     const bool linear = e->variant == 1;
-    const maas_attr attr[] = {MAAS_A_STR("kernel_type", kernels[e->variant]),
-                              FLOATS("kernel_params", params, 3),
-                              FLOATS("coefficients", coefs, linear ? 3 : 5),
-                              FLOATS("rho", rho, 1),
-                              MAAS_A_INT("one_class", e->variant == 2),
-                              MAAS_A_INT("n_supports", linear ? 0 : 5),
-                              FLOATS("support_vectors", vectors, 15)};
+    const maas_attr attr[] = {
+        MAAS_A_STR("kernel_type", kernels[e->variant]), FLOATS("kernel_params", params, 3),
+        FLOATS("coefficients", coefs, linear ? 3 : 5),  FLOATS("rho", rho, 1),
+        MAAS_A_INT("one_class", e->variant == 2),       MAAS_A_INT("n_supports", linear ? 0 : 5),
+        FLOATS("support_vectors", vectors, 15)};
     maas_vid x = maas_ex_in(e, types[e->variant], -2, 2, MAAS_DIMS(9, 3));
     maas_b_node(e->b, "SVMRegressor", attr, linear ? 6 : 7, &x, 1, NULL, 1);
 }
@@ -189,17 +187,25 @@ static const maas_io_schema classifier_out[] = {MAAS_REQ("Y", NULL, MAAS_DTS_STR
                                                 MAAS_REQ("Z", NULL, MAAS_DT_BIT(MAAS_F32))};
 static const maas_io_schema regressor_out[] = {MAAS_REQ("Y", NULL, MAAS_DT_BIT(MAAS_F32))};
 static const maas_attr_schema classifier_attrs[] = {
-    {"kernel_type", MAAS_ATTR_STRING, false},       {"kernel_params", MAAS_ATTR_FLOATS, false},
-    {"vectors_per_class", MAAS_ATTR_INTS, false},   {"support_vectors", MAAS_ATTR_FLOATS, false},
-    {"coefficients", MAAS_ATTR_FLOATS, true},       {"rho", MAAS_ATTR_FLOATS, true},
-    {"prob_a", MAAS_ATTR_FLOATS, false},            {"prob_b", MAAS_ATTR_FLOATS, false},
-    {"classlabels_strings", MAAS_ATTR_STRINGS, false}, {"classlabels_ints", MAAS_ATTR_INTS, false},
+    {"kernel_type", MAAS_ATTR_STRING, false},
+    {"kernel_params", MAAS_ATTR_FLOATS, false},
+    {"vectors_per_class", MAAS_ATTR_INTS, false},
+    {"support_vectors", MAAS_ATTR_FLOATS, false},
+    {"coefficients", MAAS_ATTR_FLOATS, true},
+    {"rho", MAAS_ATTR_FLOATS, true},
+    {"prob_a", MAAS_ATTR_FLOATS, false},
+    {"prob_b", MAAS_ATTR_FLOATS, false},
+    {"classlabels_strings", MAAS_ATTR_STRINGS, false},
+    {"classlabels_ints", MAAS_ATTR_INTS, false},
     {"post_transform", MAAS_ATTR_STRING, false}};
-static const maas_attr_schema regressor_attrs[] = {
-    {"kernel_type", MAAS_ATTR_STRING, false},     {"kernel_params", MAAS_ATTR_FLOATS, false},
-    {"support_vectors", MAAS_ATTR_FLOATS, false}, {"n_supports", MAAS_ATTR_INT, false},
-    {"one_class", MAAS_ATTR_INT, false},          {"coefficients", MAAS_ATTR_FLOATS, true},
-    {"rho", MAAS_ATTR_FLOATS, true},              {"post_transform", MAAS_ATTR_STRING, false}};
+static const maas_attr_schema regressor_attrs[] = {{"kernel_type", MAAS_ATTR_STRING, false},
+                                                   {"kernel_params", MAAS_ATTR_FLOATS, false},
+                                                   {"support_vectors", MAAS_ATTR_FLOATS, false},
+                                                   {"n_supports", MAAS_ATTR_INT, false},
+                                                   {"one_class", MAAS_ATTR_INT, false},
+                                                   {"coefficients", MAAS_ATTR_FLOATS, true},
+                                                   {"rho", MAAS_ATTR_FLOATS, true},
+                                                   {"post_transform", MAAS_ATTR_STRING, false}};
 
 #define SVM(Name, fn, opflags, variants_)                                                          \
     const maas_op maas_op_##Name = {                                                               \

@@ -162,11 +162,10 @@ void maas_svm_decide(const maas_svm *m, const float *k, float *scores)
     for (int64_t i = 0; i < m->n_class; at_i += m->per_class[i++]) {
         int64_t at_j = at_i + m->per_class[i];
         for (int64_t j = i + 1; j < m->n_class; at_j += m->per_class[j++], pair++)
-            scores[pair] = (float)(dot(m->coef + (j - 1) * m->n_vector + at_i, k + at_i,
-                                       m->per_class[i]) +
-                                   dot(m->coef + i * m->n_vector + at_j, k + at_j,
-                                       m->per_class[j]) +
-                                   m->rho[pair]);
+            scores[pair] =
+                (float)(dot(m->coef + (j - 1) * m->n_vector + at_i, k + at_i, m->per_class[i]) +
+                        dot(m->coef + i * m->n_vector + at_j, k + at_j, m->per_class[j]) +
+                        m->rho[pair]);
     }
 }
 
@@ -253,8 +252,8 @@ static void probabilities(const maas_svm *m, const float *scores, float *room, f
     float *r = room, *q = r + n * n, *qp = q + n * n;
     for (int64_t i = 0, pair = 0; i < n; i++)
         for (int64_t j = i + 1; j < n; j++, pair++) {
-            double v = 1 - maas_logistic((double)scores[pair] * m->prob[0][pair] +
-                                         m->prob[1][pair]);
+            double v = 1 -
+                       maas_logistic((double)scores[pair] * m->prob[0][pair] + m->prob[1][pair]);
             r[i * n + j] = (float)fmin(fmax(v, 1e-7), 1 - 1e-7);
             r[j * n + i] = 1 - r[i * n + j];
         }

@@ -13,8 +13,8 @@ clients)
     probe='import tritonclient.http, tritonclient.http.aio, numpy, onnx, onnxruntime, requests'
     ;;
 makers)
-    packages='numpy pandas scikit-learn xgboost-cpu lightgbm catboost shap onnx onnxruntime requests joblib lz4'
-    probe='import sklearn, xgboost, lightgbm, catboost, shap, onnx, onnxruntime, requests, joblib, lz4, pandas'
+    packages='numpy pandas scikit-learn xgboost-cpu lightgbm catboost shap onnx onnxruntime skl2onnx onnxmltools requests joblib lz4'
+    probe='import sklearn, xgboost, lightgbm, catboost, shap, onnx, onnxruntime, skl2onnx, onnxmltools, requests, joblib, lz4, pandas'
     ;;
 sklearn-*)
     packages="scikit-learn==${set_name#sklearn-} numpy<2 scipy<1.14 pandas<2.3 joblib"

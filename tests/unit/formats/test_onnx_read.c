@@ -205,7 +205,7 @@ static void m_function(maas_pb_writer *w)
 }
 static void m_opset_twice(maas_pb_writer *w)
 {
-    onnx_put_opset(w, "ai.onnx", 13);
+    onnx_put_opset(w, "ai.onnx", 14);
 }
 static void m_graph_twice(maas_pb_writer *w)
 {
@@ -284,7 +284,7 @@ static const struct refusal {
     {{.graph = g_sparse}, MAAS_E_UNSUPPORTED, "sparse"},
     {{.graph = g_same_producer}, MAAS_E_FORMAT, "'y' has a producer already"},
     {{.model = m_function}, MAAS_E_UNSUPPORTED, "functions"},
-    {{.model = m_opset_twice}, MAAS_E_FORMAT, "imported twice"},
+    {{.model = m_opset_twice}, MAAS_E_FORMAT, "opsets 13 and 14"},
     {{.model = m_graph_twice}, MAAS_E_FORMAT, "comes twice"},
     {{.input = i_sequence}, MAAS_E_UNSUPPORTED, "input 'x'"},
     {{.input = i_nothing}, MAAS_E_FORMAT, "'x' has no type"},
