@@ -90,23 +90,40 @@ static maas_status regressor_reference(const maas_call *c, maas_err *err)
     float *y = c->out[0].data;
     linear l;
     MAAS_TRY(linear_of(c->node, x->dims[x->rank - 1], false, &l, err));
+    AUTO_FREE double *s = maas_calloc((size_t)l.n_target, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "LinearRegressor");
     for (int64_t r = 0; r < maas_table_rows(x); r++, y += l.n_target) {
         for (int64_t t = 0; t < l.n_target; t++)
-            y[t] = (float)score(x, &l, r, t);
-        maas_post_apply(y, l.n_target, maas_post_of(c->node));
+            s[t] = score(x, &l, r, t);
+        maas_post_apply(s, l.n_target, maas_post_of(c->node));
+        for (int64_t t = 0; t < l.n_target; t++)
+            y[t] = (float)s[t];
     }
     return MAAS_OK;
 }
 
-/* Scores of a row before the transform; returns which label wins. */
-static int64_t classify(const maas_tensor *x, const linear *l, int64_t row, float *y)
+/* Scores of a row before the transform, rounded as they would be written; returns which label
+ * wins. */
+static int64_t classify(const maas_tensor *x, const linear *l, int64_t row, double *s)
 {
     int64_t best = 0;
     for (int64_t t = 0; t < l->n_target; t++) {
-        y[t] = (float)score(x, l, row, t);
-        best = y[t] > y[best] ? t : best;
+        s[t] = (float)score(x, l, row, t);
+        best = s[t] > s[best] ? t : best;
     }
-    return l->n_target == l->n_label ? best : y[0] > 0;
+    return l->n_target == l->n_label ? best : s[0] > 0;
+}
+
+/* The transform of a row of scores; of two classes with one score it is LOGISTIC or nothing. */
+static void finish(const linear *l, maas_post how, double *s)
+{
+    if (l->n_target == l->n_label) {
+        maas_post_apply(s, l->n_target, how);
+        return;
+    }
+    s[1] = how == MAAS_POST_LOGISTIC ? maas_logistic(s[0]) : s[0];
+    s[0] = 1 - s[1];
 }
 
 static maas_status classifier_reference(const maas_call *c, maas_err *err)
@@ -115,23 +132,20 @@ static maas_status classifier_reference(const maas_call *c, maas_err *err)
     const maas_post how = maas_post_of(c->node);
     linear l;
     MAAS_TRY(linear_of(c->node, x->dims[x->rank - 1], true, &l, err));
-    AUTO_FREE float *y = maas_calloc((size_t)l.n_label, sizeof *y);
-    if (!y)
+    AUTO_FREE double *s = maas_calloc((size_t)l.n_label, sizeof *s);
+    if (!s)
         return maas_fail(err, MAAS_E_NOMEM, "LinearClassifier");
     for (int64_t r = 0; r < maas_table_rows(x); r++) {
-        int64_t best = classify(x, &l, r, y);
+        int64_t best = classify(x, &l, r, s);
         if (labels && l.words)
             ((maas_str *)labels->data)[r] = l.words->u.strings[best];
         else if (labels)
             ((int64_t *)labels->data)[r] = l.ints->u.ints[best];
-        const bool whole = l.n_target == l.n_label || how == MAAS_POST_LOGISTIC;
-        maas_post_apply(y, l.n_target, whole ? how : MAAS_POST_NONE);
-        if (l.n_target != l.n_label) {
-            y[1] = y[0];
-            y[0] = 1 - y[0];
-        }
-        if (scores)
-            memcpy((float *)scores->data + r * l.n_label, y, (size_t)l.n_label * sizeof *y);
+        if (!scores)
+            continue;
+        finish(&l, how, s);
+        for (int64_t t = 0; t < l.n_label; t++)
+            ((float *)scores->data)[r * l.n_label + t] = (float)s[t];
     }
     return MAAS_OK;
 }

@@ -71,7 +71,7 @@ static maas_status classifier_reference(const maas_call *c, maas_err *err)
     MAAS_TRY(maas_svm_of(c->node, true, &m, err));
     const int64_t n_k = m.n_vector ? m.n_vector : m.n_feature;
     AUTO_FREE float *k = maas_calloc((size_t)n_k, sizeof *k);
-    AUTO_FREE float *room = maas_calloc(maas_svm_room(&m), sizeof *room);
+    AUTO_FREE double *room = maas_calloc(maas_svm_room(&m), sizeof *room);
     if (!k || !room)
         return maas_fail(err, MAAS_E_NOMEM, "SVMClassifier");
     for (int64_t r = 0; r < maas_table_rows(x); r++) {
@@ -99,9 +99,9 @@ static maas_status regressor_reference(const maas_call *c, maas_err *err)
         return maas_fail(err, MAAS_E_NOMEM, "SVMRegressor");
     for (int64_t r = 0; r < maas_table_rows(x); r++) {
         kernel_values(&m, x, r, k);
-        maas_svm_decide(&m, k, &y[r]);
-        if (m.one_class)
-            y[r] = y[r] > 0 ? 1 : -1;
+        double sum;
+        maas_svm_decide(&m, k, &sum);
+        y[r] = (float)(!m.one_class ? sum : sum > 0 ? 1 : -1);
     }
     return MAAS_OK;
 }

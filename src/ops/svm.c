@@ -150,22 +150,21 @@ static double dot(const float *a, const float *b, int64_t n)
     return sum;
 }
 
-void maas_svm_decide(const maas_svm *m, const float *k, float *scores)
+void maas_svm_decide(const maas_svm *m, const float *k, double *scores)
 {
     if (!m->n_vector || !m->n_pair) {
         const int64_t n = m->n_vector ? m->n_vector : m->n_feature;
         for (int64_t c = 0; c < m->n_class; c++)
-            scores[c] = (float)(dot(m->coef + c * n, k, n) + m->rho[0]);
+            scores[c] = dot(m->coef + c * n, k, n) + m->rho[0];
         return;
     }
     int64_t pair = 0, at_i = 0;
     for (int64_t i = 0; i < m->n_class; at_i += m->per_class[i++]) {
         int64_t at_j = at_i + m->per_class[i];
         for (int64_t j = i + 1; j < m->n_class; at_j += m->per_class[j++], pair++)
-            scores[pair] =
-                (float)(dot(m->coef + (j - 1) * m->n_vector + at_i, k + at_i, m->per_class[i]) +
-                        dot(m->coef + i * m->n_vector + at_j, k + at_j, m->per_class[j]) +
-                        m->rho[pair]);
+            scores[pair] = dot(m->coef + (j - 1) * m->n_vector + at_i, k + at_i, m->per_class[i]) +
+                           dot(m->coef + i * m->n_vector + at_j, k + at_j, m->per_class[j]) +
+                           m->rho[pair];
     }
 }
 
@@ -175,7 +174,7 @@ size_t maas_svm_room(const maas_svm *m)
     return (size_t)m->n_pair + n * n * 2 + n * 3 + 2; /* scores, r, Q, p, Qp, votes */
 }
 
-static int64_t vote(const maas_svm *m, const float *scores, float *votes)
+static int64_t vote(const maas_svm *m, const double *scores, double *votes)
 {
     int64_t best = 0;
     memset(votes, 0, (size_t)m->n_class * sizeof *votes);
@@ -187,7 +186,7 @@ static int64_t vote(const maas_svm *m, const float *scores, float *votes)
     return best;
 }
 
-static int64_t largest(const float *y, int64_t n)
+static int64_t largest(const double *y, int64_t n)
 {
     int64_t best = 0;
     for (int64_t i = 1; i < n; i++)
@@ -197,21 +196,21 @@ static int64_t largest(const float *y, int64_t n)
 
 /* Two classes in the linear form: any score above zero (a half, if no coefficient is negative) is
  * the second one, unless there are probabilities. */
-static int64_t linear_label(const maas_svm *m, const float *scores)
+static int64_t linear_label(const maas_svm *m, const double *scores)
 {
     const int64_t best = largest(scores, m->n_class);
     if (m->n_class != 2 || m->prob[0])
         return best;
-    const bool second = m->positive ? scores[best] >= 0.5f : scores[best] > 0;
+    const bool second = m->positive ? scores[best] >= 0.5 : scores[best] > 0;
     return second ? 1 : best;
 }
 
 /* Probabilities of classes from those of pairs (Wu, Lin and Weng, second method): r and q are
  * [n][n], qp is [n]. Stops where libsvm stops: the answer depends on it. */
-static void couple_step(int64_t n, const float *q, float *qp, float *p, float pqp)
+static void couple_step(int64_t n, const double *q, double *qp, double *p, double pqp)
 {
     for (int64_t i = 0; i < n; i++) {
-        const float d = (pqp - qp[i]) / q[i * n + i];
+        const double d = (pqp - qp[i]) / q[i * n + i];
         p[i] += d;
         pqp = (pqp + d * (d * q[i * n + i] + 2 * qp[i])) / (1 + d) / (1 + d);
         for (int64_t j = 0; j < n; j++) {
@@ -221,10 +220,10 @@ static void couple_step(int64_t n, const float *q, float *qp, float *p, float pq
     }
 }
 
-static void couple(int64_t n, const float *r, float *q, float *qp, float *p)
+static void couple(int64_t n, const double *r, double *q, double *qp, double *p)
 {
     for (int64_t i = 0; i < n; i++) {
-        p[i] = 1.0f / (float)n;
+        p[i] = 1.0 / (double)n;
         q[i * n + i] = 0;
         for (int64_t j = 0; j < n; j++)
             if (j != i) {
@@ -233,54 +232,57 @@ static void couple(int64_t n, const float *r, float *q, float *qp, float *p)
             }
     }
     for (int step = 0; step < 100; step++) {
-        float pqp = 0, error = 0;
+        double pqp = 0, error = 0;
         for (int64_t i = 0; i < n; i++) {
-            qp[i] = (float)dot(q + i * n, p, n);
+            qp[i] = 0;
+            for (int64_t j = 0; j < n; j++)
+                qp[i] += q[i * n + j] * p[j];
             pqp += p[i] * qp[i];
         }
         for (int64_t i = 0; i < n; i++)
-            error = fmaxf(error, fabsf(qp[i] - pqp));
-        if (error < 0.005f / (float)n)
+            error = fmax(error, fabs(qp[i] - pqp));
+        if (error < 0.005 / (double)n)
             return;
         couple_step(n, q, qp, p, pqp);
     }
 }
 
-static void probabilities(const maas_svm *m, const float *scores, float *room, float *p)
+static void probabilities(const maas_svm *m, const double *scores, double *room, double *p)
 {
     const int64_t n = m->n_class;
-    float *r = room, *q = r + n * n, *qp = q + n * n;
+    double *r = room, *q = r + n * n, *qp = q + n * n;
     for (int64_t i = 0, pair = 0; i < n; i++)
         for (int64_t j = i + 1; j < n; j++, pair++) {
-            double v = 1 -
-                       maas_logistic((double)scores[pair] * m->prob[0][pair] + m->prob[1][pair]);
-            r[i * n + j] = (float)fmin(fmax(v, 1e-7), 1 - 1e-7);
+            double v = 1 - maas_logistic(scores[pair] * m->prob[0][pair] + m->prob[1][pair]);
+            r[i * n + j] = fmin(fmax(v, 1e-7), 1 - 1e-7);
             r[j * n + i] = 1 - r[i * n + j];
         }
     couple(n, r, q, qp, p);
 }
 
-static void two_scores(float s, maas_post post, float *y)
+static void two_scores(double s, maas_post post, float *y)
 {
-    const float p = post == MAAS_POST_LOGISTIC ? (float)maas_logistic(s) : s;
-    y[0] = post == MAAS_POST_NONE ? -s : 1 - p;
-    y[1] = p;
+    const double p = post == MAAS_POST_LOGISTIC ? maas_logistic(s) : s;
+    y[0] = (float)(post == MAAS_POST_NONE ? -s : 1 - p);
+    y[1] = (float)p;
 }
 
-int64_t maas_svm_finish(const maas_svm *m, int post, float *room, float *y)
+int64_t maas_svm_finish(const maas_svm *m, maas_post post, double *room, float *y)
 {
-    float *rest = room + (m->n_vector ? m->n_pair : m->n_class);
+    double *rest = room + (m->n_vector ? m->n_pair : m->n_class), *s = room;
     const int64_t label = m->n_vector ? vote(m, room, rest) : linear_label(m, room);
     if (!y)
         return label;
     if (m->n_vector && !m->prob[0] && m->n_class == 2) {
-        two_scores(room[0], (maas_post)post, y);
+        two_scores(room[0], post, y);
         return label;
     }
-    if (m->n_vector && m->prob[0])
-        probabilities(m, room, rest, y);
-    else
-        memcpy(y, room, (size_t)m->n_score * sizeof *y);
-    maas_post_apply(y, m->n_score, (maas_post)post);
+    if (m->n_vector && m->prob[0]) {
+        s = rest;
+        probabilities(m, room, rest + m->n_class, s);
+    }
+    maas_post_apply(s, m->n_score, post);
+    for (int64_t i = 0; i < m->n_score; i++)
+        y[i] = (float)s[i];
     return label;
 }

@@ -12,7 +12,7 @@
 #ifndef MAAS_OPS_SVM_H
 #define MAAS_OPS_SVM_H
 
-#include "graph/op.h"
+#include "ops/forest_post.h"
 
 typedef enum maas_svm_kernel {
     MAAS_SVM_LINEAR,
@@ -38,10 +38,10 @@ typedef struct maas_svm {
 
 maas_status maas_svm_of(const maas_node *n, bool classifier, maas_svm *out, maas_err *err);
 /* Scores of all pairs from the kernel values; or of all classes in the linear form, k = x. */
-void maas_svm_decide(const maas_svm *m, const float *k, float *scores);
+void maas_svm_decide(const maas_svm *m, const float *k, double *scores);
 /* What comes after: label and output columns of one row. room: maas_svm_room(m) numbers; its first
  * n_pair (linear form: n_class) hold the scores on entry. y may be NULL. Returns the label. */
-int64_t maas_svm_finish(const maas_svm *m, int post, float *room, float *y);
+int64_t maas_svm_finish(const maas_svm *m, maas_post post, double *room, float *y);
 size_t maas_svm_room(const maas_svm *m);
 
 #endif

@@ -108,6 +108,28 @@ def trees(x, y):
                                                                               random_state=0), x[:, :3], x[:, 3]
 
 
+def boosted(x, y):
+    """What onnxmltools makes of other makers' trees."""
+    import lightgbm
+    import onnxmltools
+    import xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType as Floats
+    types, inputs = [("x", Floats([None, 4]))], {"x": x.astype(np.float32)}
+    size = {"n_estimators": 6, "max_depth": 3}
+    for name, est, labels in (("binary", xgboost.XGBClassifier(**size), y > 0), ("", xgboost.XGBClassifier(**size), y),
+                              ("regression", xgboost.XGBRegressor(**size), x[:, 3])):
+        est.fit(x, labels)
+        yield model(f"XGBoost {name} through onnxmltools", onnxmltools.convert_xgboost(est, initial_types=types),
+                    inputs)
+    size = {"n_estimators": 6, "num_leaves": 5, "min_child_samples": 3, "verbose": -1}
+    for name, est, labels in (("binary", lightgbm.LGBMClassifier(**size), y > 0),
+                              ("", lightgbm.LGBMClassifier(**size), y),
+                              ("regression", lightgbm.LGBMRegressor(**size), x[:, 3])):
+        est.fit(x, labels)
+        yield model(f"LightGBM {name} through onnxmltools", onnxmltools.convert_lightgbm(est, initial_types=types),
+                    inputs)
+
+
 def columns():
     """Text and numbers, a column an input."""
     rng = np.random.default_rng(0)
@@ -219,8 +241,11 @@ def cases():
         if type(est).__name__ in ("KMeans", "LogisticRegression", "MLPClassifier", "StandardScaler", "Ridge", "PCA"):
             plain = {"zipmap": False} if is_classifier(est) else {}
             yield fitted(name + " in FP64", est, a, b, kind=DoubleTensorType, **plain)
+    for name, est, a, b in trees(x, y):
+        yield fitted(name, est, a, b)
     yield fitted("no ZipMap", linear_model.LogisticRegression(max_iter=500), x, y, zipmap=False)
     yield fitted("a column a class", linear_model.LogisticRegression(max_iter=500), x, y, zipmap="columns")
+    yield from boosted(x, y)
     yield from columns()
     yield from nodes()
     yield from old_forms()
