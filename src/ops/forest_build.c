@@ -29,6 +29,21 @@ static maas_vid wide(maas_builder *b, maas_vid v, maas_dtype to)
     return maas_b_attr1(b, "Cast", MAAS_A_INT("to", to), v, MAAS_NO_VALUE);
 }
 
+static maas_vid add_base(maas_builder *b, const maas_forest *f, maas_vid y)
+{
+    const maas_type *t = maas_b_type(b, y);
+    if (!t || !f->base)
+        return y;
+    const maas_dtype dtype = (maas_dtype)t->dtype;
+    AUTO_FREE void *data = maas_calloc((size_t)f->n_targets, sizeof(double));
+    if (!data)
+        return no_memory(b);
+    maas_tensor base = maas_tensor_of(dtype, 1, (const int64_t[]){f->n_targets}, data);
+    for (int32_t k = 0; k < f->n_targets; k++)
+        maas_st(&base, k, f->base[k]);
+    return MAAS_B_ADD(b, y, maas_b_const(b, NULL, &base));
+}
+
 /* ---- TreeEnsembleRegressor ---- */
 
 static maas_vid regressor(maas_builder *b, maas_forest_text *t)
@@ -40,10 +55,13 @@ static maas_vid regressor(maas_builder *b, maas_forest_text *t)
         return no_memory(b);
     attr[n++] = MAAS_A_INT("n_targets", t->f->n_targets);
     attr[n++] = MAAS_A_STR("aggregate_function", aggregates[t->f->aggregate]);
-    if (t->f->base && !maas_put_numbers(t, "base_values", "base_values_as_tensor", t->f->base,
-                                        (uint32_t)t->f->n_targets, &attr[n++]))
+    /* ONNX Runtime forgets the base of a target that no leaf of a row speaks of */
+    if (t->f->base && t->heard &&
+        !maas_put_numbers(t, "base_values", "base_values_as_tensor", t->f->base,
+                          (uint32_t)t->f->n_targets, &attr[n++]))
         return no_memory(b);
-    return maas_b_node(b, "TreeEnsembleRegressor", attr, n, &t->x, 1, NULL, 1);
+    const maas_vid y = maas_b_node(b, "TreeEnsembleRegressor", attr, n, &t->x, 1, NULL, 1);
+    return t->heard ? y : add_base(b, t->f, y);
 }
 
 /* ---- TreeEnsemble ---- */
@@ -199,21 +217,6 @@ static maas_vid ensemble(maas_builder *b, maas_forest_text *t, v5 *v, maas_vid x
         !maas_put_numbers(t, NULL, "membership_values", v->members, v->n_members, &attr[n++]))
         return no_memory(b);
     return maas_b_node(b, "TreeEnsemble", attr, n, &x, 1, NULL, 1);
-}
-
-static maas_vid add_base(maas_builder *b, const maas_forest *f, maas_vid y)
-{
-    const maas_type *t = maas_b_type(b, y);
-    if (!t || !f->base)
-        return y;
-    const maas_dtype dtype = (maas_dtype)t->dtype;
-    AUTO_FREE void *data = maas_calloc((size_t)f->n_targets, sizeof(double));
-    if (!data)
-        return no_memory(b);
-    maas_tensor base = maas_tensor_of(dtype, 1, (const int64_t[]){f->n_targets}, data);
-    for (int32_t k = 0; k < f->n_targets; k++)
-        maas_st(&base, k, f->base[k]);
-    return MAAS_B_ADD(b, y, maas_b_const(b, NULL, &base));
 }
 
 static maas_vid one_weight(maas_builder *b, maas_forest_text *t)

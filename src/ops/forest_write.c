@@ -80,6 +80,64 @@ static void look(maas_forest_text *t)
         t->negative |= f->weights[i].weight < 0;
 }
 
+/* Does every row hear of every target? Then there is a tree for each, all of whose leaves speak of
+ * it. */
+typedef struct heard {
+    uint32_t leaves;      /* of the tree that is looked at: a walk from..to in order */
+    uint32_t *by;         /* [n_targets] how many of them speak of it */
+    int32_t *tree, *leaf; /* [n_targets] by the leaves of which tree; the last of them; from 1 */
+    bool *sure;
+    uint32_t n_sure;
+} heard;
+
+static void count_leaf(const maas_forest_text *t, heard *h, uint32_t at)
+{
+    const maas_tree_node *n = &t->f->nodes[t->order[at]];
+    if (n->mode != MAAS_SPLIT_LEAF)
+        return;
+    h->leaves++;
+    for (uint32_t i = n->first; i < n->first + n->count; i++) {
+        const int32_t k = t->f->weights[i].target, leaf = (int32_t)at + 1;
+        if (h->tree[k] != t->tree[at] + 1)
+            h->by[k] = 0;
+        h->by[k] += h->leaf[k] != leaf;
+        h->tree[k] = t->tree[at] + 1;
+        h->leaf[k] = leaf;
+    }
+}
+
+static void note_leaf(const maas_forest_text *t, heard *h, uint32_t at)
+{
+    const maas_tree_node *n = &t->f->nodes[t->order[at]];
+    for (uint32_t i = 0; n->mode == MAAS_SPLIT_LEAF && i < n->count; i++) {
+        const int32_t k = t->f->weights[n->first + i].target;
+        if (!h->sure[k] && h->by[k] == h->leaves) {
+            h->sure[k] = true;
+            h->n_sure++;
+        }
+    }
+}
+
+static maas_status listen(maas_forest_text *t, maas_err *err)
+{
+    const size_t n = (size_t)t->f->n_targets;
+    heard h = {.by = list(t, n, sizeof *h.by),
+               .tree = list(t, n, sizeof *h.tree),
+               .leaf = list(t, n, sizeof *h.leaf),
+               .sure = list(t, n, sizeof *h.sure)};
+    if (!h.by || !h.tree || !h.leaf || !h.sure)
+        return maas_fail(err, MAAS_E_NOMEM, "writing trees");
+    for (uint32_t from = 0, to = 0; from < t->n_order; from = to) {
+        h.leaves = 0;
+        for (; to < t->n_order && t->tree[to] == t->tree[from]; to++)
+            count_leaf(t, &h, to);
+        for (uint32_t at = from; at < to; at++)
+            note_leaf(t, &h, at);
+    }
+    t->heard = h.n_sure == n;
+    return MAAS_OK;
+}
+
 maas_status maas_forest_text_init(maas_forest_text *t, maas_builder *b, const maas_forest *f,
                                   maas_vid x)
 {
@@ -102,7 +160,7 @@ maas_status maas_forest_text_init(maas_forest_text *t, maas_builder *b, const ma
     if (!t->order || !t->number || !t->tree || !wait)
         return maas_fail(b->err, MAAS_E_NOMEM, "writing trees");
     put_in_order(t, wait);
-    return MAAS_OK;
+    return listen(t, b->err);
 }
 
 /* ---- what both forms say about an inner node ---- */

@@ -10,6 +10,7 @@ typedef struct maas_forest_text {
     maas_arena arena;                     /* lists of attributes until the node has copied them */
     bool doubles;                         /* rows of F64 */
     bool members, many, covers, negative; /* MEMBER nodes; leaves of no or several weights; ... */
+    bool heard;                           /* a leaf of every row speaks of every target */
     int32_t *order, *number, *tree;       /* [n_order]; number: [n_nodes] node -> place in order */
     uint32_t n_order;
 } maas_forest_text;
