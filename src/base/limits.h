@@ -18,6 +18,7 @@
 #define MAAS_MAX_URL          8192
 #define MAAS_MAX_HEADER_BYTES (12u << 10) /* of a request's head: fits libmicrohttpd's pool */
 #define MAAS_MAX_CONTROL_BODY (4u << 20)  /* JSON of the control plane, bytes                 */
+#define MAAS_MAX_TEXT_BYTES   (64u << 20) /* of one text while it is taken apart to n-grams     */
 /* data sets */
 #define MAAS_MAX_COLUMNS   65536
 #define MAAS_MAX_CSV_FIELD (1u << 20) /* bytes of one CSV cell                            */
