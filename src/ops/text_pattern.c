@@ -111,14 +111,15 @@ static bool eat_bracket(maas_span *s, maas_text_pattern *p)
     return true;
 }
 
-/* "+", "{3,}": the run ends the pattern. */
+/* "+", "{3,}": least stays 0 when there is none. */
 static bool eat_repeat(maas_span *s, uint32_t *least)
 {
-    *least = 1;
-    if (eat(s, "+"))
-        return true;
     maas_span at = *s;
     uint32_t n = 0;
+    if (eat(s, "+")) {
+        *least = 1;
+        return true;
+    }
     if (!eat(&at, "{"))
         return false;
     const uint8_t *digits = at.p;
