@@ -34,12 +34,14 @@ typedef enum maas_boost_task {
     MAAS_BOOST_SCORES         /* label by the sign of the score, and scores  */
 } maas_boost_task;
 
-/* What happens to a feature before trees look at it (maas_boosted.prepare). */
-enum {
-    MAAS_BOOST_TRUNCATE = 1,    /* a category: 2.7 is 2 (toward zero)         */
-    MAAS_BOOST_FLOOR = 2,       /* a category: -0.5 is none                   */
-    MAAS_BOOST_ZERO_MISSING = 4 /* values within 1e-35f of zero count as NaN  */
-};
+/* How trees look at a feature, one way a feature (maas_boosted.use). */
+typedef enum maas_boost_use {
+    MAAS_BOOST_UNUSED,
+    MAAS_BOOST_PLAIN,
+    MAAS_BOOST_TRUNCATE,    /* a category: 2.7 is 2 (toward zero)         */
+    MAAS_BOOST_FLOOR,       /* a category: -0.5 is none                   */
+    MAAS_BOOST_ZERO_MISSING /* values within 1e-35f of zero count as NaN  */
+} maas_boost_use;
 
 typedef struct maas_boosted {
     maas_arena arena;      /* of everything below but the forest */
@@ -60,11 +62,13 @@ typedef struct maas_boosted {
     const double *bias;    /* [n_scores] */
     /* The targets of the forest are, a score: constant, coefficient of each feature. */
     bool linear_leaves;
-    uint8_t *prepare; /* [n_features]; NULL: nothing to do */
+    uint8_t *use;    /* maas_boost_use [n_features]; NULL: plain all */
+    bool multilabel; /* each score is a label of its own */
     int32_t n_classes;
     const int64_t *class_ints;   /* labels that are not 0..n_classes-1; else NULL */
     const maas_str *class_names; /* text labels; else NULL */
     const maas_str *feature_names, *feature_types; /* [n_features], or NULL */
+    const char *categories; /* JSON: what pandas' categories are coded as, by column; or NULL */
 } maas_boosted;
 
 typedef struct maas_boosted_opts {
@@ -84,6 +88,10 @@ typedef struct maas_boosted_out {
 } maas_boosted_out;         /* MAAS_NO_VALUE: the model has none */
 
 void maas_boosted_reset(maas_boosted *m);
+/* For readers: a node looks at `feature` (in range) in this way. E_UNSUPPORTED when another node
+ * looks at it in another way: there is one preparation a feature. */
+maas_status maas_boosted_set_use(maas_boosted *m, int32_t feature, maas_boost_use how,
+                                 maas_err *err);
 /* Appends the nodes that predict for rows x [n, n_features], F32 or F64; results in m->dtype. */
 void maas_boosted_build(const maas_boosted *m, maas_builder *b, maas_vid x, maas_boosted_out *out);
 /* The whole model: input "x" [-1, n_features], outputs as the signatures have them, metadata. */
