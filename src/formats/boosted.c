@@ -194,9 +194,14 @@ static maas_vid signed_square(const maas_boosted *m, maas_builder *b, maas_vid s
 {
     return maas_b_op2(b, "Mul", s, maas_b_op1(b, "Abs", s));
 }
+/* log(1 + e) loses e when it is small; log(u) * e / (u - 1) with u = 1 + e does not (Kahan). */
 static maas_vid softplus(const maas_boosted *m, maas_builder *b, maas_vid s)
 {
-    return maas_b_op1(b, "Softplus", s);
+    maas_vid e = maas_b_op1(b, "Exp", maas_b_op2(b, "Min", s, scalar(b, m->dtype, 700)));
+    maas_vid one = scalar(b, m->dtype, 1), u = maas_b_op2(b, "Add", e, one);
+    maas_vid factor = maas_b_op2(b, "Div", e, maas_b_op2(b, "Sub", u, one));
+    return maas_b_op3(b, "Where", maas_b_op2(b, "Equal", u, one), e,
+                      maas_b_op2(b, "Mul", maas_b_op1(b, "Log", u), factor));
 }
 
 static maas_vid (*const links[])(const maas_boosted *, maas_builder *, maas_vid) = {

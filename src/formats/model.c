@@ -1,7 +1,9 @@
 #include "formats/model.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "formats/boosted.h"
 #include "formats/onnx.h"
 #include "graph/op.h"
 #include "base/ban.h"
@@ -13,9 +15,22 @@ static maas_status read_onnx(maas_span file, maas_budget *budget, maas_graph **o
 }
 
 const maas_model_format maas_model_formats[] = {
+    {"catboost", ".json", maas_catboost_probe, maas_catboost_read},
+    {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read},
     {"onnx", ".onnx", maas_onnx_probe, read_onnx},
+    {"xgboost", ".json .ubj .bst .model", maas_xgboost_probe, maas_xgboost_read},
 };
 const size_t maas_n_model_formats = MAAS_COUNT(maas_model_formats);
+
+/* "catboost, lightgbm, onnx, xgboost" */
+static const char *known_names(char *to, size_t size)
+{
+    size_t n = 0;
+    to[0] = '\0';
+    for (size_t i = 0; i < maas_n_model_formats && n < size; i++)
+        n += (size_t)snprintf(to + n, size - n, i ? ", %s" : "%s", maas_model_formats[i].name);
+    return to;
+}
 
 maas_status maas_model_format_find(maas_span file, const char *name, const maas_model_format **out,
                                    maas_err *err)
@@ -34,10 +49,13 @@ maas_status maas_model_format_find(maas_span file, const char *name, const maas_
         *out = best;
         return MAAS_OK;
     }
+    char known[256];
+    known_names(known, sizeof known);
     if (name)
-        return maas_fail(err, MAAS_E_INVALID, "there is no model format '%.32s'; known: onnx",
-                         name);
-    return maas_fail(err, MAAS_E_FORMAT, "this is no model file of a known format (known: onnx)");
+        return maas_fail(err, MAAS_E_INVALID, "there is no model format '%.32s'; known: %s", name,
+                         known);
+    return maas_fail(err, MAAS_E_FORMAT, "this is no model file of a known format (known: %s)",
+                     known);
 }
 
 static json_t *shape_json(const maas_type *t)

@@ -18,6 +18,8 @@
  */
 #include "formats/lightgbm/lightgbm_int.h"
 
+#include <math.h>
+
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/ban.h"
@@ -70,14 +72,26 @@ static maas_status take_count(maas_span s, const char *key, int64_t *out, maas_e
     return MAAS_OK;
 }
 
+/* Thresholds above all values are written "inf". */
+static bool take_real(maas_span *s, double *out)
+{
+    const bool negative = s->n && *s->p == '-';
+    if (maas_num_f64(s, out))
+        return true;
+    if (s->n < 3u + negative || memcmp(s->p + negative, "inf", 3) != 0)
+        return false;
+    *out = negative ? -INFINITY : INFINITY;
+    return maas_span_skip(s, 3u + negative);
+}
+
 static maas_status take_numbers(maas_span s, const char *key, maas_numbers *to, maas_err *err)
 {
     const bool whole = to->dtype == MAAS_I32;
     to->n = 0;
     for (skip_blanks(&s); s.n; skip_blanks(&s)) {
-        double v;
+        double v = 0;
         int64_t i = 0;
-        if (!(whole ? maas_num_i64(&s, &i) : maas_num_f64(&s, &v)) || (s.n && *s.p != ' ') ||
+        if (!(whole ? maas_num_i64(&s, &i) : take_real(&s, &v)) || (s.n && *s.p != ' ') ||
             i < INT32_MIN || i > UINT32_MAX)
             return maas_fail(err, MAAS_E_FORMAT, "%s: number %zu is none that fits", key, to->n);
         MAAS_TRY(maas_numbers_add(to, whole ? (double)(int32_t)i : v, err));

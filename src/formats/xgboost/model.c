@@ -48,7 +48,7 @@ static const objective *objective_of(const char *name)
         {"survival:cox", MAAS_BOOST_EXP, MAAS_BOOST_VALUES, from_exp},
         {"survival:aft", MAAS_BOOST_EXP, MAAS_BOOST_VALUES, from_exp},
         {"binary:logistic", MAAS_BOOST_SIGMOID, MAAS_BOOST_PROBABILITIES, from_logistic},
-        {"binary:logitraw", MAAS_BOOST_IDENTITY, MAAS_BOOST_SCORES, from_logistic},
+        {"binary:logitraw", MAAS_BOOST_IDENTITY, MAAS_BOOST_SCORES, from_identity},
         {"binary:hinge", MAAS_BOOST_IDENTITY, MAAS_BOOST_SCORES, from_identity},
         {"multi:softmax", MAAS_BOOST_SOFTMAX, MAAS_BOOST_PROBABILITIES, from_identity},
         {"multi:softprob", MAAS_BOOST_SOFTMAX, MAAS_BOOST_PROBABILITIES, from_identity},
@@ -145,7 +145,7 @@ static maas_status finish_linear(xgb_model *x, const double *base, maas_err *err
     for (size_t i = 0; i < n * k; i++)
         weights[i] = (double)w[i];
     for (size_t i = 0; i < k; i++)
-        bias[i] = (double)w[n * k + i] + base[i];
+        bias[i] = (double)w[n * k + i] + base[0]; /* the first for all, as XGBoost does here */
     x->m.weights = weights;
     x->m.bias = bias;
     maas_forest_destroy(x->m.forest);
