@@ -23,5 +23,13 @@
 #define MAAS_MAX_COLUMNS   65536
 #define MAAS_MAX_CSV_FIELD (1u << 20) /* bytes of one CSV cell                            */
 #define MAAS_MAX_CSV_LINE  (64u << 20)
+/* pickles (formats/pickle.h); memory besides: 2x the unpacked file and MAAS_PICKLE_SLACK */
+#define MAAS_MAX_PICKLE_OPS    50000000u
+#define MAAS_MAX_PICKLE_VALUES 20000000u
+#define MAAS_MAX_PICKLE_MEMO   10000000u
+#define MAAS_MAX_PICKLE_STACK  (1u << 20)
+#define MAAS_PICKLE_SLACK      (64ull << 20)
+#define MAAS_MAX_UNPACK_RATIO  256 /* unpacked bytes for one byte of a packed model file ...  */
+#define MAAS_MIN_UNPACK_LIMIT  (64ull << 20) /* ... with this much for any file */
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "formats/boosted.h"
 #include "formats/onnx.h"
+#include "formats/sklearn/sklearn.h"
 #include "graph/op.h"
 #include "base/ban.h"
 
@@ -18,11 +19,14 @@ const maas_model_format maas_model_formats[] = {
     {"catboost", ".json", maas_catboost_probe, maas_catboost_read},
     {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read},
     {"onnx", ".onnx", maas_onnx_probe, read_onnx},
+#ifndef MAAS_EDGE
+    {"sklearn", ".pkl .pickle .joblib", maas_sk_probe, maas_sk_read},
+#endif
     {"xgboost", ".json .ubj .bst .model", maas_xgboost_probe, maas_xgboost_read},
 };
 const size_t maas_n_model_formats = MAAS_COUNT(maas_model_formats);
 
-/* "catboost, lightgbm, onnx, xgboost" */
+/* "catboost, lightgbm, onnx, sklearn, xgboost" */
 static const char *known_names(char *to, size_t size)
 {
     size_t n = 0;

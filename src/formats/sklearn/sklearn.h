@@ -85,6 +85,7 @@ struct maas_sk {
     struct maas_sk_root *root;
     struct maas_sk_place *place;
     uint32_t depth, n_estimators;
+    bool placed; /* the failure names its place already */
 };
 
 typedef maas_status maas_sk_decode_fn(maas_sk *s, const maas_pk *est, const maas_sk_table *in,
@@ -196,12 +197,18 @@ maas_vid maas_sk_flat(maas_sk *s, maas_vid x);    /* [n, 1] -> [n] */
 maas_vid maas_sk_upright(maas_sk *s, maas_vid x); /* [n] -> [n, 1] */
 maas_vid maas_sk_gather(maas_sk *s, maas_vid x, const int64_t *which, int64_t n, int axis);
 maas_vid maas_sk_reduce(maas_sk *s, const char *op, maas_vid x, bool keep); /* over the last axis */
-maas_vid maas_sk_argmax(maas_sk *s, maas_vid x);    /* [n, k] -> [n] I64, first of equals */
-maas_vid maas_sk_softmax(maas_sk *s, maas_vid x);   /* over the last axis */
+maas_vid maas_sk_argmax(maas_sk *s, maas_vid x);  /* [n, k] -> [n] I64, first of equals */
+maas_vid maas_sk_softmax(maas_sk *s, maas_vid x); /* over the last axis */
+/* 1 / (1 + exp(-x)): ONNX Runtime's Sigmoid of doubles gives NaN for large ones. */
+maas_vid maas_sk_sigmoid(maas_sk *s, maas_vid x);
 maas_vid maas_sk_normalize(maas_sk *s, maas_vid x); /* rows divided by their sum */
 maas_vid maas_sk_both(maas_sk *s, maas_vid p);      /* [n, 1] -> [n, 2]: 1 - p, p */
 /* index [n] I64 (or BOOL: 0, 1) -> label [n] of classes. */
 maas_vid maas_sk_label(maas_sk *s, maas_vid index, const maas_tensor *classes);
+
+/* Of an outlier detector: 1 where scores [n, 1] are above `at` (or equal to it), else -1: I64 [n].
+ */
+maas_vid maas_sk_inlier(maas_sk *s, maas_vid scores, double at, bool or_equal);
 
 /* ---- the model format ---- */
 int maas_sk_probe(maas_span head);

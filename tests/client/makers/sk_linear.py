@@ -1,0 +1,130 @@
+"""scikit-learn: linear models, pickles of every protocol, joblib files of every compression."""
+import io
+import pickle
+
+import numpy as np
+
+from common import Model, old
+
+# Runs in every version of scikit-learn: appends dicts with the fields of common.Model to `models`.
+BASICS = r"""
+import io, pickle
+import numpy as np
+from sklearn.datasets import load_iris, load_breast_cancer, make_regression
+from sklearn.preprocessing import StandardScaler
+from sklearn.linear_model import *
+from sklearn.svm import LinearSVC, LinearSVR
+
+iris, cancer = load_iris(), load_breast_cancer()
+X3, y3 = iris.data, iris.target
+X2, y2 = cancer.data[:200, :8] / cancer.data[:, :8].std(axis=0), cancer.target[:200]
+Xr, yr = make_regression(120, 6, n_informative=4, noise=3.0, random_state=1)
+Yr = np.column_stack([yr, yr ** 2 / 100, -yr + 1])
+T3, T2 = iris.target_names[y3], cancer.target_names[y2]
+
+def answers(m, X):
+    if hasattr(m, "predict_proba"):
+        try:
+            return {"label": m.predict(X), "probabilities": m.predict_proba(X)}
+        except AttributeError:
+            pass
+    if hasattr(m, "decision_function"):
+        s = m.decision_function(X)
+        return {"label": m.predict(X), "scores": s.reshape(-1, 1) if s.ndim == 1 else s}
+    if hasattr(m, "classes_"):
+        return {"label": m.predict(X)}
+    return {"value": m.predict(X)}
+
+def add(m, X, y, name=None, **more):
+    m.fit(X, y)
+    out = more.pop("outputs", None) or answers(m, X)
+    models.append(dict(name=name or repr(m)[:80], file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X},
+                       outputs=out, rtol=1e-9, atol=1e-9, **more))
+
+for m in [LinearRegression(), LinearRegression(fit_intercept=False), Ridge(), RidgeCV(), Lasso(), LassoCV(cv=3),
+          ElasticNet(), ElasticNetCV(cv=3), Lars(n_nonzero_coefs=3), LassoLars(alpha=0.1), LassoLarsCV(cv=3), LassoLarsIC(),
+          LarsCV(cv=3), OrthogonalMatchingPursuit(n_nonzero_coefs=3), BayesianRidge(), ARDRegression(), HuberRegressor(),
+          TheilSenRegressor(random_state=0, max_subpopulation=50), RANSACRegressor(random_state=0), SGDRegressor(random_state=0),
+          LinearSVR(random_state=0), LinearSVR(random_state=0, fit_intercept=False),
+          QuantileRegressor(quantile=0.3, alpha=0.01, solver="highs")]:
+    add(m, Xr, yr)
+for m in [PoissonRegressor(), GammaRegressor(), TweedieRegressor(power=1.5), TweedieRegressor(power=0),
+          TweedieRegressor(power=0, link="log")]:
+    add(m, Xr, np.abs(yr) / 100 + 1)
+for m in [LinearRegression(), Ridge(), MultiTaskLasso(), MultiTaskElasticNetCV(cv=3), Lars()]:
+    add(m, Xr, Yr, name="3 targets, %r" % m)
+add(LinearRegression(), Xr, yr.reshape(-1, 1), name="LinearRegression, y [n, 1]")
+add(LinearRegression(), Xr.astype(np.float32), yr.astype(np.float32), name="LinearRegression in float32",
+    outputs={"value": None})
+models.pop()
+
+for X, y, what in [(X2, y2, "binary"), (X3, y3, "3 classes"), (X2, T2, "binary, text"), (X3, T3, "3 classes, text"),
+                   (X3, y3 * 2.0, "3 classes, floats"), (X2, y2 == 1, "bools")]:
+    for m in [LogisticRegression(max_iter=500), LinearSVC(random_state=0, dual=True), RidgeClassifier(),
+              SGDClassifier(random_state=0), Perceptron(random_state=0)]:
+        add(m, X, y, name="%s, %r" % (what, m))
+for X, y, what in [(X2, y2, "binary"), (X3, y3, "3 classes")]:
+    for m in [SGDClassifier(random_state=0, loss="modified_huber"), PassiveAggressiveClassifier(random_state=0),
+              LogisticRegressionCV(cv=3, max_iter=300), RidgeClassifierCV(),
+              LogisticRegression(fit_intercept=False, max_iter=300)]:
+        add(m, X, y, name="%s, %r" % (what, m))
+add(LogisticRegression(solver="liblinear"), X2, y2)
+d = SGDOneClassSVM(random_state=0, nu=0.3).fit(X3)
+models.append(dict(name="SGDOneClassSVM", file_name="m.pkl", data=pickle.dumps(d), inputs={"x": X3},
+                   outputs={"label": d.predict(X3), "scores": d.decision_function(X3)}, rtol=1e-9))
+"""
+
+# What newer releases took away or renamed.
+ONLY_OLD = r"""
+for m in [LogisticRegression(multi_class="ovr", max_iter=300), LogisticRegression(multi_class="multinomial", max_iter=300),
+          LogisticRegression(solver="liblinear", multi_class="auto")]:
+    add(m, X3, y3)
+    add(m, X2, y2)
+"""
+
+NEWER = r"""
+add(SGDClassifier(random_state=0, loss="log_loss"), X2, y2)
+add(SGDClassifier(random_state=0, loss="log_loss"), X3, T3)
+add(LogisticRegression(solver="newton-cholesky"), X3, y3)
+add(LogisticRegression(solver="newton-cholesky"), X2, y2)
+"""
+
+FILES = r"""
+import sys, tempfile, os
+import joblib
+m = LogisticRegression(max_iter=500).fit(X3, T3)
+want = answers(m, X3)
+for protocol in range(6):
+    models.append(dict(name="pickle protocol %d" % protocol, file_name="m.pkl", data=pickle.dumps(m, protocol),
+                       inputs={"x": X3}, outputs=want, rtol=1e-9))
+big = LinearRegression().fit(np.random.default_rng(0).normal(size=(40, 3000)), np.arange(40.0))
+for fitted, X, out in [(m, X3, want), (big, np.ones((3, 3000)), {"value": big.predict(np.ones((3, 3000)))})]:
+    for compress in [0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3), ("lz4", 3)]:
+        try:
+            with tempfile.TemporaryDirectory() as at:
+                path = os.path.join(at, "m.joblib")
+                joblib.dump(fitted, path, compress=compress)
+                data = open(path, "rb").read()
+        except ValueError as e:
+            if "LZ4" in str(e):
+                continue
+            raise
+        models.append(dict(name="joblib %s of %s" % (compress, type(fitted).__name__), file_name="m.joblib", data=data,
+                           inputs={"x": X}, outputs=out, rtol=1e-9))
+"""
+
+
+def newest(code):
+    models = []
+    exec(code, {"models": models})  # noqa: S102 - the text above
+    for m in models:
+        yield Model(**m)
+
+
+def cases():
+    import warnings
+    warnings.simplefilter("ignore")
+    yield from newest(BASICS + NEWER + FILES)
+    yield from old("sklearn-1.5.2", BASICS + ONLY_OLD + NEWER + FILES)
+    yield from old("sklearn-1.3.2", BASICS + ONLY_OLD + NEWER)
+    yield from old("sklearn-1.1.3", BASICS + ONLY_OLD + FILES)
