@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "learn/classic/linear.h"
 #include "learn/losses.h"
 #include "learn/metrics.h"
 #include "learn/optimizers.h"
@@ -138,12 +139,39 @@ static const maas_param network_rows[] = {
     CLASS_WEIGHT_ROW,
     TARGET_SCALING_ROW,
 };
+static const char *const solver_names[] = {"auto", "exact", "sgd", NULL};
+static const char *const penalty_names[] = {"l2", "l1", "elasticnet", "none", NULL};
+#define SOLVER_ROWS                                                                                \
+    {"solver",                                                                                     \
+     MAAS_PARAM_CHOICE,                                                                            \
+     AT(exact.solver),                                                                             \
+     .preset = MAAS_SOLVER_AUTO,                                                                   \
+     .choices = solver_names,                                                                      \
+     .help = "exact: to the optimum at once; sgd: by gradients, batch by batch; auto: exact, "     \
+             "unless a parameter of the gradients is given"},                                      \
+    {                                                                                              \
+        "sample_weight", MAAS_PARAM_JSON, AT(exact.sample_weight),                                 \
+            .help = "exact: name of a column of numbers >= 0: how much a row counts"               \
+    }
+
 static const maas_param linear_rows[] = {
+    SOLVER_ROWS,
     COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
     DECAY_ROW("l2", "ridge penalty l2/2 |w|^2 on the scaled problem"),
     TARGET_SCALING_ROW,
 };
 static const maas_param logistic_rows[] = {
+    SOLVER_ROWS,
+    {"penalty", MAAS_PARAM_CHOICE, AT(exact.penalty), .preset = MAAS_PENALTY_L2,
+     .choices = penalty_names, .help = "exact: what holds the weights small"},
+    {"C", MAAS_PARAM_NUM, AT(exact.c), 1e-12, 1e12, 1,
+     .help = "exact: how much the summed loss counts beside the penalty; l2 above 0 takes its "
+             "place"},
+    {"l1_ratio", MAAS_PARAM_NUM, AT(exact.l1_ratio), 0, 1, 0.5,
+     .help = "exact: share of the absolute part of elasticnet"},
+    {"tol", MAAS_PARAM_NUM, AT(exact.tol), 0, 1, 1e-6,
+     .help = "exact: largest slope of the mean loss at which it is solved"},
+    {"max_iter", MAAS_PARAM_INT, AT(exact.max_iter), 1, 1e9, 5000, .help = "exact: steps"},
     COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
     DECAY_ROW("l2", "penalty l2/2 |w|^2 on the scaled problem"),
     CLASS_WEIGHT_ROW,
@@ -228,11 +256,38 @@ static maas_status one_layer(maas_recipe *r, double lr, const json_t *params, ma
     return settle_network(r, params, a, err);
 }
 
+/* What only the gradient way has, and what only the exact one has. */
+static const char *const by_gradients[] = {"optimizer",      "schedule",  "epochs",
+                                           "batch_size",     "clip_norm", "early_stopping",
+                                           "keep_optimizer", NULL};
+static const char *const by_solving[] = {"penalty",       "C", "l1_ratio", "tol", "max_iter",
+                                         "sample_weight", NULL};
+
+static const char *said(const json_t *params, const char *const *names)
+{
+    for (int i = 0; names[i]; i++)
+        if (json_object_get(params, names[i]))
+            return names[i];
+    return NULL;
+}
+
+static maas_status settle_solver(maas_recipe *r, const json_t *params, maas_err *err)
+{
+    const char *slow = said(params, by_gradients), *exact = said(params, by_solving);
+    maas_exact_spec *e = &r->exact;
+    if (e->solver == MAAS_SOLVER_AUTO)
+        e->solver = slow && !exact ? MAAS_SOLVER_SGD : MAAS_SOLVER_EXACT;
+    if (e->sample_weight && !json_is_string(e->sample_weight))
+        return maas_fail(err, MAAS_E_INVALID, "params.sample_weight must be the name of a column");
+    return MAAS_OK;
+}
+
 static maas_status settle_linear(void *recipe, const json_t *params, maas_arena *a, maas_err *err)
 {
     maas_recipe *r = recipe;
     r->task = MAAS_TASK_VALUES;
     r->loss.type = MAAS_LOSS_MSE;
+    MAAS_TRY(settle_solver(r, params, err));
     return one_layer(r, 0.1, params, a, err);
 }
 
@@ -240,10 +295,37 @@ static maas_status settle_logistic(void *recipe, const json_t *params, maas_aren
 {
     maas_recipe *r = recipe;
     r->task = MAAS_TASK_CLASSES;
+    MAAS_TRY(settle_solver(r, params, err));
     return one_layer(r, 0.05, params, a, err);
 }
 
-#define NETWORK(name_, help_, rows_, settle_)                                                      \
+/* An update goes on from weights, which is what gradients do, however the parent found them. */
+static maas_status train_either(const maas_train_job *job,
+                                maas_status (*exact)(const maas_train_job *, maas_train_result *,
+                                                     maas_err *),
+                                maas_train_result *out, maas_err *err)
+{
+    maas_arena a;
+    maas_recipe r = {.exact.solver = MAAS_SOLVER_SGD};
+    maas_arena_init(&a, job->budget);
+    maas_status st = job->parent ? MAAS_OK
+                                 : maas_learner_read(job->learner, job->params, &a, &r, err);
+    maas_arena_reset(&a);
+    MAAS_TRY(st);
+    return (r.exact.solver == MAAS_SOLVER_SGD ? maas_train_network : exact)(job, out, err);
+}
+
+static maas_status train_linear(const maas_train_job *job, maas_train_result *out, maas_err *err)
+{
+    return train_either(job, maas_train_least_squares, out, err);
+}
+
+static maas_status train_logistic(const maas_train_job *job, maas_train_result *out, maas_err *err)
+{
+    return train_either(job, maas_train_logistic, out, err);
+}
+
+#define NETWORK(name_, help_, rows_, settle_, train_)                                              \
     const maas_learner maas_learner_##name_ = {                                                    \
         .name = #name_,                                                                            \
         .help = help_,                                                                             \
@@ -251,12 +333,15 @@ static maas_status settle_logistic(void *recipe, const json_t *params, maas_aren
         .n_rows = MAAS_COUNT(rows_),                                                               \
         .recipe_size = sizeof(maas_recipe),                                                        \
         .settle = settle_,                                                                         \
-        .train = maas_train_network,                                                               \
+        .train = train_,                                                                           \
         .updates = true,                                                                           \
     }
 
-NETWORK(network, "layers of your choice, trained by gradients", network_rows, settle_network);
-NETWORK(linear_regression, "a weighted sum of the inputs (adam, lr 0.1 unless said)", linear_rows,
-        settle_linear);
-NETWORK(logistic_regression, "chances of classes from weighted sums (adam, lr 0.05 unless said)",
-        logistic_rows, settle_logistic);
+NETWORK(network, "layers of your choice, trained by gradients", network_rows, settle_network,
+        maas_train_network);
+NETWORK(linear_regression, "a weighted sum of the inputs: least squares, or by gradients",
+        linear_rows, settle_linear, train_linear);
+NETWORK(logistic_regression,
+        "chances of classes from weighted sums, at their optimum or by "
+        "gradients",
+        logistic_rows, settle_logistic, train_logistic);

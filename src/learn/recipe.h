@@ -57,6 +57,21 @@ typedef enum maas_scaling {
 
 typedef enum maas_task { MAAS_TASK_ANY, MAAS_TASK_CLASSES, MAAS_TASK_VALUES } maas_task;
 
+typedef enum maas_solver { MAAS_SOLVER_AUTO, MAAS_SOLVER_EXACT, MAAS_SOLVER_SGD } maas_solver;
+typedef enum maas_penalty {
+    MAAS_PENALTY_L2,
+    MAAS_PENALTY_L1,
+    MAAS_PENALTY_ELASTIC,
+    MAAS_PENALTY_NONE
+} maas_penalty;
+
+typedef struct maas_exact_spec { /* of linear_regression and logistic_regression */
+    int solver, penalty;         /* maas_solver (never AUTO once settled), maas_penalty */
+    double c, l1_ratio, tol;
+    int64_t max_iter;
+    const json_t *sample_weight; /* borrowed: name of a column, or NULL */
+} maas_exact_spec;
+
 typedef struct maas_recipe {
     maas_param_list layers; /* of maas_layer_spec */
     maas_loss_spec loss;
@@ -69,6 +84,7 @@ typedef struct maas_recipe {
     const json_t *class_weight;  /* borrowed: "balanced" or {"label": weight}; NULL: none */
     bool keep_optimizer, shuffle;
     maas_task task; /* set by the learner, not by a parameter */
+    maas_exact_spec exact;
 } maas_recipe;
 
 #endif
