@@ -143,4 +143,12 @@ void maas_dense_values(const maas_dense *s, maas_builder *b, maas_vid z);
 maas_vid maas_dense_distances(maas_builder *b, maas_vid x, const char *name, const double *points,
                               int64_t m, int64_t d);
 
+/* The k least of v [batch, m], in order: values, and their numbers INT64. */
+void maas_dense_least(maas_builder *b, maas_vid v, int64_t k, maas_vid out[2]);
+/* The k nearest rows of `points` [m][d] by squared distance, nearest first (the lower row of
+ * equals): *out_d2 [batch, k], and their numbers *out_which [batch, k] INT64. Among many points
+ * they are found by a product and measured again by differences. */
+void maas_dense_nearest(maas_builder *b, maas_vid x, const double *points, int64_t m, int64_t d,
+                        int64_t k, maas_vid *out_d2, maas_vid *out_which);
+
 #endif

@@ -157,3 +157,44 @@ maas_vid maas_dense_distances(maas_builder *b, maas_vid x, const char *name, con
 {
     return (m * d <= FEW ? by_differences : by_product)(b, x, name, points, m, d);
 }
+
+/* The k least along axis 1 in order; values, and their places. */
+void maas_dense_least(maas_builder *b, maas_vid v, int64_t k, maas_vid out[2])
+{
+    maas_attr attr[2] = {MAAS_A_INT("axis", 1), MAAS_A_INT("largest", 0)};
+    maas_vid in[2] = {v, maas_b_i64s(b, &k, 1)};
+    out[0] = out[1] = MAAS_NO_VALUE;
+    maas_b_node(b, "TopK", attr, 2, in, 2, out, 2);
+}
+
+static maas_vid gather_elements(maas_builder *b, maas_vid from, maas_vid places)
+{
+    maas_attr axis = MAAS_A_INT("axis", 1);
+    maas_vid in[2] = {from, places}, out = MAAS_NO_VALUE;
+    return maas_b_node(b, "GatherElements", &axis, 1, in, 2, &out, 1);
+}
+
+#define SPARE 8 /* candidates beyond k: rounding of the product may have hidden one */
+
+void maas_dense_nearest(maas_builder *b, maas_vid x, const double *points, int64_t m, int64_t d,
+                        int64_t k, maas_vid *out_d2, maas_vid *out_which)
+{
+    maas_vid best[2];
+    if (m * d <= FEW) {
+        maas_dense_least(b, maas_dense_distances(b, x, "points", points, m, d), k, best);
+        *out_d2 = best[0];
+        *out_which = best[1];
+        return;
+    }
+    const int64_t n = k + SPARE < m ? k + SPARE : m;
+    maas_dense_least(b, by_product(b, x, "points.centred", points, m, d), n, best);
+    maas_vid all = maas_dense_const(b, "points", 2, (int64_t[]){m, d}, points);
+    maas_vid near = maas_b_op2(b, "Gather", all, best[1]); /* [batch, n, d] */
+    maas_vid rows = maas_b_op2(b, "Unsqueeze", x, maas_b_i64s(b, (int64_t[]){1}, 1));
+    maas_vid exact = maas_dense_reduce(b, "ReduceSumSquare", maas_b_op2(b, "Sub", rows, near), 2,
+                                       false);
+    maas_vid again[2];
+    maas_dense_least(b, exact, k, again);
+    *out_d2 = again[0];
+    *out_which = gather_elements(b, best[1], again[1]);
+}
