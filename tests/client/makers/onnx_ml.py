@@ -114,15 +114,16 @@ def boosted(x, y):
     import onnxmltools
     import xgboost
     from onnxmltools.convert.common.data_types import FloatTensorType as Floats
+    two = (y > 0).astype(int)
     types, inputs = [("x", Floats([None, 4]))], {"x": x.astype(np.float32)}
     size = {"n_estimators": 6, "max_depth": 3}
-    for name, est, labels in (("binary", xgboost.XGBClassifier(**size), y > 0), ("", xgboost.XGBClassifier(**size), y),
+    for name, est, labels in (("binary", xgboost.XGBClassifier(**size), two), ("", xgboost.XGBClassifier(**size), y),
                               ("regression", xgboost.XGBRegressor(**size), x[:, 3])):
         est.fit(x, labels)
         yield model(f"XGBoost {name} through onnxmltools", onnxmltools.convert_xgboost(est, initial_types=types),
                     inputs)
     size = {"n_estimators": 6, "num_leaves": 5, "min_child_samples": 3, "verbose": -1}
-    for name, est, labels in (("binary", lightgbm.LGBMClassifier(**size), y > 0),
+    for name, est, labels in (("binary", lightgbm.LGBMClassifier(**size), two),
                               ("", lightgbm.LGBMClassifier(**size), y),
                               ("regression", lightgbm.LGBMRegressor(**size), x[:, 3])):
         est.fit(x, labels)
