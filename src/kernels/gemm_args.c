@@ -28,12 +28,12 @@ static bool given(const maas_call *c, int i)
     return i < c->n_in && c->in[i].dtype != MAAS_DT_NONE;
 }
 
-static bool all_f32(const maas_call *c)
+static bool all_of(const maas_call *c, maas_dtype t)
 {
     for (int i = 0; i < c->n_in; i++)
-        if (given(c, i) && c->in[i].dtype != MAAS_F32)
+        if (given(c, i) && c->in[i].dtype != t)
             return false;
-    return c->n_out == 1 && c->out[0].dtype == MAAS_F32;
+    return c->n_out == 1 && c->out[0].dtype == t;
 }
 
 /* Stacks of matrices: B is one matrix for all rows of A, or both have the same batch dimensions. */
@@ -105,10 +105,10 @@ void maas_gemm_args_point(const maas_call *c, maas_gemm_args *g)
     g->y = c->out[0].data;
 }
 
-bool maas_gemm_args_of(const maas_call *c, maas_gemm_args *g)
+bool maas_gemm_args_of(const maas_call *c, maas_dtype t, maas_gemm_args *g)
 {
     *g = (maas_gemm_args){0};
-    if (!all_f32(c))
+    if (!all_of(c, t))
         return false;
     if (!(c->node->op == &maas_op_MatMul ? matmul_args(c, g) : gemm_args(c, g)))
         return false;

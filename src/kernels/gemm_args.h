@@ -19,16 +19,16 @@ typedef enum maas_gemm_act {
 
 typedef struct maas_gemm_args {
     int64_t n_batch, m, n, k;
-    const float *a, *b, *c, *v; /* c: addend, NULL none; v [m][n]: of RELU_GRAD  */
-    float *y;                   /* [m][n] dense */
+    const void *a, *b, *c, *v; /* c: addend, NULL none; v [m][n]: of RELU_GRAD  */
+    void *y;                   /* [m][n] dense */
     int64_t a_row, a_col, b_row, b_col, c_row, c_col; /* c strides are 0 where it is broadcast */
     float alpha, beta;
     bool has_c, has_v;
     maas_gemm_act act;
 } maas_gemm_args;
 
-/* False when the call is not a product of f32 matrices of these forms. */
-bool maas_gemm_args_of(const maas_call *c, maas_gemm_args *out);
+/* False when the call is not a product of matrices of this dtype and of these forms. */
+bool maas_gemm_args_of(const maas_call *c, maas_dtype t, maas_gemm_args *out);
 void maas_gemm_args_point(const maas_call *c, maas_gemm_args *g); /* the pointers of this run */
 
 #endif

@@ -38,6 +38,10 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_fused)        \
     ISAS(T, maas_kernels_softmax)      \
     ISAS(T, maas_kernels_reduce)       \
+    ISAS(T, maas_kernels_gemm64)       \
+    ISAS(T, maas_kernels_elementwise64) \
+    ISAS(T, maas_kernels_softmax64)    \
+    ISAS(T, maas_kernels_reduce64)     \
     T(maas_kernels_move, anywhere)
 /* clang-format on */
 

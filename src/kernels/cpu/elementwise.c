@@ -1,5 +1,5 @@
 /*
- * Element by element over f32 with NumPy broadcasting.
+ * Element by element over f32 or f64 with NumPy broadcasting.
  *
  * The shape is cut into rows as long as possible such that within a row every operand either walks
  * along or stands still; same shapes, scalars and row vectors all become one or few long rows. An
@@ -12,7 +12,7 @@
 #include "base/ban.h"
 
 #define OPERAND(p, step)      (step ? v_load(p + i) : v_all(p[0]))
-#define OPERAND_PART(p, step) (step ? v_load_part(p + i, n - i, 1.0f) : v_all(p[0]))
+#define OPERAND_PART(p, step) (step ? v_load_part(p + i, n - i, 1) : v_all(p[0]))
 /* inlined once for each combination of steps, so that the loops have no branches */
 #define ROW_LOOP(expr, a_step, b_step)                                                             \
     do {                                                                                           \
@@ -29,7 +29,7 @@
         }                                                                                          \
     } while (0)
 #define BINARY(Name, expr)                                                                         \
-    static void row_##Name(float *y, const float *a, int a_step, const float *b, int b_step,       \
+    static void row_##Name(real *y, const real *a, int a_step, const real *b, int b_step,          \
                            int64_t n)                                                              \
     {                                                                                              \
         if (a_step && b_step)                                                                      \
@@ -42,7 +42,7 @@
             ROW_LOOP(expr, 0, 0);                                                                  \
     }
 #define UNARY(Name, expr)                                                                          \
-    static void row_##Name(float *y, const float *a, int a_step, const float *b, int b_step,       \
+    static void row_##Name(real *y, const real *a, int a_step, const real *b, int b_step,          \
                            int64_t n)                                                              \
     {                                                                                              \
         ROW_LOOP(expr, 1, 0);                                                                      \
@@ -57,13 +57,13 @@
 #define E_SQRT(a, b)         v_sqrt(a)
 #define E_EXP(a, b)          v_exp(a)
 #define E_LOG(a, b)          v_log(a)
-#define E_RECIPROCAL(a, b)   (1.0f / (a))
-#define E_RELU(a, b)         v_pick(((a) > 0.0f) | ((a) != (a)), a, (vf){0})
+#define E_RECIPROCAL(a, b)   (1 / (a))
+#define E_RELU(a, b)         v_pick(((a) > 0) | ((a) != (a)), a, (vf){0})
 #define E_SIGMOID(a, b)      v_sigmoid(a)
 #define E_TANH(a, b)         v_tanh(a)
-#define E_RELU_GRAD(a, b)    v_pick((b) > 0.0f, a, (vf){0})
-#define E_SIGMOID_GRAD(a, b) ((a) * ((b) * (1.0f - (b))))
-#define E_TANH_GRAD(a, b)    ((a) * (1.0f - (b) * (b)))
+#define E_RELU_GRAD(a, b)    v_pick((b) > 0, a, (vf){0})
+#define E_SIGMOID_GRAD(a, b) ((a) * ((b) * (1 - (b))))
+#define E_TANH_GRAD(a, b)    ((a) * (1 - (b) * (b)))
 
 #define UNARY_(Name, NAME)  UNARY(Name, E_##NAME)
 #define BINARY_(Name, NAME) BINARY(Name, E_##NAME)
@@ -78,8 +78,9 @@ static const struct {
 #undef FN
 };
 
-/* u8 to f32; the source is bytes behind a float pointer, as every operand is passed. */
-static void row_Cast(float *y, const float *a, int a_step, const float *b, int b_step, int64_t n)
+#ifndef MAAS_REAL64
+/* u8 to f32; the source is bytes behind a real pointer, as every operand is passed. */
+static void row_Cast(real *y, const real *a, int a_step, const real *b, int b_step, int64_t n)
 {
     const uint8_t *x = (const uint8_t *)a;
     if (!a_step) {
@@ -91,12 +92,22 @@ static void row_Cast(float *y, const float *a, int a_step, const float *b, int b
         y[i] = x[i];
 }
 
+static bool cast_fits(const maas_call *c, const maas_cpu *cpu)
+{
+    return c->in[0].dtype == MAAS_U8 && c->out[0].dtype == REAL_DTYPE;
+}
+#endif
+
 row_fn *ISA(maas_row_fn_of)(const maas_op *op)
 {
     for (size_t i = 0; i < MAAS_COUNT(row_fns); i++)
         if (row_fns[i].op == op)
             return row_fns[i].run;
-    return op == &maas_op_Cast ? row_Cast : NULL;
+#ifndef MAAS_REAL64
+    if (op == &maas_op_Cast)
+        return row_Cast;
+#endif
+    return NULL;
 }
 
 typedef struct state {
@@ -107,14 +118,9 @@ typedef struct state {
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     for (int i = 0; i < c->n_in; i++)
-        if (c->in[i].dtype != MAAS_F32)
+        if (c->in[i].dtype != REAL_DTYPE)
             return false;
-    return c->n_out == 1 && c->out[0].dtype == MAAS_F32;
-}
-
-static bool cast_fits(const maas_call *c, const maas_cpu *cpu)
-{
-    return c->in[0].dtype == MAAS_U8 && c->out[0].dtype == MAAS_F32;
+    return c->n_out == 1 && c->out[0].dtype == REAL_DTYPE;
 }
 
 static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
@@ -132,14 +138,14 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
     const state *s = c->state;
     const int second = c->n_in > 1 ? 1 : 0;
-    const size_t a_size = c->in[0].dtype == MAAS_F32 ? sizeof(float) : 1;
+    const size_t a_size = c->in[0].dtype == REAL_DTYPE ? sizeof(real) : 1;
     const char *a = c->in[0].data;
-    const float *b = c->in[second].data;
-    float *y = c->out[0].data;
+    const real *b = c->in[second].data;
+    real *y = c->out[0].data;
     maas_row_walk w;
     /* shares end on cache lines: two threads never write the same one */
     for (maas_row_walk_init(&w, &s->rows, 256, ithr, nthr); w.n > 0; maas_row_walk_step(&w))
-        s->run(y + w.out, (const float *)(a + (size_t)w.at[0] * a_size), s->rows.step[0],
+        s->run(y + w.out, (const real *)(a + (size_t)w.at[0] * a_size), s->rows.step[0],
                b + w.at[second], s->rows.step[second], w.n);
     return MAAS_OK;
 }
@@ -151,11 +157,13 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
      .prepare = prepare,                                                                           \
      .release = maas_free,                                                                         \
      .run = run},
-const maas_kernel ISA(maas_kernels_elementwise)[] = {
-    MAAS_ROW_OPS(ROW, ROW){.op = &maas_op_Cast,
-                           .name = "Cast." ISA_TEXT,
-                           .fits = cast_fits,
-                           .prepare = prepare,
-                           .release = maas_free,
-                           .run = run},
-    {0}};
+const maas_kernel ISA(maas_kernels_elementwise)[] = {MAAS_ROW_OPS(ROW, ROW)
+#ifndef MAAS_REAL64
+                                                         {.op = &maas_op_Cast,
+                                                          .name = "Cast." ISA_TEXT,
+                                                          .fits = cast_fits,
+                                                          .prepare = prepare,
+                                                          .release = maas_free,
+                                                          .run = run},
+#endif
+                                                     {0}};

@@ -21,7 +21,7 @@
 
 typedef struct gemm_state {
     maas_gemm_args g; /* attributes read and shapes worked out once */
-    float *panels;    /* B, block after block of k; NULL: packed in every run */
+    real *panels;     /* B, block after block of k; NULL: packed in every run */
 } gemm_state;
 
 static int64_t blocks_of(int64_t n, int64_t size)
@@ -30,11 +30,11 @@ static int64_t blocks_of(int64_t n, int64_t size)
 }
 
 /* Columns [j, j + w) of rows [k0, k0 + kc) of B, padded with zeros to whole vectors. */
-static void pack_panel(float *to, const maas_gemm_args *g, const float *b, int64_t k0, int64_t kc,
+static void pack_panel(real *to, const maas_gemm_args *g, const real *b, int64_t k0, int64_t kc,
                        int64_t j, int64_t w)
 {
     const int64_t width = (w + VW - 1) / VW * VW;
-    const float *from = b + k0 * g->b_row + j * g->b_col;
+    const real *from = b + k0 * g->b_row + j * g->b_col;
     for (int64_t k = 0; k < kc; k++, from += g->b_row, to += width) {
         if (g->b_col == 1)
             memcpy(to, from, (size_t)w * sizeof *to);
@@ -50,24 +50,24 @@ INLINE vf slope_or_act(vf y, vf v, maas_gemm_act act)
 {
     switch (act) { /* constant at every call: one branch is left */
     case MAAS_GEMM_RELU:
-        return v_pick((y > 0.0f) | (y != y), y, (vf){0});
+        return v_pick((y > 0) | (y != y), y, (vf){0});
     case MAAS_GEMM_SIGMOID:
         return v_sigmoid(y);
     case MAAS_GEMM_TANH:
         return v_tanh(y);
     case MAAS_GEMM_RELU_GRAD:
-        return v_pick(v > 0.0f, y, (vf){0});
+        return v_pick(v > 0, y, (vf){0});
     case MAAS_GEMM_NONE:
         break;
     }
     return y;
 }
 
-INLINE void finish_row(const maas_gemm_args *g, float *y, const float *c, const float *v, int64_t n,
+INLINE void finish_row(const maas_gemm_args *g, real *y, const real *c, const real *v, int64_t n,
                        maas_gemm_act act)
 {
     int64_t i = 0;
-    const float first = c ? c[0] : 0;
+    const real first = c ? c[0] : 0;
     for (; i < n; i += VW) {
         const int64_t left = n - i;
         vf yv = left >= VW ? v_load(y + i) : v_load_part(y + i, left, 0);
@@ -90,9 +90,9 @@ static void finish(const maas_gemm_args *g, int64_t i0, int64_t i1, int64_t j, i
     if (!g->c && g->act == MAAS_GEMM_NONE && g->alpha == 1)
         return;
     for (int64_t i = i0; i < i1; i++) {
-        float *y = g->y + i * g->n + j;
-        const float *c = g->c ? g->c + i * g->c_row + j * g->c_col : NULL;
-        const float *v = g->v ? g->v + i * g->n + j : NULL;
+        real *y = (real *)g->y + i * g->n + j;
+        const real *c = g->c ? (const real *)g->c + i * g->c_row + j * g->c_col : NULL;
+        const real *v = g->v ? (const real *)g->v + i * g->n + j : NULL;
         if (g->act == MAAS_GEMM_RELU)
             finish_row(g, y, c, v, w, MAAS_GEMM_RELU);
         else if (g->act == MAAS_GEMM_SIGMOID)
@@ -107,17 +107,17 @@ static void finish(const maas_gemm_args *g, int64_t i0, int64_t i1, int64_t j, i
 }
 
 /* A tile whose columns do not fill whole vectors goes through a buffer of its own. */
-static void run_tile(const maas_gemm_args *g, const float *a, const float *panel, int64_t kc,
+static void run_tile(const maas_gemm_args *g, const real *a, const real *panel, int64_t kc,
                      int64_t i0, int64_t i1, int64_t j, int64_t w, bool first)
 {
     const int64_t nv = (w + VW - 1) / VW, rows = i1 - i0;
     tile_fn *run = tiles[nv - 1][rows - 1];
-    float *y = g->y + i0 * g->n + j;
+    real *y = (real *)g->y + i0 * g->n + j;
     if (w == nv * VW) {
         run(kc, a, g->a_row, g->a_col, panel, y, g->n, first);
         return;
     }
-    float part[TILE_M * TILE_N];
+    real part[TILE_M * TILE_N];
     for (int64_t i = 0; i < rows && !first; i++)
         memcpy(part + i * nv * VW, y + i * g->n, (size_t)w * sizeof *y);
     run(kc, a, g->a_row, g->a_col, panel, part, nv * VW, first);
@@ -153,7 +153,7 @@ static share share_of(const maas_gemm_args *g, int ithr, int nthr)
 }
 
 /* `ready`: all panels, packed at plan time; else NULL and each goes to `mine` first. */
-static void multiply(const maas_gemm_args *g, const float *ready, float *mine, share s)
+static void multiply(const maas_gemm_args *g, const real *ready, real *mine, share s)
 {
     const int64_t n_blocks = blocks_of(g->k, MAX_KC), tile_rows = blocks_of(s.m1 - s.m0, TILE_M);
     const int64_t padded_n = (g->n + VW - 1) / VW * VW;
@@ -163,7 +163,7 @@ static void multiply(const maas_gemm_args *g, const float *ready, float *mine, s
         const int64_t k0 = g->k * block / n_blocks, k1 = g->k * (block + 1) / n_blocks;
         for (int64_t p = s.p0; p < s.p1; p++) {
             const int64_t j = p * TILE_N, w = g->n - j < TILE_N ? g->n - j : TILE_N;
-            const float *panel = mine;
+            const real *panel = mine;
             if (ready)
                 panel = ready + k0 * padded_n + j * (k1 - k0);
             else
@@ -171,8 +171,8 @@ static void multiply(const maas_gemm_args *g, const float *ready, float *mine, s
             for (int64_t t = 0; t < tile_rows; t++) {
                 const int64_t i0 = s.m0 + (s.m1 - s.m0) * t / tile_rows;
                 const int64_t i1 = s.m0 + (s.m1 - s.m0) * (t + 1) / tile_rows;
-                run_tile(g, g->a + i0 * g->a_row + k0 * g->a_col, panel, k1 - k0, i0, i1, j, w,
-                         block == 0);
+                run_tile(g, (const real *)g->a + i0 * g->a_row + k0 * g->a_col, panel, k1 - k0, i0,
+                         i1, j, w, block == 0);
                 if (block == n_blocks - 1)
                     finish(g, i0, i1, j, w);
             }
@@ -182,14 +182,14 @@ static void multiply(const maas_gemm_args *g, const float *ready, float *mine, s
 
 static size_t scratch_of_thread(void)
 {
-    return (size_t)MAX_KC * TILE_N * sizeof(float);
+    return (size_t)MAX_KC * TILE_N * sizeof(real);
 }
 
 static maas_status pack_all(gemm_state *s, maas_err *err)
 {
     const maas_gemm_args *g = &s->g;
     const int64_t padded_n = (g->n + VW - 1) / VW * VW, n_blocks = blocks_of(g->k, MAX_KC);
-    s->panels = maas_aligned(64, (size_t)(padded_n * g->k) * sizeof(float) + 64);
+    s->panels = maas_aligned(64, (size_t)(padded_n * g->k) * sizeof(real) + 64);
     if (!s->panels)
         return maas_fail(err, MAAS_E_NOMEM, "packing weights");
     for (int64_t block = 0; block < n_blocks; block++) {
@@ -213,7 +213,7 @@ static maas_status gemm_prepare(maas_call *c, const maas_cpu *cpu, maas_err *err
     gemm_state *s = maas_calloc(1, sizeof *s);
     if (!s)
         return maas_fail(err, MAAS_E_NOMEM, "preparing a matrix product");
-    maas_gemm_args_of(c, &s->g);
+    maas_gemm_args_of(c, REAL_DTYPE, &s->g);
     if (s->g.b && s->g.n_batch == 1) {
         maas_status st = pack_all(s, err);
         if (st != MAAS_OK) {
@@ -232,18 +232,18 @@ static maas_status gemm_run(const maas_call *c, int ithr, int nthr, maas_err *er
     const gemm_state *state = c->state;
     maas_gemm_args g = state->g;
     maas_gemm_args_point(c, &g);
-    float *mine = (float *)((char *)c->scratch + scratch_of_thread() * (size_t)ithr);
+    real *mine = (real *)((char *)c->scratch + scratch_of_thread() * (size_t)ithr);
     const share s = share_of(&g, ithr, nthr);
     for (int64_t i = 0; i < g.n_batch; i++) {
         multiply(&g, state->panels, mine, s);
-        g.a += g.m * g.k;
-        g.b += g.k * g.n;
-        g.y += g.m * g.n;
+        g.a = (const real *)g.a + g.m * g.k;
+        g.b = (const real *)g.b + g.k * g.n;
+        g.y = (real *)g.y + g.m * g.n;
     }
     return MAAS_OK;
 }
 
-#ifdef MAAS_HAVE_DNNL
+#if defined(MAAS_HAVE_DNNL) && !defined(MAAS_REAL64)
 #define LARGE 2e8 /* flop: from here on packing A pays, which oneDNN does and we do not */
 #else
 #define LARGE INFINITY
@@ -252,7 +252,7 @@ static maas_status gemm_run(const maas_call *c, int ithr, int nthr, maas_err *er
 static bool gemm_fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_gemm_args g;
-    return maas_gemm_args_of(c, &g) &&
+    return maas_gemm_args_of(c, REAL_DTYPE, &g) &&
            (g.act != MAAS_GEMM_NONE || 2.0 * (double)g.m * (double)g.n * (double)g.k < LARGE);
 }
 
@@ -261,4 +261,10 @@ static bool gemm_fits(const maas_call *c, const maas_cpu *cpu)
         .op = &maas_op_##which, .name = #which "." ISA_TEXT, .fits = gemm_fits,                    \
         .prepare = gemm_prepare, .release = gemm_release, .run = gemm_run                          \
     }
-const maas_kernel ISA(maas_kernels_gemm)[] = {ROW(FusedGemm), ROW(Gemm), ROW(MatMul), {0}};
+const maas_kernel ISA(maas_kernels_gemm)[] = {
+#ifndef MAAS_REAL64
+    ROW(FusedGemm), /* made of f32 alone */
+#endif
+    ROW(Gemm),
+    ROW(MatMul),
+    {0}};

@@ -14,13 +14,13 @@
 #define TILE_M 6
 #define TILE_N (ISA_TILE_VEC * VW)
 
-typedef void tile_fn(int64_t kc, const float *a, int64_t a_row, int64_t a_col, const float *b,
-                     float *c, int64_t c_row, bool first);
+typedef void tile_fn(int64_t kc, const real *a, int64_t a_row, int64_t a_col, const real *b,
+                     real *c, int64_t c_row, bool first);
 
 /* x86 addresses base + {1, 2} * stride for free: one pointer serves three rows. */
 #define UNROLL _Pragma("GCC unroll 16")
-INLINE void tile(const int mr, const int nv, int64_t kc, const float *a, int64_t a_row,
-                 int64_t a_col, const float *b, float *c, int64_t c_row, bool first)
+INLINE void tile(const int mr, const int nv, int64_t kc, const real *a, int64_t a_row,
+                 int64_t a_col, const real *b, real *c, int64_t c_row, bool first)
 {
     vf sum[TILE_M][ISA_TILE_VEC];
     UNROLL for (int i = 0; i < mr; i++)
@@ -30,7 +30,7 @@ INLINE void tile(const int mr, const int nv, int64_t kc, const float *a, int64_t
             sum[i][j] = first ? (vf){0} : v_load(c + i * c_row + j * VW);
         }
     }
-    const float *a3 = a + 3 * a_row;
+    const real *a3 = a + 3 * a_row;
     for (int64_t k = 0; k < kc; k++, b += nv * VW, a += a_col, a3 += a_col) {
         vf bv[ISA_TILE_VEC];
         UNROLL for (int j = 0; j < nv; j++)
@@ -56,8 +56,8 @@ INLINE void tile(const int mr, const int nv, int64_t kc, const float *a, int64_t
 }
 
 #define TILE(mr, nv)                                                                               \
-    static void tile_##mr##_##nv(int64_t kc, const float *a, int64_t a_row, int64_t a_col,         \
-                                 const float *b, float *c, int64_t c_row, bool first)              \
+    static void tile_##mr##_##nv(int64_t kc, const real *a, int64_t a_row, int64_t a_col,          \
+                                 const real *b, real *c, int64_t c_row, bool first)                \
     {                                                                                              \
         tile(mr, nv, kc, a, a_row, a_col, b, c, c_row, first);                                     \
     }

@@ -1,12 +1,15 @@
 /*
- * kernels/cpu/isa.h - one source, one object per instruction set.
+ * kernels/cpu/isa.h - one source, one object per instruction set and element type.
  *
  * Every .c file of this directory that includes this header is compiled once per instruction set,
  * with flags of that set alone, and its names end in the set's: nothing of an AVX-512 object runs,
  * not even its `fits`, unless the machine has it (see maas_kernel_tables in kernels/table.c).
  * Vectors are GCC's, so the plain build is correct on any processor.
  *
- * Pointers need the alignment of a float only: inputs may be rebound to any bytes.
+ * Files that speak of `real` are compiled a second time with MAAS_REAL64: then a real is a double,
+ * REAL_DTYPE is MAAS_F64, and names and texts say 64.
+ *
+ * Pointers need the alignment of a real only: inputs may be rebound to any bytes.
  */
 #ifndef MAAS_KERNELS_CPU_ISA_H
 #define MAAS_KERNELS_CPU_ISA_H
@@ -20,238 +23,71 @@
 #include <immintrin.h>
 #endif
 
+#if defined(MAAS_REAL64)
+typedef double real;
+typedef int64_t real_bits;
+#define REAL_DTYPE MAAS_F64
+#define REAL_NAME  64
+#define REAL_TEXT  "f64."
+#else
+typedef float real;
+typedef int32_t real_bits;
+#define REAL_DTYPE MAAS_F32
+#define REAL_NAME
+#define REAL_TEXT ""
+#endif
+
+#define ISA_JOIN_(name, type, isa) name##type##isa
+#define ISA_JOIN(name, type, isa)  ISA_JOIN_(name, type, isa)
 #if defined(MAAS_ISA_AVX512)
-#define VW        16 /* floats in a vector */
-#define ISA(name) name##_avx512
-#define ISA_TEXT  "avx512"
+#define ISA_BYTES 64 /* of a vector */
+#define ISA(name) ISA_JOIN(name, REAL_NAME, _avx512)
+#define ISA_TEXT  REAL_TEXT "avx512"
 #define ISA_TILE_VEC                                                                               \
     4 /* vectors across a GEMM tile: 6 x 4 sums, 4 of b, 1 of a in 32 registers                    \
        */
 #elif defined(MAAS_ISA_AVX2)
-#define VW           8
-#define ISA(name)    name##_avx2
-#define ISA_TEXT     "avx2"
+#define ISA_BYTES    32
+#define ISA(name)    ISA_JOIN(name, REAL_NAME, _avx2)
+#define ISA_TEXT     REAL_TEXT "avx2"
 #define ISA_TILE_VEC 2 /* 6 x 2 sums, 2 of b, 1 of a in 16 registers */
 #else
-#define VW           4
-#define ISA(name)    name##_plain
-#define ISA_TEXT     "plain"
+#define ISA_BYTES    16
+#define ISA(name)    ISA_JOIN(name, REAL_NAME, _plain)
+#define ISA_TEXT     REAL_TEXT "plain"
 #define ISA_TILE_VEC 2
 #endif
+#define VW (ISA_BYTES / (int)sizeof(real)) /* reals in a vector */
 
-typedef float vf __attribute__((vector_size(VW * 4)));
-typedef int32_t vi __attribute__((vector_size(VW * 4)));
-typedef float vf_any __attribute__((vector_size(VW * 4), aligned(4), may_alias));
-typedef int32_t vi_any __attribute__((vector_size(VW * 4), aligned(4), may_alias));
+typedef real vf __attribute__((vector_size(ISA_BYTES)));
+typedef real_bits vi __attribute__((vector_size(ISA_BYTES)));
+typedef real vf_any __attribute__((vector_size(ISA_BYTES), aligned(sizeof(real)), may_alias));
+typedef real_bits vi_any __attribute__((vector_size(ISA_BYTES), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE vf v_load(const float *p)
+INLINE vf v_load(const real *p)
 {
     return *(const vf_any *)p;
 }
-INLINE void v_store(float *p, vf v)
+INLINE void v_store(real *p, vf v)
 {
     *(vf_any *)p = v;
 }
-INLINE vf v_all(float x)
+INLINE vf v_all(real x)
 {
     return x - (vf){0};
 }
-/* The first n lanes, n < VW; the others are `fill`, and their memory is not touched. */
-#if defined(MAAS_ISA_AVX512)
-INLINE vf v_load_part(const float *p, int64_t n, float fill)
-{
-    return (vf)_mm512_mask_loadu_ps((__m512)v_all(fill), (__mmask16)((1u << n) - 1), p);
-}
-INLINE void v_store_part(float *p, vf v, int64_t n)
-{
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-}
-#elif defined(MAAS_ISA_AVX2)
-INLINE vi v_first(int64_t n)
-{
-    const vi lane = {0, 1, 2, 3, 4, 5, 6, 7};
-    return lane < (int32_t)n;
-}
-INLINE vf v_load_part(const float *p, int64_t n, float fill)
-{
-    const vi mask = v_first(n);
-    return (vf)_mm256_blendv_ps((__m256)v_all(fill), _mm256_maskload_ps(p, (__m256i)mask),
-                                (__m256)mask);
-}
-INLINE void v_store_part(float *p, vf v, int64_t n)
-{
-    _mm256_maskstore_ps(p, (__m256i)v_first(n), (__m256)v);
-}
+
+#if defined(MAAS_REAL64)
+#include "kernels/cpu/isa_f64.h"
 #else
-INLINE vf v_load_part(const float *p, int64_t n, float fill)
-{
-    vf v = v_all(fill);
-    memcpy(&v, p, (size_t)n * sizeof *p);
-    return v;
-}
-INLINE void v_store_part(float *p, vf v, int64_t n)
-{
-    memcpy(p, &v, (size_t)n * sizeof *p);
-}
+#include "kernels/cpu/isa_f32.h"
 #endif
-/* pick: mask lanes are 0 or -1. max, min: b where either is NaN. */
-#if defined(MAAS_ISA_AVX512)
-INLINE vf v_pick(vi mask, vf yes, vf no)
-{
-    return (vf)_mm512_ternarylogic_epi32((__m512i)mask, (__m512i)yes, (__m512i)no, 0xca);
-}
-INLINE vf v_max(vf a, vf b)
-{
-    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
-}
-INLINE vf v_min(vf a, vf b)
-{
-    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
-}
-INLINE vf v_sqrt(vf x)
-{
-    return (vf)_mm512_sqrt_ps((__m512)x);
-}
-#elif defined(MAAS_ISA_AVX2)
-INLINE vf v_pick(vi mask, vf yes, vf no)
-{
-    return (vf)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)mask);
-}
-INLINE vf v_max(vf a, vf b)
-{
-    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
-}
-INLINE vf v_min(vf a, vf b)
-{
-    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
-}
-INLINE vf v_sqrt(vf x)
-{
-    return (vf)_mm256_sqrt_ps((__m256)x);
-}
-#else
-INLINE vf v_pick(vi mask, vf yes, vf no)
-{
-    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
-}
-INLINE vf v_max(vf a, vf b)
-{
-    return v_pick(a > b, a, b);
-}
-INLINE vf v_min(vf a, vf b)
-{
-    return v_pick(a < b, a, b);
-}
-INLINE vf v_sqrt(vf x)
-{
-    for (int i = 0; i < VW; i++)
-        x[i] = sqrtf(x[i]);
-    return x;
-}
-#endif
-#if defined(MAAS_ISA_AVX512)
-INLINE float v_sum(vf v)
-{
-    return _mm512_reduce_add_ps((__m512)v);
-}
-INLINE float v_greatest(vf v)
-{
-    return _mm512_reduce_max_ps((__m512)v);
-}
-#else
-INLINE float v_sum(vf v)
-{
-    float part[VW];
-    memcpy(part, &v, sizeof v);
-    for (int w = VW / 2; w; w /= 2)
-        for (int i = 0; i < w; i++)
-            part[i] += part[i + w];
-    return part[0];
-}
-INLINE float v_greatest(vf v)
-{
-    float part[VW];
-    memcpy(part, &v, sizeof v);
-    for (int i = 1; i < VW; i++)
-        part[0] = part[i] > part[0] ? part[i] : part[0];
-    return part[0];
-}
-#endif
-
-/* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial in r. About 1 ulp. */
-INLINE vf v_exp(vf x)
-{
-    const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the integer part */
-    vf bounded = v_min(v_max(x, v_all(-105.0f)), v_all(89.0f));
-    vf n = bounded * 1.44269504088896341f + round - round;
-    vf r = bounded - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    vf p = v_all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * (r * r) + r + 1.0f;
-    /* 2^n in two steps: the result may be subnormal, or 2^n itself beyond the range */
-    vi e = __builtin_convertvector(n, vi), half = e >> 1;
-    vf a = (vf)((half + 127) << 23), b = (vf)((e - half + 127) << 23);
-    vf y = p * a * b;
-    return v_pick(x != x, x, y);
-}
-
-/* ln x: x = 2^e m, sqrt(1/2) <= m < sqrt 2, and a polynomial in m - 1. About 1 ulp. */
-INLINE vf v_log(vf x)
-{
-    vi tiny = x < 1.17549435e-38f;
-    vf scaled = v_pick(tiny, x * 8388608.0f, x);
-    vi bits = (vi)scaled;
-    vi e = ((bits >> 23) & 255) - 126;
-    vf m = (vf)((bits & 0x007fffff) | 0x3f000000); /* [0.5, 1) */
-    vi low = m < 0.707106781186547524f;
-    e = e + low + (tiny & -23);
-    m = m + (vf)(low & (vi)m) - 1.0f;
-    vf z = m * m, p = v_all(7.0376836292e-2f);
-    p = p * m - 1.1514610310e-1f;
-    p = p * m + 1.1676998740e-1f;
-    p = p * m - 1.2420140846e-1f;
-    p = p * m + 1.4249322787e-1f;
-    p = p * m - 1.6668057665e-1f;
-    p = p * m + 2.0000714765e-1f;
-    p = p * m - 2.4999993993e-1f;
-    p = p * m + 3.3333331174e-1f;
-    vf fe = __builtin_convertvector(e, vf);
-    vf y = p * m * z + fe * -2.12194440e-4f - z * 0.5f;
-    y = m + y + fe * 0.693359375f;
-    y = v_pick(x == 0.0f, v_all(-INFINITY), y);
-    y = v_pick((x < 0.0f) | (x != x), v_all(NAN), y);
-    return v_pick(x == INFINITY, x, y);
-}
-
-INLINE vf v_abs(vf x)
-{
-    return (vf)((vi)x & 0x7fffffff);
-}
-
-INLINE vf v_tanh(vf x)
-{
-    vf a = v_abs(x), z = x * x;
-    vf big = 1.0f - 2.0f / (v_exp(a + a) + 1.0f);
-    big = (vf)((vi)big | ((vi)x & (int32_t)0x80000000));
-    vf p = v_all(-5.70498872745e-3f);
-    p = p * z + 2.06390887954e-2f;
-    p = p * z - 5.37397155531e-2f;
-    p = p * z + 1.33314422036e-1f;
-    p = p * z - 3.33332819422e-1f;
-    vf y = v_pick(a < 0.625f, p * z * x + x, big);
-    return v_pick(x != x, x, y);
-}
 
 INLINE vf v_sigmoid(vf x)
 {
-    return 1.0f / (1.0f + v_exp(-x));
+    return 1 / (1 + v_exp(-x));
 }
 
 #endif

@@ -30,11 +30,11 @@ static bool as_columns(const maas_tensor *x, const maas_tensor *y, shape2 *out)
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     shape2 s;
-    return c->in[0].dtype == MAAS_F32 && as_columns(&c->in[0], &c->out[0], &s) && s.cols > 0;
+    return c->in[0].dtype == REAL_DTYPE && as_columns(&c->in[0], &c->out[0], &s) && s.cols > 0;
 }
 
 /* Four vectors of columns; even and odd rows apart, which also halves the rounding error. */
-INLINE void sum_strip(float *y, const float *x, int64_t rows, int64_t cols, const int nv)
+INLINE void sum_strip(real *y, const real *x, int64_t rows, int64_t cols, const int nv)
 {
     vf even[4] = {{0}}, odd[4] = {{0}};
     int64_t r = 0;
@@ -47,7 +47,7 @@ INLINE void sum_strip(float *y, const float *x, int64_t rows, int64_t cols, cons
         v_store(y + j * VW, even[j] + odd[j] + (r < rows ? v_load(x + j * VW) : (vf){0}));
 }
 
-static void sum_tail(float *y, const float *x, int64_t rows, int64_t cols, int64_t n)
+static void sum_tail(real *y, const real *x, int64_t rows, int64_t cols, int64_t n)
 {
     vf sum = {0};
     for (int64_t r = 0; r < rows; r++)
@@ -55,7 +55,7 @@ static void sum_tail(float *y, const float *x, int64_t rows, int64_t cols, int64
     v_store_part(y, sum, n);
 }
 
-static void sum_columns(float *y, const float *x, int64_t rows, int64_t cols, int64_t from,
+static void sum_columns(real *y, const real *x, int64_t rows, int64_t cols, int64_t from,
                         int64_t to)
 {
     int64_t j = from;
@@ -68,7 +68,7 @@ static void sum_columns(float *y, const float *x, int64_t rows, int64_t cols, in
 }
 
 /* One number: in chunks, whose sums are added in double. */
-static float sum_all(const float *x, int64_t n)
+static real sum_all(const real *x, int64_t n)
 {
     double total = 0;
     for (int64_t i = 0; i < n; i += 4096) {
@@ -81,13 +81,13 @@ static float sum_all(const float *x, int64_t n)
             sum += v_load_part(x + k, end - k, 0);
         total += (double)v_sum(sum);
     }
-    return (float)total;
+    return (real)total;
 }
 
 static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
-    const float *x = c->in[0].data;
-    float *y = c->out[0].data;
+    const real *x = c->in[0].data;
+    real *y = c->out[0].data;
     shape2 s;
     int64_t from, to;
     as_columns(&c->in[0], &c->out[0], &s);

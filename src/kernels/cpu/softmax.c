@@ -9,12 +9,12 @@
 extern const maas_op maas_op_Softmax, maas_op_LogSoftmax, maas_op_SoftmaxCrossEntropyLoss,
     maas_op_SoftmaxCrossEntropyGrad;
 
-INLINE vf load_row(const float *x, int64_t i, int64_t n, float fill)
+INLINE vf load_row(const real *x, int64_t i, int64_t n, real fill)
 {
     return n - i >= VW ? v_load(x + i) : v_load_part(x + i, n - i, fill);
 }
 
-INLINE void store_row(float *y, int64_t i, int64_t n, vf v)
+INLINE void store_row(real *y, int64_t i, int64_t n, vf v)
 {
     if (n - i >= VW)
         v_store(y + i, v);
@@ -23,38 +23,38 @@ INLINE void store_row(float *y, int64_t i, int64_t n, vf v)
 }
 
 /* max + log sum exp(x - max); *out_max is the shift that keeps exp in range. */
-static float log_sum_exp(const float *x, int64_t n, float *out_max)
+static real log_sum_exp(const real *x, int64_t n, real *out_max)
 {
     vf most = v_all(-INFINITY), sum = {0};
     for (int64_t i = 0; i < n; i += VW)
         most = v_max(most, load_row(x, i, n, -INFINITY));
-    const float max = v_greatest(most);
+    const real max = v_greatest(most);
     for (int64_t i = 0; i < n; i += VW)
         sum += v_exp(load_row(x, i, n, -INFINITY) - max);
     *out_max = max;
-    return max + logf(v_sum(sum));
+    return max + (real)log((double)v_sum(sum));
 }
 
-static void softmax_row(float *y, const float *x, int64_t n)
+static void softmax_row(real *y, const real *x, int64_t n)
 {
     vf most = v_all(-INFINITY), sum = {0};
     for (int64_t i = 0; i < n; i += VW)
         most = v_max(most, load_row(x, i, n, -INFINITY));
-    const float max = v_greatest(most);
+    const real max = v_greatest(most);
     for (int64_t i = 0; i < n; i += VW) {
         const vf e = v_exp(load_row(x, i, n, -INFINITY) - max);
         store_row(y, i, n, e);
         sum += e;
     }
-    const float scale = 1.0f / v_sum(sum);
+    const real scale = 1 / v_sum(sum);
     for (int64_t i = 0; i < n; i += VW)
         store_row(y, i, n, load_row(y, i, n, 0) * scale);
 }
 
-static void log_softmax_row(float *y, const float *x, int64_t n)
+static void log_softmax_row(real *y, const real *x, int64_t n)
 {
-    float max;
-    const float minus = log_sum_exp(x, n, &max);
+    real max;
+    const real minus = log_sum_exp(x, n, &max);
     for (int64_t i = 0; i < n; i += VW)
         store_row(y, i, n, load_row(x, i, n, 0) - minus);
 }
@@ -63,7 +63,7 @@ static bool softmax_fits(const maas_call *c, const maas_cpu *cpu)
 {
     const maas_tensor *x = &c->in[0];
     const int64_t axis = maas_attr_i(c->node, "axis", -1);
-    return x->dtype == MAAS_F32 && x->rank > 0 && (axis == -1 || axis == x->rank - 1);
+    return x->dtype == REAL_DTYPE && x->rank > 0 && (axis == -1 || axis == x->rank - 1);
 }
 
 static maas_status softmax_run(const maas_call *c, int ithr, int nthr, maas_err *err)
@@ -74,8 +74,8 @@ static maas_status softmax_run(const maas_call *c, int ithr, int nthr, maas_err 
     int64_t from, to;
     maas_share(rows, 1 + 256 / (n + 1), ithr, nthr, &from, &to);
     for (int64_t r = from; r < to && n > 0; r++)
-        (logarithm ? log_softmax_row : softmax_row)((float *)c->out[0].data + r * n,
-                                                    (const float *)x->data + r * n, n);
+        (logarithm ? log_softmax_row : softmax_row)((real *)c->out[0].data + r * n,
+                                                    (const real *)x->data + r * n, n);
     return MAAS_OK;
 }
 
@@ -84,7 +84,7 @@ static maas_status softmax_run(const maas_call *c, int ithr, int nthr, maas_err 
 typedef enum reduction { RED_NONE, RED_SUM, RED_MEAN } reduction;
 
 typedef struct loss_args {
-    const float *x, *weights;
+    const real *x, *weights;
     const maas_tensor *labels;
     int64_t n, n_class, ignored;
     bool has_ignored;
@@ -122,7 +122,7 @@ static maas_status label_at(const loss_args *a, int64_t i, int64_t *out, maas_er
     return MAAS_OK;
 }
 
-static float weight_of(const loss_args *a, int64_t label)
+static real weight_of(const loss_args *a, int64_t label)
 {
     return label < 0 ? 0 : a->weights ? a->weights[label] : 1;
 }
@@ -130,7 +130,7 @@ static float weight_of(const loss_args *a, int64_t label)
 static bool loss_fits_at(const maas_call *c, int first)
 {
     const maas_tensor *x = &c->in[first], *labels = &c->in[first + 1];
-    return x->dtype == MAAS_F32 && x->rank == 2 &&
+    return x->dtype == REAL_DTYPE && x->rank == 2 &&
            (labels->dtype == MAAS_I64 || labels->dtype == MAAS_I32);
 }
 
@@ -162,15 +162,15 @@ static void no_state(void *state)
 static maas_status loss_rows(const maas_call *c, const loss_args *a, int64_t from, int64_t to,
                              partial *sum, maas_err *err)
 {
-    float *y = c->out[0].data;
-    float *log_p = c->n_out > 1 && c->out[1].dtype != MAAS_DT_NONE ? c->out[1].data : NULL;
+    real *y = c->out[0].data;
+    real *log_p = c->n_out > 1 && c->out[1].dtype != MAAS_DT_NONE ? c->out[1].data : NULL;
     for (int64_t i = from; i < to; i++) {
-        const float *x = a->x + i * a->n_class;
+        const real *x = a->x + i * a->n_class;
         int64_t label;
-        float max;
+        real max;
         MAAS_TRY(label_at(a, i, &label, err));
-        const float minus = log_sum_exp(x, a->n_class, &max), w = weight_of(a, label);
-        const float l = label < 0 ? 0 : w * (minus - x[label]);
+        const real minus = log_sum_exp(x, a->n_class, &max), w = weight_of(a, label);
+        const real l = label < 0 ? 0 : w * (minus - x[label]);
         sum->loss += l;
         sum->weight += w;
         if (a->how == RED_NONE)
@@ -196,8 +196,8 @@ static maas_status loss_run(const maas_call *c, int ithr, int nthr, maas_err *er
         sums[0].loss += sums[i].loss;
         sums[0].weight += sums[i].weight;
     }
-    *(float *)c->out[0].data = (float)(a.how == RED_MEAN ? sums[0].loss / sums[0].weight
-                                                         : sums[0].loss);
+    *(real *)c->out[0].data = (real)(a.how == RED_MEAN ? sums[0].loss / sums[0].weight
+                                                       : sums[0].loss);
     return MAAS_OK;
 }
 
@@ -218,7 +218,7 @@ static maas_status total_weight(const loss_args *a, double *out, maas_err *err)
 static maas_status grad_run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
     const loss_args a = loss_of(c, 1);
-    const float *dy = c->in[0].data;
+    const real *dy = c->in[0].data;
     double total = 1;
     int64_t from, to;
     if (maas_n_elems(&c->in[0]) != (a.how == RED_NONE ? a.n : 1))
@@ -227,12 +227,11 @@ static maas_status grad_run(const maas_call *c, int ithr, int nthr, maas_err *er
         MAAS_TRY(total_weight(&a, &total, err));
     maas_share(a.n, 16, ithr, nthr, &from, &to);
     for (int64_t i = from; i < to; i++) {
-        const float *x = a.x + i * a.n_class;
-        float *dx = (float *)c->out[0].data + i * a.n_class;
+        const real *x = a.x + i * a.n_class;
+        real *dx = (real *)c->out[0].data + i * a.n_class;
         int64_t label;
         MAAS_TRY(label_at(&a, i, &label, err));
-        const float g = (float)(dy[a.how == RED_NONE ? i : 0] / total *
-                                (double)weight_of(&a, label));
+        const real g = (real)(dy[a.how == RED_NONE ? i : 0] / total * (double)weight_of(&a, label));
         if (label < 0) {
             memset(dx, 0, (size_t)a.n_class * sizeof *dx);
             continue;

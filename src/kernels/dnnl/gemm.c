@@ -19,16 +19,16 @@ static bool is_plain(int64_t row, int64_t col, int64_t rows, int64_t cols)
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_gemm_args g;
-    return maas_gemm_args_of(c, &g) && g.act == MAAS_GEMM_NONE && g.m > 0 && g.n > 0 && g.k > 0 &&
-           is_plain(g.a_row, g.a_col, g.m, g.k) && is_plain(g.b_row, g.b_col, g.k, g.n);
+    return maas_gemm_args_of(c, MAAS_F32, &g) && g.act == MAAS_GEMM_NONE && g.m > 0 && g.n > 0 &&
+           g.k > 0 && is_plain(g.a_row, g.a_col, g.m, g.k) && is_plain(g.b_row, g.b_col, g.k, g.n);
 }
 
 /* Y = beta C spread over the rows, for the product to be added to. */
 static void put_addend(const maas_gemm_args *g)
 {
     for (int64_t i = 0; i < g->m; i++) {
-        const float *c = g->c + i * g->c_row;
-        float *y = g->y + i * g->n;
+        const float *c = (const float *)g->c + i * g->c_row;
+        float *y = (float *)g->y + i * g->n;
         for (int64_t j = 0; j < g->n; j++)
             y[j] = g->beta * c[j * g->c_col];
     }
@@ -37,20 +37,21 @@ static void put_addend(const maas_gemm_args *g)
 static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
     maas_gemm_args g;
-    maas_gemm_args_of(c, &g);
+    maas_gemm_args_of(c, MAAS_F32, &g);
     if (omp_get_max_threads() != c->n_threads)
         omp_set_num_threads(c->n_threads); /* of this thread alone: what the plan was made for */
     const char ta = g.a_col == 1 && g.a_row >= g.k ? 'N' : 'T';
     const char tb = g.b_col == 1 && g.b_row >= g.n ? 'N' : 'T';
+    const float *a = g.a, *b = g.b;
     for (int64_t i = 0; i < g.n_batch; i++) {
         if (g.c)
             put_addend(&g);
-        if (dnnl_sgemm(ta, tb, g.m, g.n, g.k, g.alpha, g.a, ta == 'N' ? g.a_row : g.a_col, g.b,
+        if (dnnl_sgemm(ta, tb, g.m, g.n, g.k, g.alpha, a, ta == 'N' ? g.a_row : g.a_col, b,
                        tb == 'N' ? g.b_row : g.b_col, g.c ? 1.0f : 0.0f, g.y, g.n) != dnnl_success)
             return maas_fail(err, MAAS_E_INTERNAL, "oneDNN refused a product");
-        g.a += g.m * g.k;
-        g.b += g.k * g.n;
-        g.y += g.m * g.n;
+        a += g.m * g.k;
+        b += g.k * g.n;
+        g.y = (float *)g.y + g.m * g.n;
     }
     return MAAS_OK;
 }
