@@ -1,6 +1,6 @@
 /*
- * Operators that move elements rather than compute: Gather of whole rows, transposes of matrices,
- * and ArgMax along rows. Memory sets their speed, so one build serves every instruction set.
+ * Operators that move elements rather than compute: Gather of whole rows and transposes of
+ * matrices. Memory sets their speed, so one build serves every instruction set.
  */
 #include "kernels/kernel.h"
 
@@ -8,14 +8,13 @@
 
 #include "base/ban.h"
 
-extern const maas_op maas_op_Gather, maas_op_Transpose, maas_op_ArgMax;
+extern const maas_op maas_op_Gather, maas_op_Transpose;
 
 /* ---- Gather along axis 0 ---- */
 
 static bool gather_fits(const maas_call *c, const maas_cpu *cpu)
 {
-    return c->in[0].dtype != MAAS_STRING && c->in[0].rank > 0 &&
-           maas_attr_i(c->node, "axis", 0) == 0;
+    return c->in[0].rank > 0 && maas_attr_i(c->node, "axis", 0) == 0;
 }
 
 static maas_status gather_run(const maas_call *c, int ithr, int nthr, maas_err *err)
@@ -82,41 +81,10 @@ static maas_status transpose_run(const maas_call *c, int ithr, int nthr, maas_er
     return MAAS_OK;
 }
 
-/* ---- ArgMax along the last axis: the first of the largest; NaN is largest ---- */
-
-static bool arg_max_fits(const maas_call *c, const maas_cpu *cpu)
-{
-    const maas_tensor *x = &c->in[0];
-    const int64_t axis = maas_attr_i(c->node, "axis", 0);
-    return x->dtype == MAAS_F32 && x->rank > 0 && (axis == -1 || axis == x->rank - 1) &&
-           maas_attr_i(c->node, "select_last_index", 0) == 0;
-}
-
-static int64_t arg_max_row(const float *x, int64_t n)
-{
-    int64_t best = 0;
-    for (int64_t k = 1; k < n && x[best] == x[best]; k++)
-        if (x[k] > x[best] || x[k] != x[k])
-            best = k;
-    return best;
-}
-
-static maas_status arg_max_run(const maas_call *c, int ithr, int nthr, maas_err *err)
-{
-    const maas_tensor *x = &c->in[0];
-    const int64_t n = x->dims[x->rank - 1], rows = maas_dims_product(x->dims, 0, x->rank - 1);
-    int64_t from, to;
-    maas_share(rows, 8, ithr, nthr, &from, &to); /* 8 results of 8 bytes are a cache line */
-    for (int64_t r = from; r < to; r++)
-        ((int64_t *)c->out[0].data)[r] = arg_max_row((const float *)x->data + r * n, n);
-    return MAAS_OK;
-}
-
 const maas_kernel maas_kernels_move[] = {
     {.op = &maas_op_Gather, .name = "Gather.rows", .fits = gather_fits, .run = gather_run},
     {.op = &maas_op_Transpose,
      .name = "Transpose.blocks",
      .fits = transpose_fits,
      .run = transpose_run},
-    {.op = &maas_op_ArgMax, .name = "ArgMax.rows", .fits = arg_max_fits, .run = arg_max_run},
     {0}};

@@ -31,17 +31,20 @@ static bool has_avx512(const maas_cpu *cpu)
 
 /* Best first: a family before the next, within a family the widest vectors. */
 /* clang-format off */
-#define TABLES(T)                      \
-    ISAS(T, maas_kernels_gemm)         \
-    DNNL(T)                            \
-    ISAS(T, maas_kernels_elementwise)  \
-    ISAS(T, maas_kernels_fused)        \
-    ISAS(T, maas_kernels_softmax)      \
-    ISAS(T, maas_kernels_reduce)       \
-    ISAS(T, maas_kernels_gemm64)       \
-    ISAS(T, maas_kernels_elementwise64) \
-    ISAS(T, maas_kernels_softmax64)    \
-    ISAS(T, maas_kernels_reduce64)     \
+#define REALS(T, name) ISAS(T, name) ISAS(T, name##64)
+#define TABLES(T)                         \
+    ISAS(T, maas_kernels_gemm)            \
+    DNNL(T)                               \
+    ISAS(T, maas_kernels_gemm64)          \
+    REALS(T, maas_kernels_elementwise)    \
+    ISAS(T, maas_kernels_fused)           \
+    REALS(T, maas_kernels_softmax)        \
+    REALS(T, maas_kernels_reduce)         \
+    REALS(T, maas_kernels_reduce_axis)    \
+    REALS(T, maas_kernels_top_k)          \
+    ISAS(T, maas_kernels_svm)             \
+    ISAS(T, maas_kernels_linear)          \
+    T(maas_kernels_lookup, anywhere)      \
     T(maas_kernels_move, anywhere)
 /* clang-format on */
 

@@ -83,7 +83,7 @@ static int64_t scan_flops(const maas_call *c)
 
 static void arg_example(maas_example *e, const char *op)
 {
-    static const int axes[] = {1, 0, -1};
+    static const int axes[] = {1, 0, -1, 1};
     maas_dtype t = e->variant == 2 ? MAAS_I32 : maas_ex_float(e);
     const maas_attr attr[] = {MAAS_A_INT("axis", axes[e->variant]),
                               MAAS_A_INT("keepdims", e->variant != 1),
@@ -209,7 +209,7 @@ static void top_k_example(maas_example *e)
     static const struct {
         int axis, largest;
         int64_t k;
-    } cases[] = {{-1, 1, 3}, {0, 0, 2}, {1, 1, 0}};
+    } cases[] = {{-1, 1, 3}, {0, 0, 2}, {1, 1, 0}, {-1, 0, 2}};
     const int64_t *k = &cases[e->variant / 2].k;
     const maas_attr attr[] = {MAAS_A_INT("axis", cases[e->variant / 2].axis),
                               MAAS_A_INT("largest", cases[e->variant / 2].largest)};
@@ -238,7 +238,7 @@ static const maas_attr_schema top_attrs[] = {{"axis", MAAS_ATTR_INT, false},
         .since = 13,                                                                               \
         MAAS_SCHEMA(arg_in, arg_out),                                                              \
         MAAS_ATTRS(arg_attrs),                                                                     \
-        .n_examples = 3,                                                                           \
+        .n_examples = 4,                                                                           \
         .infer = arg_infer,                                                                        \
         .reference = fn##_reference,                                                               \
         .flops = scan_flops,                                                                       \
@@ -254,7 +254,7 @@ const maas_op maas_op_TopK = {
     .since = 11,
     MAAS_SCHEMA(top_in, top_out),
     MAAS_ATTRS(top_attrs),
-    .n_examples = 6,
+    .n_examples = 8,
     .infer = top_k_infer,
     .reference = top_k_reference,
     .flops = top_k_flops,

@@ -4,28 +4,24 @@
  * coefficients answers [1 - p, p]; its label is the second where the raw score is above zero, and
  * of the post-transforms only LOGISTIC applies (so does ONNX Runtime).
  */
+#include "ops/linear.h"
+
 #include "ops/ml_int.h"
 
 #include "base/ban.h"
 
-typedef struct linear {
-    const float *w, *bias; /* [n_target][n_feature], [n_target] or NULL */
-    int64_t n_feature, n_target;
-    const maas_attr *words, *ints; /* labels of a classifier: one of them */
-    int64_t n_label;               /* columns of the scores */
-} linear;
-
 /* Row length and counts against each other; n_feature may not be known yet (below zero). */
-static maas_status linear_of(const maas_node *n, int64_t n_feature, bool classifier, linear *l,
-                             maas_err *err)
+maas_status maas_linear_of(const maas_node *n, int64_t n_feature, bool classifier, maas_linear *l,
+                           maas_err *err)
 {
     const maas_attr *w = maas_node_attr(n, "coefficients"), *b = maas_node_attr(n, "intercepts");
-    *l = (linear){.n_feature = n_feature,
-                  .words = maas_node_attr(n, "classlabels_strings"),
-                  .ints = maas_node_attr(n, "classlabels_ints")};
+    *l = (maas_linear){.n_feature = n_feature,
+                       .post = maas_post_of(n),
+                       .words = maas_node_attr(n, "classlabels_strings"),
+                       .ints = maas_node_attr(n, "classlabels_ints")};
     if (!w || w->n == 0)
         return maas_fail(err, MAAS_E_INVALID, "attribute 'coefficients' is missing");
-    if (maas_post_of(n) == MAAS_POST_BAD)
+    if (l->post == MAAS_POST_BAD)
         return maas_fail(err, MAAS_E_UNSUPPORTED, "this post_transform is not supported");
     l->w = w->u.floats;
     l->n_target = maas_attr_i(n, "targets", 1);
@@ -56,9 +52,9 @@ static maas_status linear_of(const maas_node *n, int64_t n_feature, bool classif
 static maas_status regressor_infer(maas_infer *q, maas_err *err)
 {
     int64_t dims[2], n;
-    linear l;
+    maas_linear l;
     MAAS_TRY(maas_table_shape(&q->in[0], &dims[0], &n, err));
-    MAAS_TRY(linear_of(q->node, n, false, &l, err));
+    MAAS_TRY(maas_linear_of(q->node, n, false, &l, err));
     dims[1] = l.n_target;
     maas_q_out(q, 0, MAAS_F32, 2, dims);
     return MAAS_OK;
@@ -67,16 +63,16 @@ static maas_status regressor_infer(maas_infer *q, maas_err *err)
 static maas_status classifier_infer(maas_infer *q, maas_err *err)
 {
     int64_t dims[2], n;
-    linear l;
+    maas_linear l;
     MAAS_TRY(maas_table_shape(&q->in[0], &dims[0], &n, err));
-    MAAS_TRY(linear_of(q->node, n, true, &l, err));
+    MAAS_TRY(maas_linear_of(q->node, n, true, &l, err));
     dims[1] = l.n_label;
     maas_q_out(q, 0, l.words ? MAAS_STRING : MAAS_I64, 1, dims);
     maas_q_out(q, 1, MAAS_F32, 2, dims);
     return MAAS_OK;
 }
 
-static double score(const maas_tensor *x, const linear *l, int64_t row, int64_t target)
+static double score(const maas_tensor *x, const maas_linear *l, int64_t row, int64_t target)
 {
     double sum = l->bias ? l->bias[target] : 0;
     for (int64_t i = 0; i < l->n_feature; i++)
@@ -84,70 +80,54 @@ static double score(const maas_tensor *x, const linear *l, int64_t row, int64_t 
     return sum;
 }
 
-static maas_status regressor_reference(const maas_call *c, maas_err *err)
-{
-    const maas_tensor *x = &c->in[0];
-    float *y = c->out[0].data;
-    linear l;
-    MAAS_TRY(linear_of(c->node, x->dims[x->rank - 1], false, &l, err));
-    AUTO_FREE double *s = maas_calloc((size_t)l.n_target, sizeof *s);
-    if (!s)
-        return maas_fail(err, MAAS_E_NOMEM, "LinearRegressor");
-    for (int64_t r = 0; r < maas_table_rows(x); r++, y += l.n_target) {
-        for (int64_t t = 0; t < l.n_target; t++)
-            s[t] = score(x, &l, r, t);
-        maas_post_apply(s, l.n_target, maas_post_of(c->node));
-        for (int64_t t = 0; t < l.n_target; t++)
-            y[t] = (float)s[t];
-    }
-    return MAAS_OK;
-}
-
-/* Scores of a row before the transform, rounded as they would be written; returns which label
- * wins. */
-static int64_t classify(const maas_tensor *x, const linear *l, int64_t row, double *s)
+/* The label is decided on what would be written: in f32. */
+int64_t maas_linear_finish(const maas_linear *l, double *s)
 {
     int64_t best = 0;
-    for (int64_t t = 0; t < l->n_target; t++) {
-        s[t] = (float)score(x, l, row, t);
-        best = s[t] > s[best] ? t : best;
-    }
-    return l->n_target == l->n_label ? best : s[0] > 0;
-}
-
-/* The transform of a row of scores; of two classes with one score it is LOGISTIC or nothing. */
-static void finish(const linear *l, maas_post how, double *s)
-{
+    for (int64_t t = 0; t < l->n_target; t++)
+        best = (float)s[t] > (float)s[best] ? t : best;
     if (l->n_target == l->n_label) {
-        maas_post_apply(s, l->n_target, how);
-        return;
+        maas_post_apply(s, l->n_target, l->post);
+        return best;
     }
-    s[1] = how == MAAS_POST_LOGISTIC ? maas_logistic(s[0]) : s[0];
+    best = s[0] > 0;
+    s[1] = l->post == MAAS_POST_LOGISTIC ? maas_logistic(s[0]) : s[0];
     s[0] = 1 - s[1];
+    return best;
 }
 
-static maas_status classifier_reference(const maas_call *c, maas_err *err)
+static maas_status linear_reference(const maas_call *c, bool classifier, maas_err *err)
 {
-    const maas_tensor *x = &c->in[0], *labels = maas_c_out(c, 0), *scores = maas_c_out(c, 1);
-    const maas_post how = maas_post_of(c->node);
-    linear l;
-    MAAS_TRY(linear_of(c->node, x->dims[x->rank - 1], true, &l, err));
+    const maas_tensor *x = &c->in[0];
+    const maas_tensor *labels = classifier ? maas_c_out(c, 0) : NULL;
+    const maas_tensor *y = maas_c_out(c, classifier ? 1 : 0);
+    maas_linear l;
+    MAAS_TRY(maas_linear_of(c->node, x->dims[x->rank - 1], classifier, &l, err));
     AUTO_FREE double *s = maas_calloc((size_t)l.n_label, sizeof *s);
     if (!s)
-        return maas_fail(err, MAAS_E_NOMEM, "LinearClassifier");
+        return maas_fail(err, MAAS_E_NOMEM, "%s", c->node->op->name);
     for (int64_t r = 0; r < maas_table_rows(x); r++) {
-        int64_t best = classify(x, &l, r, s);
+        for (int64_t t = 0; t < l.n_target; t++)
+            s[t] = score(x, &l, r, t);
+        const int64_t best = maas_linear_finish(&l, s);
         if (labels && l.words)
             ((maas_str *)labels->data)[r] = l.words->u.strings[best];
         else if (labels)
             ((int64_t *)labels->data)[r] = l.ints->u.ints[best];
-        if (!scores)
-            continue;
-        finish(&l, how, s);
-        for (int64_t t = 0; t < l.n_label; t++)
-            ((float *)scores->data)[r * l.n_label + t] = (float)s[t];
+        for (int64_t t = 0; y && t < l.n_label; t++)
+            ((float *)y->data)[r * l.n_label + t] = (float)s[t];
     }
     return MAAS_OK;
+}
+
+static maas_status regressor_reference(const maas_call *c, maas_err *err)
+{
+    return linear_reference(c, false, err);
+}
+
+static maas_status classifier_reference(const maas_call *c, maas_err *err)
+{
+    return linear_reference(c, true, err);
 }
 
 static int64_t linear_flops(const maas_call *c)

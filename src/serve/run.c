@@ -70,7 +70,7 @@ bool maas_run_is_cheap(const maas_run *r)
     maas_instance *m = r->model;
     if (r->rows > m->max_rows || r->rows == 0)
         return false;
-    maas_type types[16]; /* a model with more inputs is not cheap */
+    maas_type types[64]; /* a model with more inputs is not cheap */
     if (m->graph->n_inputs > MAAS_COUNT(types))
         return false;
     maas_instance_types(m, r->in, bucket_for(m, r->rows), types);

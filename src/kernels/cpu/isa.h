@@ -79,6 +79,21 @@ INLINE vf v_all(real x)
     return x - (vf){0};
 }
 
+/* Is a bit set in any lane? */
+INLINE bool v_any(vi m)
+{
+#if defined(MAAS_ISA_AVX512)
+    return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0;
+#elif defined(MAAS_ISA_AVX2)
+    return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#else
+    real_bits any = 0;
+    for (int i = 0; i < VW; i++)
+        any |= m[i];
+    return any != 0;
+#endif
+}
+
 #if defined(MAAS_REAL64)
 #include "kernels/cpu/isa_f64.h"
 #else
