@@ -207,7 +207,7 @@ def forms():
 
 
 def others():
-    """Files that others wrote: their data are in tests/data/models."""
+    """Files of others and of versions that are not installed, in tests/data/models with their answers."""
     folder = os.path.join(ROOT, "tests/data/models")
     with open(os.path.join(folder, "xgboost.expected.json")) as f:
         for name, m in json.load(f).items():
@@ -223,6 +223,10 @@ def cases():
     yield from categories()
     yield from forms()
     yield from others()
+    path = os.path.join(ROOT, "tests/data/models", "xgb_model.ubj")
+    with open(path, "rb") as f:
+        data = f.read()
+    yield case("xgb_model.ubj", xgb.Booster(model_file=path), x=RNG.uniform(-2, 20, (50, 4)).astype(np.float32), data=data)
     booster = json.loads(save(train({}, SIGNAL), "json"))
     booster["learner"]["objective"]["name"] = "reg:unheardof"
     yield Model(name="an unknown objective is refused by name", file_name="m.json", data=json.dumps(booster).encode(),
