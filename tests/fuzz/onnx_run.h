@@ -97,13 +97,16 @@ static void onnx_run_graph(const maas_graph *g, maas_budget *budget, onnx_run *r
     maas_free(types);
 }
 
-static inline onnx_run onnx_run_bytes(maas_span file)
+typedef maas_status model_reader(maas_span file, maas_budget *budget, maas_graph **out,
+                                 maas_err *err);
+
+/* Bytes as a model of any format (a row of formats/model.h). */
+static inline onnx_run model_run_bytes(maas_span file, model_reader *read)
 {
     onnx_run r = {0};
     maas_budget budget = {.limit = ONNX_RUN_BUDGET};
-    const maas_onnx_opts opts = {.budget = &budget};
     maas_graph *g = NULL;
-    r.status = maas_onnx_read(file, &opts, &g, &r.err);
+    r.status = read(file, &budget, &g, &r.err);
     r.accepted = r.status == MAAS_OK;
     if (r.accepted) {
         /* The reader's promise: a legal graph, which stays one when it is looked at again. */
@@ -117,6 +120,18 @@ static inline onnx_run onnx_run_bytes(maas_span file)
     maas_graph_destroy(g);
     MAAS_CHECK(budget.used == 0);
     return r;
+}
+
+static inline maas_status onnx_run_read(maas_span file, maas_budget *budget, maas_graph **out,
+                                        maas_err *err)
+{
+    const maas_onnx_opts opts = {.budget = budget};
+    return maas_onnx_read(file, &opts, out, err);
+}
+
+static inline onnx_run onnx_run_bytes(maas_span file)
+{
+    return model_run_bytes(file, onnx_run_read);
 }
 
 #endif
