@@ -1,0 +1,41 @@
+/*
+ * learn/forest/scan.h - every place where a column of a node can be cut, from left to right.
+ * Private to cut.c and scan.c.
+ */
+#ifndef MAAS_LEARN_FOREST_SCAN_H
+#define MAAS_LEARN_FOREST_SCAN_H
+
+#include "learn/forest/grow.h"
+
+typedef struct maas_stretch { /* a column in a node; g->codes has the codes of its rows */
+    const maas_sample *s;
+    int64_t n;
+    int32_t feature;
+    uint32_t low, high; /* codes that occur */
+    bool narrow;        /* g->counts has the rows of each code */
+    int64_t n_gaps;     /* their sums are in g->gaps */
+    double w_gaps;
+} maas_stretch;
+
+typedef struct maas_best {
+    maas_cut cut; /* `split` is filled in at the end, from `next` */
+    uint32_t next;
+    bool gaps_seen;
+    int64_t n_left;
+} maas_best;
+
+/* Sums on the left of a place; the right is what is missing to the whole node.
+ *   gini     q: sum of left^2, p: of left * whole, so that right^2 needs no sums of its own
+ *   entropy  q: sum of x log x on the left, p: on the right */
+typedef struct maas_running {
+    double wl, q, p, all; /* all: sum of whole^2 */
+    int64_t nl;
+} maas_running;
+
+/* All places of the stretch; better ones replace *best. */
+void maas_scan(maas_grower *g, const maas_stretch *st, maas_best *best);
+/* The place after `code` alone, the next code that occurs being `next`. */
+void maas_scan_one(maas_grower *g, const maas_stretch *st, uint32_t code, uint32_t next,
+                   maas_best *best);
+
+#endif
