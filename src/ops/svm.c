@@ -1,5 +1,6 @@
 #include "ops/svm.h"
 
+#include "ops/coupling.h"
 #include "ops/ml_int.h"
 #include "base/ban.h"
 
@@ -205,48 +206,6 @@ static int64_t linear_label(const maas_svm *m, const double *scores)
     return second ? 1 : best;
 }
 
-/* Probabilities of classes from those of pairs (Wu, Lin and Weng, second method): r and q are
- * [n][n], qp is [n]. Stops where libsvm stops: the answer depends on it. */
-static void couple_step(int64_t n, const double *q, double *qp, double *p, double pqp)
-{
-    for (int64_t i = 0; i < n; i++) {
-        const double d = (pqp - qp[i]) / q[i * n + i];
-        p[i] += d;
-        pqp = (pqp + d * (d * q[i * n + i] + 2 * qp[i])) / (1 + d) / (1 + d);
-        for (int64_t j = 0; j < n; j++) {
-            qp[j] = (qp[j] + d * q[i * n + j]) / (1 + d);
-            p[j] /= 1 + d;
-        }
-    }
-}
-
-static void couple(int64_t n, const double *r, double *q, double *qp, double *p)
-{
-    for (int64_t i = 0; i < n; i++) {
-        p[i] = 1.0 / (double)n;
-        q[i * n + i] = 0;
-        for (int64_t j = 0; j < n; j++)
-            if (j != i) {
-                q[i * n + i] += r[j * n + i] * r[j * n + i];
-                q[i * n + j] = -r[j * n + i] * r[i * n + j];
-            }
-    }
-    for (int step = 0; step < 100; step++) {
-        double pqp = 0, error = 0;
-        for (int64_t i = 0; i < n; i++) {
-            qp[i] = 0;
-            for (int64_t j = 0; j < n; j++)
-                qp[i] += q[i * n + j] * p[j];
-            pqp += p[i] * qp[i];
-        }
-        for (int64_t i = 0; i < n; i++)
-            error = fmax(error, fabs(qp[i] - pqp));
-        if (error < 0.005 / (double)n)
-            return;
-        couple_step(n, q, qp, p, pqp);
-    }
-}
-
 static void probabilities(const maas_svm *m, const double *scores, double *room, double *p)
 {
     const int64_t n = m->n_class;
@@ -257,7 +216,7 @@ static void probabilities(const maas_svm *m, const double *scores, double *room,
             r[i * n + j] = fmin(fmax(v, 1e-7), 1 - 1e-7);
             r[j * n + i] = 1 - r[i * n + j];
         }
-    couple(n, r, q, qp, p);
+    maas_couple(n, r, q, qp, p);
 }
 
 static void two_scores(double s, maas_post post, float *y)
