@@ -116,7 +116,9 @@ maas_status maas_app_start(maas_app *app, maas_helper *helper, maas_err *err)
     if (st == MAAS_OK)
         st = start_models(app, err);
     if (st == MAAS_OK)
-        st = maas_keeper_start(app->registry, app->models, &app->keeper, err);
+        st = maas_explainers_create(&app->explainers, err);
+    if (st == MAAS_OK)
+        st = maas_keeper_start(app->registry, app->models, app->explainers, &app->keeper, err);
     if (st == MAAS_OK)
         st = start_jobs(app, err);
     if (st == MAAS_OK)
@@ -146,6 +148,8 @@ void maas_app_stop(maas_app *app)
     app->jobs = NULL;
     maas_keeper_stop(app->keeper);
     app->keeper = NULL;
+    maas_explainers_destroy(app->explainers); /* they hold instances */
+    app->explainers = NULL;
     maas_models_destroy(app->models);
     app->models = NULL;
     maas_registry_close(app->registry);

@@ -7,6 +7,7 @@
 #ifndef MAAS_API_APP_H
 #define MAAS_API_APP_H
 
+#include "api/explainers.h"
 #include "api/io.h"
 #include "api/keeper.h"
 #include "base/conf.h"
@@ -33,6 +34,7 @@ typedef struct maas_app {
     maas_http *http;
     maas_iopool *io;
     maas_keeper *keeper;
+    maas_explainers *explainers;
     maas_budget memory; /* instances: plans and activations */
     maas_http_counts *counts;
     uint64_t started_ms;

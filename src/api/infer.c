@@ -22,6 +22,16 @@ static void fail(maas_prediction *q, const maas_err *err)
     maas_instance_unref(STEAL(q->model));
 }
 
+/* Runs of a codec's own are no predictions: they do not count as such. */
+static void finish_own(maas_prediction *q)
+{
+    maas_err err = {0};
+    if (q->codec->encode(q, &err) != MAAS_OK)
+        fail(q, &err);
+    else
+        maas_instance_unref(STEAL(q->model));
+}
+
 /* The run has succeeded: encode, reply, give back. */
 static void finish(maas_prediction *q)
 {
@@ -52,8 +62,20 @@ static bool still_wanted(maas_prediction *q, maas_err *err)
     return err->code == MAAS_OK;
 }
 
-/* Takes up to LANE_BATCH live requests off the list; those nobody wants any more are answered. */
-static uint32_t take_live(maas_work **list, maas_prediction *out[LANE_BATCH])
+static void run_own(maas_prediction *q, int n_threads)
+{
+    maas_err err = {0};
+    maas_req *r = q->req;
+    if (q->codec->run(q, n_threads, &err) == MAAS_OK)
+        finish_own(q);
+    else
+        fail(q, &err);
+    maas_req_resume(r);
+}
+
+/* Takes up to LANE_BATCH live requests off the list; those nobody wants any more are answered, and
+ * so are those that do not run the model. */
+static uint32_t take_live(maas_work **list, maas_prediction *out[LANE_BATCH], int n_threads)
 {
     uint32_t n = 0;
     uint64_t now = maas_now_ns();
@@ -63,7 +85,10 @@ static uint32_t take_live(maas_work **list, maas_prediction *out[LANE_BATCH])
         maas_err err = {0};
         maas_hist_add(&maas_instance_stat(q->model)->queue, now - q->work.queued_ns);
         if (still_wanted(q, &err)) {
-            out[n++] = q;
+            if (q->codec->run)
+                run_own(q, n_threads);
+            else
+                out[n++] = q;
             continue;
         }
         maas_req *r = q->req;
@@ -81,12 +106,13 @@ void maas_infer_run_queue(void *user, maas_work *list, int n_threads)
     maas_status st[LANE_BATCH];
     maas_err err[LANE_BATCH];
     for (uint32_t n; list;) {
-        n = take_live(&list, batch);
+        n = take_live(&list, batch, n_threads);
         for (uint32_t i = 0; i < n; i++) {
             runs[i] = &batch[i]->run;
             err[i] = (maas_err){0};
         }
-        maas_run_batch(runs, n, n_threads, st, err);
+        if (n)
+            maas_run_batch(runs, n, n_threads, st, err);
         for (uint32_t i = 0; i < n; i++) {
             maas_req *r = batch[i]->req; /* the call lives in the request: gone after resume */
             if (st[i] == MAAS_OK)
@@ -113,7 +139,7 @@ static bool proceed(maas_prediction *q, bool suspended)
 {
     maas_err err = {0};
     maas_status st = prepare(q, &err);
-    if (st == MAAS_OK && maas_run_is_cheap(&q->run)) {
+    if (st == MAAS_OK && !q->codec->run && maas_run_is_cheap(&q->run)) {
         st = maas_run_go(&q->run, 1, &err);
         if (st == MAAS_OK) {
             finish(q);
@@ -134,6 +160,11 @@ static bool proceed(maas_prediction *q, bool suspended)
     }
     fail(q, &err);
     return true;
+}
+
+bool maas_infer_proceed(maas_prediction *q)
+{
+    return proceed(q, true);
 }
 
 /* io thread: the model was not in memory. */

@@ -19,6 +19,8 @@ typedef struct maas_codec {
     const char *name;                                         /* for metrics */
     maas_status (*decode)(maas_prediction *q, maas_err *err); /* body -> q->run.in (in the arena) */
     maas_status (*encode)(maas_prediction *q, maas_err *err); /* q->run.out -> a reply            */
+    /* Instead of running the model: always on a lane, never together with others. May be NULL. */
+    maas_status (*run)(maas_prediction *q, int n_threads, maas_err *err);
 } maas_codec;
 
 struct maas_prediction {
@@ -36,6 +38,9 @@ struct maas_prediction {
 /* Replies in the end, now or later. version may be NULL. */
 void maas_infer_start(maas_req *r, const char *model, const char *version, const maas_codec *codec,
                       void *own);
+/* io thread, the request suspended and q->model referenced: decodes and runs or queues it. True:
+ * replied. */
+bool maas_infer_proceed(maas_prediction *q);
 /* For maas_instance_opts.run_queue. */
 void maas_infer_run_queue(void *user, maas_work *list, int n_threads);
 /* The model of a request that names none: ?model=, the setting, the only one there is; else NULL

@@ -15,6 +15,7 @@
 struct maas_keeper {
     maas_registry *registry;
     maas_models *models;
+    maas_explainers *explainers;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -62,6 +63,7 @@ static void *keeper_main(void *arg)
     pthread_setname_np(pthread_self(), "keeper");
     for (uint32_t tick = 1; sleep_a_tick(k); tick++) {
         maas_models_sweep(k->models);
+        maas_explainers_sweep(k->explainers);
         scrub(k);
         if (tick % GC_TICKS == 0)
             collect(k);
@@ -69,7 +71,8 @@ static void *keeper_main(void *arg)
     return NULL;
 }
 
-maas_status maas_keeper_start(maas_registry *r, maas_models *m, maas_keeper **out, maas_err *err)
+maas_status maas_keeper_start(maas_registry *r, maas_models *m, maas_explainers *e,
+                              maas_keeper **out, maas_err *err)
 {
     maas_keeper *k = maas_calloc(1, sizeof *k);
     pthread_condattr_t monotonic;
@@ -77,6 +80,7 @@ maas_status maas_keeper_start(maas_registry *r, maas_models *m, maas_keeper **ou
         return maas_fail(err, MAAS_E_NOMEM, "housekeeping");
     k->registry = r;
     k->models = m;
+    k->explainers = e;
     pthread_mutex_init(&k->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

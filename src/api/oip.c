@@ -15,7 +15,7 @@
 /* What we implement of the extensions Triton lists. */
 #define EXTENSIONS                                                                                 \
     "\"classification\",\"model_repository\",\"model_configuration\",\"binary_tensor_data\","      \
-    "\"parameters\",\"statistics\""
+    "\"parameters\",\"statistics\",\"explain\""
 
 void maas_oip_server(maas_req *r)
 {

@@ -210,26 +210,49 @@ static maas_status reply(maas_prediction *q, maas_buf *json, maas_buf *binary, b
     return MAAS_OK;
 }
 
+static void put_head(maas_prediction *q, const maas_oip_request *o, maas_buf *json)
+{
+    maas_buf_str(json, "{\"model_name\":");
+    maas_buf_json_str(json, maas_instance_name(q->model), strlen(maas_instance_name(q->model)));
+    maas_buf_printf(json, ",\"model_version\":\"%lld\"",
+                    (long long)maas_instance_version(q->model));
+    if (o->id) {
+        maas_buf_str(json, ",\"id\":");
+        maas_buf_json_str(json, o->id, strlen(o->id));
+    }
+}
+
+maas_status maas_oip_reply_tensors(maas_prediction *q, const maas_oip_request *o,
+                                   const char *const *names, const maas_tensor *t, uint32_t n,
+                                   const char *parameters, maas_err *err)
+{
+    maas_buf json = MAAS_BUF_IN(q->arena, JSON_MAX), binary = MAAS_BUF_IN(q->arena, JSON_MAX);
+    put_head(q, o, &json);
+    if (parameters)
+        maas_buf_printf(&json, ",\"parameters\":{%s}", parameters);
+    maas_buf_str(&json, ",\"outputs\":[");
+    for (uint32_t i = 0; i < n; i++) {
+        if (i)
+            maas_buf_char(&json, ',');
+        MAAS_TRY(put_output(q, names[i], &t[i], o->binary_output, &json, &binary, err));
+    }
+    maas_buf_str(&json, "]}");
+    return reply(q, &json, &binary, o->binary_output, err);
+}
+
 static maas_status encode(maas_prediction *q, maas_err *err)
 {
     const maas_oip_request *o = q->own;
     maas_buf json = MAAS_BUF_IN(q->arena, JSON_MAX), binary = MAAS_BUF_IN(q->arena, JSON_MAX);
     bool any_binary = false;
-    maas_buf_str(&json, "{\"model_name\":");
-    maas_buf_json_str(&json, maas_instance_name(q->model), strlen(maas_instance_name(q->model)));
-    maas_buf_printf(&json, ",\"model_version\":\"%lld\"",
-                    (long long)maas_instance_version(q->model));
-    if (o->id) {
-        maas_buf_str(&json, ",\"id\":");
-        maas_buf_json_str(&json, o->id, strlen(o->id));
-    }
+    put_head(q, o, &json);
     maas_buf_str(&json, ",\"outputs\":[");
     MAAS_TRY(put_outputs(q, &json, &binary, &any_binary, err));
     maas_buf_str(&json, "]}");
     return reply(q, &json, &binary, any_binary, err);
 }
 
-static const maas_codec codec = {"oip", decode, encode};
+const maas_codec maas_oip_codec = {"oip", decode, encode, NULL};
 
 maas_status maas_oip_infer_body(maas_req *r, maas_span piece, maas_err *err)
 {
@@ -249,14 +272,20 @@ maas_status maas_oip_infer_body(maas_req *r, maas_span piece, maas_err *err)
     return maas_oip_request_feed(o, piece, err);
 }
 
-void maas_oip_infer(maas_req *r)
+maas_oip_request *maas_oip_request_of(maas_req *r, maas_err *err)
 {
     maas_oip_request *o = maas_req_state(r);
+    maas_status st = o ? maas_oip_request_end(o, err)
+                       : maas_fail(err, MAAS_E_INVALID, "the request has no body");
+    return st == MAAS_OK ? o : NULL;
+}
+
+void maas_oip_infer(maas_req *r)
+{
     maas_err err = {0};
-    maas_status st = o ? maas_oip_request_end(o, &err)
-                       : maas_fail(&err, MAAS_E_INVALID, "the request has no body");
-    if (st != MAAS_OK)
-        maas_req_fail(r, &err);
+    maas_oip_request *o = maas_oip_request_of(r, &err);
+    if (o)
+        maas_infer_start(r, maas_req_param(r, 0), maas_req_param(r, 1), &maas_oip_codec, o);
     else
-        maas_infer_start(r, maas_req_param(r, 0), maas_req_param(r, 1), &codec, o);
+        maas_req_fail(r, &err);
 }

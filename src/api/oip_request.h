@@ -55,4 +55,15 @@ maas_status maas_oip_request_feed(maas_oip_request *q, maas_span piece, maas_err
 /* The body is complete: everything is parsed and every byte accounted for. */
 maas_status maas_oip_request_end(maas_oip_request *q, maas_err *err);
 
+/* The parsed body of a route that reads with maas_oip_infer_body; NULL and words when it is wrong.
+ */
+maas_oip_request *maas_oip_request_of(maas_req *r, maas_err *err);
+/* own: a maas_oip_request */
+extern const maas_codec maas_oip_codec;
+/* Answers with these tensors instead of the model's outputs; `parameters`: members of that object,
+ * as JSON, or NULL. */
+maas_status maas_oip_reply_tensors(maas_prediction *q, const maas_oip_request *o,
+                                   const char *const *names, const maas_tensor *t, uint32_t n,
+                                   const char *parameters, maas_err *err);
+
 #endif

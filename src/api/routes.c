@@ -78,6 +78,12 @@ const maas_route maas_routes[] = {
          INFER_STREAM, OIP, "Predict, JSON or binary tensors", "InferRequest", "InferResponse"),
     ROWB("POST", "/v2/models/{m}/versions/{v}/infer", maas_oip_infer, maas_oip_infer_body, INFER,
          COMPUTE, INFER_STREAM, OIP, "Predict with a version", "InferRequest", "InferResponse"),
+    ROWB("POST", "/v2/models/{m}/explain", maas_oip_explain, maas_oip_infer_body, INFER, COMPUTE,
+         INFER_STREAM, OIP, "Why: Shapley values of the cells of each row", "InferRequest",
+         "InferResponse"),
+    ROWB("POST", "/v2/models/{m}/versions/{v}/explain", maas_oip_explain, maas_oip_infer_body,
+         INFER, COMPUTE, INFER_STREAM, OIP, "Why a version answers as it does", "InferRequest",
+         "InferResponse"),
     ROW("POST", "/v2/repository/index", maas_oip_index, READ, CHEAP, CONTROL, OIP,
         "Models and their states", NULL, NULL),
     ROW("POST", "/v2/repository/models/{m}/load", maas_oip_load, WRITE, CHEAP, CONTROL, OIP,
@@ -99,6 +105,10 @@ const maas_route maas_routes[] = {
         TFS, "Predict with a version", "PredictRequest", "PredictResponse"),
     ROW("POST", "/v1/models/{m}/labels/{v}:predict", maas_v1_predict, INFER, COMPUTE, INFER_BODY,
         TFS, "Predict with an alias", "PredictRequest", "PredictResponse"),
+    ROW("POST", "/v1/models/{m}:explain", maas_v1_explain, INFER, COMPUTE, INFER_BODY, TFS,
+        "Why: Shapley values of each instance", "PredictRequest", NULL),
+    ROW("POST", "/v1/models/{m}/versions/{v}:explain", maas_v1_explain, INFER, COMPUTE, INFER_BODY,
+        TFS, "Why a version answers as it does", "PredictRequest", NULL),
 
     /* MLflow and SageMaker */
     ROW("GET", "/ping", maas_ping, PUBLIC, CHEAP, NO_BODY, MLFLOW, "Is the server ready?", NULL,

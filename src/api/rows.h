@@ -14,6 +14,8 @@ void maas_v1_models(maas_req *r);
 void maas_v1_model(maas_req *r);
 void maas_v1_metadata(maas_req *r);
 void maas_v1_predict(maas_req *r);
+extern const maas_codec maas_v1_codec; /* own: what maas_v1_request_create gives; NULL: no memory */
+void *maas_v1_request_create(maas_req *r);
 void maas_ping(maas_req *r);
 void maas_invocations(maas_req *r);
 void maas_predict(maas_req *r);

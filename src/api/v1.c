@@ -64,14 +64,19 @@ static maas_status encode(maas_prediction *q, maas_err *err)
     return MAAS_OK;
 }
 
-static const maas_codec codec = {"v1", decode, encode};
+const maas_codec maas_v1_codec = {"v1", decode, encode, NULL};
+
+void *maas_v1_request_create(maas_req *r)
+{
+    return maas_arena_alloc(maas_req_arena(r), sizeof(v1_request));
+}
 
 void maas_v1_predict(maas_req *r)
 {
     maas_err err = {0};
-    v1_request *v = maas_arena_alloc(maas_req_arena(r), sizeof *v);
+    v1_request *v = maas_v1_request_create(r);
     if (v) {
-        maas_infer_start(r, maas_req_param(r, 0), maas_req_param(r, 1), &codec, v);
+        maas_infer_start(r, maas_req_param(r, 0), maas_req_param(r, 1), &maas_v1_codec, v);
         return;
     }
     maas_fail(&err, MAAS_E_NOMEM, "memory for one request");

@@ -8,8 +8,7 @@
 #include "base/ban.h"
 
 /* Best first: "auto" takes the first that can. */
-static const maas_xmethod *const methods[] = {&maas_x_tree, &maas_x_linear, &maas_x_exact,
-                                              &maas_x_sampling};
+static const maas_xmethod *const methods[] = {&maas_x_linear, &maas_x_exact, &maas_x_sampling};
 
 maas_vid maas_x_answer(const maas_graph *g)
 {

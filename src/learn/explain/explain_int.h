@@ -53,7 +53,7 @@ struct maas_explainer {
     void *own;          /* of the method, in the arena */
 };
 
-extern const maas_xmethod maas_x_tree, maas_x_linear, maas_x_exact, maas_x_sampling;
+extern const maas_xmethod maas_x_linear, maas_x_exact, maas_x_sampling;
 
 maas_status maas_x_features(maas_explainer *x, maas_err *err);
 /* Makes x->cut and x->fun for value v of the graph. */

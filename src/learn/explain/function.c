@@ -47,8 +47,8 @@ maas_status maas_xfun_create(const maas_graph *g, int n_threads, maas_budget *bu
         return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
     f->g = g;
     MAAS_TRY(make_plan(f, n_threads, budget, err));
-    const maas_tensor *t = maas_exec_output(f->exec, 0);
-    if (t->rank < 1 || t->rank > 2 || t->dims[0] != MAAS_XFUN_ROWS)
+    const maas_type *t = &maas_graph_at(g, g->outputs[0])->type;
+    if (t->rank < 1 || t->rank > 2 || (t->rank == 2 && t->dims[1] < 1))
         return maas_fail(err, MAAS_E_UNSUPPORTED, "the answer has no row of numbers for each row");
     f->k = t->rank == 2 ? t->dims[1] : 1;
     f->answers = maas_calloc((size_t)(MAAS_XFUN_ROWS * f->k), sizeof *f->answers);
@@ -88,6 +88,8 @@ maas_status maas_xfun_run(maas_xfun *f, const double **out, maas_err *err)
 {
     MAAS_TRY(maas_exec_run(f->exec, err));
     const maas_tensor *t = maas_exec_output(f->exec, 0);
+    if (maas_n_elems(t) != MAAS_XFUN_ROWS * f->k)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "the answer has no row of numbers for each row");
     for (int64_t i = 0; i < MAAS_XFUN_ROWS * f->k; i++)
         f->answers[i] = maas_tensor_get(t, i);
     *out = f->answers;

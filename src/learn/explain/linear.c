@@ -3,10 +3,12 @@
  * softmax.
  *
  * A value is affine in the inputs when it is made from affine values and constants by the rows of
- * `rules`. The last affine value that everything between inputs and answer goes through is the
- * margin; its weights are read off by asking for zero and for each unit vector, in double precision
- * whatever the model computes in.
+ * `rules`; filling a gap with a constant counts, because a gap then contributes what its filling
+ * does. The last affine value that everything between inputs and answer goes through is the margin.
+ * What a cell contributes is read off by asking for zero, for each unit vector and for a gap in
+ * each place, in double precision whatever the model computes in.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -36,9 +38,10 @@ static const struct rule {
 static const char *const links[] = {"Sigmoid", "Softmax", "LogSoftmax", "Exp", "Log"};
 
 typedef struct linear {
-    double *weights; /* [n_features][k] */
+    double *weights; /* [n_features][k]: what a cell of one contributes  */
+    double *gaps;    /* [n_features][k]: what a missing cell contributes */
     double *bias;    /* [k] */
-    double *mean;    /* [n_features] of the background */
+    double *mean;    /* [n_features][k]: contribution, averaged over the background */
     bool *affine;    /* [n_values]: depends on the inputs, affinely */
     bool *constant;  /* [n_values] */
 } linear;
@@ -58,10 +61,23 @@ static bool to_integer(const maas_graph *g, const maas_node *n)
                MAAS_KIND_FLOAT;
 }
 
+/* Where(IsNaN(x), constant, x) */
+static bool fills_gaps(const maas_graph *g, const maas_node *n, const linear *l)
+{
+    if (strcmp(n->op->name, "Where") != 0 || n->n_in != 3 || n->in[0] < 0 || n->in[2] < 0)
+        return false;
+    const maas_nid at = maas_graph_at(g, n->in[0])->producer;
+    const maas_node *test = at < 0 ? NULL : &g->nodes[at];
+    return test && strcmp(test->op->name, "IsNaN") == 0 && test->in[0] == n->in[2] &&
+           l->affine[n->in[2]] && l->constant[n->in[1]];
+}
+
 static bool node_is_affine(const maas_graph *g, const maas_node *n, const linear *l)
 {
     const struct rule *r = rule_of(n);
     int n_affine = 0;
+    if (fills_gaps(g, n, l))
+        return true;
     if (!r || to_integer(g, n))
         return false;
     for (int i = 0; i < n->n_in; i++) {
@@ -129,6 +145,30 @@ static maas_vid find_margin(const maas_explainer *x, const linear *l)
             return MAAS_NO_VALUE;
     }
     return l->affine[v] ? v : MAAS_NO_VALUE;
+}
+
+/* Nothing but the margin stands between the inputs and the answer. */
+static maas_status only_through(const maas_explainer *x, maas_vid margin, bool *out, maas_err *err)
+{
+    const maas_graph *g = x->g;
+    AUTO_FREE bool *need = maas_calloc(g->n_values, sizeof *need);
+    if (!need)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    need[x->answer] = true;
+    *out = true;
+    for (uint32_t k = g->n_nodes; k-- > 0;) {
+        const maas_node *n = &g->nodes[k];
+        bool wanted = false;
+        for (int i = 0; i < n->n_out; i++)
+            wanted |= n->out[i] >= 0 && n->out[i] != margin && need[n->out[i]];
+        for (int i = 0; wanted && i < n->n_in; i++)
+            if (n->in[i] >= 0)
+                need[n->in[i]] = true;
+    }
+    for (uint32_t i = 0; i < g->n_inputs; i++)
+        if (need[g->inputs[i]] && g->inputs[i] != margin)
+            *out = false;
+    return MAAS_OK;
 }
 
 /* ---- a copy that computes in double ---- */
@@ -231,37 +271,40 @@ static maas_status double_copy(maas_explainer *x, const linear *l, maas_vid v, m
 
 /* ---- weights ---- */
 
-/* Answers to zero and to every unit vector; row 0 of the first batch is zero. */
-static maas_status read_weights(maas_explainer *x, linear *l, maas_err *err)
+/* Asks for zero and then, feature by feature, for `cell` in its place and zero elsewhere; out[i]:
+ * what that adds. */
+static maas_status ask_each(maas_explainer *x, linear *l, double cell, double *out, maas_err *err)
 {
     const int64_t n = x->n_features, k = x->n_outputs;
     const double *y;
-    for (int64_t from = -1; from < n; from += MAAS_XFUN_ROWS) {
+    for (int64_t from = -1; from < n; from += MAAS_XFUN_ROWS) { /* row -1 is the zero */
         for (uint32_t i = 0; i < x->g->n_inputs; i++) {
             maas_tensor *t = maas_xfun_input(x->fun, i);
             memset(t->data, 0, maas_tensor_bytes(t));
         }
-        for (int64_t r = 0; r < MAAS_XFUN_ROWS && from + r < n; r++) {
-            const maas_xfeature *f = from + r < 0 ? NULL : &x->features[from + r];
-            if (f)
-                ((double *)maas_xfun_input(x->fun, f->input)
-                     ->data)[r * maas_xfun_width(x->fun, f->input) + f->cell] = 1;
+        for (int64_t r = from < 0; r < MAAS_XFUN_ROWS && from + r < n; r++) {
+            const maas_xfeature *f = &x->features[from + r];
+            ((double *)maas_xfun_input(x->fun, f->input)
+                 ->data)[r * maas_xfun_width(x->fun, f->input) + f->cell] = cell;
         }
         MAAS_TRY(maas_xfun_run(x->fun, &y, err));
         for (int64_t r = 0; r < MAAS_XFUN_ROWS && from + r < n; r++)
-            memcpy(from + r < 0 ? l->bias : l->weights + (from + r) * k, y + r * k,
-                   (size_t)k * sizeof *y);
+            memcpy(from + r < 0 ? l->bias : out + (from + r) * k, y + r * k, (size_t)k * sizeof *y);
     }
     for (int64_t i = 0; i < n; i++)
         for (int64_t o = 0; o < k; o++)
-            l->weights[i * k + o] -= l->bias[o];
+            out[i * k + o] -= l->bias[o];
     return MAAS_OK;
 }
 
-static double cell_of(const maas_explainer *x, const maas_tensor *in, const maas_xfeature *f,
-                      int64_t row)
+static double contribution(const maas_explainer *x, const maas_tensor *in, int64_t row, int64_t i,
+                           int64_t o)
 {
-    return maas_tensor_get(&in[f->input], row * maas_xfun_width(x->fun, f->input) + f->cell);
+    const linear *l = x->own;
+    const maas_xfeature *f = &x->features[i];
+    const double v = maas_tensor_get(&in[f->input],
+                                     row * maas_xfun_width(x->fun, f->input) + f->cell);
+    return isnan(v) ? l->gaps[i * x->n_outputs + o] : l->weights[i * x->n_outputs + o] * v;
 }
 
 static maas_status read_means(maas_explainer *x, linear *l, maas_err *err)
@@ -271,13 +314,27 @@ static maas_status read_means(maas_explainer *x, linear *l, maas_err *err)
     if (!x->base)
         return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
     memcpy(x->base, l->bias, (size_t)k * sizeof *x->base);
-    for (int64_t i = 0; i < x->n_features; i++) {
-        for (int64_t r = 0; r < rows; r++)
-            l->mean[i] += cell_of(x, x->opts.background, &x->features[i], r) / (double)rows;
-        for (int64_t o = 0; o < k; o++)
-            x->base[o] += l->weights[i * k + o] * l->mean[i];
-    }
+    for (int64_t i = 0; i < x->n_features; i++)
+        for (int64_t o = 0; o < k; o++) {
+            for (int64_t r = 0; r < rows; r++)
+                l->mean[i * k + o] += contribution(x, x->opts.background, r, i, o) / (double)rows;
+            x->base[o] += l->mean[i * k + o];
+        }
     return MAAS_OK;
+}
+
+static maas_status make_tables(maas_explainer *x, linear *l, maas_err *err)
+{
+    const size_t n = (size_t)(x->n_features * x->n_outputs);
+    l->weights = maas_arena_array(&x->arena, n, sizeof *l->weights);
+    l->gaps = maas_arena_array(&x->arena, n, sizeof *l->gaps);
+    l->mean = maas_arena_array(&x->arena, n, sizeof *l->mean);
+    l->bias = maas_arena_array(&x->arena, (size_t)x->n_outputs, sizeof *l->bias);
+    if (!l->weights || !l->gaps || !l->mean || !l->bias)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    MAAS_TRY(ask_each(x, l, 1, l->weights, err));
+    MAAS_TRY(ask_each(x, l, NAN, l->gaps, err));
+    return read_means(x, l, err);
 }
 
 static maas_status linear_prepare(maas_explainer *x, maas_err *err)
@@ -287,24 +344,21 @@ static maas_status linear_prepare(maas_explainer *x, maas_err *err)
     if (l) {
         l->affine = maas_arena_array(&x->arena, x->g->n_values, sizeof *l->affine);
         l->constant = maas_arena_array(&x->arena, x->g->n_values, sizeof *l->constant);
-        l->mean = maas_arena_array(&x->arena, (size_t)x->n_features, sizeof *l->mean);
     }
-    if (!l || !l->affine || !l->constant || !l->mean)
+    if (!l || !l->affine || !l->constant)
         return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
     mark(x->g, l);
     const maas_vid margin = find_margin(x, l);
-    if (margin == MAAS_NO_VALUE)
+    bool alone = false;
+    if (margin != MAAS_NO_VALUE)
+        MAAS_TRY(only_through(x, margin, &alone, err));
+    if (!alone)
         return maas_fail(err, MAAS_E_UNSUPPORTED, "the model is not linear in its inputs");
     MAAS_TRY(double_copy(x, l, margin, err));
     if (margin != x->answer)
         x->target = maas_arena_printf(&x->arena, "margin of %s", x->target);
-    l->weights = maas_arena_array(&x->arena, (size_t)(x->n_features * x->n_outputs),
-                                  sizeof *l->weights);
-    l->bias = maas_arena_array(&x->arena, (size_t)x->n_outputs, sizeof *l->bias);
-    if (!l->weights || !l->bias || !x->target)
-        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
-    MAAS_TRY(read_weights(x, l, err));
-    return read_means(x, l, err);
+    return x->target ? make_tables(x, l, err)
+                     : maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
 }
 
 static maas_status linear_row(maas_explainer *x, const maas_tensor *in, int64_t row, double *phi,
@@ -314,13 +368,11 @@ static maas_status linear_row(maas_explainer *x, const maas_tensor *in, int64_t 
     const int64_t k = x->n_outputs;
     (void)err;
     memcpy(answer, x->base, (size_t)k * sizeof *answer);
-    for (int64_t i = 0; i < x->n_features; i++) {
-        const double d = cell_of(x, in, &x->features[i], row) - l->mean[i];
+    for (int64_t i = 0; i < x->n_features; i++)
         for (int64_t o = 0; o < k; o++) {
-            phi[i * k + o] = l->weights[i * k + o] * d;
+            phi[i * k + o] = contribution(x, in, row, i, o) - l->mean[i * k + o];
             answer[o] += phi[i * k + o];
         }
-    }
     return MAAS_OK;
 }
 
