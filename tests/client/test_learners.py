@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import numpy_helper
-from sklearn import cluster, datasets, decomposition, linear_model, metrics, mixture, naive_bayes, neighbors
+from sklearn import cluster, datasets, decomposition, linear_model, metrics, mixture, naive_bayes, neighbors, svm
 from sklearn.preprocessing import StandardScaler
 
 from harness import Server, case, finish
@@ -167,6 +167,29 @@ def bayes_and_neighbours_say_what_scikit_learn_says():
         ours = Trained("diabetes", "knn", params)
         want = m.fit(Z["diabetes"], diabetes[1]).predict(Z["diabetes"])
         assert np.isclose(ours.out["value"], want, rtol=1e-3).mean() > 0.99
+
+
+@case
+def support_vectors_are_those_of_libsvm():
+    for data, params, m in (
+            ("iris", {}, svm.SVC()), ("cancer", {}, svm.SVC()), ("wine", {"kernel": "linear", "C": 0.5}, svm.SVC(kernel="linear", C=0.5)),
+            ("wine", {"kernel": "poly", "degree": 2, "coef0": 1, "gamma": 0.1}, svm.SVC(kernel="poly", degree=2, coef0=1, gamma=0.1)),
+            ("cancer", {"kernel": "sigmoid", "gamma": "auto"}, svm.SVC(kernel="sigmoid", gamma="auto")),
+            ("cancer", {"class_weight": "balanced"}, svm.SVC(class_weight="balanced")),
+            ("iris", {"nu": 0.3}, svm.NuSVC(nu=0.3)), ("digits", {}, svm.SVC())):
+        y = DATA[data][1]
+        want, ours = m.fit(Z[data], y).predict(Z[data]), Trained(data, "svm", params)
+        assert (ours.out["label"] == want).mean() > 0.995, (data, params, (ours.out["label"] != want).sum())
+        assert abs(ours.metrics["support_vectors"] - m.n_support_.sum()) <= 0.02 * m.n_support_.sum() + 1
+        near(ours.metrics["accuracy"], m.score(Z[data], y), 0.005)
+    for data in ("iris", "cancer"):
+        ours = Trained(data, "svm", {"probability": True})
+        near(ours.out["probabilities"].sum(axis=1), np.ones(len(DATA[data][1])), 1e-5)
+        assert ours.metrics["log_loss"] < 0.15 and ours.metrics["auc"] > 0.99, ours.metrics
+    for params, m in (({"C": 10}, svm.SVR(C=10)), ({"kernel": "linear", "epsilon": 5}, svm.SVR(kernel="linear", epsilon=5)),
+                      ({"nu": 0.4, "C": 10}, svm.NuSVR(nu=0.4, C=10))):
+        want, ours = m.fit(Z["diabetes"], diabetes[1]).predict(Z["diabetes"]), Trained("diabetes", "svm", params)
+        near(ours.out["value"], want, 2e-3, f"svr {params}")
 
 
 @case
