@@ -182,6 +182,9 @@ def support_vectors_are_those_of_libsvm():
         assert (ours.out["label"] == want).mean() > 0.995, (data, params, (ours.out["label"] != want).sum())
         assert abs(ours.metrics["support_vectors"] - m.n_support_.sum()) <= 0.02 * m.n_support_.sum() + 1
         near(ours.metrics["accuracy"], m.score(Z[data], y), 0.005)
+        if len(m.classes_) == 2:
+            assert ours.out["scores"].shape == (len(y), 1)
+            near(ours.out["scores"], m.decision_function(Z[data]), 1e-2, f"{data} {params} scores")
     for data in ("iris", "cancer"):
         ours = Trained(data, "svm", {"probability": True})
         near(ours.out["probabilities"].sum(axis=1), np.ones(len(DATA[data][1])), 1e-5)

@@ -281,6 +281,14 @@ static void build_numbers(const maas_dense *s, maas_builder *b, maas_vid x)
     maas_dense_values(s, b, maas_b_node(b, "SVMRegressor", attr, n, &x, 1, &y, 1));
 }
 
+/* The operator gives the score of the second class and its negative, in this order: [batch, 1]. */
+static maas_vid of_second(maas_builder *b, maas_vid scores)
+{
+    maas_attr axis = MAAS_A_INT("axis", 1);
+    maas_vid in[2] = {scores, maas_b_i64s(b, (int64_t[]){0}, 1)}, out = MAAS_NO_VALUE;
+    return maas_b_node(b, "Gather", &axis, 1, in, 2, &out, 1);
+}
+
 /* The operator's labels are class numbers; ours are looked up, so text and numbers are one case. */
 static void build_classes(const maas_dense *s, maas_builder *b, maas_vid x)
 {
@@ -304,7 +312,8 @@ static void build_classes(const maas_dense *s, maas_builder *b, maas_vid x)
     }
     maas_b_node(b, "SVMClassifier", attr, n, &x, 1, out, 2);
     maas_b_output(b, "label", maas_b_op2(b, "Gather", maas_target_labels(&s->target, b), out[0]));
-    maas_b_output(b, f->prob[0] ? "probabilities" : "scores", out[1]);
+    maas_b_output(b, f->prob[0] ? "probabilities" : "scores",
+                  f->prob[0] || f->n_class > 2 ? out[1] : of_second(b, out[1]));
 }
 
 static void build(const maas_dense *s, maas_builder *b, maas_vid x)
