@@ -57,6 +57,28 @@ maas_vid maas_sk_linear(maas_sk *s, maas_vid x, const maas_tensor *coef,
 
 /* ---- shapes ---- */
 
+/* Something with as many rows as the table. */
+static maas_vid rows_of(maas_sk *s, const maas_sk_table *in)
+{
+    if (in->x != MAAS_NO_VALUE)
+        return in->x;
+    for (int64_t i = 0; in->cols && i < in->n_cols; i++)
+        if (in->cols[i].v != MAAS_NO_VALUE)
+            return in->cols[i].v;
+    return maas_sk_root_rows(s);
+}
+
+maas_vid maas_sk_repeat(maas_sk *s, const maas_sk_table *in, const maas_tensor *row)
+{
+    maas_builder *b = &s->b;
+    const int64_t k = row->rank > 1 ? row->dims[1] : 1;
+    maas_vid n = maas_b_op1(b, "Shape", rows_of(s, in));
+    n = maas_sk_gather(s, n, (int64_t[]){0}, 1, 0);
+    const maas_vid size[2] = {n, maas_b_i64s(b, &k, 1)};
+    maas_vid shape = row->rank > 1 ? maas_sk_concat(s, size, 2, 0) : n;
+    return maas_b_op2(b, "Expand", maas_b_const(b, NULL, row), shape);
+}
+
 static maas_vid with_attr(maas_sk *s, const char *op, maas_attr a, maas_vid x)
 {
     return maas_b_node(&s->b, op, &a, 1, &x, 1, NULL, 1);

@@ -128,9 +128,26 @@ static maas_vid make_column(maas_sk *s, int64_t i)
 static maas_vid make_x(maas_sk *s)
 {
     maas_sk_root *r = s->root;
+    int64_t n = r->n;
+    if (n < 0 && s->b.status == MAAS_OK) /* rows of any width: nobody looks into them */
+        s->b.status = maas_graph_symbol(s->b.g, "features", &n, s->b.err);
     if (r->x == MAAS_NO_VALUE)
-        r->x = maas_b_input(&s->b, "x", MAAS_F64, 2, (int64_t[]){r->batch, r->n});
+        r->x = maas_b_input(&s->b, "x", MAAS_F64, 2, (int64_t[]){r->batch, n});
     return r->x;
+}
+
+maas_vid maas_sk_root_rows(maas_sk *s)
+{
+    maas_sk_root *r = s->root;
+    if (r->x != MAAS_NO_VALUE)
+        return r->x;
+    for (int64_t i = 0; r->column && i < r->n; i++)
+        if (r->column[i] != MAAS_NO_VALUE)
+            return r->column[i];
+    if (r->layout == MAAS_SK_COLUMNS)
+        return maas_sk_root_column(s, 0, MAAS_F64);
+    r->layout = MAAS_SK_MATRIX;
+    return make_x(s);
 }
 
 maas_vid maas_sk_root_column(maas_sk *s, int64_t i, maas_dtype t)

@@ -206,6 +206,8 @@ maas_vid maas_sk_both(maas_sk *s, maas_vid p);      /* [n, 1] -> [n, 2]: 1 - p, 
 /* index [n] I64 (or BOOL: 0, 1) -> label [n] of classes. */
 maas_vid maas_sk_label(maas_sk *s, maas_vid index, const maas_tensor *classes);
 
+/* A constant [1, k] or [1], once for each row of `in`: [n, k] or [n]. Copied. */
+maas_vid maas_sk_repeat(maas_sk *s, const maas_sk_table *in, const maas_tensor *row);
 /* Of an outlier detector: 1 where scores [n, 1] are above `at` (or equal to it), else -1: I64 [n].
  */
 maas_vid maas_sk_inlier(maas_sk *s, maas_vid scores, double at, bool or_equal);

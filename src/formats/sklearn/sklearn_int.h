@@ -48,6 +48,7 @@ bool maas_sk_root_settle(maas_sk_root *r);                   /* true: decode onc
 maas_vid maas_sk_root_matrix(maas_sk *s, int64_t n);
 maas_vid maas_sk_root_column(maas_sk *s, int64_t i, maas_dtype t);
 maas_vid maas_sk_root_texts(maas_sk *s);
+maas_vid maas_sk_root_rows(maas_sk *s); /* whatever has as many rows as the input */
 maas_status maas_sk_root_describe(maas_sk *s, maas_graph *g); /* maas.columns */
 
 /* ---- sklearn.c ---- */

@@ -74,6 +74,77 @@ models.append(dict(name="SGDOneClassSVM", file_name="m.pkl", data=pickle.dumps(d
                    outputs={"label": d.predict(X3), "scores": d.decision_function(X3)}, rtol=1e-9))
 """
 
+# Machines, networks, discriminants, and what is made of several estimators.
+OTHERS = r"""
+from sklearn.svm import SVC, NuSVC, SVR, NuSVR, OneClassSVM
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.multiclass import OneVsRestClassifier, OneVsOneClassifier, OutputCodeClassifier
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor, ClassifierChain, RegressorChain
+from sklearn.pipeline import Pipeline, make_pipeline
+
+T4 = np.array(["a", "b", "c", "d"])[np.arange(150) % 4]
+for X, y, what in [(X2, T2, "binary, text"), (X3, y3, "3 classes"), (X3, T4, "4 classes, text")]:
+    for m in [SVC(), SVC(kernel="linear"), SVC(kernel="poly", degree=2, coef0=1.0), SVC(kernel="sigmoid"),
+              SVC(gamma=0.5, decision_function_shape="ovo"), SVC(gamma=0.5, break_ties=True), NuSVC(nu=0.2, gamma="auto")]:
+        m.fit(X, y)
+        s = m.decision_function(X)
+        models.append(dict(name="%s, %r" % (what, m), file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X},
+                           outputs={"label": m.predict(X), "scores": s.reshape(-1, 1) if s.ndim == 1 else s}, rtol=1e-7))
+far = X3 + 1e5
+m = SVC(gamma=0.5).fit(far, y3)
+models.append(dict(name="SVC far from the origin", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": far},
+                   outputs={"label": m.predict(far), "scores": m.decision_function(far)}))
+gram = X3 @ X3.T
+m = SVC(kernel="precomputed").fit(gram, y3)
+models.append(dict(name="SVC precomputed", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": gram},
+                   outputs={"label": m.predict(gram), "scores": m.decision_function(gram)}, rtol=1e-7))
+for m in [SVR(), SVR(kernel="linear"), SVR(kernel="poly"), NuSVR(C=10.0), SVR(kernel="sigmoid", gamma=0.01)]:
+    add(m, Xr, yr)
+m = OneClassSVM(nu=0.2).fit(X3)
+models.append(dict(name="OneClassSVM", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X3},
+                   outputs={"label": m.predict(X3), "scores": m.decision_function(X3)}, rtol=1e-7))
+
+Z3, Z2, Zr = StandardScaler().fit_transform(X3), StandardScaler().fit_transform(X2), StandardScaler().fit_transform(Xr)
+for activation in ["identity", "logistic", "tanh", "relu"]:
+    k = dict(hidden_layer_sizes=(7, 5), activation=activation, max_iter=40, random_state=0)
+    add(MLPClassifier(**k), Z3, T3)
+    add(MLPClassifier(**k), Z2, y2)
+    add(MLPRegressor(**k), Zr, yr / 100)
+add(MLPRegressor(hidden_layer_sizes=(6,), max_iter=40, random_state=0), Zr, Yr / 100)
+L3 = np.column_stack([y3 == 0, y3 != 1, X3[:, 0] > 6]).astype(int)
+add(MLPClassifier(hidden_layer_sizes=(6,), max_iter=60, random_state=0), Z3, L3, name="MLPClassifier, several labels")
+
+for X, y, what in [(X2, T2, "binary, text"), (X3, y3, "3 classes")]:
+    for m in [LinearDiscriminantAnalysis(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2),
+              LinearDiscriminantAnalysis(solver="eigen"), QuadraticDiscriminantAnalysis(reg_param=0.01),
+              DummyClassifier(strategy="prior"), DummyClassifier(strategy="most_frequent"),
+              DummyClassifier(strategy="constant", constant=y[-1])]:
+        add(m, X, y, name="%s, %r" % (what, m))
+    for m in [OneVsRestClassifier(LogisticRegression(max_iter=300)), OneVsRestClassifier(LinearSVC(random_state=0, dual=True)),
+              OneVsOneClassifier(LinearSVC(random_state=0, dual=True)), OneVsOneClassifier(LogisticRegression(max_iter=300)),
+              OneVsRestClassifier(MLPClassifier((4,), max_iter=30, random_state=0))]:
+        add(m, X, y, name="%s, %r" % (what, m))
+add(OutputCodeClassifier(LogisticRegression(max_iter=300), random_state=0), X3, T3)
+add(OneVsRestClassifier(LogisticRegression(max_iter=300)), X3, L3, name="OneVsRest, several labels")
+add(OneVsRestClassifier(LogisticRegression()), X3, np.column_stack([L3, np.ones(150, int)]), name="OneVsRest, a constant label")
+for m in [DummyRegressor(), DummyRegressor(strategy="quantile", quantile=0.3)]:
+    add(m, Xr, yr)
+add(DummyRegressor(), Xr, Yr, name="DummyRegressor, 3 targets")
+add(MultiOutputRegressor(Ridge()), Xr, Yr)
+add(RegressorChain(Ridge(), order=[2, 0, 1]), Xr, Yr)
+m = MultiOutputClassifier(LogisticRegression(max_iter=300)).fit(X3, np.column_stack([T3, T4]))
+models.append(dict(name="MultiOutputClassifier", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X3},
+                   outputs={"label": m.predict(X3)}))
+add(ClassifierChain(LogisticRegression(max_iter=300), order=[1, 2, 0]), X3, L3)
+add(Pipeline([("a", "passthrough"), ("lda", LinearDiscriminantAnalysis()), ("b", None if False else "passthrough"),
+              ("svc", LogisticRegression())]), X3, T3, name="Pipeline with passthrough and a projection")
+m = make_pipeline("passthrough", LinearDiscriminantAnalysis()).fit(X3, y3)
+models.append(dict(name="Pipeline that is named twice", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X3},
+                   outputs={"label": m.predict(X3), "probabilities": m.predict_proba(X3)}))
+"""
+
 # What newer releases took away or renamed.
 ONLY_OLD = r"""
 for m in [LogisticRegression(multi_class="ovr", max_iter=300), LogisticRegression(multi_class="multinomial", max_iter=300),
@@ -124,7 +195,7 @@ def newest(code):
 def cases():
     import warnings
     warnings.simplefilter("ignore")
-    yield from newest(BASICS + NEWER + FILES)
-    yield from old("sklearn-1.5.2", BASICS + ONLY_OLD + NEWER + FILES)
-    yield from old("sklearn-1.3.2", BASICS + ONLY_OLD + NEWER)
-    yield from old("sklearn-1.1.3", BASICS + ONLY_OLD + FILES)
+    yield from newest(BASICS + OTHERS + NEWER + FILES)
+    yield from old("sklearn-1.5.2", BASICS + OTHERS + ONLY_OLD + NEWER + FILES)
+    yield from old("sklearn-1.3.2", BASICS + OTHERS + ONLY_OLD + NEWER)
+    yield from old("sklearn-1.1.3", BASICS + OTHERS + ONLY_OLD + FILES)
