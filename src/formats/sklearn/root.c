@@ -9,6 +9,13 @@
 
 /* ---- what the file says of its input ---- */
 
+/* A function of each number, which did not say how many there are before scikit-learn 1.2: the next
+ * step has as many. */
+static bool keeps_width(const maas_pk *step)
+{
+    return maas_sk_is(step, "FunctionTransformer") && !maas_pk_attr(step, "n_features_in_");
+}
+
 /* Where an estimator that says nothing of its input keeps the one that does. */
 static const maas_pk *inner(const maas_pk *est)
 {
@@ -19,7 +26,7 @@ static const maas_pk *inner(const maas_pk *est)
         const maas_pk *list = maas_pk_attr(est, lists[i]);
         for (int64_t k = 0; k < maas_pk_count(list); k++) {
             const maas_pk *step = maas_pk_at(maas_pk_at(list, k), 1);
-            if (maas_pk_kind_of(step) == MAAS_PK_OBJECT)
+            if (maas_pk_kind_of(step) == MAAS_PK_OBJECT && !keeps_width(step))
                 return step;
         }
     }
