@@ -34,14 +34,21 @@ def session(data):
 
 # ---- ours, in ONNX Runtime ----
 
-def ours(directory, k):
+def together(outs):
+    return np.concatenate([np.asarray(y, np.float64).reshape(len(outs[0]), -1) for y in outs], 1)
+
+
+def ours(directory, k, maas):
     data = (directory / f"{k}.onnx").read_bytes()
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
     s = session(data)
     dtype = np.float64 if "double" in s.get_inputs()[0].type else np.float32
     x = np.fromfile(directory / f"{k}.x", dtype).reshape(ROWS, FEATURES)
     want = np.fromfile(directory / f"{k}.y", np.float64).reshape(ROWS, -1)
-    got = np.concatenate([np.asarray(y, np.float64).reshape(ROWS, -1) for y in s.run(None, {"x": x})], 1)
+    got = together(s.run(None, {"x": x}))
+    for n in (1, 5, ROWS):  # walked in different ways
+        mine = together(maas.run(directory / f"{k}.onnx", x[:n]))
+        np.testing.assert_allclose(mine, want[:n], rtol=1e-6, atol=1e-6)
     assert got.shape == want.shape, f"{got.shape} for {want.shape}"
     if len(s.get_outputs()) == 2:
         # sums of floats may tie where those of doubles do not
@@ -247,7 +254,7 @@ def main():
     directory = Path(tempfile.mkdtemp(prefix="maas-forests-"))
     subprocess.run([FORESTS, directory, str(COUNT), str(SEED)], check=True, timeout=300)
     maas, failed = Maas(LIBMAAS), 0
-    cases = [(f"ours {k}", lambda k=k: ours(directory, k)) for k in range(COUNT)]
+    cases = [(f"ours {k}", lambda k=k: ours(directory, k, maas)) for k in range(COUNT)]
     for k in range(COUNT):
         made = [lambda: old_form(True), lambda: old_form(False), new_form][k % 3]()
         if made:
