@@ -36,11 +36,11 @@ typedef struct maas_node_double {
     double split;
     uint32_t slot, next;
 } maas_node_double;
-#define MAAS_SLOT_MEMBER 0x80000000u /* in slot of wide and double: split is the number of a set   \
-                                      */
-#define MAAS_LEAF_BITS                                                                             \
-    0x00800000u /* float split of a leaf: its number and this, as bits: no                         \
-                   float of them is NaN or subnormal; doubles: the number */
+/* In slot of wide and double nodes: split is the number of a set. */
+#define MAAS_SLOT_MEMBER 0x80000000u
+/* A leaf has next 0, and its number as split: in doubles as such, in floats as bits above these, so
+ * that none is NaN or subnormal. */
+#define MAAS_LEAF_BITS 0x00800000u
 
 typedef enum maas_pack_kind { MAAS_PACK_SMALL, MAAS_PACK_WIDE, MAAS_PACK_DOUBLE } maas_pack_kind;
 
