@@ -74,7 +74,8 @@ const maas_pk *maas_pk_args(const maas_pk *v);  /* constructor arguments, a TUPL
 bool maas_pk_to_int(const maas_pk *v, int64_t *out);
 bool maas_pk_to_double(const maas_pk *v, double *out); /* ints too */
 bool maas_pk_to_bool(const maas_pk *v, bool *out);
-bool maas_pk_to_str(const maas_pk *v, maas_str *out); /* STR, and 1-element text arrays */
+bool maas_pk_to_bytes(const maas_pk *v, maas_span *out); /* BYTES, and the bytes of STR */
+bool maas_pk_to_str(const maas_pk *v, maas_str *out);    /* STR, and 1-element text arrays */
 /* ARRAY of numbers or bools: C-contiguous, native byte order. Text arrays (U, S, object of str):
  * STRING tensors. */
 const maas_tensor *maas_pk_array(const maas_pk *v); /* NULL: not one */

@@ -31,6 +31,7 @@ static const char *const known[] = {
     "collections.defaultdict",
     "copyreg.__newobj__",
     "copyreg._reconstructor",
+    "functools.partial",
     "joblib.memory.Memory",
     "joblib.numpy_pickle.NumpyArrayWrapper",
     "lightgbm.basic.Booster",
@@ -141,6 +142,7 @@ static const char *const known[] = {
     "sklearn.utils._metadata_requests.",
     "sklearn.utils._set_output.",
     "sklearn.utils._tags.",
+    "sklearn.utils.validation.check_array",
     "xgboost.core.Booster",
     "xgboost.sklearn.",
 };

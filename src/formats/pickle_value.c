@@ -84,6 +84,11 @@ bool pk_bytes(const maas_pk *v, maas_span *out)
     return true;
 }
 
+bool maas_pk_to_bytes(const maas_pk *v, maas_span *out)
+{
+    return pk_bytes(v, out);
+}
+
 const maas_pk *maas_pk_get(const maas_pk *v, const char *key)
 {
     maas_span text;
