@@ -6,6 +6,7 @@
 #include "formats/boosted.h"
 #include "formats/onnx.h"
 #include "formats/sklearn/sklearn.h"
+#include "formats/svm/svm.h"
 #include "graph/op.h"
 #include "base/ban.h"
 
@@ -17,6 +18,8 @@ static maas_status read_onnx(maas_span file, maas_budget *budget, maas_graph **o
 
 const maas_model_format maas_model_formats[] = {
     {"catboost", ".json", maas_catboost_probe, maas_catboost_read},
+    {"liblinear", ".model", maas_liblinear_probe, maas_liblinear_read},
+    {"libsvm", ".model", maas_libsvm_model_probe, maas_libsvm_model_read},
     {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read},
     {"onnx", ".onnx", maas_onnx_probe, read_onnx},
 #ifndef MAAS_EDGE
@@ -26,7 +29,7 @@ const maas_model_format maas_model_formats[] = {
 };
 const size_t maas_n_model_formats = MAAS_COUNT(maas_model_formats);
 
-/* "catboost, lightgbm, onnx, sklearn, xgboost" */
+/* "catboost, liblinear, ..." */
 static const char *known_names(char *to, size_t size)
 {
     size_t n = 0;

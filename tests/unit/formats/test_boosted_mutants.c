@@ -1,6 +1,6 @@
 /*
- * Accepted means safe to run, for the readers of boosted trees: thousands of damaged files, each of
- * which is refused with words or planned and run without a report of the sanitizers.
+ * Accepted means safe to run, for the readers of other makers' models: thousands of damaged files,
+ * each of which is refused with words or planned and run without a report of the sanitizers.
  */
 #include "maas_test.h"
 
@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "formats/boosted.h"
+#include "formats/svm/svm.h"
 #include "../../fuzz/onnx_run.h"
 
 enum { MAX_SEEDS = 32, MAX_BYTES = 8192, N_MUTANTS = 4000, SECONDS = 5 };
@@ -204,10 +205,21 @@ static void catboost(void)
     attack(&(format){"catboost", maas_catboost_read});
 }
 
+static void libsvm(void)
+{
+    attack(&(format){"libsvm_model", maas_libsvm_model_read});
+}
+static void liblinear(void)
+{
+    attack(&(format){"liblinear", maas_liblinear_read});
+}
+
 /* Every failing allocation is a status and leaves nothing behind. */
 static void failing_allocations(void)
 {
-    static const format formats[] = {{"xgboost", maas_xgboost_read},
+    static const format formats[] = {{"libsvm_model", maas_libsvm_model_read},
+                                     {"liblinear", maas_liblinear_read},
+                                     {"xgboost", maas_xgboost_read},
                                      {"lightgbm", maas_lightgbm_read},
                                      {"catboost", maas_catboost_read}};
     for (size_t k = 0; k < MAAS_COUNT(formats); k++) {
@@ -231,8 +243,9 @@ static void failing_allocations(void)
     }
 }
 
-static const mt_case cases[] = {MT_CASE(xgboost), MT_CASE(lightgbm), MT_CASE(catboost),
-                                MT_CASE(failing_allocations)};
+static const mt_case cases[] = {MT_CASE(libsvm),   MT_CASE(liblinear),
+                                MT_CASE(xgboost),  MT_CASE(lightgbm),
+                                MT_CASE(catboost), MT_CASE(failing_allocations)};
 int main(int argc, char **argv)
 {
     return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
