@@ -153,11 +153,10 @@ static void put_classes(const model *m, maas_builder *b, maas_vid scores)
 static maas_status build(const model *m, svm_text *t, maas_graph **out)
 {
     static const char *const tasks[] = {"classification", "regression", "outliers"};
-    maas_graph *g;
     maas_builder b;
     maas_vid x;
     char source[64];
-    MAAS_TRY(svm_graph_begin(t, m->f, &g, &b, &x));
+    MAAS_TRY(svm_graph_begin(t, m->f, &b, &x));
     maas_vid w = svm_f64_const(&b, 2, (const int64_t[]){m->f, m->columns}, m->w);
     maas_vid c = svm_f64_const(&b, 1, &m->columns, m->w + m->f * m->columns);
     maas_vid scores = maas_b_op2(&b, "Add", maas_b_op2(&b, "MatMul", x, w), c);
@@ -170,7 +169,6 @@ static maas_status build(const model *m, svm_text *t, maas_graph **out)
         maas_b_output(&b, "scores", scores);
     }
     snprintf(source, sizeof source, "liblinear %s", m->solver->name);
-    *out = g;
     return svm_graph_end(t, &b, tasks[m->solver->task], source, out);
 }
 

@@ -69,7 +69,7 @@ maas_vid svm_inlier(maas_builder *b, maas_vid score)
     return svm_labels(b, labels, 2, svm_column(b, svm_cast(b, in, MAAS_I64)));
 }
 
-maas_status svm_graph_begin(svm_text *t, int64_t f, maas_graph **out, maas_builder *b, maas_vid *x)
+maas_status svm_graph_begin(svm_text *t, int64_t f, maas_builder *b, maas_vid *x)
 {
     int64_t dims[2] = {0, f};
     maas_graph *g;
@@ -81,7 +81,6 @@ maas_status svm_graph_begin(svm_text *t, int64_t f, maas_graph **out, maas_build
     }
     maas_builder_init(b, g, t->err);
     *x = maas_b_input(b, "x", MAAS_F64, 2, dims);
-    *out = g;
     return MAAS_OK;
 }
 
@@ -270,11 +269,10 @@ maas_status svm_machine_graph(const svm_machine *m, svm_text *t, maas_graph **ou
                  {"one_class", "outliers"},
                  {"epsilon_svr", "regression"},
                  {"nu_svr", "regression"}};
-    maas_graph *g;
     maas_builder b;
     maas_vid x;
     char source[64];
-    MAAS_TRY(svm_graph_begin(t, m->f, &g, &b, &x));
+    MAAS_TRY(svm_graph_begin(t, m->f, &b, &x));
     maas_vid z = decisions(m, t, &b, x);
     if (m->labels && m->type <= SVM_NU_SVC) {
         maas_b_output(&b, "label", svm_labels(&b, m->labels, m->k, winner(m, t, &b, z)));
@@ -288,6 +286,5 @@ maas_status svm_machine_graph(const svm_machine *m, svm_text *t, maas_graph **ou
         maas_b_output(&b, "value", svm_column(&b, z));
     }
     snprintf(source, sizeof source, "libsvm %s", types[m->type].name);
-    *out = g;
     return svm_graph_end(t, &b, types[m->type].task, source, out);
 }

@@ -71,9 +71,9 @@ maas_vid svm_concat(maas_builder *b, const maas_vid *v, uint32_t n);
 maas_vid svm_two_columns(maas_builder *b, maas_vid first); /* [p, 1 - p] */
 /* label 1 where the score [n, 1] is above zero, else -1 */
 maas_vid svm_inlier(maas_builder *b, maas_vid score);
-/* A graph with input x [batch, f]. */
-maas_status svm_graph_begin(svm_text *t, int64_t f, maas_graph **out, maas_builder *b, maas_vid *x);
-/* Metadata, checks, and the graph is the caller's; else it is destroyed. */
+/* A graph with input x [batch, f], to which b writes. */
+maas_status svm_graph_begin(svm_text *t, int64_t f, maas_builder *b, maas_vid *x);
+/* Metadata, checks, and the graph of b is the caller's; on failure it is destroyed. */
 maas_status svm_graph_end(svm_text *t, maas_builder *b, const char *task, const char *source,
                           maas_graph **out);
 
