@@ -170,6 +170,7 @@ static maas_status prepare_explainer(explaining *e, const char *key, maas_err *e
     const maas_explain_opts o = {.method = e->method,
                                  .background = b.in,
                                  .background_rows = b.in ? b.rows.data.n_rows : 0,
+                                 .against_background = e->background != NULL,
                                  .permutations = e->permutations,
                                  .seed = (uint64_t)e->seed,
                                  .n_threads = maas_lanes_threads(maas_models_lanes(app->models)),

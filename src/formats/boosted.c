@@ -283,7 +283,8 @@ static void put_str(maas_buf *out, const char *key, const maas_str *v)
     maas_buf_json_str(out, v->p, v->n);
 }
 
-/* [{"name":"age"}, {"name":"colour","type":"c"}]; positions are names where the file has none. */
+/* [{"name":"age","input":"x","shape":[]}, {"name":"colour",...,"type":"c"}]; positions are names
+ * where the file has none. */
 static maas_status set_columns(const maas_boosted *m, maas_graph *g, maas_err *err)
 {
     AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(64u << 20);
@@ -291,6 +292,7 @@ static maas_status set_columns(const maas_boosted *m, maas_graph *g, maas_err *e
     for (int32_t i = 0; i < m->n_features; i++) {
         maas_buf_str(&text, i ? ",{" : "{");
         put_str(&text, "name", &m->feature_names[i]);
+        maas_buf_str(&text, ",\"input\":\"x\",\"shape\":[]");
         if (m->feature_types) {
             maas_buf_char(&text, ',');
             put_str(&text, "type", &m->feature_types[i]);

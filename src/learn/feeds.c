@@ -90,7 +90,7 @@ maas_status maas_feeds_init(maas_feeds *a, const maas_graph *g, const maas_datas
             return no_memory(err);
         if (columns)
             MAAS_TRY(feed_by_meta(a, i, columns, err));
-        else
+        if (!f->n_cols && g->n_inputs == 1) /* names of another kind: columns by their place */
             feed_all(a, f);
         MAAS_TRY(check_feed(a, i, err));
     }

@@ -113,11 +113,11 @@ def few_features_are_explained_exactly():
     server.train(model="net", dataset="rows", learner="network",
                  params={"layers": [{"type": "dense", "units": 8, "activation": "tanh"}, {"type": "dense", "units": 2}],
                          "loss": "cross_entropy", "epochs": 20})
-    a = explain("net", ask, "?rows=20")
+    a = explain("net", ask, "?rows=8")
     assert a["method"] == "exact" and a["target"] == "probabilities", a["method"]
     sums_agree(a)
     f = session_of("net", "probabilities")
-    few = X[[i * N // 20 for i in range(20)]].astype(np.float64)
+    few = X[[i * N // 8 for i in range(8)]].astype(np.float64)
     masker = shap.maskers.Independent(few, max_samples=100)
     want = shap.explainers.ExactExplainer(f, masker)(ask[:3].astype(np.float64)).values
     assert np.abs(values_of(a)[:3] - want).max() < 1e-6, np.abs(values_of(a) - want).max()
@@ -170,6 +170,51 @@ def an_imported_model_needs_a_background_by_name():
     sums_agree(a, 1e-6)
 
 
+def forests_equal_tree_shap():
+    import lightgbm
+    import xgboost
+    y3 = (np.digitize(X[:, 0], [-0.5, 0.5])).astype(np.int64)
+    boosted = xgboost.train({"objective": "binary:logistic", "max_depth": 4, "nthread": 1},
+                            xgboost.DMatrix(X, label=kind), 20)
+    many = xgboost.train({"objective": "multi:softprob", "num_class": 3, "max_depth": 3, "nthread": 1},
+                         xgboost.DMatrix(X, label=y3), 8)
+    light = lightgbm.train({"objective": "regression", "num_leaves": 8, "verbose": -1, "num_threads": 1},
+                           lightgbm.Dataset(X.astype(np.float64), label=value), 20)
+    for name, model, data in (("xgb", boosted, boosted.save_raw("ubj")), ("xgb3", many, many.save_raw("json")),
+                              ("lgb", light, light.model_to_string().encode())):
+        server.need(201, "PUT", f"/api/v1/models/{name}/versions", bytes(data))
+        a = explain(name, ask)
+        assert a["method"] == "tree" and a["target"] == ("value" if name == "lgb" else "margin of probabilities"), a
+        sums_agree(a, 1e-6)
+        want = model.predict(ask.astype(np.float64), pred_contrib=True) if name == "lgb" else \
+            model.predict(xgboost.DMatrix(ask), pred_contribs=True)
+        if name == "xgb3":
+            want = want.transpose(0, 2, 1)  # [rows, features + 1, classes]
+        got = np.concatenate([values_of(a), np.broadcast_to(np.array(a["base_values"]),
+                                                            (7, 1) if name != "xgb3" else (7, 1, 3))], axis=1)
+        assert np.abs(got - want).max() < 2e-5 if name != "lgb" else np.abs(got - want).max() < 1e-6, \
+            (name, np.abs(got - want).max())  # XGBoost adds floats up
+        if name == "xgb3":
+            continue
+        a = explain(name, ask, "?background=plain&rows=50")
+        rows = X[[i * N // 50 for i in range(50)]].astype(np.float64)
+        ref = shap.TreeExplainer(model, rows, feature_perturbation="interventional")
+        want = ref.shap_values(ask.astype(np.float64))
+        assert a["method"] == "tree" and np.abs(values_of(a) - want).max() < 2e-5, np.abs(values_of(a) - want).max()
+
+
+def forests_trained_here_equal_tree_shap():
+    server.train(model="woods", dataset="rows", learner="random_forest", params={"n_estimators": 20, "seed": 1})
+    a = explain("woods", ask)
+    assert a["method"] == "tree" and a["target"] == "probabilities", a
+    sums_agree(a, 1e-6)
+    p = server.need(200, "POST", "/v2/models/woods/infer",
+                    {"inputs": [{"name": "x", "shape": [7, 4], "datatype": "FP32", "data": ask.reshape(-1).tolist()}]})
+    p = next(np.array(o["data"]).reshape(7, 2) for o in p["outputs"] if o["name"] == "probabilities")
+    explained = np.array(a["predictions"])
+    assert np.abs((explained if explained.ndim == 2 else np.stack([1 - explained, explained], 1)) - p).max() < 1e-6
+
+
 def text_columns_are_features():
     rows = "size,colour,kind\n" + "".join(
         f"{s:.2f},{c},{'yes' if (s > 0) == (c == 'red') else 'no'}\n"
@@ -201,6 +246,7 @@ def wrong_requests_are_named():
 
 for fn in (a_linear_regression_is_explained_exactly, the_margin_of_a_logistic_regression_equals_shap,
            few_features_are_explained_exactly, sampling_comes_close_and_sums_exactly, the_protocol_answers_tensors,
-           an_imported_model_needs_a_background_by_name, text_columns_are_features, wrong_requests_are_named):
+           an_imported_model_needs_a_background_by_name, forests_equal_tree_shap,
+           forests_trained_here_equal_tree_shap, text_columns_are_features, wrong_requests_are_named):
     case(fn)
 finish()

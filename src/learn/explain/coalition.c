@@ -102,9 +102,10 @@ static double share(int64_t n, int in_set)
     return exp(lgamma(in_set + 1) + lgamma((double)n - in_set) - lgamma((double)n + 1));
 }
 
-static maas_status exact_row(maas_explainer *x, const maas_tensor *in, int64_t row, double *phi,
-                             double *answer, maas_err *err)
+static maas_status exact_row(maas_explainer *x, const maas_tensor *in, int64_t row, int64_t n_rows,
+                             double *phi, double *answer, maas_err *err)
 {
+    (void)n_rows; /* one */
     coalitions *c = x->own;
     const int64_t n = x->n_features, k = x->n_outputs, rows = x->opts.background_rows;
     const uint32_t all = 1u << n;
@@ -131,7 +132,7 @@ static maas_status exact_row(maas_explainer *x, const maas_tensor *in, int64_t r
     return MAAS_OK;
 }
 
-const maas_xmethod maas_x_exact = {"exact", exact_prepare, exact_row, NULL};
+const maas_xmethod maas_x_exact = {"exact", exact_prepare, exact_row, 1, NULL};
 
 /* ---- orders drawn at random ---- */
 
@@ -186,9 +187,10 @@ static void reverse(uint32_t *order, int64_t n)
     }
 }
 
-static maas_status sampling_row(maas_explainer *x, const maas_tensor *in, int64_t row, double *phi,
-                                double *answer, maas_err *err)
+static maas_status sampling_row(maas_explainer *x, const maas_tensor *in, int64_t row,
+                                int64_t n_rows, double *phi, double *answer, maas_err *err)
 {
+    (void)n_rows; /* one */
     coalitions *c = x->own;
     const int64_t n = x->n_features, k = x->n_outputs;
     maas_rng rng;
@@ -210,4 +212,4 @@ static maas_status sampling_row(maas_explainer *x, const maas_tensor *in, int64_
     return MAAS_OK;
 }
 
-const maas_xmethod maas_x_sampling = {"sampling", sampling_prepare, sampling_row, NULL};
+const maas_xmethod maas_x_sampling = {"sampling", sampling_prepare, sampling_row, 1, NULL};

@@ -8,7 +8,8 @@
 #include "base/ban.h"
 
 /* Best first: "auto" takes the first that can. */
-static const maas_xmethod *const methods[] = {&maas_x_linear, &maas_x_exact, &maas_x_sampling};
+static const maas_xmethod *const methods[] = {&maas_x_tree, &maas_x_linear, &maas_x_exact,
+                                              &maas_x_sampling};
 
 maas_vid maas_x_answer(const maas_graph *g)
 {
@@ -22,6 +23,34 @@ maas_vid maas_x_answer(const maas_graph *g)
             MAAS_KIND_FLOAT)
             return g->outputs[i];
     return MAAS_NO_VALUE;
+}
+
+maas_status maas_x_only_through(const maas_explainer *x, const maas_vid *values, int n, bool *out,
+                                maas_err *err)
+{
+    const maas_graph *g = x->g;
+    AUTO_FREE bool *need = maas_calloc(g->n_values, sizeof *need);
+    AUTO_FREE bool *ends = maas_calloc(g->n_values, sizeof *ends);
+    if (!need || !ends)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    for (int i = 0; i < n; i++)
+        if (values[i] >= 0)
+            ends[values[i]] = true;
+    need[x->answer] = true;
+    *out = true;
+    for (uint32_t k = g->n_nodes; k-- > 0;) { /* nodes stand after what they read */
+        const maas_node *node = &g->nodes[k];
+        bool wanted = false;
+        for (int i = 0; i < node->n_out; i++)
+            wanted |= node->out[i] >= 0 && !ends[node->out[i]] && need[node->out[i]];
+        for (int i = 0; wanted && i < node->n_in; i++)
+            if (node->in[i] >= 0)
+                need[node->in[i]] = true;
+    }
+    for (uint32_t i = 0; i < g->n_inputs; i++)
+        if (need[g->inputs[i]] && !ends[g->inputs[i]])
+            *out = false;
+    return MAAS_OK;
 }
 
 maas_status maas_x_need_background(const maas_explainer *x, maas_err *err)
@@ -62,6 +91,7 @@ static void forget_attempt(maas_explainer *x)
     maas_xfun_destroy(STEAL(x->fun));
     maas_graph_destroy(STEAL(x->cut));
     x->method = NULL;
+    x->target = x->answer < 0 ? "" : maas_graph_at(x->g, x->answer)->name;
     x->base = NULL;
     x->own = NULL;
 }
@@ -162,11 +192,13 @@ maas_status maas_explain(maas_explainer *x, const maas_tensor *in, int64_t rows,
                          maas_err *err)
 {
     const int64_t k = x->n_outputs, n = x->n_features;
-    for (int64_t r = 0; r < rows; r++) {
+    memset(out->phi, 0, (size_t)(rows * n * k) * sizeof *out->phi);
+    for (int64_t from = 0, some; from < rows; from += some) {
+        some = rows - from < x->method->at_once ? rows - from : x->method->at_once;
         if (stop && stop(user))
             return maas_fail(err, MAAS_E_CANCELLED, "the client went away");
-        memset(out->phi + r * n * k, 0, (size_t)(n * k) * sizeof *out->phi);
-        MAAS_TRY(x->method->row(x, in, r, out->phi + r * n * k, out->answer + r * k, err));
+        MAAS_TRY(x->method->rows(x, in, from, some, out->phi + from * n * k, out->answer + from * k,
+                                 err));
     }
     memcpy(out->base, x->base, (size_t)k * sizeof *out->base);
     return MAAS_OK;

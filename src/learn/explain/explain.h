@@ -31,7 +31,8 @@ typedef struct maas_explain_opts {
         *method; /* NULL or "auto": the first that fits; "tree", "linear", "exact", "sampling" */
     const maas_tensor *background; /* one a graph input, [background_rows, ...]; NULL: none */
     int64_t background_rows;
-    int64_t permutations; /* of sampling; 0: chosen by the number of features */
+    bool against_background; /* trees: interventional, even if they know how many rows went where */
+    int64_t permutations;    /* of sampling; 0: chosen by the number of features */
     uint64_t seed;
     int n_threads; /* of one plan */
     maas_budget *budget;

@@ -33,8 +33,11 @@ typedef struct maas_xmethod {
     /* Can it explain this graph, with this background? Prepares x->own; E_UNSUPPORTED with words:
      * no. */
     maas_status (*prepare)(maas_explainer *x, maas_err *err);
-    maas_status (*row)(maas_explainer *x, const maas_tensor *in, int64_t row, double *phi,
-                       double *answer, maas_err *err);
+    /* Rows from .. from + n of `in`, n <= at_once; phi [n][n_features][n_outputs] is zero, answer
+     * [n][n_outputs]. */
+    maas_status (*rows)(maas_explainer *x, const maas_tensor *in, int64_t from, int64_t n,
+                        double *phi, double *answer, maas_err *err);
+    int64_t at_once; /* 1 .. MAAS_XFUN_ROWS */
     void (*release)(maas_explainer *x);
 } maas_xmethod;
 
@@ -53,7 +56,7 @@ struct maas_explainer {
     void *own;          /* of the method, in the arena */
 };
 
-extern const maas_xmethod maas_x_linear, maas_x_exact, maas_x_sampling;
+extern const maas_xmethod maas_x_tree, maas_x_linear, maas_x_exact, maas_x_sampling;
 
 maas_status maas_x_features(maas_explainer *x, maas_err *err);
 /* Makes x->cut and x->fun for value v of the graph. */
@@ -68,6 +71,17 @@ void maas_x_row(maas_explainer *x, const maas_tensor *from, int64_t from_row, in
 /* The value of the graph that answers: probabilities, value, scores, distances, or the first float
  * output. */
 maas_vid maas_x_answer(const maas_graph *g);
+/* Does everything between the inputs and the answer go through these values? */
+maas_status maas_x_only_through(const maas_explainer *x, const maas_vid *values, int n, bool *out,
+                                maas_err *err);
+
+/* ---- columns that are functions of one feature each (columns.c) ---- */
+typedef struct maas_xcolumns {
+    int32_t *feature; /* [n]; NULL: columns are mixed, or not known */
+    int64_t n;
+} maas_xcolumns;
+maas_status maas_x_columns(maas_explainer *x, maas_vid v, maas_xcolumns *out, maas_err *err);
+
 /* f over the rows of the background, averaged: x->base. */
 maas_status maas_x_base(maas_explainer *x, maas_err *err);
 

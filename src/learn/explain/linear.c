@@ -147,30 +147,6 @@ static maas_vid find_margin(const maas_explainer *x, const linear *l)
     return l->affine[v] ? v : MAAS_NO_VALUE;
 }
 
-/* Nothing but the margin stands between the inputs and the answer. */
-static maas_status only_through(const maas_explainer *x, maas_vid margin, bool *out, maas_err *err)
-{
-    const maas_graph *g = x->g;
-    AUTO_FREE bool *need = maas_calloc(g->n_values, sizeof *need);
-    if (!need)
-        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
-    need[x->answer] = true;
-    *out = true;
-    for (uint32_t k = g->n_nodes; k-- > 0;) {
-        const maas_node *n = &g->nodes[k];
-        bool wanted = false;
-        for (int i = 0; i < n->n_out; i++)
-            wanted |= n->out[i] >= 0 && n->out[i] != margin && need[n->out[i]];
-        for (int i = 0; wanted && i < n->n_in; i++)
-            if (n->in[i] >= 0)
-                need[n->in[i]] = true;
-    }
-    for (uint32_t i = 0; i < g->n_inputs; i++)
-        if (need[g->inputs[i]] && g->inputs[i] != margin)
-            *out = false;
-    return MAAS_OK;
-}
-
 /* ---- a copy that computes in double ---- */
 
 static void as_double(maas_builder *b, maas_vid *map, const maas_graph *g, maas_vid v)
@@ -351,7 +327,7 @@ static maas_status linear_prepare(maas_explainer *x, maas_err *err)
     const maas_vid margin = find_margin(x, l);
     bool alone = false;
     if (margin != MAAS_NO_VALUE)
-        MAAS_TRY(only_through(x, margin, &alone, err));
+        MAAS_TRY(maas_x_only_through(x, &margin, 1, &alone, err));
     if (!alone)
         return maas_fail(err, MAAS_E_UNSUPPORTED, "the model is not linear in its inputs");
     MAAS_TRY(double_copy(x, l, margin, err));
@@ -361,19 +337,27 @@ static maas_status linear_prepare(maas_explainer *x, maas_err *err)
                      : maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
 }
 
-static maas_status linear_row(maas_explainer *x, const maas_tensor *in, int64_t row, double *phi,
-                              double *answer, maas_err *err)
+static void linear_row(maas_explainer *x, const maas_tensor *in, int64_t row, double *phi,
+                       double *answer)
 {
     const linear *l = x->own;
     const int64_t k = x->n_outputs;
-    (void)err;
     memcpy(answer, x->base, (size_t)k * sizeof *answer);
     for (int64_t i = 0; i < x->n_features; i++)
         for (int64_t o = 0; o < k; o++) {
             phi[i * k + o] = contribution(x, in, row, i, o) - l->mean[i * k + o];
             answer[o] += phi[i * k + o];
         }
+}
+
+static maas_status linear_rows(maas_explainer *x, const maas_tensor *in, int64_t from, int64_t n,
+                               double *phi, double *answer, maas_err *err)
+{
+    (void)err;
+    for (int64_t r = 0; r < n; r++)
+        linear_row(x, in, from + r, phi + r * x->n_features * x->n_outputs,
+                   answer + r * x->n_outputs);
     return MAAS_OK;
 }
 
-const maas_xmethod maas_x_linear = {"linear", linear_prepare, linear_row, NULL};
+const maas_xmethod maas_x_linear = {"linear", linear_prepare, linear_rows, MAAS_XFUN_ROWS, NULL};

@@ -1,0 +1,217 @@
+/*
+ * learn/explain/tree.c - models that are one forest, behind steps that keep the columns apart:
+ * TreeSHAP of the forest, each value under the name of the raw feature its column comes from. What
+ * is explained is the sum of the trees, which is the answer itself when nothing follows, else its
+ * margin.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "learn/explain/explain_int.h"
+#include "ops/forest.h"
+#include "ops/forest_post.h"
+#include "ops/shap.h"
+#include "base/ban.h"
+
+typedef struct trees {
+    maas_forest *forest;
+    maas_shap *shap;
+    void *scratch;
+    double *phi, *sums; /* [n_targets][n_features of the forest], [n_targets] */
+    double *background; /* [rows][n_features of the forest]; NULL: by covers */
+    maas_xcolumns columns;
+    int64_t n_rows;
+} trees;
+
+static bool is_forest(const maas_node *n)
+{
+    return strcmp(n->op->name, "TreeEnsemble") == 0 ||
+           strcmp(n->op->name, "TreeEnsembleRegressor") == 0 ||
+           strcmp(n->op->name, "TreeEnsembleClassifier") == 0;
+}
+
+/* The one forest that the answer goes through; NULL: none, or several. */
+static const maas_node *only_forest(const maas_explainer *x)
+{
+    const maas_node *found = NULL;
+    for (uint32_t k = 0; k < x->g->n_nodes; k++)
+        if (is_forest(&x->g->nodes[k])) {
+            if (found)
+                return NULL;
+            found = &x->g->nodes[k];
+        }
+    return found;
+}
+
+/* Steps behind a forest that leave its numbers as they are. */
+static bool keeps_numbers(const maas_node *n)
+{
+    static const char *const names[] = {"Identity", "Reshape", "Squeeze", "Flatten",
+                                        "Cast",     "Slice",   "Gather"};
+    for (size_t i = 0; i < MAAS_COUNT(names); i++)
+        if (strcmp(names[i], n->op->name) == 0)
+            return true;
+    return false;
+}
+
+/* Is the answer what the forest gives: the sums, or chances that are sums? */
+static bool sums_are_the_answer(const maas_explainer *x, const maas_node *forest)
+{
+    maas_votes votes;
+    maas_err ignored = {0};
+    maas_nid at = maas_graph_at(x->g, x->answer)->producer;
+    while (at >= 0 && &x->g->nodes[at] != forest && keeps_numbers(&x->g->nodes[at]))
+        at = x->g->nodes[at].in[0] < 0 ? MAAS_NO_NODE
+                                       : maas_graph_at(x->g, x->g->nodes[at].in[0])->producer;
+    if (at < 0 || &x->g->nodes[at] != forest)
+        return false;
+    if (strcmp(forest->op->name, "TreeEnsembleClassifier") != 0)
+        return maas_post_of(forest) == MAAS_POST_NONE;
+    return maas_votes_of(forest, &votes, &ignored) == MAAS_OK && votes.post == MAAS_POST_NONE;
+}
+
+/* Targets that can win: a class that only fills up a list has a base that no sum makes up for. */
+static int64_t real_targets(const maas_forest *f)
+{
+    int64_t k = f->n_targets;
+    while (k > 1 && f->base && f->base[k - 1] < -1e38)
+        k--;
+    return k;
+}
+
+static maas_status check_columns(maas_explainer *x, trees *t, maas_err *err)
+{
+    AUTO_FREE bool *taken = maas_calloc((size_t)x->n_features, sizeof *taken);
+    if (!taken)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    if (!t->columns.feature)
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "the columns of the trees are mixtures of the features");
+    for (int64_t i = 0; i < t->columns.n; i++) {
+        if (taken[t->columns.feature[i]])
+            return maas_fail(err, MAAS_E_UNSUPPORTED,
+                             "several columns of the trees come from feature '%s'",
+                             x->features[t->columns.feature[i]].name);
+        taken[t->columns.feature[i]] = true;
+    }
+    return MAAS_OK;
+}
+
+/* Rows of the background as the forest sees them. */
+static maas_status read_background(maas_explainer *x, trees *t, maas_err *err)
+{
+    const int64_t n = x->opts.background_rows, f = t->columns.n;
+    const double *rows;
+    t->n_rows = n;
+    t->background = maas_arena_array(&x->arena, (size_t)n, (size_t)f * sizeof *t->background);
+    if (!t->background)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    for (int64_t from = 0; from < n; from += MAAS_XFUN_ROWS) {
+        const int64_t some = n - from < MAAS_XFUN_ROWS ? n - from : MAAS_XFUN_ROWS;
+        for (int64_t i = 0; i < MAAS_XFUN_ROWS; i++)
+            maas_x_row(x, x->opts.background, from + (i < some ? i : 0), i);
+        MAAS_TRY(maas_xfun_run(x->fun, &rows, err));
+        memcpy(t->background + from * f, rows, (size_t)(some * f) * sizeof *rows);
+    }
+    return MAAS_OK;
+}
+
+static maas_status set_base(maas_explainer *x, trees *t, maas_err *err)
+{
+    const int64_t k = x->n_outputs;
+    x->base = maas_arena_array(&x->arena, (size_t)k, sizeof *x->base);
+    if (!x->base)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    if (!t->background) {
+        maas_shap_expected(t->shap, t->sums);
+        memcpy(x->base, t->sums, (size_t)k * sizeof *x->base);
+    }
+    for (int64_t r = 0; t->background && r < t->n_rows; r++) {
+        maas_forest_row(t->forest, t->background + r * t->columns.n, t->sums);
+        for (int64_t o = 0; o < k; o++)
+            x->base[o] += t->sums[o] / (double)t->n_rows;
+    }
+    return MAAS_OK;
+}
+
+static maas_status prepare_shap(maas_explainer *x, trees *t, maas_err *err)
+{
+    MAAS_TRY(maas_shap_create(t->forest, x->opts.budget, &t->shap, err));
+    x->n_outputs = real_targets(t->forest);
+    t->scratch = maas_arena_alloc(&x->arena, maas_shap_scratch(t->shap) + 64);
+    t->phi = maas_arena_array(&x->arena, (size_t)t->forest->n_targets,
+                              (size_t)t->columns.n * sizeof *t->phi);
+    t->sums = maas_arena_array(&x->arena, (size_t)t->forest->n_targets, sizeof *t->sums);
+    if (!t->scratch || !t->phi || !t->sums)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    if (x->opts.against_background || !maas_shap_has_covers(t->shap)) {
+        MAAS_TRY(maas_x_need_background(x, err));
+        MAAS_TRY(read_background(x, t, err));
+    }
+    return set_base(x, t, err);
+}
+
+static maas_status tree_prepare(maas_explainer *x, maas_err *err)
+{
+    const maas_node *n = only_forest(x);
+    bool alone = false;
+    if (!n)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "the model is not one forest of trees");
+    MAAS_TRY(maas_x_only_through(x, n->out, n->n_out, &alone, err));
+    if (!alone)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "the answer depends on more than the trees");
+    trees *t = x->own = maas_arena_alloc(&x->arena, sizeof *t);
+    if (!t)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+    MAAS_TRY(maas_x_columns(x, n->in[0], &t->columns, err));
+    MAAS_TRY(check_columns(x, t, err));
+    MAAS_TRY(maas_forest_of_node(n, t->columns.n, x->opts.budget, &t->forest, err));
+    MAAS_TRY(maas_x_cut(x, n->in[0], err));
+    if (maas_xfun_n_outputs(x->fun) != t->columns.n)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "the rows of the trees have another width");
+    if (!sums_are_the_answer(x, n))
+        x->target = maas_arena_printf(&x->arena, "margin of %s", x->target);
+    return x->target ? prepare_shap(x, t, err)
+                     : maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
+}
+
+static void tree_row(maas_explainer *x, const double *as_seen, double *phi, double *answer)
+{
+    trees *t = x->own;
+    const int64_t f = t->columns.n, k = x->n_outputs;
+    if (t->background)
+        maas_shap_against(t->shap, as_seen, t->background, t->n_rows, t->phi, t->scratch);
+    else
+        maas_shap_by_covers(t->shap, as_seen, t->phi, t->scratch);
+    for (int64_t c = 0; c < f; c++)
+        for (int64_t o = 0; o < k; o++)
+            phi[t->columns.feature[c] * k + o] = t->phi[o * f + c];
+    maas_forest_row(t->forest, as_seen, t->sums);
+    memcpy(answer, t->sums, (size_t)k * sizeof *answer);
+}
+
+static maas_status tree_rows(maas_explainer *x, const maas_tensor *in, int64_t from, int64_t n,
+                             double *phi, double *answer, maas_err *err)
+{
+    const trees *t = x->own;
+    const double *as_seen;
+    for (int64_t i = 0; i < MAAS_XFUN_ROWS;
+         i++) /* the batch is of one size: the first row fills it up */
+        maas_x_row(x, in, from + (i < n ? i : 0), i);
+    MAAS_TRY(maas_xfun_run(x->fun, &as_seen, err));
+    for (int64_t r = 0; r < n; r++)
+        tree_row(x, as_seen + r * t->columns.n, phi + r * x->n_features * x->n_outputs,
+                 answer + r * x->n_outputs);
+    return MAAS_OK;
+}
+
+static void tree_release(maas_explainer *x)
+{
+    trees *t = x->own;
+    if (!t)
+        return;
+    maas_shap_destroy(t->shap);
+    maas_forest_destroy(t->forest);
+}
+
+const maas_xmethod maas_x_tree = {"tree", tree_prepare, tree_rows, MAAS_XFUN_ROWS, tree_release};
