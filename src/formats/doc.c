@@ -198,21 +198,49 @@ maas_status maas_numbers_add(maas_numbers *v, double x, maas_err *err)
     return MAAS_OK;
 }
 
+/* A plain number of a JSON array straight to its place; false: let the scanner look at it. */
+static bool take_plain(maas_doc *d, maas_dtype dtype, void *to)
+{
+    maas_span s = d->json.rest;
+    int64_t whole;
+    if (*s.p != '-' && (*s.p < '0' || *s.p > '9'))
+        return false;
+    if (dtype == MAAS_F32   ? !maas_num_f32(&s, to)
+        : dtype == MAAS_F64 ? !maas_num_f64(&s, to)
+                            : !maas_num_i64(&s, &whole))
+        return false;
+    if (dtype == MAAS_I32 || dtype == MAAS_I64) {
+        if (!s.n || *s.p == '.' || *s.p == 'e' || *s.p == 'E' ||
+            (dtype == MAAS_I32 && (int32_t)whole != whole))
+            return false;
+        const int32_t small = (int32_t)whole;
+        memcpy(to, dtype == MAAS_I32 ? (void *)&small : (void *)&whole, maas_dtype_size(dtype));
+    }
+    maas_json_took(&d->json, s);
+    return true;
+}
+
 maas_status maas_doc_numbers(maas_doc *d, maas_numbers *v, maas_err *err)
 {
     v->n = 0;
     if (maas_doc_next(d) != MAAS_JSON_ARRAY)
         return maas_doc_fail(d, "an array of numbers", err);
-    while (maas_doc_next(d) != MAAS_JSON_CLOSE) {
+    for (;;) {
+        const bool plain = !d->is_ubj && maas_json_at_value(&d->json);
         MAAS_TRY(reserve(v, v->n + 1, err));
-        if (!convert(d, v->dtype, item(v, v->n)))
-            return maas_doc_fail(
-                d,
-                v->dtype == MAAS_F32 || v->dtype == MAAS_F64 ? "a number" : "an integer that fits",
-                err);
+        void *to = item(v, v->n);
+        if (!plain || !take_plain(d, v->dtype, to)) {
+            if (maas_doc_next(d) == MAAS_JSON_CLOSE)
+                return MAAS_OK;
+            if (!convert(d, v->dtype, to))
+                return maas_doc_fail(d,
+                                     v->dtype == MAAS_F32 || v->dtype == MAAS_F64
+                                         ? "a number"
+                                         : "an integer that fits",
+                                     err);
+        }
         v->n++;
     }
-    return MAAS_OK;
 }
 
 /* ---- by table ---- */
