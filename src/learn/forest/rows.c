@@ -32,7 +32,7 @@ static const char *const criterion_names[] = {"auto",     "gini",          "entr
      .help = "what a cut has to gain, in proportion to the rows it divides"},                      \
     {"class_weight", MAAS_PARAM_JSON, AT(class_weight),                                            \
      .help = "\"balanced\", \"balanced_subsample\" (anew for each tree) or {\"label\": weight}"},  \
-    {"weight", MAAS_PARAM_JSON, AT(weight),                                                        \
+    {"sample_weight", MAAS_PARAM_JSON, AT(sample_weight),                                                        \
      .help = "name of a column that says how much each row counts; it is no input"},               \
     {"validation", MAAS_PARAM_NUM, AT(validation), 0, 0.9, 0,                                      \
      .help = "share of the rows kept apart to measure on"},                                        \
@@ -122,8 +122,8 @@ static maas_status settle_tree(void *recipe, const json_t *params, maas_arena *a
         return maas_fail(err, MAAS_E_INVALID,
                          "params.max_features must be \"sqrt\", \"log2\", \"all\", a number of "
                          "columns or a share above 0, up to 1.0");
-    if (r->weight && !json_is_string(r->weight))
-        return maas_fail(err, MAAS_E_INVALID, "params.weight must be the name of a column");
+    if (r->sample_weight && !json_is_string(r->sample_weight))
+        return maas_fail(err, MAAS_E_INVALID, "params.sample_weight must be the name of a column");
     const bool squares = r->criterion == MAAS_CRITERION_SQUARED_ERROR;
     if (r->criterion != MAAS_CRITERION_AUTO &&
         ((squares && r->task == MAAS_TASK_CLASSES) || (!squares && r->task == MAAS_TASK_VALUES)))

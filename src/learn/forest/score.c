@@ -45,6 +45,13 @@ static void predict_task(void *arg, int64_t task, int ithr)
         }
 }
 
+void maas_forest_sums(const maas_forest_run *r, const uint32_t *rows, bool by_bins, int64_t n,
+                      int64_t k, double *sums)
+{
+    scoring s = {.r = r, .rows = rows, .n = n, .by_bins = by_bins, .k = k, .sums = sums};
+    maas_threads_loop(r->job->n_threads, (n + TASK_ROWS - 1) / TASK_ROWS, predict_task, &s);
+}
+
 /* What a score takes: logarithms of chances, or values; *loss is the mean of these rows. */
 static void to_scores(const maas_forest_run *r, double *p, const double *votes,
                       const uint32_t *rows, int64_t n, int64_t k, float *z, double *loss)
@@ -101,16 +108,11 @@ static maas_status score_rows(const maas_forest_run *r, const uint32_t *rows,
     MAAS_TRY(maas_score_init(&score, &r->target, n, r->job->budget, err));
     MAAS_TRY(chunk_init(&c, r, n, err));
     for (int64_t from = 0; from < n; from += c.rows) {
-        scoring s = {.r = r,
-                     .rows = (bin_rows ? bin_rows : rows) + from,
-                     .n = n - from < c.rows ? n - from : c.rows,
-                     .by_bins = bin_rows != NULL,
-                     .k = c.k,
-                     .sums = c.sums};
+        const int64_t m = n - from < c.rows ? n - from : c.rows;
         double loss;
-        maas_threads_loop(r->job->n_threads, (s.n + TASK_ROWS - 1) / TASK_ROWS, predict_task, &s);
-        to_scores(r, c.sums, NULL, rows + from, s.n, c.k, c.z, &loss);
-        maas_score_add(&score, c.z, rows + from, s.n, loss);
+        maas_forest_sums(r, (bin_rows ? bin_rows : rows) + from, bin_rows != NULL, m, c.k, c.sums);
+        to_scores(r, c.sums, NULL, rows + from, m, c.k, c.z, &loss);
+        maas_score_add(&score, c.z, rows + from, m, loss);
     }
     return maas_score_json(&score, prefix, o) ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "metrics");
 }

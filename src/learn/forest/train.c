@@ -11,7 +11,7 @@
 
 /* ---- rows and weights ---- */
 
-static uint64_t seed_of(const maas_forest_run *r, int64_t tree)
+uint64_t maas_forest_seed(const maas_forest_run *r, int64_t tree)
 {
     return (uint64_t)r->recipe.seed * 0x9e3779b97f4a7c15ull + (uint64_t)tree + 1;
 }
@@ -19,7 +19,7 @@ static uint64_t seed_of(const maas_forest_run *r, int64_t tree)
 void maas_forest_draw(const maas_forest_run *r, int64_t tree, maas_rng *rng, uint32_t *counts)
 {
     const int64_t n = r->bins.n_rows;
-    maas_rng_seed(rng, seed_of(r, tree));
+    maas_rng_seed(rng, maas_forest_seed(r, tree));
     if (!r->recipe.bootstrap) {
         for (int64_t i = 0; i < n; i++)
             counts[i] = 1;
@@ -171,7 +171,7 @@ static maas_status fit_target(maas_forest_run *r, maas_err *err)
 
 static maas_status fit_inputs(maas_forest_run *r, maas_err *err)
 {
-    const char *skip[] = {r->job->target, json_string_value(r->recipe.weight)};
+    const char *skip[] = {r->job->target, json_string_value(r->recipe.sample_weight)};
     const maas_features_opts opts = {.scaling = MAAS_SCALING_NONE,
                                      .max_categories = r->recipe.max_categories,
                                      .gaps = true,
@@ -187,11 +187,11 @@ static maas_status fit_inputs(maas_forest_run *r, maas_err *err)
 /* Weight column times class weight; NULL stays NULL when there is neither. */
 static maas_status set_weights(maas_forest_run *r, maas_err *err)
 {
-    const char *column = json_string_value(r->recipe.weight);
+    const char *column = json_string_value(r->recipe.sample_weight);
     const maas_rows *rows = &r->split.train;
     float *all = NULL;
     if (column)
-        MAAS_TRY(maas_matrix_weights(&r->matrix, r->job->data, "weight", column, &all, err));
+        MAAS_TRY(maas_matrix_weights(&r->matrix, r->job->data, "sample_weight", column, &all, err));
     if (!all && !r->target.weights)
         return MAAS_OK;
     r->weights = maas_arena_array(&r->arena, (size_t)rows->n, sizeof *r->weights);

@@ -222,11 +222,11 @@ static void every_cut_is_the_best(void)
         {200, 3, 3, CONTINUOUS, false, "{}", false, 1},
         {200, 3, 3, WHOLE, false, "{}", false, 1},
         {150, 3, 2, WITH_GAPS, false, "{}", false, 1},
-        {200, 3, 3, CONTINUOUS, true, "{'weight':'w'}", false, 1},
-        {200, 3, 3, WHOLE, true, "{'weight':'w','criterion':'entropy'}", true, 1},
+        {200, 3, 3, CONTINUOUS, true, "{'sample_weight':'w'}", false, 1},
+        {200, 3, 3, WHOLE, true, "{'sample_weight':'w','criterion':'entropy'}", true, 1},
         {150, 2, 4, WITH_GAPS, false, "{'criterion':'log_loss','min_samples_leaf':5}", true, 5},
         {200, 3, 0, CONTINUOUS, false, "{}", false, 1},
-        {200, 2, 0, WHOLE, true, "{'weight':'w','min_samples_leaf':3}", false, 3},
+        {200, 2, 0, WHOLE, true, "{'sample_weight':'w','min_samples_leaf':3}", false, 3},
         {150, 3, 0, WITH_GAPS, false, "{'criterion':'squared_error'}", false, 1},
         {400, 2, 2, WHOLE, false, "{'min_samples_leaf':0.02}", false, 8},
     };
@@ -250,7 +250,8 @@ static void weights_are_repetitions(void)
     make(80, 3, 3, CONTINUOUS, true, 7);
     maas_train_result weighted = {0}, repeated = {0};
     maas_err err;
-    REQUIRE_OK(toy_train(&p.t, "decision_tree", "target", "{'weight':'w'}", &weighted, &err), err);
+    REQUIRE_OK(toy_train(&p.t, "decision_tree", "target", "{'sample_weight':'w'}", &weighted, &err),
+               err);
     static problem q;
     q = p;
     toy_init(&q.t, 0);
@@ -401,8 +402,8 @@ static void what_cannot_be_is_refused(void)
         {"random_forest", "{'bootstrap':false,'oob_score':true}", "oob_score"},
         {"random_forest", "{'bootstrap':false,'max_samples':5}", "max_samples"},
         {"random_forest", "{'criterion':'squared_error'}", "criterion"},
-        {"random_forest", "{'weight':3}", "weight"},
-        {"random_forest", "{'weight':'nothing'}", "nothing"},
+        {"random_forest", "{'sample_weight':3}", "sample_weight"},
+        {"random_forest", "{'sample_weight':'nothing'}", "nothing"},
         {"random_forest", "{'class_weight':{'99':2}}", "99"},
         {"random_forest", "{'class_weight':'even'}", "class_weight"},
         {"decision_tree", "{'n_estimators':3}", "n_estimators"},
@@ -415,6 +416,45 @@ static void what_cannot_be_is_refused(void)
                        MAAS_E_INVALID,
                    "%s", cases[i].params);
         EXPECT_MSG(strstr(err.msg, cases[i].word) != NULL, "%s: %s", cases[i].params, err.msg);
+    }
+}
+
+/* A cloud and four rows far from it, which are the four with the lowest scores. */
+static void outliers_stand_apart(void)
+{
+    enum { N = 400, FAR = 4 };
+    static const char *const params[] = {"{}", "{'contamination':0.01,'max_samples':0.5}",
+                                         "{'bootstrap':true,'max_samples':100}"};
+    make(N, 3, 2, CONTINUOUS, false, 77);
+    for (int i = 0; i < FAR; i++)
+        p.x[i % 3][i * 100] = i % 2 ? 40 : -60;
+    for (size_t c = 0; c < MAAS_COUNT(params); c++) {
+        maas_train_result r = {0};
+        maas_err err;
+        toy_model m;
+        REQUIRE_OK(train_on("isolation_forest", params[c], 2, NULL, NULL, &r, &err), err);
+        REQUIRE_OK(toy_model_open(&m, &r.onnx, N, &err), err);
+        EXPECT_EQ(m.g->n_inputs, 1); /* the named target is no input */
+        float *x = maas_exec_input(m.exec, 0)->data;
+        for (int i = 0; i < N * 3; i++)
+            x[i] = p.x[i % 3][i / 3];
+        REQUIRE_OK(maas_exec_run(m.exec, &err), err);
+        const float *scores = toy_output(&m, "scores")->data;
+        const int64_t *label = toy_output(&m, "label")->data;
+        float worst_far = -1, best_near = 1;
+        int n_out = 0;
+        for (int i = 0; i < N; i++) {
+            EXPECT_EQ(label[i], scores[i] < 0 ? -1 : 1);
+            n_out += label[i] < 0;
+            if (i % 100 == 0)
+                worst_far = fmaxf(worst_far, scores[i]);
+            else
+                best_near = fminf(best_near, scores[i]);
+        }
+        EXPECT_MSG(c == 2 || worst_far < best_near, "%s: %g, %g", params[c], worst_far, best_near);
+        EXPECT(c != 1 || n_out == FAR);
+        toy_model_close(&m);
+        maas_train_result_reset(&r);
     }
 }
 
@@ -469,6 +509,7 @@ static const mt_case cases[] = {
     MT_CASE(forests_predict),
     MT_CASE(limits_hold),
     MT_CASE(what_cannot_be_is_refused),
+    MT_CASE(outliers_stand_apart),
     MT_CASE(a_job_can_be_cancelled),
     MT_CASE(memory_runs_out_cleanly),
 };
