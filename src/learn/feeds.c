@@ -24,9 +24,11 @@ static bool add_column(maas_feeds *a, maas_feed *f, const char *name)
     return true;
 }
 
+/* Columns by their names. When the data set has none of them, nothing is fed: names that a maker
+ * made up ("f0") say no more than their order. */
 static maas_status feed_by_meta(maas_feeds *a, uint32_t input, const json_t *columns, maas_err *err)
 {
-    const char *name = maas_graph_at(a->g, a->g->inputs[input])->name;
+    const char *name = maas_graph_at(a->g, a->g->inputs[input])->name, *missing = NULL;
     size_t i;
     json_t *c;
     json_array_foreach((json_t *)columns, i, c)
@@ -36,9 +38,11 @@ static maas_status feed_by_meta(maas_feeds *a, uint32_t input, const json_t *col
         if (!column || !into || strcmp(into, name) != 0)
             continue;
         if (a->at[input].n_cols == a->d->n_cols || !add_column(a, &a->at[input], column))
-            return maas_fail(err, MAAS_E_INVALID,
-                             "the model wants column '%.128s', the data set has none", column);
+            missing = missing ? missing : column;
     }
+    if (missing && a->at[input].n_cols)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "the model wants column '%.128s', the data set has none", missing);
     return MAAS_OK;
 }
 
@@ -90,7 +94,7 @@ maas_status maas_feeds_init(maas_feeds *a, const maas_graph *g, const maas_datas
             return no_memory(err);
         if (columns)
             MAAS_TRY(feed_by_meta(a, i, columns, err));
-        if (!f->n_cols && g->n_inputs == 1) /* names of another kind: columns by their place */
+        if (!f->n_cols && g->n_inputs == 1) /* by their place */
             feed_all(a, f);
         MAAS_TRY(check_feed(a, i, err));
     }
