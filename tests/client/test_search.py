@@ -10,6 +10,7 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "server"))
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -68,6 +69,30 @@ def scores_agree_with_grid_search_cv():
     assert v["lineage"]["best_params"] == {"epochs": 60}, v["lineage"]
     answer = server.need(200, "POST", "/v1/models/cancer:predict", {"instances": X[:20].tolist()})
     assert len(answer["predictions"]) == 20
+
+
+def a_grid_of_forests_agrees():
+    grid = {"n_estimators": [10, 40], "max_depth": [2, 8]}
+    theirs = GridSearchCV(RandomForestClassifier(random_state=0), grid, cv=5).fit(X, y)
+    job = server.wait_job(start("grid", "cancer", "random_forest", {"param_grid": grid, "cv": 5}))
+    assert job["state"] == "succeeded", job
+    trials = job["result"]["trials"]
+    ours = {json.dumps(t["params"], sort_keys=True): t["mean_test_score"] for t in trials}
+    for params, score in zip(theirs.cv_results_["params"], theirs.cv_results_["mean_test_score"]):
+        got = ours[json.dumps({k: int(v) for k, v in params.items()}, sort_keys=True)]
+        assert abs(got - score) < 0.02, (params, got, score)
+
+
+def auto_reports_a_leaderboard():
+    job = server.train(model="best", dataset="cancer", learner="auto",
+                       params={"time_budget": 8, "cv": 3, "learners": ["logistic_regression", "random_forest", "knn"]})
+    r = job["result"]
+    board = [t for t in r["trials"] if t["mean_test_score"] is not None]
+    assert board[0]["mean_test_score"] > 0.93 and r["best_learner"] == board[0]["learner"], board[0]
+    assert {"logistic_regression", "random_forest", "knn"} <= {t["learner"] for t in r["trials"]}
+    assert all(t["model_bytes"] > 0 and t["mean_fit_time"] > 0 for t in board)
+    answer = server.need(200, "POST", "/v1/models/best:predict", {"instances": X[:20].tolist()})
+    assert np.mean(np.array(answer["predictions"]) == y[:20]) > 0.8
 
 
 def regression_is_scored_by_r2():
@@ -140,7 +165,7 @@ def wrong_requests_are_named():
     assert r.status == 400 and "kind" in r.body.decode(), r
 
 
-for fn in (scores_agree_with_grid_search_cv, regression_is_scored_by_r2, the_leaderboard_is_live,
+for fn in (scores_agree_with_grid_search_cv, a_grid_of_forests_agrees, auto_reports_a_leaderboard, regression_is_scored_by_r2, the_leaderboard_is_live,
            a_running_search_can_be_cancelled, a_killed_server_goes_on_with_the_search, wrong_requests_are_named):
     case(fn)
 finish()

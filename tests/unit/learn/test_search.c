@@ -2,6 +2,7 @@
  * print for the same seeds; candidates; and whole searches over small data. */
 #include "../../maas_test.h"
 
+#include "learn/search/auto.h"
 #include "learn/search/search.h"
 #include "learn/search/shuffle.h"
 #include "learn/subset.h"
@@ -391,7 +392,51 @@ static void a_cancelled_search_stops_and_a_hopeless_one_says_why(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+/* ---- learner auto ---- */
+
+static void every_candidate_of_auto_is_one_its_learner_takes(void)
+{
+    for (size_t i = 0; i < maas_n_auto_rows; i++) {
+        const maas_auto_row *row = &maas_auto_rows[i];
+        json_t *params = toy_json(row->params);
+        maas_err err = {0};
+        EXPECT_MSG(maas_train_check(row->learner, params, &err) == MAAS_OK, "%s %s: %s",
+                   row->learner, row->params, err.msg);
+        EXPECT_MSG(row->tasks >= 1 && row->tasks <= 3, "%s", row->learner);
+        json_decref(params);
+    }
+}
+
+static void auto_keeps_the_best_within_its_time(void)
+{
+    static plane p;
+    maas_err err;
+    maas_train_result r = {0};
+    plane_init(&p, 9);
+    EXPECT_MSG(
+        toy_train(&p.t, "auto", "kind",
+                  "{'time_budget':30,'cv':3,'learners':['logistic_regression','decision_tree']}",
+                  &r, &err) == MAAS_OK,
+        "%s", err.msg);
+    const json_t *trials = json_object_get(r.report, "trials"), *best = json_array_get(trials, 0);
+    EXPECT_EQ(json_array_size(trials), 4);
+    EXPECT(json_number_value(json_object_get(best, "mean_test_score")) > 0.85);
+    EXPECT(json_integer_value(json_object_get(best, "model_bytes")) > 0);
+    EXPECT_STR(json_string_value(json_object_get(best, "learner")),
+               json_string_value(json_object_get(r.report, "best_learner")));
+    EXPECT(r.onnx.n > 0);
+    maas_train_result_reset(&r);
+    EXPECT_EQ(toy_train(&p.t, "auto", "kind", "{'learners':['ridge']}", &r, &err), MAAS_E_INVALID);
+    EXPECT_MSG(strstr(err.msg, "none of"), "%s", err.msg);
+    EXPECT_EQ(toy_train(&p.t, "auto", "kind", "{'learners':['auto']}", &r, &err), MAAS_E_INVALID);
+    EXPECT_EQ(toy_train(&p.t, "auto", "kind", "{'scoring':'best'}", &r, &err), MAAS_E_INVALID);
+    maas_train_result_reset(&r);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
 static const mt_case cases[] = {
+    MT_CASE(every_candidate_of_auto_is_one_its_learner_takes),
+    MT_CASE(auto_keeps_the_best_within_its_time),
     MT_CASE(the_generator_is_numpys),
     MT_CASE(folds_are_scikit_learns),
     MT_CASE(wrong_folds_are_refused_by_name),
