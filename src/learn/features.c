@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 #include "learn/distinct.h"
+#include "learn/encoders.h"
+#include "learn/order_stats.h"
 
 #include "base/ban.h"
 
@@ -38,6 +40,7 @@ void maas_features_reset(maas_features *fs)
     maas_free(fs->scale);
     maas_free(fs->matrix);
     maas_json_unref(&fs->parent_columns);
+    maas_arena_reset(&fs->arena);
     if (fs->budget)
         maas_budget_give(fs->budget, fs->charged);
     *fs = (maas_features){0};
@@ -161,13 +164,52 @@ static void set_constants(maas_features *fs, const moments *m, int scaling, bool
     for (int64_t k = 0; k < fs->n_consts; k++) {
         double deviation = m[k].n > 0 ? sqrt(m[k].m2 / m[k].n) : 0, range = m[k].max - m[k].min;
         fs->fill[k] = ids ? 0 : (float)m[k].mean;
-        bool unit = scaling == MAAS_SCALING_UNIT;
+        bool unit = scaling == MAAS_SCALING_UNIT || scaling == MAAS_SCALING_MINMAX;
         fs->shift[k] = (float)(unit ? m[k].min : m[k].mean);
         fs->scale[k] = (float)(1 / (unit ? range : deviation));
         if (!isfinite(fs->scale[k])) /* a constant column says nothing: shift it to 0 */
             fs->scale[k] = 1;
     }
     fs->has_shift = fs->has_scale = scaling != MAAS_SCALING_NONE;
+}
+
+/* ---- constants that need a sort ---- */
+
+static void set_ordered(maas_features *fs, const maas_features_opts *o, int64_t at,
+                        const maas_order_stats *s)
+{
+    const int impute = o->preparation ? o->preparation->impute : MAAS_IMPUTE_MEAN;
+    if (impute == MAAS_IMPUTE_MEDIAN || impute == MAAS_IMPUTE_MOST_FREQUENT)
+        fs->fill[at] = (float)(impute == MAAS_IMPUTE_MEDIAN ? s->median : s->mode);
+    if (o->scaling != MAAS_SCALING_ROBUST)
+        return;
+    fs->shift[at] = (float)s->median;
+    fs->scale[at] = (float)(1 / (s->upper - s->lower));
+    if (!isfinite(fs->scale[at]))
+        fs->scale[at] = 1;
+}
+
+static maas_status order_columns(maas_features *fs, const maas_features_opts *o,
+                                 const maas_rows *train, maas_err *err)
+{
+    const int impute = o->preparation ? o->preparation->impute : MAAS_IMPUTE_MEAN;
+    const bool fills = impute == MAAS_IMPUTE_MEDIAN || impute == MAAS_IMPUTE_MOST_FREQUENT;
+    int64_t at = 0;
+    for (int64_t k = 0; impute == MAAS_IMPUTE_CONSTANT && k < fs->n_consts; k++)
+        fs->fill[k] = (float)o->preparation->fill;
+    for (uint32_t i = 0; (fills || o->scaling == MAAS_SCALING_ROBUST) && i < fs->n; i++) {
+        if (fs->f[i].is_text)
+            continue;
+        const bool shared = fs->n_consts < fs->n_numbers;
+        const int64_t width = shared ? 1 : maas_column_width(fs->f[i].col);
+        for (int64_t k = 0; k < width; k++) {
+            maas_order_stats s;
+            MAAS_TRY(
+                maas_order_stats_of(fs->f[i].col, train, shared ? -1 : k, fs->budget, &s, err));
+            set_ordered(fs, o, at++, &s);
+        }
+    }
+    return MAAS_OK;
 }
 
 static maas_status measure(maas_features *fs, const maas_rows *train, int scaling, bool ids,
@@ -208,7 +250,8 @@ static maas_status fit_constants(maas_features *fs, const maas_features_opts *o,
         fs->has_scale = true;
         return MAAS_OK;
     }
-    return measure(fs, train, scaling, o->ids, err);
+    MAAS_TRY(measure(fs, train, scaling, o->ids, err));
+    return o->ids ? MAAS_OK : order_columns(fs, o, train, err);
 }
 
 static maas_status inherit_one(maas_features *fs, const maas_graph *parent, const char *name,
@@ -289,6 +332,16 @@ static maas_status inherit_categories(maas_features *fs, maas_feature *f, const 
     return take_categories(fs, f, &d, err);
 }
 
+static maas_status fit_text(maas_features *fs, maas_feature *f, const maas_features_opts *o,
+                            const maas_rows *train, maas_err *err)
+{
+    f->encoder = maas_encoder_of(o, f->col, train);
+    if (!f->encoder || f->encoder->categories)
+        MAAS_TRY(fit_categories(fs, f, o, train, err));
+    const maas_encoding e = {fs, f, o, train};
+    return f->encoder ? maas_encoder_fit(&e, err) : MAAS_OK;
+}
+
 /* Same columns, same kinds, same order as the parent saw. */
 static maas_status match_parent(maas_features *fs, const maas_graph *parent, maas_err *err)
 {
@@ -348,13 +401,16 @@ maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
     *fs = (maas_features){.opts = *opts, .n_rows = data->n_rows, .budget = budget};
     fs->opts.skip = NULL;
     fs->opts.n_skip = 0;
+    fs->opts.preparation = NULL;
+    fs->opts.target = NULL;
+    maas_arena_init(&fs->arena, budget);
     MAAS_TRY(choose(fs, data, opts, err));
     if (parent) {
         MAAS_TRY(match_parent(fs, parent, err));
     } else {
         for (uint32_t i = 0; i < fs->n; i++)
             if (fs->f[i].is_text)
-                MAAS_TRY(fit_categories(fs, &fs->f[i], opts, train, err));
+                MAAS_TRY(fit_text(fs, &fs->f[i], opts, train, err));
         if (fs->n_numbers)
             MAAS_TRY(fit_constants(fs, opts, train, err));
     }
@@ -363,12 +419,19 @@ maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
     return MAAS_OK;
 }
 
+int64_t maas_feature_width(const maas_features *fs, const maas_feature *f)
+{
+    if (!f->is_text)
+        return maas_column_width(f->col);
+    return f->encoder ? f->width : fs->opts.codes ? 1 : f->n_categories;
+}
+
 int64_t maas_features_width(const maas_features *fs)
 {
     int64_t n = fs->n_numbers;
     for (uint32_t i = 0; i < fs->n; i++)
         if (fs->f[i].is_text)
-            n += fs->opts.codes ? 1 : fs->f[i].n_categories;
+            n += maas_feature_width(fs, &fs->f[i]);
     return n;
 }
 

@@ -17,6 +17,7 @@
 
 #include "learn/dataset.h"
 #include "learn/net.h"
+#include "learn/preparation.h"
 #include "learn/split.h"
 
 typedef enum maas_layout { MAAS_LAYOUT_TENSOR, MAAS_LAYOUT_TABLE, MAAS_LAYOUT_MIXED } maas_layout;
@@ -28,6 +29,8 @@ typedef struct maas_features_opts {
     bool gaps;   /* gaps stay NaN: the learner knows what to do with them               */
     bool codes;  /* text becomes its category's number, unknown NaN; else one-hot       */
     bool matrix; /* also lay rows side by side for batches, when they fit                 */
+    const maas_preparation *preparation; /* NULL: gaps become the mean, text one-hot */
+    const struct maas_target *target;    /* for encoding by target; or NULL */
     const char *const *skip; /* columns that are no inputs: target, weights, groups... */
     uint32_t n_skip;         /* NULL entries are skipped themselves                    */
 } maas_features_opts;
@@ -38,7 +41,12 @@ typedef struct maas_feature {
     bool is_text;
     maas_str *categories; /* text: sorted, bytes borrowed from the data set or the parent's meta */
     int64_t n_categories;
-    int32_t *codes; /* text: [rows], -1: no known category */
+    int32_t *codes;                     /* text: [rows], -1: no known category */
+    const struct maas_encoder *encoder; /* text: another way than categories; NULL: none */
+    int64_t width;                      /* of the encoder: numbers a row */
+    float *values;                      /* of the encoder: [rows][width], ready */
+    float *unit;                        /* of the encoder: fill, shift and scale, [width] each */
+    void *state;                        /* of the encoder */
 } maas_feature;
 
 typedef struct maas_features {
@@ -53,15 +61,20 @@ typedef struct maas_features {
     bool has_fill, has_shift, has_scale;
     float *matrix;          /* TABLE, MIXED: [rows][n_numbers] when it fits, or NULL */
     json_t *parent_columns; /* owner of inherited category bytes */
+    maas_arena arena;       /* of the encoders */
     maas_budget *budget;
     size_t charged;
 } maas_features;
+
+/* learn/encoders.h */
+typedef struct maas_encoder maas_encoder;
 
 /* `parent`: constants and categories are taken from it, and columns must match its own. */
 maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
                               const maas_features_opts *opts, const maas_rows *train,
                               const maas_graph *parent, maas_budget *budget, maas_err *err);
-/* Numbers that a row has once text is encoded. */
+/* Numbers that a row has of one column, and of all, once text is encoded. */
+int64_t maas_feature_width(const maas_features *fs, const maas_feature *f);
 int64_t maas_features_width(const maas_features *fs);
 void maas_features_reset(maas_features *fs);
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "learn/columns.h"
+#include "learn/encoders.h"
 
 #include "base/ban.h"
 
@@ -154,7 +155,8 @@ static maas_vid export_mixed(const maas_features *fs, maas_builder *b, int64_t b
     }
     for (uint32_t i = 0; i < fs->n; i++)
         if (fs->f[i].is_text)
-            parts[n++] = encode_text(fs, &fs->f[i], b, in[i]);
+            parts[n++] = fs->f[i].encoder ? maas_encoder_build(&fs->f[i], b, in[i])
+                                          : encode_text(fs, &fs->f[i], b, in[i]);
     return concat(b, parts, n);
 }
 
@@ -193,7 +195,12 @@ json_t *maas_features_json(const maas_features *fs)
         json_t *o = json_pack("{s:s, s:s, s:s, s:O}", "name", c->name, "input",
                               fs->layout == MAAS_LAYOUT_MIXED ? f->input : "x", "dtype",
                               maas_dtype_describe(c->dtype)->onnx, "shape", shape);
-        if (o && f->is_text && json_object_set_new(o, "categories", categories_json(f))) {
+        const bool listed = f->is_text && (!f->encoder || f->encoder->categories);
+        if (o && f->encoder && json_object_set_new(o, "encoding", json_string(f->encoder->name))) {
+            json_decref(o);
+            return NULL;
+        }
+        if (o && listed && json_object_set_new(o, "categories", categories_json(f))) {
             json_decref(o);
             return NULL;
         }

@@ -50,6 +50,11 @@ static maas_status put_numbers(maas_matrix *m, const maas_feature *f, int64_t at
 static void put_text(maas_matrix *m, const maas_feature *f, int64_t at)
 {
     const bool codes = m->features.opts.codes;
+    for (int64_t i = 0; f->encoder && i < m->n_rows; i++)
+        for (int64_t k = 0; k < f->width; k++)
+            *cell(m, i, at + k) = f->values[i * f->width + k];
+    if (f->encoder)
+        return;
     for (int64_t i = 0; i < m->n_rows; i++) {
         const int32_t code = f->codes[i];
         if (codes)
@@ -75,7 +80,7 @@ static maas_status put_cells(maas_matrix *m, maas_err *err)
         if (!fs->f[i].is_text)
             continue;
         put_text(m, &fs->f[i], at);
-        at += fs->opts.codes ? 1 : fs->f[i].n_categories;
+        at += maas_feature_width(fs, &fs->f[i]);
     }
     return MAAS_OK;
 }
@@ -108,11 +113,6 @@ void maas_matrix_reset(maas_matrix *m)
 
 /* ---- names of columns ---- */
 
-static int64_t width_of(const maas_features *fs, const maas_feature *f)
-{
-    return !f->is_text ? maas_column_width(f->col) : fs->opts.codes ? 1 : f->n_categories;
-}
-
 /* The feature that column `col` of x belongs to; *out_at is the number within it. */
 static const maas_feature *feature_at(const maas_features *fs, int64_t col, int64_t *out_at)
 {
@@ -121,11 +121,11 @@ static const maas_feature *feature_at(const maas_features *fs, int64_t col, int6
             const maas_feature *f = &fs->f[i];
             if (f->is_text != text)
                 continue;
-            if (col < width_of(fs, f)) {
+            if (col < maas_feature_width(fs, f)) {
                 *out_at = col;
                 return f;
             }
-            col -= width_of(fs, f);
+            col -= maas_feature_width(fs, f);
         }
     return NULL;
 }
@@ -138,7 +138,9 @@ char *maas_matrix_name(const maas_matrix *m, int64_t col)
     if (!f)
         return NULL;
     maas_buf_printf(&b, "%s", f->col->desc.name);
-    if (f->is_text && !m->features.opts.codes)
+    if (f->encoder && f->width > 1)
+        maas_buf_printf(&b, "[%lld]", (long long)at);
+    else if (f->is_text && !f->encoder && !m->features.opts.codes)
         maas_buf_printf(&b, "=%.*s", (int)f->categories[at].n, f->categories[at].p);
     else if (!f->is_text && f->col->desc.rank > 0)
         maas_buf_printf(&b, "[%lld]", (long long)at);
@@ -156,8 +158,8 @@ int64_t maas_matrix_find(const maas_matrix *m, const char *name)
             if (f->is_text != text)
                 continue;
             if (strcmp(f->col->desc.name, name) == 0)
-                return width_of(fs, f) == 1 ? at : -1;
-            at += width_of(fs, f);
+                return maas_feature_width(fs, f) == 1 ? at : -1;
+            at += maas_feature_width(fs, f);
         }
     return -1;
 }

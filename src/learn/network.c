@@ -17,7 +17,8 @@
 
 #define AT(f) offsetof(maas_recipe, f)
 
-static const char *const scaling_names[] = {"auto", "standard", "unit", "none", NULL};
+static const char *const scaling_names[] = {"auto",   "standard", "unit", "none",
+                                            "minmax", "robust",   NULL};
 static const char *const target_scaling_names[] = {"auto", "none", NULL};
 
 static const maas_param early_rows[] = {
@@ -149,10 +150,9 @@ static const char *const penalty_names[] = {"l2", "l1", "elasticnet", "none", NU
      .choices = solver_names,                                                                      \
      .help = "exact: to the optimum at once; sgd: by gradients, batch by batch; auto: exact, "     \
              "unless a parameter of the gradients is given"},                                      \
-    {                                                                                              \
-        "sample_weight", MAAS_PARAM_JSON, AT(exact.sample_weight),                                 \
-            .help = "exact: name of a column of numbers >= 0: how much a row counts"               \
-    }
+        {"weight", MAAS_PARAM_JSON, AT(exact.weight),                                              \
+         .help = "exact: name of a column of numbers >= 0: how much a row counts"},                \
+        MAAS_PREPARATION_ROW(AT(exact.preparation))
 
 static const maas_param linear_rows[] = {
     SOLVER_ROWS,
@@ -260,8 +260,8 @@ static maas_status one_layer(maas_recipe *r, double lr, const json_t *params, ma
 static const char *const by_gradients[] = {"optimizer",      "schedule",  "epochs",
                                            "batch_size",     "clip_norm", "early_stopping",
                                            "keep_optimizer", NULL};
-static const char *const by_solving[] = {"penalty",       "C", "l1_ratio", "tol", "max_iter",
-                                         "sample_weight", NULL};
+static const char *const by_solving[] = {"penalty",  "C",      "l1_ratio",    "tol",
+                                         "max_iter", "weight", "preparation", NULL};
 
 static const char *said(const json_t *params, const char *const *names)
 {
@@ -277,9 +277,18 @@ static maas_status settle_solver(maas_recipe *r, const json_t *params, maas_err 
     maas_exact_spec *e = &r->exact;
     if (e->solver == MAAS_SOLVER_AUTO)
         e->solver = slow && !exact ? MAAS_SOLVER_SGD : MAAS_SOLVER_EXACT;
-    if (e->sample_weight && !json_is_string(e->sample_weight))
-        return maas_fail(err, MAAS_E_INVALID, "params.sample_weight must be the name of a column");
-    return MAAS_OK;
+    if (e->weight && !json_is_string(e->weight))
+        return maas_fail(err, MAAS_E_INVALID, "params.weight must be the name of a column");
+    const char *idle = e->weight                       ? "weight"
+                       : e->preparation.on             ? "preparation"
+                       : e->penalty != MAAS_PENALTY_L2 ? "penalty"
+                       : e->c != 1 && e->c != 0        ? "C"
+                                                       : NULL; /* 0: the learner has none */
+    if (e->solver == MAAS_SOLVER_SGD && idle)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.%s: gradients (solver sgd, chosen by params.%s) do without it",
+                         idle, slow ? slow : "solver");
+    return maas_preparation_check(&e->preparation, err);
 }
 
 static maas_status settle_linear(void *recipe, const json_t *params, maas_arena *a, maas_err *err)

@@ -11,7 +11,7 @@
 #ifndef MAAS_LEARN_RECIPE_H
 #define MAAS_LEARN_RECIPE_H
 
-#include "learn/param.h"
+#include "learn/preparation.h"
 
 #define MAAS_EPOCHS_AUTO 0 /* as many as the linear learners need, see trainer.c */
 
@@ -52,7 +52,9 @@ typedef enum maas_scaling {
     MAAS_SCALING_AUTO,
     MAAS_SCALING_STANDARD,
     MAAS_SCALING_UNIT,
-    MAAS_SCALING_NONE
+    MAAS_SCALING_NONE,
+    MAAS_SCALING_MINMAX, /* as UNIT, for bytes, too */
+    MAAS_SCALING_ROBUST
 } maas_scaling;
 
 typedef enum maas_task { MAAS_TASK_ANY, MAAS_TASK_CLASSES, MAAS_TASK_VALUES } maas_task;
@@ -69,7 +71,8 @@ typedef struct maas_exact_spec { /* of linear_regression and logistic_regression
     int solver, penalty;         /* maas_solver (never AUTO once settled), maas_penalty */
     double c, l1_ratio, tol;
     int64_t max_iter;
-    const json_t *sample_weight; /* borrowed: name of a column, or NULL */
+    const json_t *weight; /* borrowed: name of a column, or NULL */
+    maas_preparation preparation;
 } maas_exact_spec;
 
 typedef struct maas_recipe {

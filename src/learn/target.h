@@ -15,7 +15,7 @@
 #include "learn/features.h"
 #include "learn/losses.h"
 
-typedef struct maas_target {
+typedef struct maas_target { /* the tag is named in features.h */
     const maas_ds_column *col;
     bool is_class, is_text;
     int loss; /* after "auto" */

@@ -36,7 +36,7 @@ static const maas_param rows[] = {
      .help = "bernoulli: inputs above it are a yes"},
     {"fit_prior", MAAS_PARAM_BOOL, AT(fit_prior), .preset = 1,
      .help = "classes are as frequent as in the data; false: all the same"},
-    DENSE_SAMPLE_WEIGHT,
+    DENSE_WEIGHT,
     DENSE_ROWS(MAAS_SCALING_NONE),
 };
 

@@ -192,7 +192,7 @@ static void build_dbscan(const maas_dense *s, maas_builder *b, maas_vid x)
     const maas_tensor labels = maas_tensor_of(MAAS_I64, 1, &f->n_core, f->label);
     maas_vid d2, which, nearest;
     maas_dense_nearest(b, x, f->core, f->n_core, s->d, 1, &d2, &which);
-    nearest = maas_b_op2(b, "Gather", maas_b_const(b, "core_labels", &labels),
+    nearest = maas_b_op2(b, "Gather", maas_dense_named(b, "core_labels", &labels),
                          maas_dense_flat(b, which));
     const double eps2 = r->eps * r->eps;
     maas_vid within = maas_b_op2(b, "LessOrEqual", maas_dense_flat(b, d2),

@@ -9,7 +9,8 @@
 
 #include "base/ban.h"
 
-const char *const maas_scaling_names[] = {"auto", "standard", "unit", "none", NULL};
+const char *const maas_scaling_names[] = {"auto",   "standard", "unit", "none",
+                                          "minmax", "robust",   NULL};
 const char *const maas_task_names[] = {"auto", "classification", "regression", NULL};
 
 maas_status maas_dense_settle(void *recipe, const json_t *params, maas_arena *a, maas_err *err)
@@ -21,9 +22,9 @@ maas_status maas_dense_settle(void *recipe, const json_t *params, maas_arena *a,
         return maas_fail(
             err, MAAS_E_INVALID,
             "params.class_weight must be \"balanced\" or an object of label and weight");
-    if (r->sample_weight && !json_is_string(r->sample_weight))
-        return maas_fail(err, MAAS_E_INVALID, "params.sample_weight must be the name of a column");
-    return MAAS_OK;
+    if (r->weight && !json_is_string(r->weight))
+        return maas_fail(err, MAAS_E_INVALID, "params.weight must be the name of a column");
+    return maas_preparation_check(&r->preparation, err);
 }
 
 /* ---- inputs ---- */
@@ -44,9 +45,11 @@ static maas_status read_recipe(maas_dense *s, const maas_dense_kind *kind, maas_
 static maas_status fit_matrix(maas_dense *s, maas_err *err)
 {
     const maas_dense_recipe *r = s->head;
-    const char *skip[] = {s->job->target, json_string_value(r->sample_weight)};
+    const char *skip[] = {s->job->target, json_string_value(r->weight)};
     const maas_features_opts o = {.scaling = r->scaling,
                                   .max_categories = r->max_categories,
+                                  .preparation = &r->preparation,
+                                  .target = s->target.col ? &s->target : NULL,
                                   .skip = skip,
                                   .n_skip = MAAS_COUNT(skip)};
     return maas_matrix_fit(&s->matrix, s->job->data, &o, false, &s->split.train, s->job->budget,
@@ -103,13 +106,12 @@ static maas_status gather_target(maas_dense *s, maas_err *err)
 
 static maas_status gather_weights(maas_dense *s, maas_err *err)
 {
-    const char *column = json_string_value(s->head->sample_weight);
+    const char *column = json_string_value(s->head->weight);
     float *of_row = NULL;
     if (!column && !s->target.weights)
         return MAAS_OK;
     if (column)
-        MAAS_TRY(
-            maas_matrix_weights(&s->matrix, s->job->data, "sample_weight", column, &of_row, err));
+        MAAS_TRY(maas_matrix_weights(&s->matrix, s->job->data, "weight", column, &of_row, err));
     s->weight = maas_work_doubles(&s->work, s->n, 1, "weights", err);
     double sum = 0;
     for (int64_t i = 0; s->weight && i < s->n; i++) {

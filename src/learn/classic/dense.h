@@ -25,60 +25,42 @@ typedef struct maas_dense_recipe {
     double validation;
     int64_t seed, max_categories;
     bool shuffle;
-    int scaling;                 /* maas_scaling */
-    int task;                    /* maas_task: of learners for classes and numbers */
-    const json_t *class_weight;  /* NULL, "balanced" or an object */
-    const json_t *sample_weight; /* NULL or the name of a column */
+    int scaling;                /* maas_scaling */
+    int task;                   /* maas_task: of learners for classes and numbers */
+    const json_t *class_weight; /* NULL, "balanced" or an object */
+    const json_t *weight;       /* NULL or the name of a column */
+    maas_preparation preparation;
 } maas_dense_recipe;
 
 extern const char *const maas_scaling_names[];
 extern const char *const maas_task_names[];
 
 #define DENSE_AT(f) offsetof(maas_dense_recipe, f)
+/* clang-format off */
 #define DENSE_ROWS(scaling_)                                                                       \
-    {"validation",                                                                                 \
-     MAAS_PARAM_NUM,                                                                               \
-     DENSE_AT(validation),                                                                         \
-     0,                                                                                            \
-     0.9,                                                                                          \
-     0,                                                                                            \
+    {"validation", MAAS_PARAM_NUM, DENSE_AT(validation), 0, 0.9, 0,                                \
      .help = "share of the rows kept apart to measure on"},                                        \
-        {"shuffle", MAAS_PARAM_BOOL, DENSE_AT(shuffle), .preset = 1,                               \
-         .help = "false: validation takes the last rows"},                                         \
-        {"seed",                                                                                   \
-         MAAS_PARAM_INT,                                                                           \
-         DENSE_AT(seed),                                                                           \
-         0,                                                                                        \
-         9007199254740991.0,                                                                       \
-         0,                                                                                        \
-         .help = "of whatever is drawn at random"},                                                \
-        {"scaling",                                                                                \
-         MAAS_PARAM_CHOICE,                                                                        \
-         DENSE_AT(scaling),                                                                        \
-         .preset = scaling_,                                                                       \
-         .choices = maas_scaling_names,                                                            \
-         .help = "of inputs; auto: bytes / 255, all else to mean 0 and deviation 1"},              \
-    {                                                                                              \
-        "max_categories", MAAS_PARAM_INT, DENSE_AT(max_categories), 1, 65536, 256,                 \
-            .help = "kinds of text a column may have; rarer ones count as unknown"                 \
-    }
-#define DENSE_SAMPLE_WEIGHT                                                                        \
-    {                                                                                              \
-        "sample_weight", MAAS_PARAM_JSON, DENSE_AT(sample_weight),                                 \
-            .help = "name of a column of numbers >= 0: how much a row counts"                      \
-    }
+    {"shuffle", MAAS_PARAM_BOOL, DENSE_AT(shuffle), .preset = 1,                                   \
+     .help = "false: validation takes the last rows"},                                             \
+    {"seed", MAAS_PARAM_INT, DENSE_AT(seed), 0, 9007199254740991.0, 0,                             \
+     .help = "of whatever is drawn at random"},                                                    \
+    {"scaling", MAAS_PARAM_CHOICE, DENSE_AT(scaling), .preset = scaling_,                          \
+     .choices = maas_scaling_names,                                                                \
+     .help = "of inputs; auto: bytes / 255, all else to mean 0 and deviation 1"},                  \
+    {"max_categories", MAAS_PARAM_INT, DENSE_AT(max_categories), 1, 65536, 256,                    \
+     .help = "kinds of text a column may have; rarer ones count as unknown"},                      \
+    MAAS_PREPARATION_ROW(DENSE_AT(preparation))
+#define DENSE_WEIGHT                                                                               \
+    {"weight", MAAS_PARAM_JSON, DENSE_AT(weight),                                                  \
+     .help = "name of a column that says how much each row counts; it is no input"}
 #define DENSE_CLASS_WEIGHT                                                                         \
-    {                                                                                              \
-        "class_weight", MAAS_PARAM_JSON, DENSE_AT(class_weight),                                   \
-            .help = "\"balanced\" or {\"label\": weight}"                                          \
-    }
+    {"class_weight", MAAS_PARAM_JSON, DENSE_AT(class_weight),                                      \
+     .help = "\"balanced\" or {\"label\": weight}"}
 #define DENSE_TASK                                                                                 \
-    {                                                                                              \
-        "task", MAAS_PARAM_CHOICE, DENSE_AT(task), .preset = MAAS_TASK_ANY,                        \
-                                                   .choices = maas_task_names,                     \
-                                                   .help = "auto: whole numbers and text are "     \
-                                                           "classes, other numbers are values"     \
-    }
+    {"task", MAAS_PARAM_CHOICE, DENSE_AT(task), .preset = MAAS_TASK_ANY,                           \
+     .choices = maas_task_names,                                                                   \
+     .help = "auto: classes for text and whole numbers, else numbers"}
+/* clang-format on */
 /* What rows cannot say of these; a learner's settle calls it. */
 maas_status maas_dense_settle(void *recipe, const json_t *params, maas_arena *a, maas_err *err);
 
@@ -118,6 +100,9 @@ maas_status maas_dense_note(maas_dense *s, const char *name, double v, maas_err 
 maas_status maas_dense_note_json(maas_dense *s, const char *name, json_t *v, maas_err *err);
 
 /* ---- nodes (dense_build.c) ---- */
+/* Constants are called "layers.0.<name>", which no column is; "input.*" as they are. NULL: no name.
+ */
+maas_vid maas_dense_named(maas_builder *b, const char *name, const maas_tensor *t);
 maas_vid maas_dense_const(maas_builder *b, const char *name, int rank, const int64_t *dims,
                           const double *data); /* as F32 */
 /* x [batch, d] times data [d][m]; the constant is named. */

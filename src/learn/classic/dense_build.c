@@ -1,5 +1,6 @@
 /* learn/classic/dense_build.c - nodes that several learners write. */
 #include <math.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "learn/classic/dense.h"
@@ -10,6 +11,13 @@ static void no_memory(maas_builder *b, const char *what)
 {
     if (b->status == MAAS_OK)
         b->status = maas_fail(b->err, MAAS_E_NOMEM, "%s of the model", what);
+}
+
+maas_vid maas_dense_named(maas_builder *b, const char *name, const maas_tensor *t)
+{
+    char full[64];
+    snprintf(full, sizeof full, "layers.0.%s", name ? name : "");
+    return maas_b_const(b, name ? strncmp(name, "input.", 6) == 0 ? name : full : NULL, t);
 }
 
 maas_vid maas_dense_const(maas_builder *b, const char *name, int rank, const int64_t *dims,
@@ -31,7 +39,7 @@ maas_vid maas_dense_const(maas_builder *b, const char *name, int rank, const int
                                   name ? name : "a constant", data[i]);
     }
     t.data = values;
-    return maas_b_const(b, name, &t);
+    return maas_dense_named(b, name, &t);
 }
 
 maas_vid maas_dense_times(maas_builder *b, maas_vid x, const char *name, const double *data,

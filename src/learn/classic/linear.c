@@ -54,14 +54,14 @@ typedef struct linear_recipe {
 static const maas_param ridge_rows[] = {
     ALPHA("penalty alpha |w|^2 beside the sum of squared errors"),
     INTERCEPT,
-    DENSE_SAMPLE_WEIGHT,
+    DENSE_WEIGHT,
     DENSE_ROWS(MAAS_SCALING_AUTO),
 };
 static const maas_param lasso_rows[] = {
     ALPHA("penalty alpha |w|_1 beside half the mean squared error"),
     INTERCEPT,
     DESCENT_ROWS,
-    DENSE_SAMPLE_WEIGHT,
+    DENSE_WEIGHT,
     DENSE_ROWS(MAAS_SCALING_AUTO),
 };
 static const maas_param elastic_rows[] = {
@@ -71,7 +71,7 @@ static const maas_param elastic_rows[] = {
      .help = "share of the absolute part: 1 is the lasso, 0 ridge"},
     INTERCEPT,
     DESCENT_ROWS,
-    DENSE_SAMPLE_WEIGHT,
+    DENSE_WEIGHT,
     DENSE_ROWS(MAAS_SCALING_AUTO),
 };
 
@@ -173,9 +173,8 @@ static void build(const maas_dense *s, maas_builder *b, maas_vid x)
             w[j * t + k] = f->coef[k * s->d + j] / scale[k];
         bias[k] = (f->intercept[k] - shift[k]) / scale[k];
     }
-    maas_vid z = maas_b_op3(b, "Gemm", x,
-                            maas_dense_const(b, "layers.0.weight", 2, (int64_t[]){s->d, t}, w),
-                            maas_dense_const(b, "layers.0.bias", 1, &t, bias));
+    maas_vid z = maas_b_op3(b, "Gemm", x, maas_dense_const(b, "weight", 2, (int64_t[]){s->d, t}, w),
+                            maas_dense_const(b, "bias", 1, &t, bias));
     z = maas_b_op2(b, "Mul", z, maas_dense_const(b, "input.target_scale", 1, &t, scale));
     z = maas_b_op2(b, "Add", z, maas_dense_const(b, "input.target_shift", 1, &t, shift));
     maas_dense_values(s, b, z);
@@ -194,7 +193,8 @@ static maas_dense_recipe head_of(const void *recipe)
                                .max_categories = r->max_categories,
                                .shuffle = r->shuffle,
                                .scaling = r->scaling,
-                               .sample_weight = r->exact.sample_weight};
+                               .weight = r->exact.weight,
+                               .preparation = r->exact.preparation};
 }
 
 static const maas_dense_kind least_squares_kind = {

@@ -67,8 +67,8 @@ static void build(const maas_dense *s, maas_builder *b, maas_vid x)
     for (int64_t c = 0; c < f->rows; c++)
         for (int64_t j = 0; j < s->d; j++)
             w[j * f->rows + c] = f->coef[c * s->d + j];
-    maas_vid weight = maas_dense_const(b, "layers.0.weight", 2, (int64_t[]){s->d, f->rows}, w);
-    maas_vid bias = maas_dense_const(b, "layers.0.bias", 1, &f->rows, f->intercept);
+    maas_vid weight = maas_dense_const(b, "weight", 2, (int64_t[]){s->d, f->rows}, w);
+    maas_vid bias = maas_dense_const(b, "bias", 1, &f->rows, f->intercept);
     maas_dense_logits(s, b, maas_b_op3(b, "Gemm", x, weight, bias));
 }
 
@@ -81,7 +81,8 @@ static maas_dense_recipe head_of(const void *recipe)
                                .shuffle = r->shuffle,
                                .scaling = r->scaling,
                                .class_weight = r->class_weight,
-                               .sample_weight = r->exact.sample_weight};
+                               .weight = r->exact.weight,
+                               .preparation = r->exact.preparation};
 }
 
 static const maas_dense_kind logistic_kind = {
