@@ -124,7 +124,8 @@ static maas_status fill_values(const maas_encoding *e, maas_err *err)
 static void measure(const maas_encoding *e, int64_t k)
 {
     maas_feature *f = e->f;
-    double n = 0, mean = 0, m2 = 0;
+    const int scaling = e->o->scaling;
+    double n = 0, mean = 0, m2 = 0, least = INFINITY, most = -INFINITY;
     for (int64_t i = 0; i < e->train->n; i++) {
         const double x = f->values[e->train->at[i] * f->width + k];
         if (isnan(x))
@@ -133,11 +134,14 @@ static void measure(const maas_encoding *e, int64_t k)
         const double d = x - mean;
         mean += d / n;
         m2 += d * (x - mean);
+        least = fmin(least, x);
+        most = fmax(most, x);
     }
-    const bool plain = e->o->scaling == MAAS_SCALING_NONE;
-    const float scale = (float)(1 / sqrt(m2 / n));
+    const bool plain = scaling == MAAS_SCALING_NONE;
+    const bool unit = scaling == MAAS_SCALING_UNIT || scaling == MAAS_SCALING_MINMAX;
+    const float scale = (float)(1 / (unit ? most - least : sqrt(m2 / n)));
     f->unit[k] = (float)mean;
-    f->unit[f->width + k] = plain ? 0 : (float)mean;
+    f->unit[f->width + k] = plain ? 0 : (float)(unit && n > 0 ? least : mean);
     f->unit[2 * f->width + k] = plain || !isfinite(scale) ? 1 : scale;
 }
 

@@ -241,5 +241,65 @@ def components_are_those_of_scikit_learn_up_to_sign():
     near(np.abs(ours.out["transformed"]), np.abs(want), 1e-3, "truncated_svd")
     near(ours.metrics["explained_variance_ratio"], m.explained_variance_ratio_, 1e-6)
 
+def upload_csv(name, columns):
+    rows = ["\t".join(columns)] + ["\t".join("" if v is None else str(v) for v in r) for r in zip(*columns.values())]
+    server.need(201, "PUT", f"/api/v1/datasets/{name}?format=csv&delimiter=%09", ("\n".join(rows) + "\n").encode(),
+                headers={"Content-Type": "text/csv"})
+
+
+def ask(name, columns):
+    n = len(next(iter(columns.values())))
+    feeds = {}
+    for key, v in columns.items():
+        if isinstance(v[0], str):
+            feeds[key] = np.array(v, dtype=object).reshape(n, 1)
+        else:
+            feeds[key] = np.array([np.nan if x is None else x for x in v], np.float32).reshape(n, 1)
+    return infer(server, name, feeds)
+
+
+@case
+def preparation_is_part_of_the_model():
+    r = np.random.default_rng(5)
+    n = 400
+    cities = ["Oslo", "Rome", "Bonn", "Lima"]
+    city = [cities[i] for i in r.integers(0, 4, n)]
+    day = [str(np.datetime64("2020-01-01") + int(d)) for d in r.integers(0, 1500, n)]
+    note = [" ".join(r.choice(["fast", "slow", "cheap", "dear", "good", "bad"], 4)) for _ in range(n)]
+    size = [None if i % 10 == 0 else float(v) for i, v in enumerate(r.normal(5, 2, n).round(3))]
+    y = [float({"Oslo": 3, "Rome": -2, "Bonn": 0, "Lima": 8}[c] + (5 if "good" in t else 0) + int(d[5:7]) / 3 + (s or 5))
+         for c, d, t, s in zip(city, day, note, size)]
+    inputs = {"city": city, "day": day, "note": note, "size": size}
+    upload_csv("prep", inputs | {"y": y})
+    for way, least in (("target", 0.9), ("onehot", 0.9), ("ordinal", 0.3), ("hashing", 0.85)):
+        job = server.train(model="prep_" + way, dataset="prep", target="y", learner="ridge", params={
+            "validation": 0.25, "alpha": 0.1,
+            "preparation": {"impute": "median", "columns": {"note": "tfidf", "city": way}}})
+        assert job["metrics"]["val_r2"] > least, (way, job["metrics"])
+        out = ask("prep_" + way, {**inputs})["value"]
+        assert np.isfinite(out).all() and np.corrcoef(out, y)[0, 1] > least ** 0.5, way
+        out = ask("prep_" + way, {"city": ["Oslo", "Atlantis"], "day": ["never", "2021-03-01"], "note": ["", "good"],
+                                  "size": [None, 5.0]})["value"]
+        assert np.isfinite(out).all(), out
+    for learner, params in (("knn", {}), ("svm", {}), ("kmeans", {}), ("pca", {"n_components": 3})):
+        spec = {"target": "y"} if learner in ("knn", "svm") else {}
+        server.train(model="prep_" + learner, dataset="prep", learner=learner, params=params, **spec)
+        out = ask("prep_" + learner, inputs | ({} if spec else {"y": y}))
+        assert all(len(v) == n for v in out.values())
+
+
+@case
+def tfidf_is_that_of_scikit_learn():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    docs = ["The cat sat on the mat", "A dog and a cat", "dogs chase Cats, cats chase mice", "mice eat cheese", "the end",
+            "émigré café CAFÉ", "no words here: a b c"] * 4
+    y = [float(i % 7) for i in range(len(docs))]
+    upload_csv("docs", {"doc": docs, "y": y})
+    server.train(model="docs", dataset="docs", target="y", learner="ridge",
+                 params={"alpha": 1.0, "preparation": {"text": "tfidf", "ngrams": 2}})
+    x = TfidfVectorizer(ngram_range=(1, 2)).fit_transform(docs).toarray()
+    near(ask("docs", {"doc": docs})["value"], linear_model.Ridge(1.0).fit(x, y).predict(x), 1e-4, "tf-idf and ridge")
+
+
 server.stop()
 finish()
