@@ -244,13 +244,14 @@ static maas_vid largest(maas_builder *b, maas_vid v)
 static void probabilities(const maas_boosted *m, maas_builder *b, maas_vid p, maas_boosted_out *out)
 {
     const maas_attr axis = MAAS_A_INT("axis", 1);
+    const double limit = m->threshold > 0 ? m->threshold : 0.5;
     out->probabilities = p;
     if (m->n_scores == 1) {
         const maas_vid both[2] = {maas_b_op2(b, "Sub", scalar(b, m->dtype, 1), p), p};
-        out->label = name_classes(m, b, above(m, b, p, 0.5));
+        out->label = name_classes(m, b, above(m, b, p, limit));
         out->probabilities = maas_b_node(b, "Concat", &axis, 1, both, 2, NULL, 1);
     } else if (m->multilabel) {
-        out->label = above(m, b, p, 0.5);
+        out->label = above(m, b, p, limit);
     } else {
         /* Large scores may round to equal probabilities; sigmoids are compared as the makers do. */
         out->label = name_classes(m, b, largest(b, m->link == MAAS_BOOST_SOFTMAX ? out->raw : p));

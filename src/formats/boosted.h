@@ -52,6 +52,7 @@ typedef struct maas_boosted {
     int32_t n_features, n_scores;
     maas_boost_link link;
     maas_boost_task task;
+    double threshold;  /* label 1 where a probability is above this; 0: one half */
     double slope;      /* SIGMOID */
     double divide;     /* scores are divided by this before the link; 0 or 1: not */
     double scale;      /* ... and multiplied by this; 0 or 1: not                 */

@@ -17,6 +17,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/ban.h"
 
 #define FIELDS(name, ...)                                                                          \
@@ -145,8 +146,21 @@ static maas_status read_classes(void *ctx, maas_doc *d, maas_err *err)
     return maas_doc_each(d, "class", read_class, ctx, err);
 }
 
+/* What set_probability_threshold said, as text. */
+static maas_status read_threshold(void *ctx, maas_doc *d, maas_err *err)
+{
+    cat_model *x = ctx;
+    if (maas_doc_next(d) != MAAS_JSON_STRING)
+        return maas_doc_fail(d, "text with a number", err);
+    maas_span s = d->text;
+    if (!maas_num_f64(&s, &x->m.threshold) || s.n || !(x->m.threshold > 0 && x->m.threshold < 1))
+        return maas_doc_fail(d, "a number between 0 and 1", err);
+    return MAAS_OK;
+}
+
 FIELDS(read_class_params, {"class_label_type", read_label_type}, {"class_names", read_classes})
-FIELDS(read_model_info, {"class_params", read_class_params}, {"params", read_params})
+FIELDS(read_model_info, {"class_params", read_class_params}, {"params", read_params},
+       {"binclass_probability_threshold", read_threshold})
 
 /* ---- trees, scale ---- */
 
@@ -205,6 +219,8 @@ static const struct loss {
     {"LogLinQuantile", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},
     {"Expectile", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},
     {"Huber", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},
+    {"Cox", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},
+    {"SurvivalAft", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},
     {"LogCosh", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},
     {"Lq", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},
     {"MultiRMSE", MAAS_BOOST_IDENTITY, MAAS_BOOST_VALUES, false},

@@ -61,19 +61,21 @@ static maas_status index_categories(xgb_tree *t, maas_err *err)
 
 /* ---- leaves ---- */
 
-/* Where the values of a leaf stand; NULL: nowhere. */
-static const float *leaf_vector(const xgb_tree *t, int32_t node)
+/* Where the values of a leaf stand; NULL: nowhere. There are as many values as all leaves have: a
+ * file cannot have more of them counted than it holds. */
+static const float *leaf_vector(xgb_tree *t, int32_t node)
 {
     const maas_numbers *from = t->leaf_weights.n ? &t->leaf_weights : &t->base_weights;
     int64_t leaf = t->leaf_weights.n ? maas_numbers_i32(&t->right)[node] : node;
-    if (leaf < 0 || (leaf + 1) * t->vector > (int64_t)from->n)
+    int64_t n_leaves = (int64_t)from->n / t->vector;
+    if (leaf < 0 || leaf >= n_leaves || t->leaves_seen++ >= n_leaves)
         return NULL;
     return maas_numbers_f32(from) + leaf * t->vector;
 }
 
 static maas_status add_leaf(xgb_model *x, int32_t node, maas_tree_node *to, maas_err *err)
 {
-    const xgb_tree *t = &x->tree;
+    xgb_tree *t = &x->tree;
     const bool single = t->vector < 2;
     const float *v = single ? maas_numbers_f32(&t->split) + node : leaf_vector(t, node);
     to->mode = MAAS_SPLIT_LEAF;
@@ -175,6 +177,7 @@ maas_status xgb_add_tree(xgb_model *x, maas_err *err)
     MAAS_TRY(maas_numbers_add(&x->first_weight, x->m.forest->n_weights, err));
     MAAS_TRY(maas_forest_add_tree(x->m.forest, root, err));
     t->order.n = 0;
+    t->leaves_seen = 0;
     MAAS_TRY(maas_numbers_add(&t->order, 0, err));
     for (size_t i = 0; i < t->order.n; i++)
         MAAS_TRY(add_node(x, maas_numbers_i32(&t->order)[i], root, err));

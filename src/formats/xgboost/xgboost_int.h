@@ -29,7 +29,8 @@ typedef struct xgb_tree {
     /* Leaves with a value for each score: [leaf][vector], or by node in base_weights. */
     maas_numbers leaf_weights, base_weights; /* F32 */
     int64_t vector;                          /* values of a leaf; 0, 1: one */
-    maas_numbers order, cat_of;              /* I32: scratch of tree.c */
+    int64_t leaves_seen;                     /* scratch of tree.c, as what follows */
+    maas_numbers order, cat_of;              /* I32 */
 } xgb_tree;
 
 typedef struct xgb_model {

@@ -57,12 +57,25 @@ def losses():
                  "Expectile:alpha=0.3", "Tweedie:variance_power=1.5", "Poisson"):
         y = np.exp(SIGNAL / 3) if loss[:3] in ("Twe", "Poi", "Log") else SIGNAL
         yield case(loss, regressor(np.round(y) if loss == "Poisson" else y, loss_function=loss))
+    yield case("LogCosh", regressor(SIGNAL, loss_function="LogCosh"))
+    yield case("Cox", regressor(np.where(BINARY, 1, -1) * np.exp(SIGNAL / 3), loss_function="Cox"))
+    yield case("SurvivalAft", regressor(np.stack([np.exp(SIGNAL / 3), np.exp(SIGNAL / 3) + 1], 1),
+                                        loss_function="SurvivalAft:dist=Normal;scale=1"))
+    yield case("MultiRMSEWithMissingValues", regressor(np.stack([SIGNAL, -SIGNAL], 1),
+                                                       loss_function="MultiRMSEWithMissingValues"))
     yield case("MultiRMSE", regressor(np.stack([SIGNAL, -SIGNAL + 1], 1), loss_function="MultiRMSE"))
     yield case("MultiQuantile", regressor(SIGNAL, loss_function="MultiQuantile:alpha=0.1,0.5,0.9"))
-    for loss in ("QueryRMSE", "YetiRank"):
-        pool = cb.Pool(X, MULTI, group_id=np.arange(N) // 26)
+    for loss in ("QueryRMSE", "YetiRank", "QuerySoftMax", "PairLogit", "StochasticRank:metric=NDCG"):
+        pairs = [(i, i + 1) for i in range(0, N - 10, 2)] if loss == "PairLogit" else None
+        pool = cb.Pool(X, MULTI, group_id=np.arange(N) // 26, pairs=pairs)
         yield case(loss, cb.CatBoost(dict(COMMON, loss_function=loss)).fit(pool))
     yield case("Logloss", classifier(BINARY))
+    yield case("Focal", classifier(BINARY, loss_function="Focal:focal_alpha=0.5;focal_gamma=2"))
+    strict = classifier(BINARY)
+    strict.set_probability_threshold(0.7)
+    yield case("Logloss, labels from 0.7 on", strict)
+    yield case("MultiCrossEntropy", classifier(np.stack([BINARY, MULTI > 1], 1).astype(float),
+                                               loss_function="MultiCrossEntropy"))
     yield case("CrossEntropy", classifier(BINARY, loss_function="CrossEntropy"))
     yield case("MultiClass", classifier(MULTI))
     yield case("MultiClassOneVsAll", classifier(MULTI, loss_function="MultiClassOneVsAll"))
@@ -108,6 +121,8 @@ def cases():
     frame["colour"] = RNG.choice(["red", "green", "blue"], N)
     frame["unused"] = "same"
     y = SIGNAL + (frame.colour == "red") * 5
+    yield Model(name="a loss with its own prediction type is refused by name", file_name="m.json", inputs={}, outputs={},
+                data=save(regressor(SIGNAL, loss_function="RMSEWithUncertainty")), refused="RMSEWithUncertainty")
     for size, kind in ((10, "OneHotFeature"), (0, "OnlineCtr")):
         m = cb.CatBoostRegressor(**dict(COMMON, cat_features=["colour", "unused"], one_hot_max_size=size)).fit(frame, y)
         yield Model(name=f"categories of text ({kind}) are refused by name", file_name="m.json", data=save(m), inputs={},
