@@ -141,13 +141,13 @@ maas_status maas_doc_loose_i64(maas_doc *d, int64_t *out, maas_err *err)
 
 void maas_numbers_init(maas_numbers *v, maas_dtype dtype, maas_budget *budget)
 {
-    *v = (maas_numbers){.dtype = dtype, .budget = budget};
+    *v = (maas_numbers){.dtype = dtype, .size = (uint8_t)maas_dtype_size(dtype), .budget = budget};
 }
 
 void maas_numbers_reset(maas_numbers *v)
 {
     if (v->budget && v->cap)
-        maas_budget_give(v->budget, v->cap * maas_dtype_size(v->dtype));
+        maas_budget_give(v->budget, v->cap * v->size);
     maas_free(v->p);
     v->p = NULL;
     v->n = v->cap = 0;
@@ -155,7 +155,7 @@ void maas_numbers_reset(maas_numbers *v)
 
 static maas_status reserve(maas_numbers *v, size_t n, maas_err *err)
 {
-    const size_t size = maas_dtype_size(v->dtype);
+    const size_t size = v->size;
     size_t cap = v->cap ? v->cap : 64;
     if (n <= v->cap)
         return MAAS_OK;
@@ -176,14 +176,14 @@ static maas_status reserve(maas_numbers *v, size_t n, maas_err *err)
 
 static void *item(const maas_numbers *v, size_t i)
 {
-    return (char *)v->p + i * maas_dtype_size(v->dtype);
+    return (char *)v->p + i * v->size;
 }
 
 maas_status maas_numbers_resize(maas_numbers *v, size_t n, maas_err *err)
 {
     MAAS_TRY(reserve(v, n, err));
     if (n > v->n)
-        memset(item(v, v->n), 0, (n - v->n) * maas_dtype_size(v->dtype));
+        memset(item(v, v->n), 0, (n - v->n) * v->size);
     v->n = n;
     return MAAS_OK;
 }
@@ -220,27 +220,34 @@ static bool take_plain(maas_doc *d, maas_dtype dtype, void *to)
     return true;
 }
 
+/* The next number of an array at *to; *more is false at its end. */
+static maas_status take_item(maas_doc *d, maas_dtype dtype, void *to, bool *more, maas_err *err)
+{
+    *more = true;
+    if (!d->is_ubj && maas_json_at_value(&d->json) && take_plain(d, dtype, to))
+        return MAAS_OK;
+    if (!(d->is_ubj && maas_ubj_typed(d)) && maas_doc_next(d) == MAAS_JSON_CLOSE) {
+        *more = false;
+        return MAAS_OK;
+    }
+    if (convert(d, dtype, to))
+        return MAAS_OK;
+    const bool real = dtype == MAAS_F32 || dtype == MAAS_F64;
+    return maas_doc_fail(d, real ? "a number" : "an integer that fits", err);
+}
+
 maas_status maas_doc_numbers(maas_doc *d, maas_numbers *v, maas_err *err)
 {
+    bool more = true;
     v->n = 0;
     if (maas_doc_next(d) != MAAS_JSON_ARRAY)
         return maas_doc_fail(d, "an array of numbers", err);
-    for (;;) {
-        const bool plain = !d->is_ubj && maas_json_at_value(&d->json);
+    while (more) {
         MAAS_TRY(reserve(v, v->n + 1, err));
-        void *to = item(v, v->n);
-        if (!plain || !take_plain(d, v->dtype, to)) {
-            if (maas_doc_next(d) == MAAS_JSON_CLOSE)
-                return MAAS_OK;
-            if (!convert(d, v->dtype, to))
-                return maas_doc_fail(d,
-                                     v->dtype == MAAS_F32 || v->dtype == MAAS_F64
-                                         ? "a number"
-                                         : "an integer that fits",
-                                     err);
-        }
-        v->n++;
+        MAAS_TRY(take_item(d, v->dtype, item(v, v->n), &more, err));
+        v->n += more;
     }
+    return MAAS_OK;
 }
 
 /* ---- by table ---- */

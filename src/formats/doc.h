@@ -58,6 +58,7 @@ maas_status maas_doc_loose_i64(maas_doc *d, int64_t *out, maas_err *err);
 /* ---- arrays of numbers, used again and again ---- */
 typedef struct maas_numbers {
     maas_dtype dtype; /* F32, F64, I32, I64 */
+    uint8_t size;     /* bytes of a number */
     void *p;
     size_t n, cap;
     maas_budget *budget;

@@ -27,9 +27,9 @@ typedef struct number_type {
 
 static const number_type *number_of(uint8_t mark)
 {
-    static const number_type types[] = {{'i', 1, SIGNED}, {'U', 1, UNSIGNED}, {'I', 2, SIGNED},
-                                        {'l', 4, SIGNED}, {'L', 8, SIGNED},   {'d', 4, REAL},
-                                        {'D', 8, REAL}};
+    static const number_type types[] = {{'d', 4, REAL},   {'l', 4, SIGNED}, {'U', 1, UNSIGNED},
+                                        {'L', 8, SIGNED}, {'D', 8, REAL},   {'i', 1, SIGNED},
+                                        {'I', 2, SIGNED}};
     for (size_t i = 0; i < MAAS_COUNT(types); i++)
         if (types[i].mark == (char)mark)
             return &types[i];
@@ -193,4 +193,14 @@ maas_json_kind maas_ubj_next(maas_doc *d)
         return d->rest.n ? fail(d, "more bytes after the end") : MAAS_JSON_END;
     d->started = true;
     return maas_span_u8(&d->rest, &mark) ? take_value(d, mark) : fail(d, "an empty file");
+}
+
+bool maas_ubj_typed(maas_doc *d)
+{
+    __typeof__(&d->levels[0]) l = &d->levels[d->depth - 1];
+    if (!l->type || !l->left || d->rest.n < 8)
+        return false;
+    l->left--;
+    d->kind = MAAS_JSON_NUMBER;
+    return take_number(d, number_of(l->type));
 }
