@@ -82,38 +82,31 @@ maas_status sk_categories_of(maas_sk *s, const maas_pk *v, const char *what, sk_
 
 /* ---- looking up ---- */
 
-static maas_vid text_place(maas_sk *s, maas_vid x, const sk_categories *c)
+/* The place of x among the categories, n for what is none: LabelEncoder, where NaN is itself. */
+static maas_vid place_of(maas_sk *s, maas_vid x, const sk_categories *c)
 {
-    int64_t *places = maas_sk_alloc(s, (size_t)c->n, sizeof *places);
+    int64_t *places = maas_sk_alloc(s, (size_t)c->n, sizeof *places), none = c->n;
     if (!places)
         return MAAS_NO_VALUE;
     for (int64_t i = 0; i < c->n; i++)
         places[i] = i;
-    const maas_attr attr[] = {{.name = "keys_strings",
-                               .type = MAAS_ATTR_STRINGS,
-                               .n = (uint32_t)c->n,
-                               .u.strings = c->texts},
-                              MAAS_A_INTS("values_int64s", places, c->n),
-                              MAAS_A_INT("default_int64", c->n)};
+    if (c->text) {
+        const maas_attr attr[] = {{.name = "keys_strings",
+                                   .type = MAAS_ATTR_STRINGS,
+                                   .n = (uint32_t)c->n,
+                                   .u.strings = c->texts},
+                                  MAAS_A_INTS("values_int64s", places, c->n),
+                                  MAAS_A_INT("default_int64", c->n)};
+        return maas_b_node(&s->b, "LabelEncoder", attr, 3, &x, 1, NULL, 1);
+    }
+    const maas_tensor keys = maas_tensor_of(MAAS_F64, 1, &c->n, (void *)c->numbers);
+    const maas_tensor values = maas_tensor_of(MAAS_I64, 1, &c->n, places);
+    const maas_tensor other = maas_tensor_of(MAAS_I64, 1, (const int64_t[]){1}, &none);
+    const maas_attr attr[] = {
+        {.name = "keys_tensor", .type = MAAS_ATTR_TENSOR, .u.tensor = &keys},
+        {.name = "values_tensor", .type = MAAS_ATTR_TENSOR, .u.tensor = &values},
+        {.name = "default_tensor", .type = MAAS_ATTR_TENSOR, .u.tensor = &other}};
     return maas_b_node(&s->b, "LabelEncoder", attr, 3, &x, 1, NULL, 1);
-}
-
-/* The least place whose category equals x, n when there is none. */
-static maas_vid number_place(maas_sk *s, maas_vid x, const sk_categories *c)
-{
-    double *places = maas_sk_alloc(s, (size_t)c->n, sizeof *places);
-    if (!places)
-        return MAAS_NO_VALUE;
-    for (int64_t i = 0; i < c->n; i++)
-        places[i] = (double)i;
-    maas_vid none = maas_sk_f64(s, (double)c->n);
-    maas_vid same = sk_op2(s, "Equal", x, maas_sk_f64s(s, c->numbers, c->n));
-    maas_vid place = sk_op3(s, "Where", same, maas_sk_f64s(s, places, c->n), none);
-    place = maas_sk_reduce(s, "ReduceMin", place, true);
-    if (c->missing >= 0)
-        place = sk_op3(s, "Where", sk_op1(s, "IsNaN", x), maas_sk_f64(s, (double)c->missing),
-                       place);
-    return maas_sk_cast(s, place, MAAS_I64);
 }
 
 maas_vid sk_category(maas_sk *s, const maas_sk_table *in, int64_t col, const sk_categories *c)
@@ -122,8 +115,8 @@ maas_vid sk_category(maas_sk *s, const maas_sk_table *in, int64_t col, const sk_
         maas_sk_fail(s, MAAS_E_UNSUPPORTED, "a column without categories");
         return MAAS_NO_VALUE;
     }
-    return c->text ? text_place(s, maas_sk_text_column(s, in, col), c)
-                   : number_place(s, maas_sk_number_column(s, in, col), c);
+    return place_of(
+        s, c->text ? maas_sk_text_column(s, in, col) : maas_sk_number_column(s, in, col), c);
 }
 
 maas_vid sk_by_category(maas_sk *s, maas_vid place, maas_vid values, const char *column)

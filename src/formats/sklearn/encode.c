@@ -2,11 +2,10 @@
  * Encoders of categories: OneHotEncoder, OrdinalEncoder, TargetEncoder, LabelEncoder,
  * LabelBinarizer.
  *
- * Each value is looked up among the categories of its column (LabelEncoder of ai.onnx.ml for text,
- * comparisons for numbers), which gives its place, or the number of categories for a value that is
- * not known. A table then says what a place becomes. Where the model refuses unknown values, the
- * table ends before that place: Gather fails, there and in any other runtime, and the name of the
- * node says which column it was.
+ * Each value is looked up among the categories of its column (LabelEncoder of ai.onnx.ml), which
+ * gives its place, or the number of categories for a value that is not known. A table then says
+ * what a place becomes. Where the model refuses unknown values, the table ends before that place:
+ * Gather fails, there and in any other runtime, and the name of the node says which column it was.
  */
 #include "formats/sklearn/prep.h"
 
