@@ -97,6 +97,8 @@ static const char *const known[] = {
     "pandas.core.arrays.",
     "pandas.core.dtypes.",
     "pandas.core.indexes.",
+    "scipy._lib.array_api_compat.",
+    "scipy.interpolate.",
     "scipy.sparse.",
     "scipy.special._ufuncs.expit",
     "scipy.special._ufuncs.logit",

@@ -2,21 +2,14 @@
  * What is missing: SimpleImputer and MissingIndicator. In numbers that is NaN or a number that
  * means it, in text the empty text or a word that means it.
  */
-#include "formats/sklearn/prep.h"
+#include "formats/sklearn/impute.h"
 
 #include "base/ban.h"
 
-/* What counts as missing. */
-typedef struct mark {
-    bool is_text; /* a word; else NaN or a number */
-    maas_str word;
-    double number;
-} mark;
-
-static maas_status mark_of(maas_sk *s, const maas_pk *est, mark *out)
+maas_status sk_missing_mark(maas_sk *s, const maas_pk *est, sk_mark *out)
 {
     const maas_pk *v = maas_pk_attr(est, "missing_values");
-    *out = (mark){.number = NAN, .word = {"", 0}};
+    *out = (sk_mark){.number = NAN, .word = {"", 0}};
     if (maas_pk_to_str(v, &out->word))
         out->is_text = true;
     else if (maas_pk_kind_of(v) != MAAS_PK_NONE && !maas_pk_to_double(v, &out->number) &&
@@ -26,13 +19,13 @@ static maas_status mark_of(maas_sk *s, const maas_pk *est, mark *out)
     return MAAS_OK;
 }
 
-static maas_vid missing_text(maas_sk *s, maas_vid x, const mark *m)
+static maas_vid missing_text(maas_sk *s, maas_vid x, const sk_mark *m)
 {
     const maas_tensor t = maas_tensor_of(MAAS_STRING, 0, NULL, (void *)&m->word);
     return sk_op2(s, "Equal", x, maas_b_const(&s->b, NULL, &t));
 }
 
-static maas_vid missing_number(maas_sk *s, maas_vid x, const mark *m)
+maas_vid sk_missing_number(maas_sk *s, maas_vid x, const sk_mark *m)
 {
     if (m->number == m->number)
         return sk_op2(s, "Equal", x, maas_sk_f64(s, m->number));
@@ -57,14 +50,14 @@ static maas_status shown_features(maas_sk *s, const maas_pk *indicator, int64_t 
 }
 
 /* One column of 0 and 1 for each of `which`; text[i]: column i of `in` is text. */
-static maas_status masks(maas_sk *s, const maas_sk_table *in, const mark *m, const bool *text,
+static maas_status masks(maas_sk *s, const maas_sk_table *in, const sk_mark *m, const bool *text,
                          const int64_t *which, int64_t n_which, maas_vid *out)
 {
     for (int64_t i = 0; i < n_which; i++) {
         const int64_t k = which[i];
         const bool is_text = m->is_text || (text && text[k]) || maas_sk_is_text(s, in, k);
         maas_vid gone = is_text ? missing_text(s, maas_sk_text_column(s, in, k), m)
-                                : missing_number(s, maas_sk_number_column(s, in, k), m);
+                                : sk_missing_number(s, maas_sk_number_column(s, in, k), m);
         out[i] = sk_number(s, gone);
     }
     return s->b.status;
@@ -75,9 +68,9 @@ static maas_status missing_indicator(maas_sk *s, const maas_pk *est, const maas_
 {
     int64_t n, n_which;
     const int64_t *which;
-    mark m;
+    sk_mark m;
     MAAS_TRY(sk_n_features(s, est, in, &n));
-    MAAS_TRY(mark_of(s, est, &m));
+    MAAS_TRY(sk_missing_mark(s, est, &m));
     MAAS_TRY(shown_features(s, est, n, &which, &n_which));
     if (n_which == 0)
         return maas_sk_fail(s, MAAS_E_UNSUPPORTED, "features_ is empty: nothing comes out");
@@ -129,11 +122,11 @@ static maas_status statistics_of(maas_sk *s, const maas_pk *est, statistics *out
 }
 
 /* Numbers alone: the whole matrix at once. */
-static maas_status fill_matrix(maas_sk *s, const maas_sk_table *in, const mark *m,
+static maas_status fill_matrix(maas_sk *s, const maas_sk_table *in, const sk_mark *m,
                                const statistics *st, maas_sk_table *out)
 {
     maas_vid x = maas_sk_matrix(s, in, st->n);
-    x = sk_op3(s, "Where", missing_number(s, x, m), maas_sk_f64s(s, st->numbers, st->n), x);
+    x = sk_op3(s, "Where", sk_missing_number(s, x, m), maas_sk_f64s(s, st->numbers, st->n), x);
     int64_t *kept = maas_sk_alloc(s, (size_t)st->n, sizeof *kept), n = 0;
     if (!kept)
         return s->b.status;
@@ -146,7 +139,7 @@ static maas_status fill_matrix(maas_sk *s, const maas_sk_table *in, const mark *
     return s->b.status;
 }
 
-static maas_status fill_columns(maas_sk *s, const maas_sk_table *in, const mark *m,
+static maas_status fill_columns(maas_sk *s, const maas_sk_table *in, const sk_mark *m,
                                 const statistics *st, maas_sk_table *out)
 {
     maas_vid *parts = maas_sk_alloc(s, (size_t)st->n, sizeof *parts);
@@ -161,8 +154,8 @@ static maas_status fill_columns(maas_sk *s, const maas_sk_table *in, const mark 
                                 x);
         } else {
             maas_vid x = maas_sk_number_column(s, in, i);
-            parts[n++] = sk_op3(s, "Where", missing_number(s, x, m), maas_sk_f64(s, st->numbers[i]),
-                                x);
+            parts[n++] = sk_op3(s, "Where", sk_missing_number(s, x, m),
+                                maas_sk_f64(s, st->numbers[i]), x);
         }
     }
     if (n == 0)
@@ -170,19 +163,20 @@ static maas_status fill_columns(maas_sk *s, const maas_sk_table *in, const mark 
     return maas_sk_table_columns(s, parts, n, out);
 }
 
-/* The masks of indicator_ behind the features. */
-static maas_status add_indicator(maas_sk *s, const maas_pk *est, const maas_sk_table *in,
-                                 const mark *m, const statistics *st, maas_sk_out *out)
+maas_status sk_add_indicator(maas_sk *s, const maas_pk *est, const maas_sk_table *in,
+                             const sk_mark *m, const bool *text, int64_t n, maas_sk_out *out)
 {
     int64_t n_which;
     const int64_t *which;
-    MAAS_TRY(shown_features(s, maas_pk_attr(est, "indicator_"), st->n, &which, &n_which));
+    if (!maas_sk_has(est, "indicator_"))
+        return MAAS_OK;
+    MAAS_TRY(shown_features(s, maas_pk_attr(est, "indicator_"), n, &which, &n_which));
+    if (n_which == 0)
+        return MAAS_OK;
     maas_vid *parts = maas_sk_alloc(s, (size_t)n_which, sizeof *parts);
     if (!parts)
         return s->b.status;
-    if (n_which == 0)
-        return MAAS_OK;
-    MAAS_TRY(masks(s, in, m, st->any_text ? st->text : NULL, which, n_which, parts));
+    MAAS_TRY(masks(s, in, m, text, which, n_which, parts));
     const maas_sk_table both[] = {
         out->transformed,
         maas_sk_table_of(maas_sk_concat(s, parts, (uint32_t)n_which, 1), n_which)};
@@ -192,16 +186,15 @@ static maas_status add_indicator(maas_sk *s, const maas_pk *est, const maas_sk_t
 static maas_status simple_imputer(maas_sk *s, const maas_pk *est, const maas_sk_table *in,
                                   unsigned need, maas_sk_out *out)
 {
-    mark m;
+    sk_mark m;
     statistics st;
-    MAAS_TRY(mark_of(s, est, &m));
+    MAAS_TRY(sk_missing_mark(s, est, &m));
     MAAS_TRY(statistics_of(s, est, &st));
     if (in->n_cols >= 0 && in->n_cols != st.n)
         return maas_sk_fail(s, MAAS_E_FORMAT, "statistics_ has %lld numbers for %lld columns",
                             (long long)st.n, (long long)in->n_cols);
     MAAS_TRY((st.any_text ? fill_columns : fill_matrix)(s, in, &m, &st, &out->transformed));
-    if (maas_sk_has(est, "indicator_"))
-        MAAS_TRY(add_indicator(s, est, in, &m, &st, out));
+    MAAS_TRY(sk_add_indicator(s, est, in, &m, st.any_text ? st.text : NULL, st.n, out));
     return s->b.status;
 }
 

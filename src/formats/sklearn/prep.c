@@ -29,7 +29,8 @@ maas_vid sk_call_it(maas_sk *s, maas_vid v, const char *fmt, ...)
     va_end(ap);
     if (s->b.status != MAAS_OK)
         return MAAS_NO_VALUE;
-    const char *name = maas_arena_strdup(&s->b.g->arena, text);
+    /* with a number: names of nodes must differ */
+    const char *name = maas_arena_printf(&s->b.g->arena, "%s (node %d)", text, (int)s->b.last);
     if (!name) {
         maas_sk_fail(s, MAAS_E_NOMEM, "the name of a node");
         return MAAS_NO_VALUE;

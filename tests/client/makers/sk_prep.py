@@ -18,7 +18,8 @@ def fits(models):
     from sklearn.feature_selection import (RFE, RFECV, GenericUnivariateSelect, SelectFdr, SelectFpr, SelectFromModel,
                                            SelectFwe, SelectKBest, SelectPercentile, SequentialFeatureSelector,
                                            VarianceThreshold, f_classif)
-    from sklearn.impute import MissingIndicator, SimpleImputer
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer, KNNImputer, MissingIndicator, SimpleImputer
     from sklearn.isotonic import IsotonicRegression
     from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge, SGDClassifier
     from sklearn.ensemble import RandomForestClassifier
@@ -28,7 +29,7 @@ def fits(models):
     from sklearn.preprocessing import (Binarizer, FunctionTransformer, KBinsDiscretizer, LabelBinarizer, LabelEncoder,
                                        MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder, OrdinalEncoder,
                                        PolynomialFeatures, PowerTransformer, QuantileTransformer, RobustScaler,
-                                       StandardScaler)
+                                       SplineTransformer, StandardScaler)
 
     version = tuple(int(p) for p in sklearn.__version__.split(".")[:2])
     own = "ai.maas operators"
@@ -126,6 +127,12 @@ def fits(models):
     transformer("FunctionTransformer exp", make_pipeline(StandardScaler(), FunctionTransformer(np.exp)), X)
     transformer("FunctionTransformer sqrt", make_pipeline(FunctionTransformer(np.sqrt), MinMaxScaler()), np.abs(X))
 
+    for beyond in ("constant", "linear", "continue", "periodic"):
+        transformer("SplineTransformer " + beyond, SplineTransformer(5, extrapolation=beyond), test=Xt)
+    transformer("SplineTransformer 2 quantile", SplineTransformer(4, degree=2, knots="quantile", include_bias=False))
+    transformer("SplineTransformer 1 linear", SplineTransformer(4, degree=1, extrapolation="linear"), test=Xt)
+    transformer("SplineTransformer error", SplineTransformer(4, extrapolation="error"))
+
     # ---- what is missing ----
     Xn = X.copy()
     Xn[rng.uniform(size=X.shape) < 0.2] = np.nan
@@ -140,6 +147,18 @@ def fits(models):
     transformer("SimpleImputer empty feature", SimpleImputer(), empty)
     if version >= (1, 2):
         transformer("SimpleImputer keep_empty_features", SimpleImputer(keep_empty_features=True), empty)
+    Xm = np.where(rng.uniform(size=Xt.shape) < 0.2, np.nan, Xt)
+    transformer("KNNImputer", KNNImputer(), Xn, Xm)
+    transformer("KNNImputer distance", KNNImputer(n_neighbors=3, weights="distance", add_indicator=True), Xn, Xm)
+    transformer("KNNImputer fitted rows", KNNImputer(n_neighbors=2), Xn)
+    if version >= (1, 2):
+        transformer("KNNImputer empty feature", KNNImputer(keep_empty_features=True), empty)
+    transformer("IterativeImputer", IterativeImputer(random_state=0, max_iter=4), Xn, Xm)
+    transformer("IterativeImputer bounds",
+                IterativeImputer(random_state=0, max_iter=3, min_value=-1, max_value=2, n_nearest_features=3,
+                                 add_indicator=True), Xn, Xm)
+    transformer("IterativeImputer Ridge", IterativeImputer(Ridge(), random_state=0, initial_strategy="median", max_iter=3,
+                                                           imputation_order="descending"), Xn, Xm)
     transformer("MissingIndicator", MissingIndicator(), Xn)
     transformer("MissingIndicator all", MissingIndicator(features="all"), np.where(np.arange(5) == 2, X, Xn))
     classifier("SimpleImputer of text, then OneHotEncoder",
