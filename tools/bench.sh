@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/bench.sh [train] [http] [json] [start] [memory] - the numbers we promise, measured.
+# tools/bench.sh [train] [http] [json] [start] [memory] [forest] - the numbers we promise, measured.
 #
 # Everything that is compared runs in this one run, in turns, on this machine; what is printed is
 # the median. A peer that cannot be installed is SKIPPED with the reason. docs/benchmarks.md says
@@ -324,14 +324,56 @@ bench_memory() {
     stop "$last"
 }
 
+# Rows through trees in one process and on one core: ours, the maker's predictor, ONNX Runtime.
+forest_asked() { # BATCH
+    [ "$1" = 1 ] && echo '>= 3x' && return
+    [ "$1" = 10000 ] && echo '>= 1.2x' || echo -
+}
+forest_once() { # LIBRARY: the peers, then ours on the same files; one line a model and batch in $tmp/forest.*
+    taskset -c 0 "$makers" bench/peers/forest_predict.py "$tmp/forest" 1 "$1" >"$tmp/forest.peers" 2>"$tmp/why" || return 1
+    for stem in "$tmp/forest/$1-100" "$tmp/forest/$1-1000"; do
+        taskset -c 0 "$build/bench/bench_forest" "$stem" 1 | sed "s|^|${stem##*/} |" >>"$tmp/forest.ours"
+    done
+    while read -r name _ batch _ maker _ ort _; do
+        echo "$maker" >>"$tmp/forest.$name.$batch.maker"
+        echo "$ort" >>"$tmp/forest.$name.$batch.ort"
+        awk -v n="$name" -v b="$batch" '$1 == n && $2 == "batch" && $3 == b { print $5 }' "$tmp/forest.ours" |
+            tail -n 1 >>"$tmp/forest.$name.$batch.us"
+    done <"$tmp/forest.peers"
+}
+forest_rows() { # LIBRARY
+    for name in "$1-100" "$1-1000"; do
+        for batch in 1 100 10000; do
+            at="$tmp/forest.$name.$batch"
+            us=$(median "$at.us") maker=$(median "$at.maker") ort=$(median "$at.ort")
+            best=$(calc %.2f "$maker < $ort ? $maker : $ort")
+            row "$name, batch $batch: us, the maker's own" "$us" "$maker" "$(ratio "$maker" "$us")" - -
+            row "$name, batch $batch: us, ONNX Runtime" "$us" "$ort" "$(ratio "$ort" "$us")" - -
+            row "$name, batch $batch: us, the faster of them" "$us" "$best" "$(ratio "$best" "$us")" \
+                "$(forest_asked "$batch")" -
+        done
+    done
+}
+bench_forest() {
+    makers=$(sh tests/client/venv.sh forests makers) || { skipped forests "$makers" && return 0; }
+    mkdir -p "$tmp/forest"
+    section 'rows through trees: 30 features, in one process, on one core, us a call (median)'
+    for library in rf xgboost lightgbm; do
+        for round in $(seq "$rounds"); do
+            forest_once $library || break
+        done
+        [ -s "$tmp/forest.$library-1000.10000.us" ] && forest_rows $library || skipped "$library" "$(why)"
+    done
+}
+
 cores=$(nproc)
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
 ninja -C "$build" maas bench/load bench/bench_http_floor bench/bench_json bench/bench_image bench/bench_start \
-    bench/bench_cycle bench/bench_train >/dev/null
+    bench/bench_cycle bench/bench_train bench/bench_forest >/dev/null
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $cores cores, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), load $(cut -d ' ' -f 1 /proc/loadavg)"
-for part in ${*:-start memory json http train}; do
+for part in ${*:-start memory json http train forest}; do
     case $part in
-    train | http | json | start | memory) "bench_$part" ;;
-    *) echo "usage: tools/bench.sh [train] [http] [json] [start] [memory]" >&2 && exit 2 ;;
+    train | http | json | start | memory | forest) "bench_$part" ;;
+    *) echo "usage: tools/bench.sh [train] [http] [json] [start] [memory] [forest]" >&2 && exit 2 ;;
     esac
 done

@@ -104,15 +104,30 @@ static double at_most(const packer *k, double s, bool below)
     return below && s == -INFINITY ? NAN : t;
 }
 
+/* Words of 8 bytes of a node, and of the lanes of a slot. */
+static const struct kind {
+    size_t node, slot;
+} kinds[] = {
+    [MAAS_PACK_SMALL] = {sizeof(maas_node_small) / 8, MAAS_PACK_LANES * sizeof(float) / 8},
+    [MAAS_PACK_WIDE] = {sizeof(maas_node_wide) / 8, MAAS_PACK_LANES * sizeof(float) / 8},
+    [MAAS_PACK_DOUBLE] = {sizeof(maas_node_double) / 8, MAAS_PACK_LANES * sizeof(double) / 8},
+};
+
 static void put(const packer *k, uint32_t at, double split, uint32_t slot, uint32_t next)
 {
+    const uint32_t words = (uint32_t)kinds[k->p->kind].node;
+    const uint32_t lanes = slot == UINT32_MAX
+                               ? slot
+                               : (slot & MAAS_SLOT_MEMBER) |
+                                     (slot & ~MAAS_SLOT_MEMBER) * (uint32_t)kinds[k->p->kind].slot;
     if (k->p->kind == MAAS_PACK_SMALL)
-        ((maas_node_small *)k->p->nodes)[at] = (maas_node_small){(float)split, (uint16_t)slot,
-                                                                 (uint16_t)next};
+        ((maas_node_small *)k->p->nodes)[at] = (maas_node_small){(float)split, (uint16_t)lanes,
+                                                                 (uint16_t)(next * words)};
     else if (k->p->kind == MAAS_PACK_WIDE)
-        ((maas_node_wide *)k->p->nodes)[at] = (maas_node_wide){(float)split, slot, next};
+        ((maas_node_wide *)k->p->nodes)[at] = (maas_node_wide){(float)split, lanes, next * words,
+                                                               0};
     else
-        ((maas_node_double *)k->p->nodes)[at] = (maas_node_double){split, slot, next};
+        ((maas_node_double *)k->p->nodes)[at] = (maas_node_double){split, lanes, next * words};
 }
 
 static void put_leaf(packer *k, uint32_t at)
@@ -284,7 +299,7 @@ static void put_tree(packer *k, uint32_t tree)
 {
     k->n_items = 0;
     k->items[k->n_items++] = (item){PLAIN, k->f->roots[tree], 0, 0};
-    k->p->root[tree] = k->from;
+    k->p->root[tree] = k->from * (uint32_t)kinds[k->p->kind].node;
     for (uint32_t i = 0; i < k->n_items; i++) {
         put_item(k, tree, i);
         if (k->items[i].depth > k->p->depth[tree])
@@ -296,16 +311,17 @@ static void put_tree(packer *k, uint32_t tree)
 /* Leaves and jumps ask for the slot behind all others. */
 static void patch_leaves(const maas_pack *p, uint32_t n_nodes)
 {
+    const uint32_t last = p->n_slots * (uint32_t)kinds[p->kind].slot;
     for (uint32_t i = 0; i < n_nodes; i++) {
         if (p->kind == MAAS_PACK_SMALL) {
             maas_node_small *n = (maas_node_small *)p->nodes + i;
-            n->slot = n->slot == UINT16_MAX ? (uint16_t)p->n_slots : n->slot;
+            n->slot = n->slot == UINT16_MAX ? (uint16_t)last : n->slot;
         } else if (p->kind == MAAS_PACK_WIDE) {
             maas_node_wide *n = (maas_node_wide *)p->nodes + i;
-            n->slot = n->slot == UINT32_MAX ? p->n_slots : n->slot;
+            n->slot = n->slot == UINT32_MAX ? last : n->slot;
         } else {
             maas_node_double *n = (maas_node_double *)p->nodes + i;
-            n->slot = n->slot == UINT32_MAX ? p->n_slots : n->slot;
+            n->slot = n->slot == UINT32_MAX ? last : n->slot;
         }
     }
 }
@@ -365,7 +381,7 @@ static likeness look(const maas_forest *f, int32_t *wait, bool *heard)
 
 static bool few_slots(const maas_forest *f)
 {
-    return f->n_features < UINT16_MAX / 2;
+    return f->n_features < UINT16_MAX / 2 / (int)kinds[MAAS_PACK_SMALL].slot;
 }
 
 static bool make_room(packer *k, const likeness *l)
@@ -373,9 +389,7 @@ static bool make_room(packer *k, const likeness *l)
     maas_pack *p = k->p;
     const maas_forest *f = k->f;
     const size_t n_nodes = f->n_nodes + 2 * (size_t)l->n_equal;
-    const size_t size = p->kind == MAAS_PACK_SMALL  ? sizeof(maas_node_small)
-                        : p->kind == MAAS_PACK_WIDE ? sizeof(maas_node_wide)
-                                                    : sizeof(maas_node_double);
+    const size_t size = kinds[p->kind].node * 8;
     const size_t n_slots = 2 * (size_t)f->n_features + 1, n_targets = (size_t)f->n_targets;
     const bool rows = !l->one_weight && (n_targets <= 16 || l->all_weights);
     bool ok = n_nodes < INT32_MAX / 2;
@@ -449,9 +463,6 @@ static maas_status build(entry *e, const maas_call *c, maas_err *err)
     for (uint32_t t = 0; t < f->n_trees; t++)
         put_tree(&k, t);
     patch_leaves(p, k.from);
-    p->identity = p->n_slots == (uint32_t)f->n_features;
-    for (uint32_t i = 0; i < p->n_slots; i++)
-        p->identity = p->identity && p->slot_feature[i] == (int32_t)i && !p->slot_negative[i];
     return narrow_weights(&k, err);
 }
 

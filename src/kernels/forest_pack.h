@@ -12,6 +12,9 @@
  * child, so that trees of one group may be walked for as many steps as the deepest needs. Only
  * members of sets and equality need more, in forests that have them.
  *
+ * Rows lie in groups of MAAS_PACK_LANES, [slot][lane]; `slot` of a node counts words of 8 bytes
+ * from the group to the lanes of its slot, `next` words from it to the pair of its children.
+ *
  * Packs are shared: every plan of a model that has the same attributes gets the same one.
  *
  * Owns: its arena, charged to no budget but counted by the plan's. Threads: acquire and release
@@ -24,13 +27,16 @@
 #include "ops/forest.h"
 #include "ops/forest_post.h"
 
-typedef struct maas_node_small { /* rows of floats, trees of at most 65536 nodes */
+#define MAAS_PACK_LANES 8
+
+typedef struct maas_node_small { /* rows of floats, trees of at most 65535 nodes */
     float split;
     uint16_t slot, next;
 } maas_node_small;
 typedef struct maas_node_wide {
     float split;
     uint32_t slot, next; /* next wraps around: an equality leads back */
+    uint32_t spare;
 } maas_node_wide;
 typedef struct maas_node_double {
     double split;
@@ -54,12 +60,11 @@ typedef struct maas_pack_set { /* members of a set */
 typedef struct maas_pack {
     maas_pack_kind kind;
     bool members;              /* some nodes ask for members */
-    bool identity;             /* slot i is feature i, and all features have one */
     uint32_t n_slots, n_trees; /* slots without the last one */
     int32_t *slot_feature;     /* [n_slots] */
     uint8_t *slot_negative;    /* [n_slots] */
     void *nodes;               /* of `kind`, tree by tree, level by level */
-    uint32_t *root;            /* [n_trees] first node of a tree */
+    uint32_t *root;            /* [n_trees] words before the first node of a tree */
     uint32_t *depth;           /* [n_trees] steps to its deepest leaf */
 
     /* leaves: one weight each, all of a tree of one target; or rows of weights; or lists */

@@ -8,7 +8,7 @@
 
 #include "base/ban.h"
 
-extern const maas_op maas_op_Gather, maas_op_Transpose;
+extern const maas_op maas_op_Cast, maas_op_Gather, maas_op_Transpose;
 
 /* ---- Gather along axis 0 ---- */
 
@@ -81,7 +81,31 @@ static maas_status transpose_run(const maas_call *c, int ithr, int nthr, maas_er
     return MAAS_OK;
 }
 
+/* ---- Cast between floats and doubles ---- */
+
+static bool cast_fits(const maas_call *c, const maas_cpu *cpu)
+{
+    const int from = c->in[0].dtype, to = c->out[0].dtype;
+    return (from == MAAS_F32 && to == MAAS_F64) || (from == MAAS_F64 && to == MAAS_F32);
+}
+
+static maas_status cast_run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const float *f = c->in[0].data;
+    const double *d = c->in[0].data;
+    int64_t from, to;
+    maas_share(maas_n_elems(&c->in[0]), 64, ithr, nthr, &from, &to);
+    if (c->in[0].dtype == MAAS_F32)
+        for (int64_t i = from; i < to; i++)
+            ((double *)c->out[0].data)[i] = (double)f[i];
+    else
+        for (int64_t i = from; i < to; i++)
+            ((float *)c->out[0].data)[i] = (float)d[i];
+    return MAAS_OK;
+}
+
 const maas_kernel maas_kernels_move[] = {
+    {.op = &maas_op_Cast, .name = "Cast.floats", .fits = cast_fits, .run = cast_run},
     {.op = &maas_op_Gather, .name = "Gather.rows", .fits = gather_fits, .run = gather_run},
     {.op = &maas_op_Transpose,
      .name = "Transpose.blocks",

@@ -62,8 +62,11 @@ static maas_status values_infer(maas_infer *q, maas_err *err)
     MAAS_TRY(rows_of(&q->in[0], &dims[0], &n, err));
     MAAS_TRY(check_trees(q, n, err));
     dims[1] = maas_attr_i(q->node, "n_targets", 1);
+    /* The standard has one type for rows and sums of TreeEnsemble; that of the sums is the type of
+     * the weights here, because rows of floats may stand in for equal doubles. */
+    const maas_attr *weights = maas_node_attr(q->node, "leaf_weights");
     const bool v5 = maas_trees_kind(q->node) == MAAS_TREES_V5;
-    maas_q_out(q, 0, v5 ? (maas_dtype)q->in[0].dtype : MAAS_F32, 2, dims);
+    maas_q_out(q, 0, v5 ? (maas_dtype)weights->u.tensor->dtype : MAAS_F32, 2, dims);
     return MAAS_OK;
 }
 
@@ -281,8 +284,8 @@ static const maas_io_schema in[] = {MAAS_REQ("X", NULL, MAAS_DTS_FULL | MAAS_DTS
 static const maas_io_schema regressor_out[] = {MAAS_REQ("Y", NULL, FLOAT)};
 static const maas_io_schema classifier_out[] = {MAAS_REQ("Y", NULL, MAAS_DTS_STR | MAAS_DTS_I64),
                                                 MAAS_REQ("Z", NULL, FLOAT)};
-static const maas_io_schema ensemble_in[] = {MAAS_REQ("X", "T", MAAS_DTS_FULL)};
-static const maas_io_schema ensemble_out[] = {MAAS_REQ("Y", "T", MAAS_DTS_FULL)};
+static const maas_io_schema ensemble_in[] = {MAAS_REQ("X", NULL, MAAS_DTS_FULL)};
+static const maas_io_schema ensemble_out[] = {MAAS_REQ("Y", NULL, MAAS_DTS_FULL)};
 
 #define NODES                                                                                      \
     {"nodes_treeids", MAAS_ATTR_INTS, false}, {"nodes_nodeids", MAAS_ATTR_INTS, false},            \

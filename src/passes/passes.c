@@ -11,6 +11,8 @@ const maas_pass maas_passes[] = {
      "drops what changes nothing: Identity, Dropout when not training, casts to the same type"},
     {"fold-constants", 1, maas_pass_fold_constants, "computes what depends on constants alone"},
     {"infer-folded", 1, maas_pass_infer, "shapes that folding made known"},
+    {"narrow-trees", 1, maas_pass_narrow_trees,
+     "trees look at floats themselves, not at doubles made of them"},
     {"fuse-gemm", 2, maas_pass_fuse_gemm,
      "a matrix product with what follows it: bias, activation"},
     {"fuse-elementwise", 2, maas_pass_fuse_elementwise,

@@ -12,7 +12,8 @@
 extern const maas_op maas_op_TreeEnsemble, maas_op_TreeEnsembleRegressor,
     maas_op_TreeEnsembleClassifier;
 
-enum { LANES = 8 };
+enum { LANES = MAAS_PACK_LANES };
+_Static_assert(LANES == 8, "loops are unrolled 8 times");
 
 /* What the leaf of a tree says, added to the sums of a row. */
 INLINE void add_leaf(const maas_pack *p, uint32_t tree, uint32_t leaf, double *sums)
@@ -50,8 +51,8 @@ INLINE void add_leaf(const maas_pack *p, uint32_t tree, uint32_t leaf, double *s
 #include "kernels/cpu/forest_walk.h"
 
 static const struct walker {
-    void (*fill)(const maas_pack *p, const void *in, int64_t n, void *out, size_t stride);
-    void (*walk)(const maas_pack *p, const void *rows, size_t stride, int64_t n, double *sums);
+    void (*fill)(const maas_pack *p, const void *in, int64_t n, void *out);
+    void (*walk)(const maas_pack *p, const void *rows, int64_t n, double *sums);
     size_t real; /* bytes of a slot */
 } walkers[] = {
     [MAAS_PACK_SMALL] = {small_fill, small_walk, sizeof(float)},
@@ -62,9 +63,8 @@ static const struct walker {
 /* ---- scratch of a thread: slots of a block, its sums, one row of scores ---- */
 
 typedef struct layout {
-    int64_t rows;                   /* of a block */
-    size_t stride;                  /* slots of a row */
-    size_t slots_at, sums_at, x_at; /* bytes; x: a row in double for the forest's own walk */
+    int64_t rows;         /* of a block, a multiple of LANES */
+    size_t sums_at, x_at; /* bytes; x: a row in double for the forest's own walk */
     size_t scores_at, bytes;
 } layout;
 
@@ -76,13 +76,13 @@ static size_t whole_lines(size_t n)
 static layout layout_of(const maas_pack *p, int64_t n_rows)
 {
     enum { SLOT_BYTES = 16 << 10, SUM_BYTES = 16 << 10, MOST = 256 };
-    layout l = {.stride = (p->n_slots + 1u + 3u) & ~3u};
-    const size_t row = l.stride * walkers[p->kind].real;
+    const size_t row = (p->n_slots + 1u) * walkers[p->kind].real;
     const size_t sums = (size_t)p->f->n_targets * sizeof(double);
     int64_t rows = (int64_t)(SLOT_BYTES / row < SUM_BYTES / sums ? SLOT_BYTES / row
                                                                  : SUM_BYTES / sums);
-    rows = rows > MOST ? MOST : rows < 2 * LANES ? 2 * LANES : rows & ~(int64_t)(LANES - 1);
-    l.rows = n_rows < rows ? n_rows : rows;
+    layout l = {0};
+    rows = rows > MOST ? MOST : rows < n_rows ? rows : n_rows;
+    l.rows = rows < LANES ? LANES : rows / LANES * LANES;
     l.sums_at = whole_lines((size_t)l.rows * row);
     l.x_at = l.sums_at + whole_lines((size_t)l.rows * sums);
     l.scores_at = l.x_at + (p->plain ? whole_lines((size_t)p->f->n_features * sizeof(double)) : 0);
@@ -167,9 +167,9 @@ static void run_block(const maas_pack *p, const maas_call *c, const layout *l, c
         own_walk(p, in, from, n, (double *)(void *)(scratch + l->x_at), sums);
     } else {
         memset(sums, 0, (size_t)(n * p->f->n_targets) * sizeof *sums);
-        w->fill(p, (const char *)in->data + (size_t)(from * p->f->n_features) * w->real, n, scratch,
-                l->stride);
-        w->walk(p, scratch, l->stride, n, sums);
+        w->fill(p, (const char *)in->data + (size_t)(from * p->f->n_features) * w->real, n,
+                scratch);
+        w->walk(p, scratch, n, sums);
     }
     for (int64_t r = 0; r < n; r++) {
         double *s = sums + r * p->f->n_targets;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "ops/build.h"
+#include "ops/forest.h"
 #include "passes/pass.h"
 
 static const int64_t D44[] = {4, 4}, D4[] = {4};
@@ -220,6 +221,28 @@ static void rows_of_the_table_have_names_and_help(void)
     }
 }
 
+static void trees_look_at_floats_themselves(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_forest *f = NULL;
+    const maas_tree_node leaf = {.mode = MAAS_SPLIT_LEAF, .count = 1};
+    EXPECT_EQ(maas_forest_create(4, 1, MAAS_FOREST_SUM, NULL, &f, &r.err), MAAS_OK);
+    EXPECT_EQ(maas_forest_add_weight(f, 0, 0.1, NULL, &r.err), MAAS_OK);
+    EXPECT_EQ(maas_forest_add_node(f, &leaf, NULL, &r.err), MAAS_OK);
+    EXPECT_EQ(maas_forest_add_tree(f, 0, &r.err), MAAS_OK);
+    const maas_attr to = MAAS_A_INT("to", MAAS_F64);
+    maas_vid wide = maas_b_node(&r.b, "Cast", &to, 1, &r.x, 1, NULL, 1);
+    maas_vid y = maas_b_forest(&r.b, f, wide, true);
+    maas_b_output(&r.b, "y", y);
+    optimize(&r, 2, false);
+    EXPECT_EQ(n_of(&r, "Cast"), 0);
+    EXPECT_EQ(n_of(&r, "TreeEnsemble"), 1);
+    EXPECT_EQ(maas_graph_at(r.g, maas_graph_find(r.g, "y"))->type.dtype, MAAS_F64);
+    maas_forest_destroy(f);
+    rig_reset(&r);
+}
+
 static const mt_case cases[] = {
     MT_CASE(products_take_bias_and_activation_with_them),
     MT_CASE(a_product_read_twice_stays),
@@ -232,6 +255,7 @@ static const mt_case cases[] = {
     MT_CASE(unread_nodes_die),
     MT_CASE(every_pass_survives_lack_of_memory),
     MT_CASE(rows_of_the_table_have_names_and_help),
+    MT_CASE(trees_look_at_floats_themselves),
 };
 int main(int argc, char **argv)
 {
