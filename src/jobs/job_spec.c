@@ -11,8 +11,9 @@
 
 #define DEFAULT_MEMORY (2ll << 30) /* or all there is for jobs */
 
-static const char *const keys[] = {"kind",   "model",  "dataset",   "target",   "learner", "params",
-                                   "search", "parent", "resources", "priority", NULL};
+static const char *const keys[] = {"kind",    "model",     "dataset",  "target",
+                                   "learner", "params",    "search",   "importances",
+                                   "parent",  "resources", "priority", NULL};
 static const char *const resource_keys[] = {"cores", "memory", NULL};
 
 /* "name" or "name:3" -> the data set's document (the newest version for a bare name). */
@@ -171,6 +172,32 @@ static maas_status find_kind(const char *name, const job_kind **out, maas_err *e
                      "'kind' must be \"train\", \"update\" or \"search\", not '%.32s'", name);
 }
 
+/* "importances": true, or {"repeats","rows"}: weigh the columns of the version when it is trained.
+ */
+static maas_status check_importances(const json_t *request, const char *target, json_t *spec,
+                                     maas_err *err)
+{
+    static const char *const known[] = {"repeats", "rows", NULL};
+    const json_t *i = json_object_get(request, "importances");
+    int64_t repeats = 5, rows = 2000;
+    if (!i || json_is_false(i))
+        return MAAS_OK;
+    if (!json_is_true(i) && !json_is_object(i))
+        return maas_fail(err, MAAS_E_INVALID, "'importances' must be true or an object");
+    if (!target)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "'importances' are losses of a score, and that needs a target");
+    if (json_is_object(i)) {
+        MAAS_TRY(maas_json_only(i, "importances", known, err));
+        MAAS_TRY(maas_json_get_i64(i, "importances", "repeats", 1, 1000, &repeats, err));
+        MAAS_TRY(maas_json_get_i64(i, "importances", "rows", 10, 1 << 30, &rows, err));
+    }
+    json_object_set_new(
+        spec, "importances",
+        json_pack("{s:I, s:I}", "repeats", (json_int_t)repeats, "rows", (json_int_t)rows));
+    return MAAS_OK;
+}
+
 static maas_status check_texts(const json_t *request, maas_err *err)
 {
     static const char *const texts[] = {"kind", "model", "dataset", "target", "learner", "parent"};
@@ -202,6 +229,7 @@ static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request,
     const bool update = kind->check == check_update;
     MAAS_TRY(settle_target(data, update ? NULL : maas_learner_find(learner), &target, err));
     MAAS_TRY(kind->check(j, t, request, spec, err));
+    MAAS_TRY(check_importances(request, target, spec, err));
     AUTO(maas_json_unref)
     json_t *said = json_pack("{s:s, s:s, s:s*, s:s*, s:O*}", "kind", kind->name, "model", model,
                              "target", target, "learner", learner, "params",
@@ -286,9 +314,10 @@ maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
         job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
         json_integer_value(json_object_get(d, "version")), &data, err));
     MAAS_TRY(parent_files(job, &parent, err));
-    *out = json_pack("{s:O, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
+    *out = json_pack("{s:O, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
                      json_object_get(job->spec, "kind"), "search",
-                     json_object_get(job->spec, "search"), "data_dir", job->all->opts.data_dir,
+                     json_object_get(job->spec, "search"), "importances",
+                     json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir,
                      "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",
                      json_object_get(job->spec, "params"), "target",
                      json_object_get(job->spec, "target"), "n_cores", (json_int_t)job->n_cores,

@@ -1,7 +1,8 @@
 /*
  * jobs/worker.c - the worker process: one job from its spec to its artifacts.
  *
- * spec (from the server, first message): {"kind","data_dir","learner","params","search","dataset":
+ * spec (from the server, first message):
+ * {"kind","data_dir","learner","params","search","importances","dataset":
  *   manifest,"target","n_cores","memory","parent":{"artifact","state"}|null,"resume":digest|null}
  * events (to the server): {"event":"progress","fraction","metrics","note"}
  *   {"event":"checkpoint","blob"} {"event":"done","artifact","state","metrics","inputs","outputs",
@@ -20,6 +21,7 @@
 #include "jobs/blob_io.h"
 #include "jobs/jobs.h"
 #include "jobs/wire.h"
+#include "learn/importance.h"
 #include "learn/search/search.h"
 #include "learn/train.h"
 #include "base/ban.h"
@@ -117,6 +119,28 @@ static maas_status open_inputs(worker *w, maas_err *err)
     return maas_onnx_read(maas_span_of(w->parent_map.p, w->parent_map.n), &o, &w->parent, err);
 }
 
+/* "importances" of the spec: what each column is worth to the model, in the metrics of the version.
+ */
+static maas_status weigh_columns(worker *w, const maas_graph *g, json_t *metrics, maas_err *err)
+{
+    const json_t *asked = json_object_get(w->spec, "importances");
+    json_t *weights = NULL;
+    if (!asked)
+        return MAAS_OK;
+    on_progress(w, 0.98, NULL, "weighing the columns");
+    const maas_importance_opts o = {
+        .target = json_string_value(json_object_get(w->spec, "target")),
+        .repeats = json_integer_value(json_object_get(asked, "repeats")),
+        .max_rows = json_integer_value(json_object_get(asked, "rows")),
+        .n_threads = (int)json_integer_value(json_object_get(w->spec, "n_cores")),
+        .budget = &w->budget,
+        .cancelled = is_cancelled,
+        .user = w};
+    MAAS_TRY(maas_permutation_importance(g, w->data, &o, &weights, err));
+    json_object_set_new(metrics, "permutation_importance", weights);
+    return MAAS_OK;
+}
+
 /* What the server needs to publish the version, said about the file that was written. */
 static maas_status report_done(worker *w, const maas_train_result *r, maas_err *err)
 {
@@ -125,7 +149,9 @@ static maas_status report_done(worker *w, const maas_train_result *r, maas_err *
     const maas_onnx_opts o = {0};
     MAAS_TRY(
         maas_onnx_read(maas_buf_span(&r->onnx), &o, &g, err)); /* what we publish, we can read */
-    maas_status st = put_blob(w, maas_buf_span(&r->onnx), artifact, err);
+    maas_status st = weigh_columns(w, g, r->metrics, err);
+    if (st == MAAS_OK)
+        st = put_blob(w, maas_buf_span(&r->onnx), artifact, err);
     if (st == MAAS_OK && r->state.n)
         st = put_blob(w, maas_buf_span(&r->state), state, err);
     if (st == MAAS_OK)

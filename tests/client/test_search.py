@@ -10,7 +10,8 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "server"))
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -95,6 +96,23 @@ def auto_reports_a_leaderboard():
     assert np.mean(np.array(answer["predictions"]) == y[:20]) > 0.8
 
 
+def columns_are_weighed():
+    A, b = load_diabetes(return_X_y=True)
+    upload("weighed", A, b)
+    job = server.train(model="weighed", dataset="weighed", learner="random_forest",
+                       params={"n_estimators": 60, "seed": 1}, importances={"repeats": 10, "rows": 442})
+    v = server.need(200, "GET", f"/api/v1/models/weighed/versions/{job['result']['version']}")
+    got = v["metrics"]["permutation_importance"]
+    assert got["scoring"] == "r2" and got["rows"] == 442 and len(got["columns"]) == 10, got
+    model = RandomForestRegressor(n_estimators=60, random_state=1).fit(A, b)
+    theirs = permutation_importance(model, A, b, n_repeats=10, random_state=0)
+    means = {c["name"]: c["mean"] for c in got["columns"]}
+    ours = np.array([means[f"f{i}"] for i in range(10)])
+    assert np.abs(ours - theirs.importances_mean).max() < 0.08, (ours, theirs.importances_mean)
+    assert ours.argmax() in theirs.importances_mean.argsort()[-2:]  # bmi and s5 are close
+    assert [c["mean"] for c in got["columns"]] == sorted(ours, reverse=True)
+
+
 def regression_is_scored_by_r2():
     A, b = load_diabetes(return_X_y=True)
     upload("diabetes", A, b)
@@ -165,7 +183,7 @@ def wrong_requests_are_named():
     assert r.status == 400 and "kind" in r.body.decode(), r
 
 
-for fn in (scores_agree_with_grid_search_cv, a_grid_of_forests_agrees, auto_reports_a_leaderboard, regression_is_scored_by_r2, the_leaderboard_is_live,
+for fn in (scores_agree_with_grid_search_cv, a_grid_of_forests_agrees, columns_are_weighed, auto_reports_a_leaderboard, regression_is_scored_by_r2, the_leaderboard_is_live,
            a_running_search_can_be_cancelled, a_killed_server_goes_on_with_the_search, wrong_requests_are_named):
     case(fn)
 finish()
