@@ -44,6 +44,7 @@ typedef struct maas_forest_run {
     uint32_t *class_of; /* [train rows]; NULL: numbers */
     float *weights;     /* [train rows]; NULL: all 1   */
     bool balance_each;  /* class_weight balanced_subsample */
+    double *up_to;      /* bootstrap: sums of the weights up to each row; else NULL */
     maas_grown *trees;
     maas_grower *growers; /* one a thread */
     int n_threads;

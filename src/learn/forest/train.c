@@ -16,6 +16,21 @@ uint64_t maas_forest_seed(const maas_forest_run *r, int64_t tree)
     return (uint64_t)r->recipe.seed * 0x9e3779b97f4a7c15ull + (uint64_t)tree + 1;
 }
 
+/* A row, in proportion to its weight: the first whose sum of weights up to it is above the draw. */
+static int64_t draw_weighted(const maas_forest_run *r, maas_rng *rng)
+{
+    int64_t low = 0, high = r->bins.n_rows - 1;
+    const double at = maas_rng_unit(rng) * r->up_to[high];
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (r->up_to[middle] > at)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 void maas_forest_draw(const maas_forest_run *r, int64_t tree, maas_rng *rng, uint32_t *counts)
 {
     const int64_t n = r->bins.n_rows;
@@ -27,7 +42,7 @@ void maas_forest_draw(const maas_forest_run *r, int64_t tree, maas_rng *rng, uin
     }
     memset(counts, 0, (size_t)n * sizeof *counts);
     for (int64_t i = 0; i < r->n_draws; i++)
-        counts[maas_rng_below(rng, (uint64_t)n)]++;
+        counts[r->up_to ? draw_weighted(r, rng) : (int64_t)maas_rng_below(rng, (uint64_t)n)]++;
 }
 
 /* rows / (classes * rows of this class), for the rows that this tree drew. */
@@ -52,7 +67,7 @@ static int64_t fill(maas_forest_run *r, int64_t tree, maas_grower *g)
     maas_forest_draw(r, tree, &g->rng, counts);
     int64_t n = 0;
     for (int64_t i = 0; i < r->bins.n_rows; i++) {
-        const float w = (float)counts[i] * (r->weights ? r->weights[i] : 1);
+        const float w = r->weights && !r->up_to ? r->weights[i] : (float)counts[i];
         if (w > 0)
             g->samples[n++] = (maas_sample){(uint32_t)i, w,
                                             r->class_of ? r->class_of[i] : (uint32_t)i};
@@ -240,6 +255,27 @@ static maas_status set_numbers(maas_forest_run *r, maas_err *err)
     return MAAS_OK;
 }
 
+/* Rows that are drawn are drawn by their weight and then count as often as they came; where all
+ * are taken, each counts as much as it weighs. *total: of a tree. */
+static maas_status sum_weights(maas_forest_run *r, double *total, maas_err *err)
+{
+    const int64_t n = r->bins.n_rows;
+    if (!r->weights)
+        return MAAS_OK;
+    double *up_to = maas_arena_array(&r->arena, (size_t)n, sizeof *up_to), sum = 0;
+    if (!up_to)
+        return maas_fail(err, MAAS_E_NOMEM, "weights of %lld rows", (long long)n);
+    for (int64_t i = 0; i < n; i++)
+        up_to[i] = sum += r->weights[i];
+    if (!(sum > 0))
+        return maas_fail(err, MAAS_E_INVALID, "every row weighs 0");
+    if (r->recipe.bootstrap)
+        r->up_to = up_to;
+    else
+        *total = sum;
+    return MAAS_OK;
+}
+
 /* A number of rows, or below 1 a share of them, rounded up. */
 static int64_t rows_of(double v, int64_t n, int64_t least)
 {
@@ -271,13 +307,9 @@ static maas_status set_data(maas_forest_run *r, maas_err *err)
     r->n_draws = maas_forest_max_samples(c->max_samples, n);
     MAAS_TRY(d->is_class ? set_classes(r, err) : set_numbers(r, err));
     MAAS_TRY(set_weights(r, err));
-    double total = 0;
-    for (int64_t i = 0; i < n; i++)
-        total += r->weights ? r->weights[i] : 1;
-    if (!(total > 0))
-        return maas_fail(err, MAAS_E_INVALID, "every row weighs 0");
-    /* A tree that draws rows has about the same weight in all. */
-    d->min_leaf_weight = c->min_weight_fraction_leaf * total * (double)r->n_draws / (double)n;
+    double total = (double)r->n_draws;
+    MAAS_TRY(sum_weights(r, &total, err));
+    d->min_leaf_weight = c->min_weight_fraction_leaf * total;
     return MAAS_OK;
 }
 
