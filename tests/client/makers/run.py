@@ -111,8 +111,8 @@ def with_onnx_runtime(artifact, m):
     return dict(zip([o.name for o in s.get_outputs()], s.run(None, feeds)))
 
 
-def run_model(server, number, m):
-    name = f"m{number}"
+def run_model(server, family, number, m):
+    name = f"{family}{number}"
     query = f"?format={m.format}" if m.format else ""
     r = server.put(f"/api/v1/models/{name}/versions{query}", m.data, timeout=300,
                    headers={"Content-Disposition": f'attachment; filename="{m.file_name}"'})
@@ -148,7 +148,7 @@ def run_family(server, family, options):
         models = [models[int(i * step)] for i in range(options.subset)]
     for i, m in enumerate(models):
         try:
-            wrong = run_model(server, i, m)
+            wrong = run_model(server, family, i, m)
         except (AssertionError, http.client.HTTPException, OSError) as e:
             wrong = [repr(e)]
         check(f"{family}: {m.name} ({m.made_by})" + ("" if m.ort is True else f" [ONNX Runtime: {m.ort}]"),

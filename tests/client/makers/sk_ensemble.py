@@ -163,6 +163,7 @@ def histograms(version):
                     Regressor(loss="quantile", quantile=0.8, **few).fit(x, y), ask)
         many = x.copy()
         many[:, 1] = np.round(np.abs(many[:, 1]))
+        asked = asked.copy()
         asked[:, 1] = np.round(np.abs(asked[:, 1]))
         yield model("HistGradientBoostingClassifier two columns of categories",
                     Classifier(categorical_features=[1, 4], **few).fit(many, target(x, 3)), asked)
@@ -344,8 +345,10 @@ def broken():
     for name, column, value, words in (("a loop", "left", 0, "children"), ("a feature outside", "feature_idx", 77, "feature"),
                                        ("a set outside", "bitset_idx", 9, "set of categories"),
                                        ("a value that is infinite", "value", np.inf, "not finite")):
-        e = HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=3, categorical_features=[4]).fit(x, y)
-        e._predictors[1][0].nodes[column][:] = value
+        e = HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=3, categorical_features=[4])
+        e.fit(x, y + 5 * (x[:, 4] % 2))
+        for p in e._predictors:
+            p[0].nodes[column][:] = value
         yield refusal("HistGradientBoostingRegressor with " + name, e, words)
 
 
