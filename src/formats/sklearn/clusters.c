@@ -70,7 +70,7 @@ static maas_status birch(maas_sk *s, const maas_pk *est, const maas_sk_table *in
 
 /* ---- a tree of centres ---- */
 
-enum { MAX_CLUSTERS = 4096 };
+enum { MAX_CLUSTERS = 1024 };
 
 typedef struct branch {
     const maas_pk *node;
@@ -85,9 +85,12 @@ typedef struct bisection {
     int64_t f;
 } bisection;
 
-static maas_status lay_out(maas_sk *s, const maas_pk *root, bisection *t)
+static maas_status lay_out(maas_sk *s, const maas_pk *root, int64_t n_clusters, bisection *t)
 {
-    t->cap = 2 * MAX_CLUSTERS;
+    if (n_clusters > MAX_CLUSTERS)
+        return maas_sk_fail(s, MAAS_E_UNSUPPORTED, "there are %lld clusters, at most %d are read",
+                            (long long)n_clusters, MAX_CLUSTERS);
+    t->cap = 2 * (int32_t)n_clusters - 1;
     t->list = maas_sk_alloc(s, (size_t)t->cap, sizeof *t->list);
     if (!t->list)
         return s->b.status;
@@ -98,8 +101,8 @@ static maas_status lay_out(maas_sk *s, const maas_pk *root, bisection *t)
         if (maas_sk_is_word(left, NULL))
             continue;
         if (t->n + 2 > t->cap)
-            return maas_sk_fail(s, MAAS_E_UNSUPPORTED, "_bisecting_tree has more than %d clusters",
-                                MAX_CLUSTERS);
+            return maas_sk_fail(s, MAAS_E_FORMAT, "_bisecting_tree has more than %lld clusters",
+                                (long long)n_clusters);
         t->list[i].left = t->n;
         t->list[t->n++] = (branch){left, -1, -1, MAAS_NO_VALUE};
         t->list[i].right = t->n;
@@ -156,7 +159,7 @@ static maas_status bisecting(maas_sk *s, const maas_pk *est, const maas_sk_table
         MAAS_TRY(maas_sk_array(s, est, "_X_mean", MAAS_F64, 1, &t.f, &shift));
         t.shift = shift->data;
     }
-    MAAS_TRY(lay_out(s, maas_pk_attr(est, "_bisecting_tree"), &t));
+    MAAS_TRY(lay_out(s, maas_pk_attr(est, "_bisecting_tree"), centers->dims[0], &t));
     maas_vid x = maas_sk_matrix(s, in, t.f);
     for (int32_t i = t.n - 1; i >= 0; i--)
         MAAS_TRY(label_below(s, &t, i, x, centers->dims[0]));

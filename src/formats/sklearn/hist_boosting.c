@@ -3,22 +3,15 @@
  *
  *   raw = baseline + sums of the trees; x is compared in F64; NaN follows missing_go_to_left
  *
- * A categorical split is a set of categories that go left. Categories the training rows did not
- * have, and negative ones, count as missing; so a node whose missing values go left is said as the
- * set of the known categories that go right. Categories are whole numbers: those of the file's
- * encoder (1.4 and later), else of the rows themselves.
+ * Categories are whole numbers: those of the file's encoder (1.4 and later), else of the rows
+ * themselves, and what is not one of the training rows' counts as missing.
  */
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "base/mem.h"
+#include "formats/sklearn/hist_tree.h"
 #include "formats/sklearn/parts.h"
 #include "formats/sklearn/tree.h"
 
 #include "base/ban.h"
-
-enum { MAX_CATEGORIES = 256, SET_WORDS = MAX_CATEGORIES / 32 };
 
 /* ---- losses ---- */
 
@@ -53,191 +46,10 @@ static maas_status find_link(maas_sk *s, const maas_pk *est, bool classes, link_
                         maas_pk_kind_text(v));
 }
 
-/* ---- one predictor ---- */
+/* ---- trees ---- */
 
-typedef struct predictor {
-    maas_arena arena;
-    int64_t n_nodes, n_sets;
-    const double *value, *threshold, *count;
-    const int64_t *feature, *left, *right, *set;
-    const uint8_t *missing_left, *is_leaf, *is_categorical;
-    const int64_t *sets; /* [n_sets][SET_WORDS] of uint32 */
-    char place[56];      /* "_predictors[3][0]" */
-} predictor;
-
-#define AT(f) offsetof(predictor, f)
-static const struct {
-    const char *name;
-    maas_dtype dtype;
-    size_t offset;
-} fields[] = {
-    {"value", MAAS_F64, AT(value)},
-    {"count", MAAS_F64, AT(count)},
-    {"feature_idx", MAAS_I64, AT(feature)},
-    {"num_threshold", MAAS_F64, AT(threshold)},
-    {"missing_go_to_left", MAAS_U8, AT(missing_left)},
-    {"left", MAAS_I64, AT(left)},
-    {"right", MAAS_I64, AT(right)},
-    {"is_leaf", MAAS_U8, AT(is_leaf)},
-    {"is_categorical", MAAS_U8, AT(is_categorical)},
-    {"bitset_idx", MAAS_I64, AT(set)},
-};
-#undef AT
-
-static void predictor_reset(predictor *p)
-{
-    maas_arena_reset(&p->arena);
-}
-
-static maas_status read_fields(maas_sk *s, const maas_pk *v, predictor *p)
-{
-    const maas_pk *nodes = maas_pk_attr(v, "nodes");
-    p->n_nodes = -1;
-    for (size_t i = 0; i < MAAS_COUNT(fields); i++) {
-        maas_tensor column;
-        maas_err why = {0};
-        maas_status st = maas_pk_array_field(nodes, fields[i].name, fields[i].dtype, &p->arena,
-                                             &column, &why);
-        if (st != MAAS_OK)
-            return maas_sk_fail(s, st, "%s.nodes: %s", p->place, why.msg);
-        if (column.rank != 1 || column.dims[0] < 1 ||
-            (p->n_nodes >= 0 && column.dims[0] != p->n_nodes))
-            return maas_sk_fail(s, MAAS_E_FORMAT, "%s.nodes is no list of nodes", p->place);
-        p->n_nodes = column.dims[0];
-        memcpy((char *)p + fields[i].offset, &column.data, sizeof column.data);
-    }
-    return MAAS_OK;
-}
-
-/* Only a tree that splits categories has sets. */
-static maas_status read_sets(maas_sk *s, const maas_pk *v, predictor *p)
-{
-    bool wanted = false;
-    for (int64_t i = 0; i < p->n_nodes; i++)
-        wanted = wanted || (!p->is_leaf[i] && p->is_categorical[i]);
-    if (!wanted)
-        return MAAS_OK;
-    int64_t dims[2] = {-1, SET_WORDS};
-    const maas_tensor *t;
-    MAAS_TRY(maas_sk_array(s, v, "raw_left_cat_bitsets", MAAS_I64, 2, dims, &t));
-    p->sets = t->data;
-    p->n_sets = dims[0];
-    return MAAS_OK;
-}
-
-static maas_status check_node(maas_sk *s, const predictor *p, int64_t i, int64_t n_features)
-{
-    if (p->is_leaf[i])
-        return isfinite(p->value[i])
-                   ? MAAS_OK
-                   : maas_sk_fail(s, MAAS_E_FORMAT, "%s.nodes[%lld]: the value is not finite",
-                                  p->place, (long long)i);
-    const char *wrong = NULL;
-    if (p->left[i] <= i || p->left[i] >= p->n_nodes || p->right[i] <= i ||
-        p->right[i] >= p->n_nodes)
-        wrong = "its children are not among the nodes after it";
-    else if (p->feature[i] < 0 || p->feature[i] >= n_features)
-        wrong = "it splits a feature that is not there";
-    else if (p->is_categorical[i] && (p->set[i] < 0 || p->set[i] >= p->n_sets))
-        wrong = "its set of categories is not there";
-    else if (!p->is_categorical[i] && isnan(p->threshold[i]))
-        wrong = "the threshold is NaN";
-    return wrong
-               ? maas_sk_fail(s, MAAS_E_FORMAT, "%s.nodes[%lld]: %s", p->place, (long long)i, wrong)
-               : MAAS_OK;
-}
-
-static maas_status predictor_read(maas_sk *s, const maas_pk *v, int64_t round, int64_t k,
-                                  int64_t n_features, predictor *p)
-{
-    *p = (predictor){0};
-    maas_arena_init(&p->arena, s->arena->budget);
-    snprintf(p->place, sizeof p->place, "_predictors[%lld][%lld]", (long long)round, (long long)k);
-    MAAS_TRY(read_fields(s, v, p));
-    MAAS_TRY(read_sets(s, v, p));
-    for (int64_t i = 0; i < p->n_nodes; i++)
-        MAAS_TRY(check_node(s, p, i, n_features));
-    return MAAS_OK;
-}
-
-/* ---- the forest ---- */
-
-typedef struct known {
-    uint32_t words[SET_WORDS]; /* categories of a column that training rows had */
-} known;
-
-typedef struct growth {
-    maas_forest *f;
-    known *known; /* [n_features]; NULL: no categorical features */
-    maas_err *why;
-} growth;
-
-/* Yes is "in the set": the categories going left, or the known others when the rest goes left. */
-static maas_status categorical_node(const predictor *p, int64_t i, int32_t base, growth *g,
-                                    maas_tree_node *n)
-{
-    const int64_t *set = p->sets + p->set[i] * SET_WORDS;
-    const known *k = &g->known[p->feature[i]];
-    const bool others = p->missing_left[i];
-    n->mode = MAAS_SPLIT_MEMBER;
-    n->yes = base + (int32_t)(others ? p->right[i] : p->left[i]);
-    n->no = base + (int32_t)(others ? p->left[i] : p->right[i]);
-    n->first = g->f->n_members;
-    for (int c = 0; c < MAX_CATEGORIES; c++) {
-        const bool left = (uint32_t)set[c / 32] >> (c % 32) & 1;
-        const bool is_known = k->words[c / 32] >> (c % 32) & 1;
-        if (others ? left || !is_known : !left)
-            continue;
-        MAAS_TRY(maas_forest_add_member(g->f, c, NULL, g->why));
-        n->count++;
-    }
-    if (n->count == 0) { /* nobody: below every number */
-        n->mode = MAAS_SPLIT_LEQ;
-        n->split = -INFINITY;
-    }
-    return MAAS_OK;
-}
-
-static maas_status add_node(const predictor *p, int64_t i, int32_t target, int32_t base, growth *g)
-{
-    maas_tree_node n = {.cover = (float)p->count[i], .mode = MAAS_SPLIT_LEAF};
-    if (p->is_leaf[i]) {
-        n.count = 1;
-        MAAS_TRY(maas_forest_add_weight(g->f, target, p->value[i], &n.first, g->why));
-        return maas_forest_add_node(g->f, &n, NULL, g->why);
-    }
-    n.feature = (int32_t)p->feature[i];
-    if (p->is_categorical[i]) {
-        MAAS_TRY(categorical_node(p, i, base, g, &n));
-    } else {
-        n.mode = MAAS_SPLIT_LEQ;
-        n.split = p->threshold[i];
-        n.yes = base + (int32_t)p->left[i];
-        n.no = base + (int32_t)p->right[i];
-        n.missing_yes = p->missing_left[i];
-    }
-    return maas_forest_add_node(g->f, &n, NULL, g->why);
-}
-
-static maas_status add_predictor(maas_sk *s, const predictor *p, int32_t target, growth *g)
-{
-    maas_err why = {0};
-    g->why = &why;
-    if (p->n_nodes > INT32_MAX - (int64_t)g->f->n_nodes)
-        return maas_sk_fail(s, MAAS_E_TOO_LARGE, "the trees have too many nodes");
-    if (p->n_sets && !g->known)
-        return maas_sk_fail(s, MAAS_E_FORMAT, "%s splits categories, but no feature has them",
-                            p->place);
-    const int32_t base = (int32_t)g->f->n_nodes;
-    maas_status st = MAAS_OK;
-    for (int64_t i = 0; i < p->n_nodes && st == MAAS_OK; i++)
-        st = add_node(p, i, target, base, g);
-    if (st == MAAS_OK)
-        st = maas_forest_add_tree(g->f, base, &why);
-    return st == MAAS_OK ? MAAS_OK : maas_sk_fail(s, st, "%s: %s", p->place, why.msg);
-}
-
-static maas_status grow(maas_sk *s, const maas_pk *est, int64_t n_raw, growth *g)
+static maas_status grow(maas_sk *s, const maas_pk *est, int64_t n_raw,
+                        const maas_sk_categories *known, maas_forest *f)
 {
     const maas_pk *rounds;
     int64_t n;
@@ -247,18 +59,16 @@ static maas_status grow(maas_sk *s, const maas_pk *est, int64_t n_raw, growth *g
         if (maas_pk_count(round) != n_raw)
             return maas_sk_fail(s, MAAS_E_FORMAT, "_predictors[%lld] has %lld trees, expected %lld",
                                 (long long)r, (long long)maas_pk_count(round), (long long)n_raw);
-        for (int64_t k = 0; k < n_raw; k++) {
-            AUTO(predictor_reset) predictor p = {0};
-            MAAS_TRY(predictor_read(s, maas_pk_at(round, k), r, k, g->f->n_features, &p));
-            MAAS_TRY(add_predictor(s, &p, (int32_t)k, g));
-        }
+        for (int64_t k = 0; k < n_raw; k++)
+            MAAS_TRY(maas_sk_hist_tree_add(s, maas_pk_at(round, k), r, k, known, f));
     }
     return MAAS_OK;
 }
 
 /* ---- columns ---- */
 
-static maas_status read_known(maas_sk *s, const maas_pk *mapper, int64_t n_features, growth *g)
+static maas_status read_known(maas_sk *s, const maas_pk *mapper, int64_t n_features,
+                              maas_sk_categories **out)
 {
     const maas_tensor *is, *v;
     int64_t dims[1] = {n_features};
@@ -266,8 +76,8 @@ static maas_status read_known(maas_sk *s, const maas_pk *mapper, int64_t n_featu
         return MAAS_OK;
     MAAS_TRY(maas_sk_array(s, mapper, "is_categorical_", MAAS_I64, 1, dims, &is));
     const maas_pk *list = maas_pk_attr(mapper, "bin_thresholds_");
-    g->known = maas_sk_alloc(s, (size_t)n_features, sizeof *g->known);
-    if (!g->known)
+    maas_sk_categories *known = maas_sk_alloc(s, (size_t)n_features, sizeof *known);
+    if (!known)
         return s->b.status;
     for (int64_t i = 0; i < n_features; i++) {
         if (((const int64_t *)is->data)[i] == 0)
@@ -276,14 +86,15 @@ static maas_status read_known(maas_sk *s, const maas_pk *mapper, int64_t n_featu
                                   1, NULL, false, &v));
         for (int64_t j = 0; j < v->dims[0]; j++) {
             const double c = maas_sk_f64_of(v)[j];
-            if (!(c >= 0 && c < MAX_CATEGORIES))
+            if (!(c >= 0 && c < MAAS_SK_MAX_CATEGORIES))
                 return maas_sk_fail(s, MAAS_E_FORMAT,
                                     "_bin_mapper.bin_thresholds_[%lld] has the category %g, "
                                     "expected 0 to 255",
                                     (long long)i, c);
-            g->known[i].words[(int)c / 32] |= 1u << ((int)c % 32);
+            known[i].words[(int)c / 32] |= 1u << ((int)c % 32);
         }
     }
+    *out = known;
     return MAAS_OK;
 }
 
@@ -362,9 +173,9 @@ static maas_status raw_scores(maas_sk *s, const maas_pk *est, const maas_sk_tabl
     maas_vid x = MAAS_NO_VALUE, start = MAAS_NO_VALUE;
     MAAS_TRY(maas_sk_int(s, est, "_n_features", &n_features));
     MAAS_TRY(maas_sk_forest_create(s, n_features, n_raw, &f));
-    growth g = {.f = f};
-    MAAS_TRY(read_known(s, maas_pk_attr(est, "_bin_mapper"), n_features, &g));
-    MAAS_TRY(grow(s, est, n_raw, &g));
+    maas_sk_categories *known = NULL;
+    MAAS_TRY(read_known(s, maas_pk_attr(est, "_bin_mapper"), n_features, &known));
+    MAAS_TRY(grow(s, est, n_raw, known, f));
     MAAS_TRY(rows(s, est, in, n_features, &x));
     MAAS_TRY(baseline(s, est, n_raw, &start));
     *out = MAAS_SK_ADD(s, start, maas_sk_forest_run(s, f, x));
