@@ -32,27 +32,14 @@ maas_vid maas_sk_affine(maas_sk *s, maas_vid x, const maas_tensor *w, const maas
     return bias ? maas_b_op2(&s->b, "Add", y, maas_sk_const(s, bias)) : y;
 }
 
-/* Makers keep [k, f]: one row of coefficients an output. */
-static maas_tensor *transposed(maas_sk *s, const maas_tensor *t)
-{
-    const int64_t k = t->dims[0], f = t->dims[1];
-    maas_tensor *out = maas_sk_alloc(s, 1, sizeof *out);
-    double *to = maas_sk_alloc(s, (size_t)maas_n_elems(t), sizeof *to);
-    const double *from = t->data;
-    if (!out || !to)
-        return NULL;
-    for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < f; j++)
-            to[j * k + i] = from[i * f + j];
-    *out = maas_tensor_of(MAAS_F64, 2, (int64_t[]){f, k}, to);
-    return out;
-}
-
+/* Makers keep [k, f], one row of coefficients an output: Gemm reads it so, and nothing is copied. */
 maas_vid maas_sk_linear(maas_sk *s, maas_vid x, const maas_tensor *coef,
                         const maas_tensor *intercept)
 {
-    const maas_tensor *w = s->b.status == MAAS_OK ? transposed(s, coef) : NULL;
-    return w ? maas_sk_affine(s, x, w, intercept) : MAAS_NO_VALUE;
+    const maas_attr a = MAAS_A_INT("transB", 1);
+    const maas_vid in[3] = {x, maas_sk_const(s, coef),
+                            intercept ? maas_sk_const(s, intercept) : MAAS_NO_VALUE};
+    return maas_b_node(&s->b, "Gemm", &a, 1, in, intercept ? 3 : 2, NULL, 1);
 }
 
 /* ---- shapes ---- */

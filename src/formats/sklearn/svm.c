@@ -277,6 +277,32 @@ static maas_vid winner(maas_sk *s, const machine *m, maas_vid z)
     return maas_sk_argmax(s, maas_sk_ovr_decision(s, second, MAAS_NO_VALUE, m->k));
 }
 
+/* 1 / (1 + exp(A z + B)) for each pair, coupled as libsvm does it (of two classes: its first steps,
+ * too). probA_ and probB_ are empty when the model was fitted without. */
+static maas_status probabilities(maas_sk *s, const maas_pk *est, const machine *m, maas_vid z,
+                                 maas_vid *out)
+{
+    const maas_pk *stored = maas_pk_attr(est, "_probA");
+    const char *names[2] = {stored ? "_probA" : "probA_", stored ? "_probB" : "probB_"};
+    const maas_tensor *of[2];
+    int64_t n = -1;
+    maas_builder *b = &s->b;
+    for (int i = 0; i < 2; i++) {
+        if (!maas_sk_has(est, names[i]))
+            return MAAS_OK;
+        MAAS_TRY(maas_sk_array(s, est, names[i], MAAS_F64, 1, &n, &of[i]));
+        if (n == 0)
+            return MAAS_OK;
+    }
+    if (n != m->pairs)
+        return maas_sk_fail(s, MAAS_E_FORMAT, "%s has %lld numbers for %lld pairs", names[0],
+                            (long long)n, (long long)m->pairs);
+    z = maas_b_op2(b, "Add", maas_b_op2(b, "Mul", z, maas_sk_const(s, of[0])),
+                   maas_sk_const(s, of[1]));
+    *out = maas_b_op1(b, "PairwiseCoupling", maas_sk_sigmoid(s, maas_b_op1(b, "Neg", z)));
+    return s->b.status;
+}
+
 static maas_status svc(maas_sk *s, const maas_pk *est, const maas_sk_table *in, unsigned need,
                        maas_sk_out *out)
 {
@@ -301,7 +327,7 @@ static maas_status svc(maas_sk *s, const maas_pk *est, const maas_sk_table *in, 
     maas_vid best = ties && m.k > 2 && shape == OVR ? maas_sk_argmax(s, out->scores)
                                                     : winner(s, &m, z);
     out->label = maas_sk_label(s, best, out->classes);
-    return s->b.status;
+    return probabilities(s, est, &m, z, &out->probabilities);
 }
 
 /* ---- values, outliers ---- */

@@ -96,6 +96,12 @@ far = X3 + 1e5
 m = SVC(gamma=0.5).fit(far, y3)
 models.append(dict(name="SVC far from the origin", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": far},
                    outputs={"label": m.predict(far), "scores": m.decision_function(far)}))
+for X, y, what in [(X2, T2, "binary, text"), (X3, y3, "3 classes"), (X3, T4, "4 classes, text")]:
+    for m in [SVC(probability=True, random_state=0), NuSVC(nu=0.2, probability=True, kernel="linear", random_state=0)]:
+        m.fit(X, y)
+        models.append(dict(name="%s, %r" % (what, m), file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X},
+                           outputs={"label": m.predict(X), "probabilities": m.predict_proba(X)}, rtol=1e-7,
+                           ort="PairwiseCoupling is an operator of ours"))
 gram = X3 @ X3.T
 m = SVC(kernel="precomputed").fit(gram, y3)
 models.append(dict(name="SVC precomputed", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": gram},
@@ -185,6 +191,77 @@ for fitted, X, out in [(m, X3, want), (big, np.ones((3, 3000)), {"value": big.pr
 """
 
 
+def published():
+    """Files that other projects publish as examples; what the newest release answers for them."""
+    import os
+    import joblib
+    from sklearn.datasets import load_digits, load_iris
+    from common import ROOT
+    for name, X in [("sk_model.joblib", load_iris().data), ("sk_model.pkl", load_iris().data),
+                    ("mnist-svm.joblib", load_digits().data)]:
+        path = os.path.join(ROOT, "tests/data/models", name)
+        m = joblib.load(path)
+        out = {"label": m.predict(X)}
+        if m.probability is True:
+            out["probabilities"] = m.predict_proba(X)
+        else:
+            out["scores"] = m.decision_function(X)
+        with open(path, "rb") as f:
+            yield Model(name="published " + name, file_name=name, data=f.read(), inputs={"x": X}, outputs=out, rtol=1e-7,
+                        ort="PairwiseCoupling is an operator of ours" if m.probability is True else True)
+
+
+REFUSED = r"""
+models.clear()
+import math
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+class Mine(LogisticRegression):
+    pass
+Mine.__module__ = "my_package.models"
+Mine.__qualname__ = "Mine"
+import sys, types
+sys.modules["my_package"] = types.ModuleType("my_package")
+sys.modules["my_package.models"] = types.ModuleType("my_package.models")
+sys.modules["my_package.models"].Mine = Mine
+
+def refuse(name, m, words):
+    models.append(dict(name="refused: " + name, file_name="m.pkl", data=pickle.dumps(m), inputs={}, outputs={}, refused=words))
+
+refuse("a class of the user's", Mine().fit(X2, y2), "REJECT_CLASS my_package.models.Mine")
+refuse("a dict", {"a": 1}, "an estimator is expected, found dict")
+refuse("an estimator without a decoder", GaussianProcessClassifier().fit(X2[:20], y2[:20]), "REJECT_CLASS sklearn.gaussian_process")
+refuse("not fitted", LogisticRegression(), "classes_ is missing")
+m = LogisticRegression().fit(X2, y2)
+m.coef_ = m.coef_[:, :3].reshape(3, 1)
+refuse("a wrong shape", m, "LogisticRegression: coef_ has 3 rows, expected 1")
+m = make_pipeline(StandardScaler(), LogisticRegression()).fit(X2, y2)
+m.steps[1][1].coef_ = m.steps[1][1].coef_[:, :3]
+refuse("a wrong width", m, "Pipeline.steps[1] 'logisticregression' (LogisticRegression): 3 features are fitted, the input has 8")
+m = LogisticRegression().fit(X2, y2)
+m.coef_ = m.coef_ * math.nan
+refuse("NaN", m, "coef_ holds NaN at element 0")
+m = LogisticRegression().fit(X2, y2)
+m.intercept_ = "a"
+refuse("text for a number", m, "intercept_ is str, expected an array of numbers")
+class Command:
+    def __reduce__(self):
+        import os
+        return os.system, ("true",)
+m = LogisticRegression().fit(X2, y2)
+m.extra = Command()
+refuse("a command in an attribute", m, "REJECT_CLASS posix.system")
+p = make_pipeline(LogisticRegression())
+for _ in range(9):
+    p = make_pipeline(p)
+refuse("nested too deep", p.fit(X2, y2), "nested more than 8 deep")
+"""
+
+
 def newest(code):
     models = []
     exec(code, {"models": models})  # noqa: S102 - the text above
@@ -195,7 +272,9 @@ def newest(code):
 def cases():
     import warnings
     warnings.simplefilter("ignore")
+    yield from published()
     yield from newest(BASICS + OTHERS + NEWER + FILES)
+    yield from newest(BASICS + REFUSED)
     yield from old("sklearn-1.5.2", BASICS + OTHERS + ONLY_OLD + NEWER + FILES)
     yield from old("sklearn-1.3.2", BASICS + OTHERS + ONLY_OLD + NEWER)
     yield from old("sklearn-1.1.3", BASICS + OTHERS + ONLY_OLD + FILES)
