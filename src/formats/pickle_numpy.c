@@ -159,11 +159,36 @@ static void walk_next(walk *w)
     }
 }
 
+/* A matrix in Fortran order, in tiles: both sides stay in the cache. */
+#define TILE 32
+static void transpose(const maas_tensor *t, size_t size, const uint8_t *raw)
+{
+    const int64_t rows = t->dims[0], cols = t->dims[1];
+    for (int64_t r0 = 0; r0 < rows; r0 += TILE)
+        for (int64_t c0 = 0; c0 < cols; c0 += TILE) {
+            const int64_t r1 = rows - r0 < TILE ? rows : r0 + TILE;
+            const int64_t c1 = cols - c0 < TILE ? cols : c0 + TILE;
+            for (int64_t r = r0; r < r1; r++)
+                for (int64_t c = c0; c < c1; c++) {
+                    uint8_t *to = (uint8_t *)t->data + (size_t)(r * cols + c) * size;
+                    const uint8_t *from = raw + (size_t)(c * rows + r) * size;
+                    if (size == 8)
+                        memcpy(to, from, 8); /* of a known size: one move */
+                    else
+                        memcpy(to, from, size);
+                }
+        }
+}
+
 static void copy_numbers(const maas_tensor *t, bool fortran, size_t size, bool swap,
                          const uint8_t *raw)
 {
     walk w = {.t = t};
     uint8_t *to = t->data;
+    if (fortran && !swap && t->rank == 2) {
+        transpose(t, size, raw);
+        return;
+    }
     strides_of(t, fortran, w.stride);
     for (int64_t i = 0, n = maas_n_elems(t); i < n; i++, walk_next(&w))
         copy_item(to + (size_t)i * size, raw + (size_t)w.from * size, size, swap);

@@ -32,7 +32,8 @@ maas_vid maas_sk_affine(maas_sk *s, maas_vid x, const maas_tensor *w, const maas
     return bias ? maas_b_op2(&s->b, "Add", y, maas_sk_const(s, bias)) : y;
 }
 
-/* Makers keep [k, f], one row of coefficients an output: Gemm reads it so, and nothing is copied. */
+/* Makers keep [k, f], one row of coefficients an output: Gemm reads it so, and nothing is copied.
+ */
 maas_vid maas_sk_linear(maas_sk *s, maas_vid x, const maas_tensor *coef,
                         const maas_tensor *intercept)
 {
