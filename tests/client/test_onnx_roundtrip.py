@@ -147,7 +147,9 @@ KEPT = [(corpus.mlp, 13), (corpus.gemm, 13), (corpus.reduce_old, 13), (corpus.re
         (corpus.select, 13), (corpus.slices, 13), (corpus.dtypes, 13), (corpus.constants, 13),
         (corpus.with_default, 13), (corpus.unsorted, 13), (split_old, 13), (reduce_all, 13),
         (activations, 13), (dropout, 13), (scalars, 13), (newest, 13), (integers, None),
-        (batch_norm, 13), (batch_norm_trains, 15), (scatter, 13), (linear_classifier, 13)]
+        (batch_norm, 13), (batch_norm_trains, 15), (scatter, 13), (linear_classifier, 13),
+        (corpus.tree_regressor, 13), (corpus.tree_classifier, 13), (corpus.tree_margin, 13),
+        (corpus.tree_ensemble, 13)]
 # Models that must be refused: status and a word of the message.
 REFUSED = [(custom_domain, "E_UNSUPPORTED", "com.example"), (unknown_operator, "E_UNSUPPORTED", "frob"),
            (function, "E_UNSUPPORTED", "functions"), (external, "E_UNSUPPORTED", "another file"),

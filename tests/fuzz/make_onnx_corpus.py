@@ -158,8 +158,56 @@ def unsorted():
     return model(nodes, [info("x", T.FLOAT, 3)], [info("y", T.FLOAT, 3)])
 
 
+# Two trees: x0 <= 0.5 ? (x1 > 1 ? . : .) : .   and a leaf alone.
+TREES = dict(nodes_treeids=[0, 0, 0, 0, 0, 1], nodes_nodeids=[0, 1, 2, 3, 4, 0],
+             nodes_featureids=[0, 1, 0, 0, 0, 0],
+             nodes_modes=["BRANCH_LEQ", "BRANCH_GT", "LEAF", "LEAF", "LEAF", "LEAF"],
+             nodes_truenodeids=[1, 3, 0, 0, 0, 0], nodes_falsenodeids=[2, 4, 0, 0, 0, 0],
+             nodes_missing_value_tracks_true=[0, 1, 0, 0, 0, 0])
+
+
+def tree_regressor():
+    node = h.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", **TREES,
+                       nodes_values=[0.5, 1.0, 0.0, 0.0, 0.0, 0.0], n_targets=2, base_values=[0.5, -1.0],
+                       nodes_hitrates=[10.0, 6.0, 4.0, 2.0, 4.0, 10.0], aggregate_function="AVERAGE",
+                       target_treeids=[0, 0, 0, 0, 1], target_nodeids=[2, 3, 4, 4, 0], target_ids=[0, 1, 0, 1, 1],
+                       target_weights=[1.0, 2.0, 3.0, 4.0, 5.0])
+    return model([node], [info("x", T.FLOAT, "n", 2)], [info("y", T.FLOAT, "n", 2)], ml=3)
+
+
+def tree_classifier():
+    node = h.make_node("TreeEnsembleClassifier", ["x"], ["l", "s"], domain="ai.onnx.ml", **TREES,
+                       nodes_values_as_tensor=nh.from_array(np.array([0.5, 1.0, 0, 0, 0, 0])),
+                       classlabels_strings=["a", "b", "c"], post_transform="SOFTMAX",
+                       class_treeids=[0, 0, 0, 0, 1], class_nodeids=[2, 3, 4, 4, 0], class_ids=[0, 1, 0, 2, 1],
+                       class_weights_as_tensor=nh.from_array(np.array([1.0, 2, 3, -4, 5])))
+    return model([node], [info("x", T.DOUBLE, "n", 2)],
+                 [info("l", T.STRING, "n"), info("s", T.FLOAT, "n", 3)], ml=3)
+
+
+def tree_margin():
+    node = h.make_node("TreeEnsembleClassifier", ["x"], ["l", "s"], domain="ai.onnx.ml", **TREES,
+                       nodes_values=[0.5, 1.0, 0.0, 0.0, 0.0, 0.0], classlabels_int64s=[3, 7],
+                       post_transform="LOGISTIC", base_values=[0.25], class_treeids=[0, 0, 0, 1],
+                       class_nodeids=[2, 3, 4, 0], class_ids=[0, 0, 0, 0], class_weights=[1.0, -2.0, 3.0, 0.5])
+    return model([node], [info("x", T.FLOAT, "n", 2)], [info("l", T.INT64, "n"), info("s", T.FLOAT, "n", 2)],
+                 ml=1)
+
+
+def tree_ensemble():
+    node = h.make_node("TreeEnsemble", ["x"], ["y"], domain="ai.onnx.ml", n_targets=2, tree_roots=[0, 2],
+                       nodes_featureids=[0, 1, 1], nodes_modes=nh.from_array(np.array([0, 6, 4], np.uint8)),
+                       nodes_splits=nh.from_array(np.array([0.5, 0, 2])), nodes_truenodeids=[1, 0, 3],
+                       nodes_trueleafs=[0, 1, 1], nodes_falsenodeids=[2, 1, 3], nodes_falseleafs=[1, 1, 1],
+                       nodes_missing_value_tracks_true=[1, 0, 0], leaf_targetids=[0, 1, 0, 1],
+                       leaf_weights=nh.from_array(np.array([1.0, 2, 3, 4])),
+                       membership_values=nh.from_array(np.array([1.0, 3, np.nan])))
+    return model([node], [info("x", T.DOUBLE, "n", 2)], [info("y", T.DOUBLE, "n", 2)], ml=5)
+
+
 MODELS = [mlp, gemm, reduce_old, reduce_new, shapes, labels, label_tensors, strings, select, slices,
-          dtypes, constants, with_default, unsorted]
+          dtypes, constants, with_default, unsorted,
+          tree_regressor, tree_classifier, tree_margin, tree_ensemble]
 
 
 def main():
