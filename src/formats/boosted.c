@@ -1,4 +1,4 @@
-#include "formats/boosted.h"
+#include "formats/boosted_int.h"
 
 #include <math.h>
 
@@ -36,7 +36,7 @@ static maas_vid scalar(maas_builder *b, maas_dtype dtype, double v)
     return maas_b_const(b, NULL, &t);
 }
 
-static maas_vid cast(maas_builder *b, maas_vid x, maas_dtype to)
+maas_vid boosted_cast(maas_builder *b, maas_vid x, maas_dtype to)
 {
     const maas_type *t = maas_b_type(b, x);
     if (!t || t->dtype == to)
@@ -154,8 +154,8 @@ static maas_vid leaf_models(const maas_boosted *m, maas_builder *b, maas_vid sum
 static maas_vid raw_scores(const maas_boosted *m, maas_builder *b, maas_vid x)
 {
     if (m->single_rows)
-        x = cast(b, x, MAAS_F32);
-    x = cast(b, x, m->dtype);
+        x = boosted_cast(b, x, MAAS_F32);
+    x = boosted_cast(b, x, m->dtype);
     if (!m->forest)
         return linear_scores(m, b, x);
     maas_vid s = maas_b_forest(b, m->forest, prepare(m, b, x), m->dtype == MAAS_F64);
@@ -231,7 +231,8 @@ static maas_vid name_classes(const maas_boosted *m, maas_builder *b, maas_vid in
 static maas_vid above(const maas_boosted *m, maas_builder *b, maas_vid v, double limit)
 {
     const int64_t flat[1] = {-1};
-    maas_vid label = cast(b, maas_b_op2(b, "Greater", v, scalar(b, m->dtype, limit)), MAAS_I64);
+    maas_vid label = boosted_cast(b, maas_b_op2(b, "Greater", v, scalar(b, m->dtype, limit)),
+                                  MAAS_I64);
     return m->n_scores == 1 ? reshape(b, label, flat, 1) : label;
 }
 
@@ -333,7 +334,9 @@ maas_status maas_boosted_graph(const maas_boosted *m, maas_budget *budget, maas_
     maas_builder b;
     maas_builder_init(&b, g, err);
     maas_boosted_out o;
-    maas_boosted_build(m, &b, maas_b_input(&b, "x", m->dtype, 2, dims), &o);
+    maas_vid x = boosted_has_columns(m) ? boosted_columns(m, &b, dims[0])
+                                        : maas_b_input(&b, "x", m->dtype, 2, dims);
+    maas_boosted_build(m, &b, x, &o);
     const struct {
         const char *name;
         maas_vid v;

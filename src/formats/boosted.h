@@ -43,6 +43,13 @@ typedef enum maas_boost_use {
     MAAS_BOOST_ZERO_MISSING /* values within 1e-35f of zero count as NaN  */
 } maas_boost_use;
 
+/* What the codes 0 .. n - 1 of a column of categories stand for: text, or numbers. */
+typedef struct maas_boost_codes {
+    uint32_t n; /* 0: the column has numbers of its own */
+    const maas_str *text;
+    const float *numbers;
+} maas_boost_codes;
+
 typedef struct maas_boosted {
     maas_arena arena;      /* of everything below but the forest */
     const char *source;    /* "XGBoost 2.0.3" */
@@ -69,6 +76,9 @@ typedef struct maas_boosted {
     const int64_t *class_ints;   /* labels that are not 0..n_classes-1; else NULL */
     const maas_str *class_names; /* text labels; else NULL */
     const maas_str *feature_names, *feature_types; /* [n_features], or NULL */
+    /* [n_features] or NULL. With it (and names) the whole model has an input a column, which takes
+     * what the codes stand for; what stands for no code is missing. */
+    const maas_boost_codes *codes;
     const char *categories; /* JSON: what pandas' categories are coded as, by column; or NULL */
 } maas_boosted;
 

@@ -190,11 +190,15 @@ maas_status maas_numbers_resize(maas_numbers *v, size_t n, maas_err *err)
 
 maas_status maas_numbers_add(maas_numbers *v, double x, maas_err *err)
 {
+    const float single = (float)x;
+    const int32_t small = v->dtype == MAAS_I32 ? (int32_t)x : 0;
+    const int64_t whole = v->dtype == MAAS_I64 ? (int64_t)x : 0;
+    const void *from = v->dtype == MAAS_F64   ? (const void *)&x
+                       : v->dtype == MAAS_F32 ? (const void *)&single
+                       : v->dtype == MAAS_I32 ? (const void *)&small
+                                              : (const void *)&whole;
     MAAS_TRY(reserve(v, v->n + 1, err));
-    const int64_t one[1] = {1};
-    const maas_tensor t = maas_tensor_of(v->dtype, 1, one, item(v, v->n));
-    maas_tensor_set(&t, 0, x);
-    v->n++;
+    memcpy(item(v, v->n++), from, v->size);
     return MAAS_OK;
 }
 

@@ -43,6 +43,11 @@ def xgboost():
         put("xgboost", name + ".json", json.dumps(json.loads(X.save(b, "json")), separators=(",", ":")).encode())
         put("xgboost", name + ".ubj", X.save(b, "ubj"))
     put("xgboost", "named.json", X.save(named, "json"))
+    table = X.pd.DataFrame({"n": X.FILLED[:, 0], "c": X.pd.Categorical(np.array(["red", "green", "blue"])[X.MULTI]),
+                            "k": X.pd.Categorical(np.array([1, 5])[X.BINARY])})
+    b = X.train(shallow, X.MULTI, x=table, rounds=1, enable_categorical=True)
+    put("xgboost", "table.json", json.dumps(json.loads(X.save(b, "json")), separators=(",", ":")).encode())
+    put("xgboost", "table.ubj", X.save(b, "ubj"))
     for name in ("logistic", "softprob", "dart", "linear"):
         put("xgboost", name + ".bst", X.as_binary(models[name], margin=0.5))
     put("xgboost", "old.bst", X.as_binary(logistic, b"", (0, 0), -0.8))
@@ -67,6 +72,9 @@ def lightgbm():
     put("lightgbm", "categories", text({"cat_smooth": 1, "min_data_per_group": 1, "max_cat_to_onehot": 1}, L.CAT_Y,
                                        x=L.CATS, categorical_feature=[3, 4]))
     put("lightgbm", "linear", text({"linear_tree": True}, L.SIGNAL, x=L.FILLED, rounds=3))
+    table = L.pd.DataFrame({"n": L.FILLED[:, 0], "c": L.pd.Categorical(np.array(["red", "green", "blü"])[L.MULTI]),
+                            "k": L.pd.Categorical(np.array([1, 5])[L.BINARY])})
+    put("lightgbm", "table", text({"cat_smooth": 1, "min_data_per_group": 1}, L.MULTI, x=table))
     put("lightgbm", "leaf", text({"min_data_in_leaf": 1000}, L.SIGNAL))
 
 

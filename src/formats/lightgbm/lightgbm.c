@@ -56,7 +56,7 @@ static void skip_blanks(maas_span *s)
         maas_span_skip(s, 1);
 }
 
-static maas_span take_word(maas_span *s)
+maas_span lgb_take_word(maas_span *s)
 {
     skip_blanks(s);
     const uint8_t *blank = s->n ? memchr(s->p, ' ', s->n) : NULL;
@@ -207,7 +207,8 @@ static maas_status read_header(lgb_model *x, maas_err *err)
         else
             (void)(has_key(line, "objective", &x->objective) ||
                    has_key(line, "version", &x->version) ||
-                   has_key(line, "feature_names", &x->names));
+                   has_key(line, "feature_names", &x->names) ||
+                   has_key(line, "feature_infos", &x->infos));
     }
     if (x->last_feature < 0 || x->last_feature >= LGB_MAX_FEATURES)
         return maas_fail(err, MAAS_E_TOO_LARGE,
@@ -256,7 +257,7 @@ static const struct objective {
 static maas_status set_objective(lgb_model *x, maas_err *err)
 {
     static const char slope[] = "sigmoid:";
-    maas_span s = x->objective, name = s.n ? take_word(&s) : maas_span_str("none");
+    maas_span s = x->objective, name = s.n ? lgb_take_word(&s) : maas_span_str("none");
     size_t i = 0;
     while (i < MAAS_COUNT(objectives) && !maas_span_is(name, objectives[i].name))
         i++;
@@ -267,7 +268,7 @@ static maas_status set_objective(lgb_model *x, maas_err *err)
     x->m.link = o->link;
     x->m.task = o->task;
     x->m.slope = 1;
-    for (maas_span w = take_word(&s); w.n; w = take_word(&s)) {
+    for (maas_span w = lgb_take_word(&s); w.n; w = lgb_take_word(&s)) {
         if (maas_span_is(w, "sqrt"))
             x->m.link = o->link_sqrt;
         if (w.n >= sizeof slope && memcmp(w.p, slope, sizeof slope - 1) == 0 &&
@@ -295,7 +296,7 @@ static maas_status set_names(lgb_model *x, maas_err *err)
     int32_t k = 0;
     if (!names)
         return maas_fail(err, MAAS_E_NOMEM, "%d names", n);
-    for (maas_span w = take_word(&s); w.n && k < n; w = take_word(&s), k++) {
+    for (maas_span w = lgb_take_word(&s); w.n && k < n; w = lgb_take_word(&s), k++) {
         names[k] = (maas_str){maas_arena_strndup(&x->m.arena, (const char *)w.p, w.n), w.n};
         if (!names[k].p)
             return maas_fail(err, MAAS_E_NOMEM, "%d names", n);
@@ -325,6 +326,7 @@ static maas_status set_texts(lgb_model *x, maas_err *err)
     maas_arena *a = &x->m.arena;
     MAAS_TRY(set_names(x, err));
     MAAS_TRY(set_categories(x, err));
+    MAAS_TRY(lgb_set_codes(x, err));
     x->m.objective = x->objective.n
                          ? maas_arena_strndup(a, (const char *)x->objective.p, x->objective.n)
                          : "custom";

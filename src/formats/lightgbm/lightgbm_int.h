@@ -46,5 +46,9 @@ typedef struct lgb_model {
 
 /* Appends x->tree, which counts for `score`, to the forest. */
 maas_status lgb_add_tree(lgb_model *x, int32_t score, maas_err *err);
+/* Up to a blank or the end; blanks before it are skipped. */
+maas_span lgb_take_word(maas_span *s);
+/* x->m.categories, which are JSON, become x->m.codes if they can. */
+maas_status lgb_set_codes(lgb_model *x, maas_err *err);
 
 #endif

@@ -88,6 +88,27 @@ static maas_status read_trees(void *ctx, maas_doc *d, maas_err *err)
     return maas_doc_each(d, "tree", read_tree, ctx, err);
 }
 
+/* ---- categories of a DataFrame, from 3.1 on: one item a feature ---- */
+
+NUMBERS(read_code_offsets, code_offsets)
+NUMBERS(read_code_values, code_values)
+FIELDS(read_codes_of, {"offsets", read_code_offsets}, {"values", read_code_values})
+
+static maas_status read_codes(void *ctx, maas_doc *d, maas_err *err)
+{
+    xgb_model *x = ctx;
+    x->code_offsets.n = x->code_values.n = 0;
+    MAAS_TRY(read_codes_of(x, d, err));
+    return xgb_add_codes(x, err);
+}
+
+static maas_status read_enc(void *ctx, maas_doc *d, maas_err *err)
+{
+    return maas_doc_each(d, "feature", read_codes, ctx, err);
+}
+
+FIELDS(read_cat_names, {"enc", read_enc})
+
 /* ---- boosters ---- */
 
 NUMBERS(read_tree_info, tree_info)
@@ -99,7 +120,7 @@ TEXT(read_booster, booster)
 FIELDS(read_gbtree_param, {"num_parallel_tree", read_n_parallel})
 FIELDS(read_model, {"trees", read_trees}, {"tree_info", read_tree_info},
        {"iteration_indptr", read_indptr}, {"gbtree_model_param", read_gbtree_param},
-       {"weights", read_linear})
+       {"weights", read_linear}, {"cats", read_cat_names})
 FIELDS(read_dart_trees, {"model", read_model})
 FIELDS(read_gradient_booster, {"name", read_booster}, {"model", read_model},
        {"gbtree", read_dart_trees}, {"weight_drop", read_weight_drop})

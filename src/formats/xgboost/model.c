@@ -249,6 +249,10 @@ static maas_status set_names(xgb_model *x, maas_err *err)
                          x->n_types, n);
     x->m.feature_names = x->n_names ? x->names : NULL;
     x->m.feature_types = x->n_names && x->n_types ? x->types : NULL;
+    if (x->n_codes && x->n_codes != n)
+        return maas_fail(err, MAAS_E_FORMAT, "XGBoost: categories of %zu features of %zu",
+                         x->n_codes, n);
+    x->m.codes = x->codes_unclear ? NULL : x->codes;
     return MAAS_OK;
 }
 

@@ -8,27 +8,28 @@ static void numbers_init(xgb_model *x)
 {
     maas_budget *b = x->opts->budget;
     xgb_tree *t = &x->tree;
-    maas_numbers *const whole[] = {&t->left,      &t->right, &t->feature,   &t->default_left,
-                                   &t->kind,      &t->cats,  &t->cat_nodes, &t->cat_begin,
-                                   &t->cat_size,  &t->order, &t->cat_of,    &x->first_weight,
-                                   &x->tree_info, &x->indptr};
+    maas_numbers *const whole[] = {&t->left,      &t->right,  &t->feature,     &t->default_left,
+                                   &t->kind,      &t->cats,   &t->cat_nodes,   &t->cat_begin,
+                                   &t->cat_size,  &t->order,  &t->cat_of,      &x->first_weight,
+                                   &x->tree_info, &x->indptr, &x->code_offsets};
     maas_numbers *const real[] = {&t->split,       &t->cover,  &t->leaf_weights, &t->base_weights,
                                   &x->weight_drop, &x->linear, &x->base_score};
     for (size_t i = 0; i < MAAS_COUNT(whole); i++)
         maas_numbers_init(whole[i], MAAS_I32, b);
     for (size_t i = 0; i < MAAS_COUNT(real); i++)
         maas_numbers_init(real[i], MAAS_F32, b);
+    maas_numbers_init(&x->code_values, MAAS_F64, b);
 }
 
 static void model_reset(xgb_model *x)
 {
     xgb_tree *t = &x->tree;
     maas_numbers *const all[] = {
-        &t->left,      &t->right,        &t->feature,      &t->default_left, &t->kind,
-        &t->cats,      &t->cat_nodes,    &t->cat_begin,    &t->cat_size,     &t->order,
-        &t->cat_of,    &x->first_weight, &x->tree_info,    &x->indptr,       &t->split,
-        &t->cover,     &t->leaf_weights, &t->base_weights, &x->weight_drop,  &x->linear,
-        &x->base_score};
+        &t->left,       &t->right,        &t->feature,      &t->default_left, &t->kind,
+        &t->cats,       &t->cat_nodes,    &t->cat_begin,    &t->cat_size,     &t->order,
+        &t->cat_of,     &x->first_weight, &x->tree_info,    &x->indptr,       &t->split,
+        &t->cover,      &t->leaf_weights, &t->base_weights, &x->weight_drop,  &x->linear,
+        &x->base_score, &x->code_offsets, &x->code_values};
     for (size_t i = 0; i < MAAS_COUNT(all); i++)
         maas_numbers_reset(all[i]);
     maas_boosted_reset(&x->m);

@@ -37,10 +37,14 @@ typedef struct xgb_model {
     const maas_boosted_opts *opts;
     maas_boosted m; /* being made */
     xgb_tree tree;
-    maas_numbers first_weight;        /* I32: a tree's first weight in the forest */
-    maas_numbers tree_info, indptr;   /* I32: score of a tree; trees before an iteration */
-    maas_numbers weight_drop, linear; /* F32: dart; gblinear [n_features + 1][n_scores] */
-    maas_numbers base_score;          /* F32 */
+    maas_numbers first_weight;              /* I32: a tree's first weight in the forest */
+    maas_numbers tree_info, indptr;         /* I32: score of a tree; trees before an iteration */
+    maas_numbers weight_drop, linear;       /* F32: dart; gblinear [n_features + 1][n_scores] */
+    maas_numbers code_offsets, code_values; /* I32, F64: categories of one feature */
+    maas_boost_codes *codes;                /* of n_codes features */
+    size_t n_codes, cap_codes;
+    bool codes_unclear;
+    maas_numbers base_score; /* F32 */
     int64_t n_class, n_feature, n_target, n_parallel, vector;
     int64_t best_iteration; /* -1: the file does not say */
     int64_t version[3];
@@ -53,6 +57,8 @@ typedef struct xgb_model {
 /* Appends x->tree to the forest, children after their parent; nodes that nothing reaches (pruned
  * ones stay in the file) are left out. Targets are filled in by xgb_finish. */
 maas_status xgb_add_tree(xgb_model *x, maas_err *err);
+/* What the codes of the next feature stand for: x->code_offsets and _values. */
+maas_status xgb_add_codes(xgb_model *x, maas_err *err);
 maas_status xgb_read_document(xgb_model *x, maas_span file, maas_err *err);
 maas_status xgb_read_binary(xgb_model *x, maas_span file, maas_err *err);
 /* Does the binary form begin here? */

@@ -127,11 +127,38 @@ def categories():
     yield case("categories, zero as missing", train(dict(more, zero_as_missing=True), CAT_Y, x=CATS, **few), probe=odd)
     yield case("categories, multiclass", train(dict(more, objective="multiclass", num_class=3), MULTI, x=CATS, **few),
                probe=odd)
-    frame = pd.DataFrame({"n": FILLED[:, 0], "c": pd.Categorical(RNG.choice(["red", "green", "blue", "grey"], N))})
-    b = train(more, FILLED[:, 0] + (frame.c == "red"), x=frame)
-    codes = np.stack([frame.n, frame.c.cat.codes], 1).astype(float)
-    yield Model(name="pandas categories, asked by code", file_name="m.txt", data=b.model_to_string().encode(),
-                inputs={"x": codes}, outputs={"value": b.predict(frame)}, rtol=1e-9)
+    yield from frames()
+
+
+def frames():
+    """Trained on a DataFrame with categories: a column an input, in which categories stand as in the table."""
+    frame = pd.DataFrame({"n": FILLED[:, 0], "colour": pd.Categorical(RNG.choice(["red", "grün", "blue", "grey"], N)),
+                          "size": pd.Categorical(RNG.choice([1, 5, 7], N)), "flag": FILLED[:, 1] > 0})
+    y = FILLED[:, 0] + 2 * (frame.colour == "red") + (frame["size"] == 5)
+    few = dict(cat_smooth=1, min_data_per_group=1)
+    for name, columns in (("text and numbers", ["n", "colour", "size", "flag"]), ("text", ["colour", "n"]),
+                          ("numbers", ["size", "n"])):
+        f = frame[columns]
+        b = train(few, y, x=f)
+        asked = {c: f[c].astype(object if c == "colour" else float).to_numpy().reshape(-1, 1) for c in columns}
+        yield Model(name="DataFrame with categories of " + name, file_name="m.txt", data=b.model_to_string().encode(),
+                    inputs=asked, outputs={"value": b.predict(f)}, rtol=1e-9)
+    b, odd = train(few, y, x=frame), frame.copy()
+    odd["colour"] = np.where(np.arange(N) % 3, frame.colour.astype(object), "pink")
+    asked = {c: odd[c].astype(object if c == "colour" else float).to_numpy().reshape(-1, 1) for c in odd}
+    odd["colour"] = pd.Categorical(odd.colour)
+    yield Model(name="DataFrame with a colour that is not known: missing", file_name="m.txt",
+                data=b.model_to_string().encode(), inputs=asked, outputs={"value": b.predict(odd)}, rtol=1e-9)
+    same = pd.DataFrame({"n": FILLED[:, 0], "k": pd.Categorical(RNG.integers(0, 4, N))})
+    yield Model(name="DataFrame whose categories are their own codes", file_name="m.txt",
+                data=train(few, y, x=same).model_to_string().encode(), inputs={"x": same.astype(float).to_numpy()},
+                outputs={"value": train(few, y, x=same).predict(same)}, rtol=1e-9)
+    unclear = pd.DataFrame({"n": FILLED[:, 0], "o": pd.Categorical(RNG.choice(["s", "m", "l"], N), ["s", "m", "l"], True),
+                            "c": pd.Categorical(RNG.choice(["a", "b"], N))})
+    b = train(few, y, x=unclear)
+    codes = np.stack([unclear.n, unclear.o.cat.codes, unclear.c.cat.codes], 1).astype(float)
+    yield Model(name="DataFrame with ordered categories, which are not told apart: codes", file_name="m.txt",
+                data=b.model_to_string().encode(), inputs={"x": codes}, outputs={"value": b.predict(unclear)}, rtol=1e-9)
 
 
 def linear():

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 
 import numpy as np
+import pandas as pd
 import xgboost as xgb
 
 from common import ROOT, Model
@@ -187,6 +188,30 @@ def categories():
     yield case("categories that are unknown, broken, negative", b, probe=odd, dmatrix=more)
 
 
+def frames():
+    """Trained on a DataFrame with categories: a column an input, in which categories stand as in the table."""
+    n = len(X)
+    frame = pd.DataFrame({"n": FILLED[:, 0], "colour": pd.Categorical(RNG.choice(["red", "green", "blue"], n)),
+                          "size": pd.Categorical(RNG.choice([1, 5, 7], n)), "flag": FILLED[:, 1] > 0})
+    y = FILLED[:, 0] + 2 * (frame.colour == "red") + (frame["size"] == 5)
+    for name, columns in (("text and numbers", ["n", "colour", "size", "flag"]), ("text", ["colour", "n"]),
+                          ("numbers", ["size", "n"])):
+        f = frame[columns]
+        b = train({}, y, x=f, enable_categorical=True)
+        asked = {c: f[c].astype(object if c == "colour" else float).to_numpy().reshape(-1, 1) for c in columns}
+        for suffix in ("ubj", "json"):
+            yield Model(name=f"DataFrame with categories of {name}, {suffix}", file_name="m." + suffix,
+                        data=save(b, suffix), inputs=asked, atol=1e-6,
+                        outputs={"value": b.predict(xgb.DMatrix(f, enable_categorical=True))})
+
+
+    umlaut = pd.DataFrame({"n": FILLED[:, 0], "c": pd.Categorical(RNG.choice(["rot", "grün", "blau"], n))})
+    b = train({}, FILLED[:, 0] + (umlaut.c == "rot"), x=umlaut, enable_categorical=True)
+    yield Model(name="DataFrame with categories beyond ASCII, which 3.2 cuts in wrong places: codes", file_name="m.ubj",
+                data=save(b, "ubj"), inputs={"x": np.stack([umlaut.n, umlaut.c.cat.codes], 1).astype(np.float32)},
+                outputs={"value": b.predict(xgb.DMatrix(umlaut, enable_categorical=True))}, atol=1e-6)
+
+
 def forms():
     b = train({"objective": "binary:logistic"}, BINARY)
     yield case("pickled booster (UBJSON with its configuration)", b, data=bytes(b.__getstate__()["handle"]))
@@ -221,6 +246,7 @@ def cases():
     yield from objectives()
     yield from boosters()
     yield from categories()
+    yield from frames()
     yield from forms()
     yield from others()
     path = os.path.join(ROOT, "tests/data/models", "xgb_model.ubj")
