@@ -308,7 +308,7 @@ maas_status pk_make_array(pk_vm *vm, maas_pk *v, const pk_dtype *d, const maas_t
         a->fields = d->fields;
         a->raw = raw.p;
         a->item = d->size;
-    } else if ((a->t.dtype = number_type(d->kind, d->size)) != MAAS_DT_NONE) {
+    } else if ((a->t.dtype = (uint8_t)number_type(d->kind, d->size)) != MAAS_DT_NONE) {
         MAAS_TRY(make_numbers(vm, &a->t, d, fortran, raw));
     } else if (d->kind == 'U' || d->kind == 'S') {
         if (d->kind == 'U' && d->size % 4)
@@ -349,7 +349,7 @@ static maas_status make_objects(pk_vm *vm, maas_pk *v, const maas_tensor *shape,
     a->t = *shape;
     a->items = list;
     memcpy(a->code, "O", 2);
-    a->t.dtype = common_type(list);
+    a->t.dtype = (uint8_t)common_type(list);
     if (a->t.dtype != MAAS_DT_NONE) {
         const size_t size = a->t.dtype == MAAS_STRING ? sizeof(maas_str) : sizeof(int64_t);
         char *data = pk_alloc(vm, (size_t)list->n * size);
