@@ -149,7 +149,7 @@ static const char *const penalty_names[] = {"l2", "l1", "elasticnet", "none", NU
      .preset = MAAS_SOLVER_AUTO,                                                                   \
      .choices = solver_names,                                                                      \
      .help = "exact: to the optimum at once; sgd: by gradients, batch by batch; auto: exact, "     \
-             "unless a parameter of the gradients is given"},                                      \
+             "unless a parameter of the gradients is given or memory is short"},                   \
         {"weight", MAAS_PARAM_JSON, AT(exact.weight),                                              \
          .help = "exact: name of a column of numbers >= 0: how much a row counts"},                \
         MAAS_PREPARATION_ROW(AT(exact.preparation))
@@ -275,8 +275,8 @@ static maas_status settle_solver(maas_recipe *r, const json_t *params, maas_err 
 {
     const char *slow = said(params, by_gradients), *exact = said(params, by_solving);
     maas_exact_spec *e = &r->exact;
-    if (e->solver == MAAS_SOLVER_AUTO)
-        e->solver = slow && !exact ? MAAS_SOLVER_SGD : MAAS_SOLVER_EXACT;
+    if (e->solver == MAAS_SOLVER_AUTO && (slow || exact))
+        e->solver = exact ? MAAS_SOLVER_EXACT : MAAS_SOLVER_SGD;
     if (e->weight && !json_is_string(e->weight))
         return maas_fail(err, MAAS_E_INVALID, "params.weight must be the name of a column");
     const char *idle = e->weight                       ? "weight"
@@ -308,7 +308,8 @@ static maas_status settle_logistic(void *recipe, const json_t *params, maas_aren
     return one_layer(r, 0.05, params, a, err);
 }
 
-/* An update goes on from weights, which is what gradients do, however the parent found them. */
+/* An update goes on from weights, which is what gradients do, however the parent found them. Where
+ * nobody asked for a way, the exact one is taken if there is memory for it. */
 static maas_status train_either(const maas_train_job *job,
                                 maas_status (*exact)(const maas_train_job *, maas_train_result *,
                                                      maas_err *),
@@ -321,7 +322,10 @@ static maas_status train_either(const maas_train_job *job,
                                  : maas_learner_read(job->learner, job->params, &a, &r, err);
     maas_arena_reset(&a);
     MAAS_TRY(st);
-    return (r.exact.solver == MAAS_SOLVER_SGD ? maas_train_network : exact)(job, out, err);
+    const bool solve = r.exact.solver == MAAS_SOLVER_EXACT ||
+                       (r.exact.solver == MAAS_SOLVER_AUTO &&
+                        maas_exact_fits(job, r.max_categories));
+    return (solve ? exact : maas_train_network)(job, out, err);
 }
 
 static maas_status train_linear(const maas_train_job *job, maas_train_result *out, maas_err *err)

@@ -68,7 +68,7 @@ typedef enum maas_penalty {
 } maas_penalty;
 
 typedef struct maas_exact_spec { /* of linear_regression and logistic_regression */
-    int solver, penalty;         /* maas_solver (never AUTO once settled), maas_penalty */
+    int solver, penalty;         /* maas_solver, maas_penalty */
     double c, l1_ratio, tol;
     int64_t max_iter;
     const json_t *weight; /* borrowed: name of a column, or NULL */

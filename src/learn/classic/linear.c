@@ -206,6 +206,32 @@ maas_status maas_train_least_squares(const maas_train_job *job, maas_train_resul
     return maas_dense_train(job, &least_squares_kind, out, err);
 }
 
+/* Numbers a row has, text as so many categories as the statistics of its column say. */
+static double width_of(const maas_dataset *data, const char *target, int64_t max_categories)
+{
+    double d = 0;
+    for (uint32_t i = 0; i < data->n_cols; i++) {
+        const maas_ds_column *c = &data->cols[i];
+        if (target && strcmp(c->desc.name, target) == 0)
+            continue;
+        if (c->desc.dtype != MAAS_STRING) {
+            d += (double)maas_column_width(c);
+            continue;
+        }
+        const json_t *kinds = json_object_get(c->stats, "distinct");
+        d += fmin(kinds ? json_number_value(kinds) : 1, (double)max_categories);
+    }
+    return d;
+}
+
+bool maas_exact_fits(const maas_train_job *job, int64_t max_categories)
+{
+    const double d = width_of(job->data, job->target, max_categories);
+    const double n = (double)job->data->n_rows;
+    return !job->budget || !job->budget->limit ||
+           24 * n * d + 24 * d * d < 0.9 * (double)job->budget->limit;
+}
+
 static maas_status train_ridge(const maas_train_job *job, maas_train_result *out, maas_err *err)
 {
     return maas_dense_train(job, &ridge_kind, out, err);

@@ -7,6 +7,9 @@
 
 #include "learn/train.h"
 
+/* Whether the exact ways have the memory for the job's table: about 24 bytes a cell, and a square
+ * of the columns. */
+bool maas_exact_fits(const maas_train_job *job, int64_t max_categories);
 /* The recipe is a maas_recipe with its `exact` part. */
 maas_status maas_train_least_squares(const maas_train_job *job, maas_train_result *out,
                                      maas_err *err);

@@ -5,6 +5,7 @@
  */
 #include "../../maas_test.h"
 
+#include "learn/classic/linear.h"
 #include "toy.h"
 
 enum { N = 60 };
@@ -297,6 +298,25 @@ static void gaps_are_filled_as_asked(void)
 
 /* ---- limits ---- */
 
+/* Where the exact way has no memory, linear_regression takes the other one. */
+static void short_memory_takes_the_other_way(void)
+{
+    static rows r;
+    make_rows(&r);
+    toy_add(&r.t, "a", MAAS_F32, r.a);
+    toy_add(&r.t, "b", MAAS_F32, r.b);
+    toy_add(&r.t, "y", MAAS_F32, r.y);
+    maas_budget budget = {.limit = 3000};
+    maas_train_job job = {.learner = "linear_regression",
+                          .data = &r.t.d,
+                          .target = "y",
+                          .n_threads = 1,
+                          .budget = &budget};
+    EXPECT(!maas_exact_fits(&job, 256));
+    budget.limit = 1 << 20;
+    EXPECT(maas_exact_fits(&job, 256));
+}
+
 static bool stop(void *user)
 {
     (void)user;
@@ -376,7 +396,7 @@ static const mt_case cases[] = {
     MT_CASE(hard_text_is_said_by_column),        MT_CASE(tiny_tables_are_answered),
     MT_CASE(text_ways_learn_what_the_text_says), MT_CASE(dates_are_numbers),
     MT_CASE(gaps_are_filled_as_asked),           MT_CASE(cancelling_and_budgets_hold),
-    MT_CASE(failed_allocations_are_survived)};
+    MT_CASE(short_memory_takes_the_other_way),   MT_CASE(failed_allocations_are_survived)};
 int main(int argc, char **argv)
 {
     return mt_main(argc, argv, cases, MAAS_COUNT(cases));
