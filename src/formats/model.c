@@ -5,6 +5,7 @@
 
 #include "formats/boosted.h"
 #include "formats/onnx.h"
+#include "formats/pmml/pmml.h"
 #include "formats/sklearn/sklearn.h"
 #include "formats/svm/svm.h"
 #include "graph/op.h"
@@ -23,6 +24,7 @@ const maas_model_format maas_model_formats[] = {
     {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read},
     {"onnx", ".onnx", maas_onnx_probe, read_onnx},
 #ifndef MAAS_EDGE
+    {"pmml", ".pmml .xml", maas_pmml_probe, maas_pmml_read},
     {"sklearn", ".pkl .pickle .joblib", maas_sk_probe, maas_sk_read},
 #endif
     {"xgboost", ".json .ubj .bst .model", maas_xgboost_probe, maas_xgboost_read},
