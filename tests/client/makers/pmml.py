@@ -50,7 +50,7 @@ X_FIELDS = [f"x{i}" for i in range(4)]
 # ---- models of scikit-learn ----
 
 def nodes(t, i, score, predicate="<True/>"):
-    """A node and what is below it. scikit-learn compares floats: so do these fields."""
+    """A node and what is below it."""
     left, right = t.children_left[i], t.children_right[i]
     inner = ""
     if left >= 0:
@@ -91,8 +91,7 @@ def sklearn_models():
     x = np.round(x, 1).astype(np.float32).astype(np.float64)
     labels = ["setosa", "versicolor", "virginica"]
     words = np.array(labels, dtype=object)[y]
-    floats = [field(n, "float") for n in X_FIELDS]
-    doubles = [field(n) for n in X_FIELDS]
+    doubles = floats = [field(n) for n in X_FIELDS]
     y_class, y_int = field("y", "string", "categorical", values(*labels)), field("y", "integer", "categorical", values(0, 1, 2))
     y_value = field("y")
     est = tree.DecisionTreeClassifier(max_depth=4, random_state=0).fit(x, words)
@@ -183,7 +182,8 @@ def regressions(x, y, doubles, labels, y_class, y_value):
                        ("cloglog", 1 - np.exp(-np.exp(z))), ("loglog", np.exp(-np.exp(-z)))):
         model = (f'<RegressionModel functionName="regression" normalizationMethod="{link}">{schema(X_FIELDS)}'
                  f'{table(est.coef_, est.intercept_)}</RegressionModel>')
-        yield case(f"linear regression, {link}", document(doubles + [y_value], model), named(x), {"value": want})
+        yield case(f"linear regression, {link}", document(doubles + [y_value], model), named(x), {"value": want},
+                   ort=True if link != "probit" else "it has no Erf of doubles")
 
 
 # ---- rules of the standard ----
@@ -226,6 +226,17 @@ def missing_values():
     leaf = node("<True/>", 7, children)
     replace = small_tree(leaf).replace('<MiningField name="a"/>', '<MiningField name="a" missingValueReplacement="8"/>')
     yield case("missing: replaced", document(AB, replace), {"a": a, "b": b}, {"value": column(1, 2, 2, 2, 1)[:, 0]})
+
+
+def floats():
+    """Fields of type float are compared as such: 0.1 is equal to 0.1f."""
+    fields = [field("a", "float"), field("y")]
+    root = node("<True/>", 0, node(simple("a", "equal", "0.1"), 1) + node("<True/>", 2))
+    for kind in "float", "double":
+        fields[0] = field("a", kind)
+        yield case(f"compared as {kind}", document(fields, small_tree(root, active=("a",))),
+                   {"a": column(0.1, float(np.float32(0.1)), 0.2)},
+                   {"value": column(1, 1 if kind == "float" else 2, 2)[:, 0]})
 
 
 def text_fields():
@@ -370,6 +381,6 @@ def refusals():
 
 
 def cases():
-    for family in (sklearn_models, missing_values, text_fields, numbers_and_targets, derived, scorecards, choices, files,
+    for family in (sklearn_models, missing_values, floats, text_fields, numbers_and_targets, derived, scorecards, choices, files,
                    refusals):
         yield from family()

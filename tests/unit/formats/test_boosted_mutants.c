@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "formats/boosted.h"
+#include "formats/pmml/pmml.h"
 #include "formats/svm/svm.h"
 #include "../../fuzz/onnx_run.h"
 
@@ -209,6 +210,10 @@ static void libsvm(void)
 {
     attack(&(format){"libsvm_model", maas_libsvm_model_read});
 }
+static void pmml(void)
+{
+    attack(&(format){"pmml", maas_pmml_read});
+}
 static void liblinear(void)
 {
     attack(&(format){"liblinear", maas_liblinear_read});
@@ -219,6 +224,7 @@ static void failing_allocations(void)
 {
     static const format formats[] = {{"libsvm_model", maas_libsvm_model_read},
                                      {"liblinear", maas_liblinear_read},
+                                     {"pmml", maas_pmml_read},
                                      {"xgboost", maas_xgboost_read},
                                      {"lightgbm", maas_lightgbm_read},
                                      {"catboost", maas_catboost_read}};
@@ -243,9 +249,13 @@ static void failing_allocations(void)
     }
 }
 
-static const mt_case cases[] = {MT_CASE(libsvm),   MT_CASE(liblinear),
-                                MT_CASE(xgboost),  MT_CASE(lightgbm),
-                                MT_CASE(catboost), MT_CASE(failing_allocations)};
+static const mt_case cases[] = {MT_CASE(libsvm),
+                                MT_CASE(liblinear),
+                                MT_CASE(pmml),
+                                MT_CASE(xgboost),
+                                MT_CASE(lightgbm),
+                                MT_CASE(catboost),
+                                MT_CASE(failing_allocations)};
 int main(int argc, char **argv)
 {
     return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
