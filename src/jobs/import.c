@@ -9,15 +9,26 @@
 #include "jobs/row_stream.h"
 #include "base/ban.h"
 
-#define MEMORY_FLOOR (1ull << 30) /* of an importer, and then some times its input */
+/* Of an importer: this and so many times its input, and as much again as the machine can spare, to
+ * `most` times. Trees of a compact file take eight times its bytes while they become ONNX. */
+#define MEMORY_FLOOR (1ull << 30)
 #define MEMORY_TIMES 4
+#define MEMORY_MOST  16
 #define CPU_SECONDS  3600
+
+static uint64_t memory_for(uint64_t in_bytes)
+{
+    const uint64_t least = MEMORY_FLOOR + MEMORY_TIMES * in_bytes;
+    const uint64_t most = MEMORY_FLOOR + MEMORY_MOST * in_bytes;
+    const uint64_t spare = maas_sys_memory_bytes() / 2;
+    return spare < least ? least : spare < most ? spare : most;
+}
 
 static maas_wire_order order_for(maas_child_kind kind, uint64_t in_bytes)
 {
     return (maas_wire_order){
         .kind = kind,
-        .limits = {.memory_bytes = MEMORY_FLOOR + MEMORY_TIMES * in_bytes,
+        .limits = {.memory_bytes = memory_for(in_bytes),
                    .output_bytes = (1ull << 32) + 2 * in_bytes,
                    .cpu_s = CPU_SECONDS},
     };
