@@ -331,6 +331,72 @@ static void catboost_refusals(void)
                        rows[i].words);
 }
 
+/* ---- columns of a DataFrame ---- */
+
+/* Inputs of the whole model, as "name:FP64 name:BYTES". */
+static void expect_inputs(decoder *read, const char *text, const char *want)
+{
+    maas_boosted m = {0};
+    maas_err err = {0};
+    maas_graph *g = NULL;
+    char got[256] = "";
+    size_t n = 0;
+    maas_status st = decode(read, text, NULL, &m, &err);
+    if (st == MAAS_OK)
+        st = maas_boosted_graph(&m, &budget, &g, &err);
+    EXPECT_MSG(st == MAAS_OK, "%s", err.msg);
+    for (uint32_t i = 0; st == MAAS_OK && i < g->n_inputs; i++) {
+        const maas_value *v = maas_graph_at(g, g->inputs[i]);
+        n += (size_t)snprintf(got + n, sizeof got - n, "%s%s:%s", i ? " " : "", v->name,
+                              maas_dtype_describe((maas_dtype)v->type.dtype)->oip);
+    }
+    EXPECT_STR(got, want);
+    maas_graph_destroy(g);
+    maas_boosted_reset(&m);
+    EXPECT_EQ(budget.used, 0);
+}
+
+static void lightgbm_columns(void)
+{
+    static const char with[] = "feature_infos=[0:1] -1:0:1", list[] = "[[\"x\", \"y\"]]";
+    char text[8192];
+    snprintf(text, sizeof text, "%s", edit(lgb, "feature_infos=[0:1] 0:1", with));
+    expect_inputs(maas_lightgbm_decode, text, "a:FP64 b:BYTES");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[[5, 7]]"), "a:FP64 b:FP64");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[[0, 1]]"), "x:FP64");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "null"), "x:FP64");
+    /* Lists that do not go with the features: codes. */
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[[\"x\"]]"), "x:FP64");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[[\"x\", \"y\"], [\"z\"]]"), "x:FP64");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[]"), "x:FP64");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[[\"x\", 1]]"), "x:FP64");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[[\"x\", null]]"), "x:FP64");
+    expect_inputs(maas_lightgbm_decode, edit(text, list, "[[\"x\", \"y\""), "x:FP64");
+}
+
+static void xgboost_columns(void)
+{
+    static const char where[] = "\"tree_info\":";
+    static const char cats[] =
+        "\"cats\":{\"enc\":[{\"offsets\":[],\"values\":[]},{\"offsets\":[0,1,1,3,4],"
+        "\"values\":[97,98,98,99]}]},\"tree_info\":";
+    char text[8192];
+    snprintf(text, sizeof text, "%s", edit(xgb, where, cats));
+    expect_inputs(maas_xgboost_decode, text, "a:FP64 b:BYTES");
+    expect_inputs(maas_xgboost_decode, edit(text, "[97,98,98,99]", "[97,-61,-92,99]"), "x:FP32");
+    expect_inputs(maas_xgboost_decode, edit(text, "\"offsets\":[0,1,1,3,4]", "\"type\":15"),
+                  "a:FP64 b:FP64");
+    expect_inputs(maas_xgboost_decode, edit(text, "[\"a\",\"b\"]", "[]"), "x:FP32");
+    expect_refused(maas_xgboost_decode, edit(text, "[0,1,1,3,4]", "[0,1,1,3,5]"), MAAS_E_FORMAT,
+                   "category 3 is bytes 3 to 5 of 4");
+    expect_refused(maas_xgboost_decode, edit(text, "[0,1,1,3,4]", "[0,2,1,3,4]"), MAAS_E_FORMAT,
+                   "category 1 is bytes 2 to 1");
+    expect_refused(maas_xgboost_decode, edit(text, "[97,98,98,99]", "[97,98,98,999]"),
+                   MAAS_E_FORMAT, "byte 3 is 999");
+    expect_refused(maas_xgboost_decode, edit(text, "{\"offsets\":[],\"values\":[]},", ""),
+                   MAAS_E_FORMAT, "categories of 1 features of 2");
+}
+
 /* ---- who reads what ---- */
 
 static void one_reader_a_file(void)
@@ -358,7 +424,8 @@ static const mt_case cases[] = {
     MT_CASE(xgboost_refusals),       MT_CASE(lightgbm_rows),
     MT_CASE(lightgbm_options),       MT_CASE(lightgbm_refusals),
     MT_CASE(lightgbm_linear_leaves), MT_CASE(catboost_rows),
-    MT_CASE(catboost_refusals),      MT_CASE(one_reader_a_file),
+    MT_CASE(catboost_refusals),      MT_CASE(lightgbm_columns),
+    MT_CASE(xgboost_columns),        MT_CASE(one_reader_a_file),
 };
 int main(int argc, char **argv)
 {
