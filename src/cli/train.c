@@ -30,7 +30,7 @@ static const maas_conf_desc rows[] = {
      .offset = AT(learner),
      .preset = "network",
      .arg = "NAME",
-     .help = "network, linear_regression or logistic_regression"},
+     .help = "how: network, linear_regression, random_forest, svm, kmeans, ..."},
     TEXT("params", params, "JSON|@FILE", "parameters of the learner; options below win"),
     TEXT("search", search, "JSON|@FILE",
          "try many parameters: {\"param_grid\":{\"lr\":[0.1,0.01]},\"cv\":5}"),

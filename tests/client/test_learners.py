@@ -301,5 +301,17 @@ def tfidf_is_that_of_scikit_learn():
     near(ask("docs", {"doc": docs})["value"], linear_model.Ridge(1.0).fit(x, y).predict(x), 1e-4, "tf-idf and ridge")
 
 
+@case
+def searches_and_explanations_take_them():
+    job = server.need(202, "POST", "/api/v1/jobs", {"kind": "search", "model": "found", "dataset": "diabetes",
+                                                    "learner": "ridge", "search": {"param_grid": {"alpha": [0.1, 10, 1e6]}}})
+    job = server.wait_job(job["id"])
+    assert job["state"] == "succeeded" and job["result"]["best_params"]["alpha"] != 1e6, job
+    x = diabetes[0][:5].astype(np.float32)
+    r = server.post("/v2/models/found/explain", {"inputs": [
+        {"name": "x", "shape": list(x.shape), "datatype": "FP32", "data": x.reshape(-1).tolist()}]})
+    assert r.status == 200, r
+
+
 server.stop()
 finish()

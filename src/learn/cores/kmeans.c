@@ -59,6 +59,11 @@ static double means(maas_work *w, lloyd *s)
     for (int64_t from = s->grain; from < s->p->n; from += s->grain)
         for (int64_t i = 0; i < step; i++)
             s->sums[i] += s->sums[from / s->grain * step + i];
+    for (int64_t c = 0; c < s->k; c++)
+        if (s->sums[c * (d + 1) + d] == 0) { /* distances are only needed where a centre moves */
+            maas_nearest_all(w, &s->nearest, s->label, s->d2);
+            break;
+        }
     double shift = 0;
     for (int64_t c = 0; c < s->k; c++) {
         const double *sum = s->sums + c * (d + 1);
@@ -94,7 +99,7 @@ static maas_status full(maas_work *w, lloyd *s, const maas_kmeans_opts *o, doubl
         MAAS_TRY(maas_work_go_on(w, (double)it / (double)o->max_iter, "k-means", err));
         memcpy(s->old, s->label, (size_t)s->p->n * sizeof *s->old);
         maas_nearest_set(&s->nearest, s->centres);
-        maas_nearest_all(w, &s->nearest, s->label, s->d2);
+        maas_nearest_all(w, &s->nearest, s->label, NULL);
         if (it && memcmp(s->old, s->label, (size_t)s->p->n * sizeof *s->old) == 0)
             break;
         shift = means(w, s);
