@@ -108,16 +108,24 @@ const maas_pk *maas_pk_args(const maas_pk *v)
     return maas_pk_kind_of(v) == MAAS_PK_OBJECT ? v->u.object->args : NULL;
 }
 
+/* No object has that many attributes; a file that shares one with a million among many estimators
+ * would have us walk them for each name of each. */
+#define MAX_ATTRIBUTES 4096
+
+static const maas_pk *attribute(const maas_pk *dict, const char *name)
+{
+    return maas_pk_kind_of(dict) == MAAS_PK_DICT && maas_pk_count(dict) <= MAX_ATTRIBUTES
+               ? maas_pk_get(dict, name)
+               : NULL;
+}
+
 const maas_pk *maas_pk_attr(const maas_pk *v, const char *name)
 {
     const maas_pk *state = maas_pk_state(v);
-    if (maas_pk_kind_of(state) != MAAS_PK_TUPLE)
-        return maas_pk_get(state, name);
-    const maas_pk *found = NULL; /* (dict, slots) */
-    for (int64_t i = 0; i < maas_pk_count(state) && !found; i++)
-        if (maas_pk_kind_of(maas_pk_at(state, i)) == MAAS_PK_DICT)
-            found = maas_pk_get(maas_pk_at(state, i), name);
-    return found;
+    if (maas_pk_kind_of(state) != MAAS_PK_TUPLE || maas_pk_count(state) != 2)
+        return attribute(state, name);
+    const maas_pk *found = attribute(maas_pk_at(state, 0), name); /* (dict, slots) */
+    return found ? found : attribute(maas_pk_at(state, 1), name);
 }
 
 /* ---- plain numbers and text ---- */

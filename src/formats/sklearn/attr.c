@@ -177,7 +177,11 @@ maas_status maas_sk_array_of(maas_sk *s, const maas_pk *v, const char *what, maa
                              int rank, int64_t *dims, bool allow_nan, const maas_tensor **out)
 {
     MAAS_TRY(s->b.status);
-    const maas_tensor *t = as_array(s, v);
+    const maas_tensor *t = NULL;
+    if (maas_sk_is_sparse(v))
+        MAAS_TRY(maas_sk_dense(s, v, what, &t));
+    else
+        t = as_array(s, v);
     MAAS_TRY(s->b.status);
     if (!t || t->dtype == MAAS_STRING)
         return wrong(s, what, v, "an array of numbers");

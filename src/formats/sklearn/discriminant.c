@@ -119,7 +119,7 @@ static maas_status qda(maas_sk *s, const maas_pk *est, const maas_sk_table *in, 
     return s->b.status;
 }
 
-#define MODULES "sklearn.discriminant_analysis sklearn.lda sklearn.qda"
+#define MODULES "sklearn.discriminant_analysis"
 
 const maas_sk_row maas_sk_discriminant[] = {
     {"LinearDiscriminantAnalysis", MODULES, MAAS_SK_CLASSIFIER, lda},

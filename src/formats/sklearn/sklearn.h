@@ -142,8 +142,9 @@ bool maas_sk_has(const maas_pk *est, const char *name); /* there, and not None *
 maas_status maas_sk_word(maas_sk *s, const maas_pk *est, const char *name, const char *const *words,
                          int otherwise, int *out);
 /* An array of `rank` dimensions as F64 or I64 (converted when it is stored otherwise). dims[rank]:
- * sizes expected, -1 for any; filled in with those found. A number counts as rank 0. Elements must
- * be finite unless allow_nan. dims may be NULL: any. */
+ * sizes expected, -1 for any; filled in with those found. A number counts as rank 0; a sparse
+ * matrix of scipy is made dense. Elements must be finite unless allow_nan. dims may be NULL: any.
+ */
 maas_status maas_sk_array(maas_sk *s, const maas_pk *est, const char *name, maas_dtype dtype,
                           int rank, int64_t *dims, const maas_tensor **out);
 maas_status maas_sk_array_nan(maas_sk *s, const maas_pk *est, const char *name, maas_dtype dtype,

@@ -4,6 +4,7 @@
  *   sklearn.c  finding decoders, estimators in estimators    root.c   the model's inputs
  *   attr.c     attributes, arrays, classes                   table.c  rows between estimators
  *   idioms.c   graph idioms                                  read.c   the model format, outputs
+ *   sparse.c   matrices of scipy
  */
 #ifndef MAAS_FORMATS_SKLEARN_INT_H
 #define MAAS_FORMATS_SKLEARN_INT_H
@@ -54,6 +55,10 @@ maas_status maas_sk_root_describe(maas_sk *s, maas_graph *g); /* maas.columns */
 /* ---- sklearn.c ---- */
 const char *maas_sk_short_name(const maas_pk *est); /* class without its module */
 int maas_sk_version_of(const maas_pk *est, int otherwise);
+
+/* ---- sparse.c ---- */
+bool maas_sk_is_sparse(const maas_pk *v); /* a matrix of scipy, csr or csc */
+maas_status maas_sk_dense(maas_sk *s, const maas_pk *v, const char *what, const maas_tensor **out);
 
 /* ---- read.c ---- */
 maas_status maas_sk_set_meta(maas_graph *g, const char *key, json_t *value, maas_err *err);

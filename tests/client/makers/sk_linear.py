@@ -102,6 +102,16 @@ for X, y, what in [(X2, T2, "binary, text"), (X3, y3, "3 classes"), (X3, T4, "4 
         models.append(dict(name="%s, %r" % (what, m), file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X},
                            outputs={"label": m.predict(X), "probabilities": m.predict_proba(X)}, rtol=1e-7,
                            ort="PairwiseCoupling is an operator of ours"))
+import scipy.sparse as sp
+for m, X, y in [(SVC(), X3, y3), (SVC(kernel="linear"), X2, y2)]:
+    m.fit(sp.csr_matrix(np.where(X > 1, X, 0)), y)
+    s = m.decision_function(sp.csr_matrix(X))
+    models.append(dict(name="sparse rows, %r" % m, file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X},
+                       outputs={"label": m.predict(sp.csr_matrix(X)), "scores": s.reshape(-1, 1) if s.ndim == 1 else s},
+                       rtol=1e-7))
+m = LogisticRegression(max_iter=300).fit(X3, y3).sparsify()
+models.append(dict(name="LogisticRegression, sparse coefficients", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": X3},
+                   outputs={"label": m.predict(X3), "probabilities": m.predict_proba(X3)}))
 gram = X3 @ X3.T
 m = SVC(kernel="precomputed").fit(gram, y3)
 models.append(dict(name="SVC precomputed", file_name="m.pkl", data=pickle.dumps(m), inputs={"x": gram},
