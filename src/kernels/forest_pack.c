@@ -133,8 +133,8 @@ static void put(const packer *k, uint32_t at, double split, uint32_t slot, uint3
 static void put_leaf(packer *k, uint32_t at)
 {
     const uint32_t number = k->n_leaves++;
-    double split = number;
-    if (k->p->kind != MAAS_PACK_DOUBLE) {
+    double split = k->p->in_leaf ? k->p->weights[number] : number;
+    if (!k->p->in_leaf && k->p->kind != MAAS_PACK_DOUBLE) {
         const uint32_t bits = number + MAAS_LEAF_BITS;
         float as;
         memcpy(&as, &bits, sizeof as);
@@ -415,21 +415,14 @@ static bool make_room(packer *k, const likeness *l)
     return ok && (p->lists = maas_arena_array(k->a, f->n_members + 1u, sizeof *p->lists));
 }
 
-static maas_status narrow_weights(packer *k, maas_err *err)
+/* Is the weight of every leaf a number that a split can hold? */
+static bool fits_in_leaf(const maas_forest *f, maas_pack_kind kind)
 {
-    maas_pack *p = k->p;
-    for (uint32_t i = 0; p->target && i < k->n_leaves; i++)
-        if ((double)(float)p->weights[i] != p->weights[i])
-            return MAAS_OK;
-    if (!p->target)
-        return MAAS_OK;
-    float *floats = maas_arena_array(k->a, k->n_leaves + 1u, sizeof *floats);
-    if (!floats)
-        return no_memory(err);
-    for (uint32_t i = 0; i < k->n_leaves; i++)
-        floats[i] = (float)p->weights[i];
-    p->floats = floats;
-    return MAAS_OK;
+    bool fits = true;
+    for (uint32_t i = 0; fits && i < f->n_weights; i++)
+        fits = kind == MAAS_PACK_DOUBLE ||
+               (double)(float)f->weights[i].weight == f->weights[i].weight;
+    return fits;
 }
 
 static maas_status build(entry *e, const maas_call *c, maas_err *err)
@@ -449,6 +442,7 @@ static maas_status build(entry *e, const maas_call *c, maas_err *err)
               : l.n_sets || l.n_equal || l.most_nodes > UINT16_MAX || !few_slots(f)
                   ? MAAS_PACK_WIDE
                   : MAAS_PACK_SMALL;
+    p->in_leaf = l.one_weight && !l.n_sets && fits_in_leaf(f, p->kind);
     p->post = maas_post_of(c->node);
     p->classifier = c->n_out == 2;
     if (p->classifier)
@@ -463,7 +457,7 @@ static maas_status build(entry *e, const maas_call *c, maas_err *err)
     for (uint32_t t = 0; t < f->n_trees; t++)
         put_tree(&k, t);
     patch_leaves(p, k.from);
-    return narrow_weights(&k, err);
+    return MAAS_OK;
 }
 
 static maas_status create(const maas_call *c, entry **out, maas_err *err)

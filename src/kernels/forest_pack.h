@@ -68,10 +68,10 @@ typedef struct maas_pack {
     uint32_t *depth;           /* [n_trees] steps to its deepest leaf */
 
     /* leaves: one weight each, all of a tree of one target; or rows of weights; or lists */
-    int32_t *target;     /* [n_trees]; NULL: not one weight each */
-    const float *floats; /* [n_leaves] the weights, when floats hold them exactly */
-    double *weights;     /* [n_leaves], or [n_leaves][n_targets]; NULL: lists */
-    uint32_t *list;      /* [n_leaves + 1] into f->weights in the order of leaves */
+    int32_t *target; /* [n_trees]; NULL: not one weight each */
+    bool in_leaf;    /* the split of a leaf is its weight, not its number */
+    double *weights; /* [n_leaves], or [n_leaves][n_targets]; NULL: lists */
+    uint32_t *list;  /* [n_leaves + 1] into f->weights in the order of leaves */
     maas_leaf_weight *entries;
 
     maas_pack_set *sets;

@@ -15,13 +15,9 @@ extern const maas_op maas_op_TreeEnsemble, maas_op_TreeEnsembleRegressor,
 enum { LANES = MAAS_PACK_LANES };
 _Static_assert(LANES == 8, "loops are unrolled 8 times");
 
-/* What the leaf of a tree says, added to the sums of a row. */
-INLINE void add_leaf(const maas_pack *p, uint32_t tree, uint32_t leaf, double *sums)
+/* What a leaf says by its number, added to the sums of a row. */
+static void add_by_number(const maas_pack *p, uint32_t tree, uint32_t leaf, double *sums)
 {
-    if (p->floats) {
-        sums[p->target[tree]] += (double)p->floats[leaf];
-        return;
-    }
     if (p->target) {
         sums[p->target[tree]] += p->weights[leaf];
         return;

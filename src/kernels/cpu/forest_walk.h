@@ -14,14 +14,20 @@ INLINE const NODE *WALK(at)(const void *nodes, uint32_t place)
     return (const NODE *)(const void *)((const uint64_t *)nodes + place);
 }
 
-INLINE uint32_t WALK(number)(const void *nodes, uint32_t place)
+/* What the leaf at that place says, added to the sums of a row. */
+INLINE void WALK(add)(const maas_pack *p, uint32_t tree, uint32_t place, double *sums,
+                      const bool in_leaf)
 {
-    const REAL split = WALK(at)(nodes, place)->split;
-    if (sizeof split == sizeof(double))
-        return (uint32_t)split;
-    uint32_t bits;
-    memcpy(&bits, &split, sizeof bits);
-    return bits - MAAS_LEAF_BITS;
+    const REAL split = WALK(at)(p->nodes, place)->split;
+    uint32_t bits = 0;
+    if (in_leaf) {
+        sums[p->target[tree]] += (double)split;
+        return;
+    }
+    if (sizeof split == sizeof bits)
+        memcpy(&bits, &split, sizeof bits);
+    add_by_number(p, tree, sizeof split == sizeof bits ? bits - MAAS_LEAF_BITS : (uint32_t)split,
+                  sums);
 }
 
 /* x: a group of LANES rows, at the lane that is asked for. */
@@ -67,7 +73,8 @@ INLINE void WALK(lanes)(const maas_pack *p, uint32_t place[LANES], const REAL *x
 }
 
 /* One row through all trees. */
-INLINE void WALK(row)(const maas_pack *p, const REAL *x, double *sums, const bool members)
+INLINE void WALK(row)(const maas_pack *p, const REAL *x, double *sums, const bool members,
+                      const bool in_leaf)
 {
     uint32_t t = 0;
     for (; t + LANES <= p->n_trees; t += LANES) {
@@ -80,17 +87,17 @@ INLINE void WALK(row)(const maas_pack *p, const REAL *x, double *sums, const boo
         WALK(lanes)(p, place, x, 0, depth, members);
 #pragma GCC unroll 8
         for (uint32_t i = 0; i < LANES; i++)
-            add_leaf(p, t + i, WALK(number)(p->nodes, place[i]), sums);
+            WALK(add)(p, t + i, place[i], sums, in_leaf);
     }
     for (; t < p->n_trees; t++) {
         const uint32_t place = WALK(down)(p, p->nodes, p->root[t], x, members);
-        add_leaf(p, t, WALK(number)(p->nodes, place), sums);
+        WALK(add)(p, t, place, sums, in_leaf);
     }
 }
 
 /* A block of rows through one tree after the other, which stays in the cache meanwhile. */
 INLINE void WALK(block)(const maas_pack *p, const REAL *x, int64_t n, double *sums,
-                        const bool members)
+                        const bool members, const bool in_leaf)
 {
     const size_t n_sums = (size_t)p->f->n_targets, group = (size_t)(p->n_slots + 1) * LANES;
     for (uint32_t t = 0; t < p->n_trees; t++) {
@@ -103,29 +110,32 @@ INLINE void WALK(block)(const maas_pack *p, const REAL *x, int64_t n, double *su
             WALK(lanes)(p, place, at, 1, depth, members);
 #pragma GCC unroll 8
             for (uint32_t i = 0; i < LANES; i++)
-                add_leaf(p, t, WALK(number)(p->nodes, place[i]), s + i * n_sums);
+                WALK(add)(p, t, place[i], s + i * n_sums, in_leaf);
         }
         for (int i = 0; r < n; r++, i++) {
             const uint32_t place = WALK(down)(p, p->nodes, root, at + i, members);
-            add_leaf(p, t, WALK(number)(p->nodes, place), s + (size_t)i * n_sums);
+            WALK(add)(p, t, place, s + (size_t)i * n_sums, in_leaf);
         }
     }
 }
 
+INLINE void WALK(rows)(const maas_pack *p, const REAL *x, int64_t n, double *sums,
+                       const bool members, const bool in_leaf)
+{
+    if (n >= LANES)
+        WALK(block)(p, x, n, sums, members, in_leaf);
+    for (int64_t r = 0; n < LANES && r < n; r++)
+        WALK(row)(p, x + r, sums + r * p->f->n_targets, members, in_leaf);
+}
+
 static void WALK(walk)(const maas_pack *p, const void *rows, int64_t n, double *sums)
 {
-    const REAL *x = rows;
-    if (n >= LANES && p->members)
-        WALK(block)(p, x, n, sums, true);
-    else if (n >= LANES)
-        WALK(block)(p, x, n, sums, false);
-    for (int64_t r = 0; n < LANES && r < n; r++) {
-        double *s = sums + (size_t)r * (size_t)p->f->n_targets;
-        if (p->members)
-            WALK(row)(p, x + r, s, true);
-        else
-            WALK(row)(p, x + r, s, false);
-    }
+    if (p->members)
+        WALK(rows)(p, rows, n, sums, true, false);
+    else if (p->in_leaf)
+        WALK(rows)(p, rows, n, sums, false, true);
+    else
+        WALK(rows)(p, rows, n, sums, false, false);
 }
 
 /* Slots of n rows, in groups of LANES: [group][slot][lane]. in: [n][n_features] of this REAL. */
