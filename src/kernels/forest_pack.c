@@ -104,30 +104,28 @@ static double at_most(const packer *k, double s, bool below)
     return below && s == -INFINITY ? NAN : t;
 }
 
-/* Words of 8 bytes of a node, and of the lanes of a slot. */
+/* Bytes of a node, and words of 8 bytes of the lanes of a slot. */
 static const struct kind {
     size_t node, slot;
 } kinds[] = {
-    [MAAS_PACK_SMALL] = {sizeof(maas_node_small) / 8, MAAS_PACK_LANES * sizeof(float) / 8},
-    [MAAS_PACK_WIDE] = {sizeof(maas_node_wide) / 8, MAAS_PACK_LANES * sizeof(float) / 8},
-    [MAAS_PACK_DOUBLE] = {sizeof(maas_node_double) / 8, MAAS_PACK_LANES * sizeof(double) / 8},
+    [MAAS_PACK_SMALL] = {sizeof(maas_node_small), MAAS_PACK_LANES * sizeof(float) / 8},
+    [MAAS_PACK_WIDE] = {sizeof(maas_node_wide), MAAS_PACK_LANES * sizeof(float) / 8},
+    [MAAS_PACK_DOUBLE] = {sizeof(maas_node_double), MAAS_PACK_LANES * sizeof(double) / 8},
 };
 
 static void put(const packer *k, uint32_t at, double split, uint32_t slot, uint32_t next)
 {
-    const uint32_t words = (uint32_t)kinds[k->p->kind].node;
     const uint32_t lanes = slot == UINT32_MAX
                                ? slot
                                : (slot & MAAS_SLOT_MEMBER) |
                                      (slot & ~MAAS_SLOT_MEMBER) * (uint32_t)kinds[k->p->kind].slot;
     if (k->p->kind == MAAS_PACK_SMALL)
         ((maas_node_small *)k->p->nodes)[at] = (maas_node_small){(float)split, (uint16_t)lanes,
-                                                                 (uint16_t)(next * words)};
+                                                                 (uint16_t)next};
     else if (k->p->kind == MAAS_PACK_WIDE)
-        ((maas_node_wide *)k->p->nodes)[at] = (maas_node_wide){(float)split, lanes, next * words,
-                                                               0};
+        ((maas_node_wide *)k->p->nodes)[at] = (maas_node_wide){(float)split, lanes, next, 0};
     else
-        ((maas_node_double *)k->p->nodes)[at] = (maas_node_double){split, lanes, next * words};
+        ((maas_node_double *)k->p->nodes)[at] = (maas_node_double){split, lanes, next};
 }
 
 static void put_leaf(packer *k, uint32_t at)
@@ -299,7 +297,7 @@ static void put_tree(packer *k, uint32_t tree)
 {
     k->n_items = 0;
     k->items[k->n_items++] = (item){PLAIN, k->f->roots[tree], 0, 0};
-    k->p->root[tree] = k->from * (uint32_t)kinds[k->p->kind].node;
+    k->p->root[tree] = k->from;
     for (uint32_t i = 0; i < k->n_items; i++) {
         put_item(k, tree, i);
         if (k->items[i].depth > k->p->depth[tree])
@@ -389,7 +387,7 @@ static bool make_room(packer *k, const likeness *l)
     maas_pack *p = k->p;
     const maas_forest *f = k->f;
     const size_t n_nodes = f->n_nodes + 2 * (size_t)l->n_equal;
-    const size_t size = kinds[p->kind].node * 8;
+    const size_t size = kinds[p->kind].node;
     const size_t n_slots = 2 * (size_t)f->n_features + 1, n_targets = (size_t)f->n_targets;
     const bool rows = !l->one_weight && (n_targets <= 16 || l->all_weights);
     bool ok = n_nodes < INT32_MAX / 2;

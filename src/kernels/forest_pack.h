@@ -13,7 +13,7 @@
  * members of sets and equality need more, in forests that have them.
  *
  * Rows lie in groups of MAAS_PACK_LANES, [slot][lane]; `slot` of a node counts words of 8 bytes
- * from the group to the lanes of its slot, `next` words from it to the pair of its children.
+ * from the group to the lanes of its slot, `next` nodes from it to the pair of its children.
  *
  * Packs are shared: every plan of a model that has the same attributes gets the same one.
  *
@@ -64,7 +64,7 @@ typedef struct maas_pack {
     int32_t *slot_feature;     /* [n_slots] */
     uint8_t *slot_negative;    /* [n_slots] */
     void *nodes;               /* of `kind`, tree by tree, level by level */
-    uint32_t *root;            /* [n_trees] words before the first node of a tree */
+    uint32_t *root;            /* [n_trees] the first node of a tree */
     uint32_t *depth;           /* [n_trees] steps to its deepest leaf */
 
     /* leaves: one weight each, all of a tree of one target; or rows of weights; or lists */

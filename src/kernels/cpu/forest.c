@@ -5,6 +5,7 @@
  * the order of the trees.
  */
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/forest_step.h"
 #include "kernels/forest_pack.h"
 
 #include "base/ban.h"
@@ -36,6 +37,10 @@ static void add_by_number(const maas_pack *p, uint32_t tree, uint32_t leaf, doub
 #define NODE       maas_node_small
 #define REAL       float
 #define WALK(name) small_##name
+#ifdef FOREST_STEPS
+#define WALK_ROWS FOREST_ROWS_SMALL
+#define WALK_ROW  FOREST_ROW_SMALL
+#endif
 #include "kernels/cpu/forest_walk.h"
 #define NODE       maas_node_wide
 #define REAL       float
@@ -44,6 +49,10 @@ static void add_by_number(const maas_pack *p, uint32_t tree, uint32_t leaf, doub
 #define NODE       maas_node_double
 #define REAL       double
 #define WALK(name) double_##name
+#ifdef FOREST_STEPS
+#define WALK_ROWS FOREST_ROWS_DOUBLE
+#define WALK_ROW  FOREST_ROW_DOUBLE
+#endif
 #include "kernels/cpu/forest_walk.h"
 
 static const struct walker {

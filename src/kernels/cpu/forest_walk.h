@@ -1,21 +1,19 @@
 /*
  * kernels/cpu/forest_walk.h - the walk of packed trees for one kind of node; included once for each
- * with NODE, REAL and WALK(name) defined. A place is the number of a node times its size in words
- * of 8 bytes, which is how far a processor's address arithmetic goes by itself.
+ * with NODE, REAL and WALK(name) defined, and where there are steps in assembler (forest_step.h)
+ * with WALK_ROWS and WALK_ROW. A place is the number of a node.
  *
  * A step has no branch, and LANES walks are under way at once: while one waits for its node, the
  * others go on. That is faster than gathers on the processors we know.
  */
 
-enum { WALK(unit) = sizeof(NODE) / 8 };
-
-INLINE const NODE *WALK(at)(const void *nodes, uint32_t place)
+INLINE const NODE *WALK(at)(const void *nodes, uint64_t place)
 {
-    return (const NODE *)(const void *)((const uint64_t *)nodes + place);
+    return (const NODE *)nodes + place;
 }
 
 /* What the leaf at that place says, added to the sums of a row. */
-INLINE void WALK(add)(const maas_pack *p, uint32_t tree, uint32_t place, double *sums,
+INLINE void WALK(add)(const maas_pack *p, uint32_t tree, uint64_t place, double *sums,
                       const bool in_leaf)
 {
     const REAL split = WALK(at)(p->nodes, place)->split;
@@ -36,39 +34,55 @@ INLINE uint32_t WALK(step)(const maas_pack *p, const NODE *n, const REAL *x, con
     if (members && (n->slot & MAAS_SLOT_MEMBER)) {
         const size_t slot = n->slot & ~MAAS_SLOT_MEMBER;
         const REAL v = *(const REAL *)(const void *)((const char *)x + slot * 8);
-        return n->next + WALK(unit) * !maas_pack_is_member(p, n->split, v);
+        return n->next + !maas_pack_is_member(p, n->split, v);
     }
     const REAL v = *(const REAL *)(const void *)((const char *)x + (size_t)n->slot * 8);
-    return n->next + WALK(unit) * !(v <= n->split);
+    return n->next + !(v <= n->split);
 }
 
-/* One walk for as long as it takes. */
-INLINE uint32_t WALK(down)(const maas_pack *p, const void *nodes, uint32_t place, const REAL *x,
+/* One walk for as long as it takes. Sums of places wrap at 32 bits: an equality leads back. */
+INLINE uint64_t WALK(down)(const maas_pack *p, const void *nodes, uint64_t place, const REAL *x,
                            const bool members)
 {
     while (WALK(at)(nodes, place)->next)
-        place += WALK(step)(p, WALK(at)(nodes, place), x, members);
+        place = (uint32_t)(place + WALK(step)(p, WALK(at)(nodes, place), x, members));
     return place;
 }
 
-/* LANES walks at once; lane i asks the row at x + i * by. */
-INLINE void WALK(lanes)(const maas_pack *p, uint32_t place[LANES], const REAL *x, const int by,
+/* One step of every lane; lane i asks the row at x + i * by, by is 0 or 1. */
+INLINE void WALK(steps)(const maas_pack *p, uint64_t place[LANES], const REAL *x, const int by,
+                        const bool members)
+{
+    const void *nodes = p->nodes;
+#ifdef WALK_ROWS
+    if (!members && by)
+        WALK_ROWS(place, nodes, x);
+    else if (!members)
+        WALK_ROW(place, nodes, x);
+    if (!members)
+        return;
+#endif
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES; i++)
+        place[i] = (uint32_t)(place[i] +
+                              WALK(step)(p, WALK(at)(nodes, place[i]), x + i * by, members));
+}
+
+/* LANES walks at once. */
+INLINE void WALK(lanes)(const maas_pack *p, uint64_t place[LANES], const REAL *x, const int by,
                         uint32_t depth, const bool members)
 {
     enum { SHORT = 6 }; /* walks as short as this are not looked at */
-    const void *nodes = p->nodes;
     for (uint32_t d = 0; d < depth; d++) {
         if (d > SHORT && d % 2 == 0) {
             uint32_t left = 0;
 #pragma GCC unroll 8
             for (int i = 0; i < LANES; i++)
-                left |= WALK(at)(nodes, place[i])->next;
+                left |= WALK(at)(p->nodes, place[i])->next;
             if (!left)
                 return;
         }
-#pragma GCC unroll 8
-        for (int i = 0; i < LANES; i++)
-            place[i] += WALK(step)(p, WALK(at)(nodes, place[i]), x + i * by, members);
+        WALK(steps)(p, place, x, by, members);
     }
 }
 
@@ -78,7 +92,8 @@ INLINE void WALK(row)(const maas_pack *p, const REAL *x, double *sums, const boo
 {
     uint32_t t = 0;
     for (; t + LANES <= p->n_trees; t += LANES) {
-        uint32_t place[LANES], depth = 0;
+        uint64_t place[LANES];
+        uint32_t depth = 0;
 #pragma GCC unroll 8
         for (uint32_t i = 0; i < LANES; i++) {
             place[i] = p->root[t + i];
@@ -90,7 +105,7 @@ INLINE void WALK(row)(const maas_pack *p, const REAL *x, double *sums, const boo
             WALK(add)(p, t + i, place[i], sums, in_leaf);
     }
     for (; t < p->n_trees; t++) {
-        const uint32_t place = WALK(down)(p, p->nodes, p->root[t], x, members);
+        const uint64_t place = WALK(down)(p, p->nodes, p->root[t], x, members);
         WALK(add)(p, t, place, sums, in_leaf);
     }
 }
@@ -106,14 +121,14 @@ INLINE void WALK(block)(const maas_pack *p, const REAL *x, int64_t n, double *su
         double *s = sums;
         int64_t r = 0;
         for (; r + LANES <= n; r += LANES, at += group, s += LANES * n_sums) {
-            uint32_t place[LANES] = {root, root, root, root, root, root, root, root};
+            uint64_t place[LANES] = {root, root, root, root, root, root, root, root};
             WALK(lanes)(p, place, at, 1, depth, members);
 #pragma GCC unroll 8
             for (uint32_t i = 0; i < LANES; i++)
                 WALK(add)(p, t, place[i], s + i * n_sums, in_leaf);
         }
         for (int i = 0; r < n; r++, i++) {
-            const uint32_t place = WALK(down)(p, p->nodes, root, at + i, members);
+            const uint64_t place = WALK(down)(p, p->nodes, root, at + i, members);
             WALK(add)(p, t, place, s + (size_t)i * n_sums, in_leaf);
         }
     }
@@ -154,5 +169,7 @@ static void WALK(fill)(const maas_pack *p, const void *in, int64_t n, void *out)
 }
 
 #undef NODE
+#undef WALK_ROWS
+#undef WALK_ROW
 #undef REAL
 #undef WALK
