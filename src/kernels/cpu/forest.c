@@ -13,7 +13,7 @@
 extern const maas_op maas_op_TreeEnsemble, maas_op_TreeEnsembleRegressor,
     maas_op_TreeEnsembleClassifier;
 
-enum { LANES = MAAS_PACK_LANES };
+enum { LANES = MAAS_PACK_LANES, GROUPS = 2 };
 _Static_assert(LANES == 8, "loops are unrolled 8 times");
 
 /* What a leaf says by its number, added to the sums of a row. */

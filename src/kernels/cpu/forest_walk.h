@@ -40,16 +40,8 @@ INLINE uint32_t WALK(step)(const maas_pack *p, const NODE *n, const REAL *x, con
     return n->next + !(v <= n->split);
 }
 
-/* One walk for as long as it takes. Sums of places wrap at 32 bits: an equality leads back. */
-INLINE uint64_t WALK(down)(const maas_pack *p, const void *nodes, uint64_t place, const REAL *x,
-                           const bool members)
-{
-    while (WALK(at)(nodes, place)->next)
-        place = (uint32_t)(place + WALK(step)(p, WALK(at)(nodes, place), x, members));
-    return place;
-}
-
-/* One step of every lane; lane i asks the row at x + i * by, by is 0 or 1. */
+/* One step of every lane; lane i asks the row at x + i * by, by is 0 or 1. Sums of places wrap at
+ * 32 bits: an equality leads back. */
 INLINE void WALK(steps)(const maas_pack *p, uint64_t place[LANES], const REAL *x, const int by,
                         const bool members)
 {
@@ -68,49 +60,55 @@ INLINE void WALK(steps)(const maas_pack *p, uint64_t place[LANES], const REAL *x
                               WALK(step)(p, WALK(at)(nodes, place[i]), x + i * by, members));
 }
 
-/* LANES walks at once. */
-INLINE void WALK(lanes)(const maas_pack *p, uint64_t place[LANES], const REAL *x, const int by,
-                        uint32_t depth, const bool members)
+/* Is a walk still on its way? Asked after the first steps only, and not after each. */
+INLINE bool WALK(goes_on)(const maas_pack *p, const uint64_t place[LANES], uint32_t d)
 {
-    enum { SHORT = 6 }; /* walks as short as this are not looked at */
-    for (uint32_t d = 0; d < depth; d++) {
-        if (d > SHORT && d % 2 == 0) {
-            uint32_t left = 0;
+    enum { SHORT = 6 };
+    uint32_t left = 0;
+    if (d <= SHORT || d % 2)
+        return true;
 #pragma GCC unroll 8
-            for (int i = 0; i < LANES; i++)
-                left |= WALK(at)(p->nodes, place[i])->next;
-            if (!left)
-                return;
-        }
-        WALK(steps)(p, place, x, by, members);
+    for (int i = 0; i < LANES; i++)
+        left |= WALK(at)(p->nodes, place[i])->next;
+    return left;
+}
+
+/* The n trees from t on and one row: more walks than for a block, because the nodes come from
+ * farther away. Walks that are left over take the first of these trees again, for nobody. */
+INLINE void WALK(trees)(const maas_pack *p, uint32_t t, uint32_t n, const REAL *x, double *sums,
+                        const bool members, const bool in_leaf)
+{
+    uint64_t place[GROUPS][LANES];
+    uint32_t depth = 0;
+    bool on[GROUPS] = {true, n > LANES};
+    for (uint32_t i = 0; i < GROUPS * LANES; i++) {
+        const uint32_t tree = i < n ? t + i : t;
+        place[i / LANES][i % LANES] = p->root[tree];
+        depth = p->depth[tree] > depth ? p->depth[tree] : depth;
     }
+    for (uint32_t d = 0; d < depth && (on[0] || on[1]); d++)
+#pragma GCC unroll 2
+        for (int g = 0; g < GROUPS; g++)
+            if (on[g] && (on[g] = WALK(goes_on)(p, place[g], d)))
+                WALK(steps)(p, place[g], x, 0, members);
+    for (uint32_t i = 0; i < n; i++)
+        WALK(add)(p, t + i, place[i / LANES][i % LANES], sums, in_leaf);
 }
 
 /* One row through all trees. */
 INLINE void WALK(row)(const maas_pack *p, const REAL *x, double *sums, const bool members,
                       const bool in_leaf)
 {
+    enum { ALL = GROUPS * LANES };
     uint32_t t = 0;
-    for (; t + LANES <= p->n_trees; t += LANES) {
-        uint64_t place[LANES];
-        uint32_t depth = 0;
-#pragma GCC unroll 8
-        for (uint32_t i = 0; i < LANES; i++) {
-            place[i] = p->root[t + i];
-            depth = p->depth[t + i] > depth ? p->depth[t + i] : depth;
-        }
-        WALK(lanes)(p, place, x, 0, depth, members);
-#pragma GCC unroll 8
-        for (uint32_t i = 0; i < LANES; i++)
-            WALK(add)(p, t + i, place[i], sums, in_leaf);
-    }
-    for (; t < p->n_trees; t++) {
-        const uint64_t place = WALK(down)(p, p->nodes, p->root[t], x, members);
-        WALK(add)(p, t, place, sums, in_leaf);
-    }
+    for (; t + ALL <= p->n_trees; t += ALL)
+        WALK(trees)(p, t, ALL, x, sums, members, in_leaf);
+    if (t < p->n_trees)
+        WALK(trees)(p, t, p->n_trees - t, x, sums, members, in_leaf);
 }
 
-/* A block of rows through one tree after the other, which stays in the cache meanwhile. */
+/* A block of rows through one tree after the other, which stays in the cache meanwhile. Lanes
+ * behind the last row walk as well, for nobody. */
 INLINE void WALK(block)(const maas_pack *p, const REAL *x, int64_t n, double *sums,
                         const bool members, const bool in_leaf)
 {
@@ -119,17 +117,13 @@ INLINE void WALK(block)(const maas_pack *p, const REAL *x, int64_t n, double *su
         const uint32_t root = p->root[t], depth = p->depth[t];
         const REAL *at = x;
         double *s = sums;
-        int64_t r = 0;
-        for (; r + LANES <= n; r += LANES, at += group, s += LANES * n_sums) {
+        for (int64_t r = 0; r < n; r += LANES, at += group, s += LANES * n_sums) {
+            const uint32_t lanes = n - r < LANES ? (uint32_t)(n - r) : LANES;
             uint64_t place[LANES] = {root, root, root, root, root, root, root, root};
-            WALK(lanes)(p, place, at, 1, depth, members);
-#pragma GCC unroll 8
-            for (uint32_t i = 0; i < LANES; i++)
+            for (uint32_t d = 0; d < depth && WALK(goes_on)(p, place, d); d++)
+                WALK(steps)(p, place, at, 1, members);
+            for (uint32_t i = 0; i < lanes; i++)
                 WALK(add)(p, t, place[i], s + i * n_sums, in_leaf);
-        }
-        for (int i = 0; r < n; r++, i++) {
-            const uint64_t place = WALK(down)(p, p->nodes, root, at + i, members);
-            WALK(add)(p, t, place, s + (size_t)i * n_sums, in_leaf);
         }
     }
 }
@@ -153,7 +147,9 @@ static void WALK(walk)(const maas_pack *p, const void *rows, int64_t n, double *
         WALK(rows)(p, rows, n, sums, false, false);
 }
 
-/* Slots of n rows, in groups of LANES: [group][slot][lane]. in: [n][n_features] of this REAL. */
+/* Slots of n rows, in groups of LANES: [group][slot][lane]. in: [n][n_features] of this REAL. Lanes
+ * behind the last row hold anything, but for the slot of leaves: that keeps walks inside their
+ * tree. */
 static void WALK(fill)(const maas_pack *p, const void *in, int64_t n, void *out)
 {
     const size_t n_features = (size_t)p->f->n_features, group = (size_t)(p->n_slots + 1) * LANES;
@@ -164,7 +160,8 @@ static void WALK(fill)(const maas_pack *p, const void *in, int64_t n, void *out)
             const REAL v = x[p->slot_feature[i]];
             to[i * LANES] = p->slot_negative[i] ? -v : v;
         }
-        to[p->n_slots * LANES] = -(REAL)INFINITY;
+        for (int i = 0; r % LANES == 0 && i < LANES; i++)
+            to[p->n_slots * LANES + (size_t)i] = -(REAL)INFINITY;
     }
 }
 
