@@ -1,6 +1,6 @@
 /*
- * Operators that move elements rather than compute: Gather of whole rows and transposes of
- * matrices. Memory sets their speed, so one build serves every instruction set.
+ * Operators that move elements rather than compute: Gather of whole rows, Slice along one axis and
+ * transposes of matrices. Memory sets their speed, so one build serves every instruction set.
  */
 #include "kernels/kernel.h"
 
@@ -8,7 +8,7 @@
 
 #include "base/ban.h"
 
-extern const maas_op maas_op_Cast, maas_op_Gather, maas_op_Transpose;
+extern const maas_op maas_op_Cast, maas_op_Gather, maas_op_Slice, maas_op_Transpose;
 
 /* ---- Gather along axis 0 ---- */
 
@@ -104,7 +104,61 @@ static maas_status cast_run(const maas_call *c, int ithr, int nthr, maas_err *er
     return MAAS_OK;
 }
 
+/* ---- Slice along one axis, with step 1 ---- */
+
+static const maas_tensor *given(const maas_call *c, int i)
+{
+    return i < c->n_in && c->in[i].dtype != MAAS_DT_NONE ? &c->in[i] : NULL;
+}
+
+/* The one number of an input; false when it is not constant or not one. */
+static bool one_number(const maas_tensor *t, int64_t otherwise, int64_t *out)
+{
+    *out = otherwise;
+    if (!t)
+        return true;
+    if (!t->data || maas_n_elems(t) != 1)
+        return false;
+    *out = maas_tensor_get_i64(t, 0);
+    return true;
+}
+
+static bool slice_axis(const maas_call *c, int64_t *axis, int64_t *from)
+{
+    int64_t step;
+    if (c->in[0].rank < 1 || !one_number(&c->in[1], 0, from) || !one_number(given(c, 3), 0, axis) ||
+        !one_number(given(c, 4), 1, &step) || step != 1)
+        return false;
+    *axis += *axis < 0 ? c->in[0].rank : 0;
+    const int64_t n = c->in[0].dims[*axis];
+    *from += *from < 0 ? n : 0;
+    *from = *from < 0 ? 0 : *from > n ? n : *from;
+    return true;
+}
+
+static bool slice_fits(const maas_call *c, const maas_cpu *cpu)
+{
+    int64_t axis, from, end;
+    return slice_axis(c, &axis, &from) && one_number(&c->in[2], 0, &end);
+}
+
+static maas_status slice_run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0], *y = &c->out[0];
+    int64_t axis = 0, start = 0, from, to;
+    slice_axis(c, &axis, &start);
+    const size_t inner = (size_t)maas_dims_product(x->dims, (int)axis + 1, x->rank) *
+                         maas_dtype_size((maas_dtype)x->dtype);
+    const size_t whole = (size_t)x->dims[axis] * inner, part = (size_t)y->dims[axis] * inner;
+    maas_share(maas_dims_product(x->dims, 0, (int)axis), 8, ithr, nthr, &from, &to);
+    for (int64_t i = from; i < to && part; i++)
+        memcpy((char *)y->data + (size_t)i * part,
+               (const char *)x->data + (size_t)i * whole + (size_t)start * inner, part);
+    return MAAS_OK;
+}
+
 const maas_kernel maas_kernels_move[] = {
+    {.op = &maas_op_Slice, .name = "Slice.rows", .fits = slice_fits, .run = slice_run},
     {.op = &maas_op_Cast, .name = "Cast.floats", .fits = cast_fits, .run = cast_run},
     {.op = &maas_op_Gather, .name = "Gather.rows", .fits = gather_fits, .run = gather_run},
     {.op = &maas_op_Transpose,

@@ -40,6 +40,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_fused)           \
     REALS(T, maas_kernels_softmax)        \
     REALS(T, maas_kernels_reduce)         \
+    REALS(T, maas_kernels_compare)        \
     REALS(T, maas_kernels_reduce_axis)    \
     REALS(T, maas_kernels_top_k)          \
     ISAS(T, maas_kernels_forest)          \

@@ -1,5 +1,5 @@
 /*
- * Rows to one number each: sums of many kinds over the last axes, and where the largest is.
+ * Sums of many kinds over neighbouring axes, and where the largest of the last axis is.
  */
 #include "kernels/cpu/isa.h"
 
@@ -63,43 +63,78 @@ static bool axes_of(const maas_call *c, uint32_t *out)
     return true;
 }
 
-/* The first of the axes that go, when these are the last ones; the rank when none goes. */
-static bool last_axes(const maas_call *c, int *out)
+/* Elements before, along and after the axes that go, when these are neighbours. */
+typedef struct shape3 {
+    int64_t outer, n, inner;
+} shape3;
+
+static bool neighbours(const maas_call *c, shape3 *out)
 {
     uint32_t mask;
-    const int rank = c->in[0].rank;
+    const maas_tensor *x = &c->in[0];
     int first = 0;
-    if (c->in[0].dtype != REAL_DTYPE || !axes_of(c, &mask))
+    if (x->dtype != REAL_DTYPE || !axes_of(c, &mask))
         return false;
-    while (first < rank && !(mask >> first & 1))
+    while (first < x->rank && !(mask >> first & 1))
         first++;
-    *out = first;
-    return mask >> first == ((1u << (rank - first)) - 1);
+    int end = first;
+    while (end < x->rank && (mask >> end & 1))
+        end++;
+    out->outer = maas_dims_product(x->dims, 0, first);
+    out->n = maas_dims_product(x->dims, first, end);
+    out->inner = maas_dims_product(x->dims, end, x->rank);
+    return mask >> end == 0;
 }
 
 static bool sum_fits(const maas_call *c, const maas_cpu *cpu)
 {
-    int first;
-    return last_axes(c, &first);
+    shape3 s;
+    return neighbours(c, &s);
+}
+
+INLINE real last_step(const struct reducer *r, real y, int64_t n)
+{
+    y = r->mean ? y / (real)n : y;
+    return r->root ? (real)sqrt((double)y) : y;
+}
+
+INLINE vf term(const struct reducer *r, vf v)
+{
+    return r->sum == sum_abs ? v_abs(v) : r->sum == sum_square ? v * v : v;
+}
+
+/* Columns: y[inner] = sum over n rows of x[n][inner]. */
+static void sum_rows(const struct reducer *r, real *y, const real *x, int64_t n, int64_t inner)
+{
+    for (int64_t j = 0; j < inner; j += VW) {
+        const int64_t left = inner - j;
+        vf sum[2] = {{0}};
+        for (int64_t k = 0; k < n; k++) {
+            const real *from = x + k * inner + j;
+            sum[k & 1] += term(r, left >= VW ? v_load(from) : v_load_part(from, left, 0));
+        }
+        sum[0] += sum[1];
+        for (int i = 0; i < VW && i < left; i++)
+            y[j + i] = last_step(r, sum[0][i], n);
+    }
 }
 
 static maas_status sum_run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
-    const maas_tensor *x = &c->in[0];
+    const real *x = c->in[0].data;
     const struct reducer *r = reducers;
-    int first = 0;
+    real *y = c->out[0].data;
+    shape3 s;
     int64_t from, to;
     while (r->op != c->node->op)
         r++;
-    last_axes(c, &first);
-    const int64_t n = maas_dims_product(x->dims, first, x->rank);
-    maas_share(maas_dims_product(x->dims, 0, first), 64 / (int)sizeof(real), ithr, nthr, &from,
-               &to);
-    for (int64_t i = from; i < to; i++) {
-        real y = r->sum((const real *)x->data + i * n, n);
-        y = r->mean ? y / (real)n : y;
-        ((real *)c->out[0].data)[i] = r->root ? (real)sqrt((double)y) : y;
-    }
+    neighbours(c, &s);
+    maas_share(s.outer, 64 / (int)sizeof(real), ithr, nthr, &from, &to);
+    for (int64_t i = from; i < to; i++)
+        if (s.inner == 1)
+            y[i] = last_step(r, r->sum(x + i * s.n, s.n), s.n);
+        else
+            sum_rows(r, y + i * s.inner, x + i * s.n * s.inner, s.n, s.inner);
     return MAAS_OK;
 }
 
