@@ -164,14 +164,23 @@ static maas_status sort_places(v3 *v, maas_err *err)
     return MAAS_OK;
 }
 
-/* The number of a node by its names; -1 when there is none. `guess` is often right. */
-static int32_t find(const v3 *v, int64_t tree, int64_t node, uint32_t guess)
+/* The number of a node by its names; -1 when there is none. `maybe` is often right. */
+static int32_t find(const v3 *v, int64_t tree, int64_t node, uint32_t maybe)
 {
     const place key = {tree, node, 0};
-    if (guess < v->n_nodes && v->tree[guess] == tree && v->id[guess] == node)
-        return (int32_t)guess;
+    if (maybe < v->n_nodes && v->tree[maybe] == tree && v->id[maybe] == node)
+        return (int32_t)maybe;
     const place *p = bsearch(&key, v->places, v->n_nodes, sizeof key, by_place);
     return p ? p->at : -1;
+}
+
+/* Most writers number the nodes of a tree in the order they stand in the file. */
+static uint32_t guess(int64_t at, int64_t at_node, int64_t node)
+{
+    int64_t far;
+    if (__builtin_sub_overflow(node, at_node, &far) || __builtin_add_overflow(at, far, &far))
+        return UINT32_MAX;
+    return far >= 0 && far < UINT32_MAX ? (uint32_t)far : UINT32_MAX;
 }
 
 static int mode_of(maas_str s)
@@ -198,8 +207,8 @@ static maas_status add_node(const v3 *v, maas_forest *f, uint32_t i, maas_err *e
         n.feature = v->feature[i] < 0 || v->feature[i] > INT32_MAX ? -1 : (int32_t)v->feature[i];
         /* what is no number is unequal to every split */
         n.missing_yes = mode == MAAS_SPLIT_NEQ || (v->missing && v->missing[i] == 1);
-        n.yes = find(v, v->tree[i], v->yes[i], i + 1);
-        n.no = find(v, v->tree[i], v->no[i], i + 2);
+        n.yes = find(v, v->tree[i], v->yes[i], guess(i, v->id[i], v->yes[i]));
+        n.no = find(v, v->tree[i], v->no[i], guess(i, v->id[i], v->no[i]));
         if (n.yes < 0 || n.no < 0)
             return maas_fail(err, MAAS_E_INVALID,
                              "tree %" PRId64 ", node %" PRId64 ": it leads to node %" PRId64
@@ -220,7 +229,9 @@ static maas_status add_weights(const v3 *v, maas_forest *f, maas_err *err)
     if (!of)
         return maas_fail(err, MAAS_E_NOMEM, "reading trees");
     for (uint32_t i = 0; i < n; i++) {
-        of[i] = find(v, v->w_tree[i], v->w_node[i], i && of[i - 1] >= 0 ? (uint32_t)of[i - 1] : 0);
+        const bool after = i && of[i - 1] >= 0;
+        of[i] = find(v, v->w_tree[i], v->w_node[i],
+                     after ? guess(of[i - 1], v->w_node[i - 1], v->w_node[i]) : 0);
         if (of[i] < 0)
             return maas_fail(err, MAAS_E_INVALID,
                              "weight %u is of tree %" PRId64 ", node %" PRId64

@@ -131,10 +131,13 @@ maas_cut maas_cut_find(maas_grower *g, int64_t from, int64_t to)
     bool found = false;
     for (int32_t j = 0; j < d->bins->n_cols && (j < d->max_features || !found); j++) {
         maas_stretch st = {.s = g->samples + from, .n = to - from, .feature = draw(g, j)};
-        if (!gather(g, &st))
-            continue;
-        found = true;
-        look_at(g, &st, &best);
+        bool any = false;
+        if (d->random_cuts || !maas_scan_whole(g, &st, &best, &any)) {
+            any = gather(g, &st);
+            if (any)
+                look_at(g, &st, &best);
+        }
+        found |= any;
     }
     maas_cut *c = &best.cut;
     if (c->feature < 0)

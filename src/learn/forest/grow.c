@@ -123,14 +123,19 @@ static void look(maas_grower *g, int64_t from, int64_t to)
         out->w = (double)n;
         out->pure = false;
     } else if (d->is_class) {
-        for (int64_t i = 0; i < n; i++) {
-            out->w += s[i].weight;
+        for (int64_t i = 0; i < n; i++)
             out->s[s[i].code] += s[i].weight;
-            out->pure &= s[i].code == s->code;
-        }
     } else {
         look_at_numbers(d, s, n, out);
     }
+    int32_t n_present = 0;
+    for (int32_t k = 0; k < d->n_stats; k++) {
+        out->squares += out->s[k] * out->s[k];
+        n_present += out->s[k] > 0;
+        out->w += d->is_class ? out->s[k] : 0;
+    }
+    if (d->is_class)
+        out->pure = n_present <= 1;
 }
 
 double maas_impurity(const maas_grow_data *d, const maas_node_stats *s)
@@ -141,8 +146,7 @@ double maas_impurity(const maas_grow_data *d, const maas_node_stats *s)
             sum -= s->s[k] > 0 ? s->s[k] / s->w * log2(s->s[k] / s->w) : 0;
         return sum;
     }
-    for (int32_t k = 0; k < d->n_stats; k++)
-        sum += s->s[k] / s->w * (s->s[k] / s->w);
+    sum = s->squares / (s->w * s->w);
     return d->is_class ? 1 - sum : d->n_stats ? (s->q / s->w - sum) / d->n_stats : 0;
 }
 
@@ -370,8 +374,12 @@ maas_status maas_grower_tree(maas_grower *g, int64_t n, maas_grown *out, maas_er
     frontier root = {.from = 0, .to = n};
     MAAS_TRY(add_node(out, &root.node, err));
     double total = 0, sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        total += g->samples[i].weight;
+    g->packed = g->d->is_class && g->d->n_stats <= UINT16_MAX;
+    for (int64_t i = 0; i < n; i++) {
+        const float w = g->samples[i].weight;
+        total += w;
+        g->packed &= w <= UINT16_MAX && w == (float)(int32_t)w;
+    }
     MAAS_TRY((g->d->max_leaf_nodes ? best_first : depth_first)(g, out, root, total, err));
     for (int32_t i = 0; i < n_cols; i++)
         sum += out->importances[i];

@@ -90,10 +90,11 @@ typedef struct maas_grown {
 } maas_grown;
 
 typedef struct maas_node_stats {
-    double w, q; /* sum of weights; numbers: weighted sum of squares */
-    double *s;   /* [K] */
-    uint32_t n;  /* rows */
-    bool pure;   /* all targets are equal */
+    double w, q;    /* sum of weights; numbers: weighted sum of squares */
+    double *s;      /* [K] */
+    double squares; /* sum of s^2 */
+    uint32_t n;     /* rows */
+    bool pure;      /* all targets are equal */
 } maas_node_stats;
 
 /* All that a thread needs besides the data. */
@@ -112,7 +113,8 @@ typedef struct maas_grower {
     maas_node_stats stats; /* of the node looked at */
     maas_rng rng;
     maas_arena arena;
-    bool polls; /* on the thread whose hooks may be called */
+    bool packed; /* weights of this tree are small whole numbers, and so are classes */
+    bool polls;  /* on the thread whose hooks may be called */
     int64_t n_since_poll;
 } maas_grower;
 

@@ -28,10 +28,14 @@ typedef struct maas_best {
  *   gini     q: sum of left^2, p: of left * whole, so that right^2 needs no sums of its own
  *   entropy  q: sum of x log x on the left, p: on the right */
 typedef struct maas_running {
-    double wl, q, p, all; /* all: sum of whole^2 */
+    double wl, q, p;
     int64_t nl;
 } maas_running;
 
+/* As maas_scan, from the bins at once, where that is possible (else false): *out_any says whether
+ * the column has two different values in this node. Only n, s and feature of the stretch are set.
+ */
+bool maas_scan_whole(maas_grower *g, maas_stretch *st, maas_best *best, bool *out_any);
 /* All places of the stretch; better ones replace *best. */
 void maas_scan(maas_grower *g, const maas_stretch *st, maas_best *best);
 /* The place after `code` alone, the next code that occurs being `next`. */
