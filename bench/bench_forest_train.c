@@ -3,8 +3,8 @@
  *
  *   bench_forest_train DIRECTORY LEARNER PARAMS [THREADS]
  *
- * DIRECTORY holds train.x, train.y, test.x, test.y as bench/peers/forest.py writes them: rows of
- * float32, labels of int64. Training is timed from the table in memory to the model file; the
+ * DIRECTORY holds train.x, train.y, test.x, test.y as bench/peers/forest_train.py writes them: rows
+ * of float32, labels of int64. Training is timed from the table in memory to the model file; the
  * accuracy is that of the file on the test rows. Prints one line: seconds, CPU seconds, accuracy.
  */
 #include <stdio.h>

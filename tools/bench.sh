@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/bench.sh [train] [http] [json] [start] [memory] [forest] - the numbers we promise, measured.
+# tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees] - the numbers we promise, measured.
 #
 # Everything that is compared runs in this one run, in turns, on this machine; what is printed is
 # the median. A peer that cannot be installed is SKIPPED with the reason. docs/benchmarks.md says
@@ -366,14 +366,50 @@ bench_forest() {
     done
 }
 
+# Rows of one table: a random forest of 100 trees by us and by scikit-learn, in turns.
+trees_rows() { # TABLE ROUNDS [RDA]
+    if ! name=$("$venv/bin/python" bench/peers/forest_train.py tables "$1" "$tmp/$1" ${3:+"$3"} 2>"$tmp/why"); then
+        skipped "a forest on $1" "$(why)"
+        return 0
+    fi
+    for round in $(seq "$2"); do
+        for who in ours peer; do
+            if [ $who = ours ]; then
+                line=$("$build/bench/bench_forest_train" "$tmp/$1" random_forest '{"n_estimators":100}' "$cores")
+            else
+                line=$(OMP_NUM_THREADS=1 "$venv/bin/python" bench/peers/forest_train.py train "$tmp/$1" 100 "$cores")
+            fi
+            echo "$line" >"$tmp/$1.$who.line"
+            field seconds "$line" >>"$tmp/$1.$who.seconds"
+            field cpu "$line" >>"$tmp/$1.$who.cpu"
+        done
+    done
+    for what in seconds cpu; do
+        ours=$(median "$tmp/$1.ours.$what") theirs=$(median "$tmp/$1.peer.$what")
+        asked=-
+        [ $what = cpu ] || asked='>= 5x'
+        row "$(field table "$name"): $what, scikit-learn, $cores threads" "$ours" "$theirs" \
+            "$(ratio "$theirs" "$ours")" "$asked" -
+    done
+    echo "    accuracy $(field accuracy "$(cat "$tmp/$1.ours.line")") and $(field accuracy "$(cat "$tmp/$1.peer.line")")"
+}
+bench_trees() {
+    needs "$venv" numpy scikit-learn rdata || { skipped 'training trees' "$(why)" && return 0; }
+    section 'training a random forest of 100 trees, to the model file'
+    mkdir -p "$tmp/mlbench"
+    (cd "$tmp/mlbench" && apt-get download -q r-cran-mlbench && dpkg -x r-cran-mlbench_*.deb .) >/dev/null 2>&1 || true
+    trees_rows letter "$rounds" "$(find "$tmp/mlbench" -name LetterRecognition.rda)"
+    trees_rows synthetic 1
+}
+
 cores=$(nproc)
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
 ninja -C "$build" maas bench/load bench/bench_http_floor bench/bench_json bench/bench_image bench/bench_start \
-    bench/bench_cycle bench/bench_train bench/bench_forest >/dev/null
+    bench/bench_cycle bench/bench_train bench/bench_forest bench/bench_forest_train >/dev/null
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $cores cores, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), load $(cut -d ' ' -f 1 /proc/loadavg)"
-for part in ${*:-start memory json http train forest}; do
+for part in ${*:-start memory json http train forest trees}; do
     case $part in
-    train | http | json | start | memory | forest) "bench_$part" ;;
-    *) echo "usage: tools/bench.sh [train] [http] [json] [start] [memory] [forest]" >&2 && exit 2 ;;
+    train | http | json | start | memory | forest | trees) "bench_$part" ;;
+    *) echo "usage: tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees]" >&2 && exit 2 ;;
     esac
 done

@@ -1,7 +1,7 @@
 """Tables for learners made of trees, and scikit-learn's own forest on them.
 
-    forest.py tables letter|synthetic DIRECTORY [LetterRecognition.rda]   writes train.x ...
-    forest.py train DIRECTORY TREES THREADS                               prints the line tools/bench.sh reads
+    forest_train.py tables letter|synthetic DIRECTORY [LetterRecognition.rda]   writes train.x ...
+    forest_train.py train DIRECTORY TREES THREADS                               prints the line tools/bench.sh reads
 """
 import os
 import resource
