@@ -359,6 +359,12 @@ static maas_status match_parent(maas_features *fs, const maas_graph *parent, maa
             return maas_fail(err, MAAS_E_CONFLICT,
                              "column %u is '%s', the parent version was trained on '%s'", i + 1,
                              i < fs->n ? fs->f[i].col->desc.name : "", name ? name : "");
+        const char *encoding = json_string_value(json_object_get(old, "encoding"));
+        if (encoding)
+            return maas_fail(err, MAAS_E_UNSUPPORTED,
+                             "column '%s' is prepared by '%.20s' in the parent version: train "
+                             "instead of update",
+                             name, encoding);
         if (fs->f[i].is_text != (kinds != NULL))
             return maas_fail(err, MAAS_E_CONFLICT,
                              "column '%s' is %s, it was not in the parent version", name,

@@ -98,6 +98,11 @@ maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
     for (uint32_t i = 0; i < fs->n; i++) {
         if (!fs->f[i].is_text)
             continue;
+        if (fs->f[i].encoder) { /* its cells come ready */
+            parts[n++] = maas_b_input(b, NULL, MAAS_F32, 2,
+                                      (int64_t[]){net->batch, fs->f[i].width});
+            continue;
+        }
         maas_vid codes = maas_b_input(b, NULL, MAAS_I64, 2, (int64_t[]){net->batch, 1});
         parts[n++] = one_hot(b, codes, fs->f[i].n_categories);
     }

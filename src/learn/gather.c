@@ -53,6 +53,11 @@ void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t
     for (uint32_t c = 0; c < fs->n; c++) {
         if (!fs->f[c].is_text)
             continue;
+        if (fs->f[c].encoder) {
+            copy_rows((const char *)fs->f[c].values, (size_t)fs->f[c].width * sizeof(float), rows,
+                      n, *in++);
+            continue;
+        }
         int64_t *out = *in++;
         for (int64_t i = 0; i < n; i++)
             out[i] = fs->f[c].codes[rows[i]];

@@ -135,6 +135,7 @@ static const maas_param early_rows[] = {
 static const maas_param network_rows[] = {
     LAYERS_ROW,
     LOSS_ROW,
+    MAAS_PREPARATION_ROW(AT(preparation)),
     COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, 10, 1, 64),
     DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
     CLASS_WEIGHT_ROW,
@@ -152,7 +153,7 @@ static const char *const penalty_names[] = {"l2", "l1", "elasticnet", "none", NU
              "unless a parameter of the gradients is given or memory is short"},                   \
         {"weight", MAAS_PARAM_JSON, AT(exact.weight),                                              \
          .help = "exact: name of a column of numbers >= 0: how much a row counts"},                \
-        MAAS_PREPARATION_ROW(AT(exact.preparation))
+        MAAS_PREPARATION_ROW(AT(preparation))
 
 static const maas_param linear_rows[] = {
     SOLVER_ROWS,
@@ -233,6 +234,7 @@ static maas_status settle_network(void *recipe, const json_t *params, maas_arena
     maas_recipe *r = recipe;
     MAAS_TRY(check_layers(r, err));
     MAAS_TRY(check_end(r, err));
+    MAAS_TRY(maas_preparation_check(&r->preparation, err));
     return check_rest(r, err);
 }
 
@@ -260,8 +262,8 @@ static maas_status one_layer(maas_recipe *r, double lr, const json_t *params, ma
 static const char *const by_gradients[] = {"optimizer",      "schedule",  "epochs",
                                            "batch_size",     "clip_norm", "early_stopping",
                                            "keep_optimizer", NULL};
-static const char *const by_solving[] = {"penalty",  "C",      "l1_ratio",    "tol",
-                                         "max_iter", "weight", "preparation", NULL};
+static const char *const by_solving[] = {"penalty",  "C",      "l1_ratio", "tol",
+                                         "max_iter", "weight", NULL};
 
 static const char *said(const json_t *params, const char *const *names)
 {
@@ -280,7 +282,6 @@ static maas_status settle_solver(maas_recipe *r, const json_t *params, maas_err 
     if (e->weight && !json_is_string(e->weight))
         return maas_fail(err, MAAS_E_INVALID, "params.weight must be the name of a column");
     const char *idle = e->weight                       ? "weight"
-                       : e->preparation.on             ? "preparation"
                        : e->penalty != MAAS_PENALTY_L2 ? "penalty"
                        : e->c != 1 && e->c != 0        ? "C"
                                                        : NULL; /* 0: the learner has none */
@@ -288,7 +289,7 @@ static maas_status settle_solver(maas_recipe *r, const json_t *params, maas_err 
         return maas_fail(err, MAAS_E_INVALID,
                          "params.%s: gradients (solver sgd, chosen by params.%s) do without it",
                          idle, slow ? slow : "solver");
-    return maas_preparation_check(&e->preparation, err);
+    return MAAS_OK;
 }
 
 static maas_status settle_linear(void *recipe, const json_t *params, maas_arena *a, maas_err *err)

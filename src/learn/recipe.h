@@ -72,7 +72,6 @@ typedef struct maas_exact_spec { /* of linear_regression and logistic_regression
     double c, l1_ratio, tol;
     int64_t max_iter;
     const json_t *weight; /* borrowed: name of a column, or NULL */
-    maas_preparation preparation;
 } maas_exact_spec;
 
 typedef struct maas_recipe {
@@ -88,6 +87,7 @@ typedef struct maas_recipe {
     bool keep_optimizer, shuffle;
     maas_task task; /* set by the learner, not by a parameter */
     maas_exact_spec exact;
+    maas_preparation preparation;
 } maas_recipe;
 
 #endif

@@ -14,8 +14,8 @@
 /* ---- recipe ---- */
 
 /* What an update may not change: the weights would not fit, or inputs would mean something else. */
-static const char *const kept[] = {"layers",         "loss",           "scaling",
-                                   "target_scaling", "max_categories", NULL};
+static const char *const kept[] = {"layers",         "loss",        "scaling", "target_scaling",
+                                   "max_categories", "preparation", NULL};
 
 /* Is `v` only another way to write what the parent has? Both go through the table. */
 static bool says_the_same(maas_fit *r, const json_t *params, const char *key, json_t *v)
@@ -168,6 +168,8 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
         .max_categories = r->recipe.max_categories,
         .ids = r->recipe.layers.n && first->type == MAAS_LAYER_EMBEDDING,
         .matrix = true,
+        .preparation = r->recipe.preparation.on ? &r->recipe.preparation : NULL,
+        .target = &r->target,
         .skip = &job->target,
         .n_skip = 1,
     };

@@ -194,7 +194,7 @@ static maas_dense_recipe head_of(const void *recipe)
                                .shuffle = r->shuffle,
                                .scaling = r->scaling,
                                .weight = r->exact.weight,
-                               .preparation = r->exact.preparation};
+                               .preparation = r->preparation};
 }
 
 static const maas_dense_kind least_squares_kind = {

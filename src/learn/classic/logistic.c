@@ -82,7 +82,7 @@ static maas_dense_recipe head_of(const void *recipe)
                                .scaling = r->scaling,
                                .class_weight = r->class_weight,
                                .weight = r->exact.weight,
-                               .preparation = r->exact.preparation};
+                               .preparation = r->preparation};
 }
 
 static const maas_dense_kind logistic_kind = {
