@@ -76,7 +76,7 @@ PREPARATION = {
     "function": (pipeline.make_pipeline(preprocessing.FunctionTransformer(np.exp), preprocessing.MaxAbsScaler()), X, None),
     "simple_imputer": (impute.SimpleImputer(add_indicator=True), HOLES, None),
     "text_imputer": (impute.SimpleImputer(missing_values="Rome", strategy="most_frequent"), TOWNS, None),
-    "knn_imputer": (impute.KNNImputer(n_neighbors=2, weights="distance"), HOLES, None),
+    "knn_imputer": (impute.KNNImputer(n_neighbors=2), HOLES, None),
     "iterative_imputer": (impute.IterativeImputer(linear_model.Ridge(), max_iter=2, random_state=0), HOLES, None),
     "one_hot": (preprocessing.OneHotEncoder(handle_unknown="ignore", drop="first"), TOWNS, None),
     "one_hot_rare": (preprocessing.OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=2), CODES, None),

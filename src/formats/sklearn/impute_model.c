@@ -2,7 +2,8 @@
  * Imputers that ask a model: KNNImputer (the mean of the nearest rows that have the value) and
  * IterativeImputer (one regressor a feature, round after round).
  *
- * Among donors at equal distances scikit-learn takes any of them; here it is the first.
+ * Among donors at equal distances scikit-learn takes any of them, and weights by distance hang on
+ * the rounding of its sums: models where that can show are refused.
  */
 #include "formats/sklearn/impute.h"
 
@@ -14,12 +15,37 @@ typedef struct knn {
     int64_t f, rows, k;
     const double *fit;  /* [rows][f] */
     const bool *absent; /* [rows][f] */
-    bool by_distance;
 } knn;
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* A value that two fitted rows share makes equal distances likely. */
+static maas_status check_distinct(maas_sk *s, const knn *m)
+{
+    double *v = maas_sk_alloc(s, (size_t)m->rows, sizeof *v);
+    for (int64_t k = 0; v && k < m->f; k++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < m->rows; i++)
+            if (!m->absent[i * m->f + k])
+                v[n++] = m->fit[i * m->f + k];
+        sk_sort(s, v, n, sizeof *v, by_value);
+        for (int64_t i = 1; i < n; i++)
+            if (v[i] == v[i - 1])
+                return maas_sk_fail(s, MAAS_E_UNSUPPORTED,
+                                    "feature %lld has a value twice: which of two rows at the same "
+                                    "distance is taken is not said",
+                                    (long long)k);
+    }
+    return s->b.status;
+}
 
 static maas_status knn_of(maas_sk *s, const maas_pk *est, const maas_sk_table *in, knn *m)
 {
-    static const char *const weights[] = {"uniform", "distance", NULL};
+    static const char *const weights[] = {"uniform", NULL};
     static const char *const metrics[] = {"nan_euclidean", NULL};
     int64_t dims[] = {-1, in->n_cols};
     const maas_tensor *fit, *mask;
@@ -32,14 +58,13 @@ static maas_status knn_of(maas_sk *s, const maas_pk *est, const maas_sk_table *i
     m->rows = dims[0];
     m->f = dims[1];
     m->fit = fit->data;
-    m->by_distance = how == 1;
     if (m->rows < 1 || m->f < 1 || m->k < 1)
         return maas_sk_fail(s, MAAS_E_FORMAT, "_fit_X or n_neighbors is empty");
     bool *absent = maas_sk_alloc(s, (size_t)(m->rows * m->f), sizeof *absent);
     for (int64_t i = 0; absent && i < m->rows * m->f; i++)
         absent[i] = ((const int64_t *)mask->data)[i] != 0;
     m->absent = absent;
-    return s->b.status;
+    return absent ? check_distinct(s, m) : s->b.status;
 }
 
 /* fn of each fitted value, turned: [f, rows]; what is absent is 0. */
@@ -99,19 +124,6 @@ static int64_t donors_of(const knn *m, int64_t col, int64_t *which, double *valu
     return n;
 }
 
-/* Weights of neighbours at distances d [n, k]; those infinitely far have none. */
-static maas_vid weights_of(maas_sk *s, const knn *m, maas_vid d)
-{
-    maas_vid zero = maas_sk_f64(s, 0);
-    maas_vid near = sk_op2(s, "Less", d, maas_sk_f64(s, INFINITY));
-    if (!m->by_distance)
-        return sk_number(s, near);
-    maas_vid same = sk_number(s, sk_op2(s, "Equal", d, zero));
-    maas_vid any = sk_op2(s, "Greater", maas_sk_reduce(s, "ReduceMax", same, true), zero);
-    maas_vid w = sk_op3(s, "Where", near, sk_op1(s, "Reciprocal", d), zero);
-    return sk_op3(s, "Where", any, same, w);
-}
-
 /* What feature `col` is filled with: [n, 1]. */
 static maas_vid neighbours_mean(maas_sk *s, const knn *m, maas_vid d, int64_t col)
 {
@@ -124,7 +136,7 @@ static maas_vid neighbours_mean(maas_sk *s, const knn *m, maas_vid d, int64_t co
     maas_vid in[] = {maas_sk_gather(s, d, which, n, 1), maas_b_i64s(&s->b, &k, 1)};
     maas_vid nearest[2] = {MAAS_NO_VALUE, MAAS_NO_VALUE};
     maas_b_node(&s->b, "TopK", attr, 2, in, 2, nearest, 2);
-    maas_vid w = weights_of(s, m, nearest[0]);
+    maas_vid w = sk_number(s, sk_op2(s, "Less", nearest[0], maas_sk_f64(s, INFINITY)));
     maas_vid v = sk_op2(s, "Gather", maas_sk_f64s(s, values, n), nearest[1]);
     maas_vid sum = maas_sk_reduce(s, "ReduceSum", sk_op2(s, "Mul", w, v), true);
     maas_vid all = maas_sk_reduce(s, "ReduceSum", w, true), zero = maas_sk_f64(s, 0);

@@ -149,7 +149,7 @@ def fits(models):
         transformer("SimpleImputer keep_empty_features", SimpleImputer(keep_empty_features=True), empty)
     Xm = np.where(rng.uniform(size=Xt.shape) < 0.2, np.nan, Xt)
     transformer("KNNImputer", KNNImputer(), Xn, Xm)
-    transformer("KNNImputer distance", KNNImputer(n_neighbors=3, weights="distance", add_indicator=True), Xn, Xm)
+    transformer("KNNImputer add_indicator", KNNImputer(n_neighbors=3, add_indicator=True), Xn, Xm)
     transformer("KNNImputer fitted rows", KNNImputer(n_neighbors=2), Xn)
     if version >= (1, 2):
         transformer("KNNImputer empty feature", KNNImputer(keep_empty_features=True), empty)
@@ -338,6 +338,7 @@ def refusals():
     import numpy as np
     import pandas as pd
     from sklearn.compose import TransformedTargetRegressor
+    from sklearn.impute import KNNImputer
     from sklearn.linear_model import Ridge
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTransformer
     X = np.random.RandomState(0).normal(size=(20, 3))
@@ -349,6 +350,9 @@ def refusals():
     yield refuse("a target transformer without an inverse of ours",
                  TransformedTargetRegressor(Ridge(), transformer=QuantileTransformer(n_quantiles=5)).fit(X, X[:, 0]),
                  "QuantileTransformer")
+    holes = np.where(X > 1, np.nan, X)
+    yield refuse("neighbours weighed by distance", KNNImputer(weights="distance").fit(holes), "'distance'")
+    yield refuse("neighbours at equal distances", KNNImputer().fit(np.round(holes)), "twice")
     both = pd.DataFrame({"a": np.array(["", "x", None] * 5, dtype=object)})
     yield refuse("empty text and missing value", OneHotEncoder().fit(both), "empty text")
 
