@@ -180,11 +180,20 @@ def frames(few):
     def frame(rows):
         return pd.DataFrame({"size": rows[:, 0], "colour": pd.Categorical(names[rows[:, 4].astype(int)], names),
                              "weight": rows[:, 3]})
-    fitted = Regressor(categorical_features=["colour"], **few).fit(frame(x), target(x))
     columns = {"size": ask[:, :1], "colour": names[ask[:, 4].astype(int)].astype(object).reshape(-1, 1),
                "weight": ask[:, 3:4]}
-    yield Model(name="HistGradientBoostingRegressor on a frame with words", file_name="m.pkl",
-                data=pickle.dumps(fitted), inputs=columns, outputs={"value": fitted.predict(frame(ask))})
+    for which in ["colour"], "from_dtype":
+        fitted = Regressor(categorical_features=which, **few).fit(frame(x), target(x))
+        yield Model(name=f"HistGradientBoostingRegressor on a frame with words, {which}", file_name="m.pkl",
+                    data=pickle.dumps(fitted), inputs=columns, outputs={"value": fitted.predict(frame(ask))})
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+    fitted = make_pipeline(make_column_transformer((OneHotEncoder(), ["colour"]), remainder="passthrough"),
+                           RandomForestClassifier(8, random_state=0)).fit(frame(x), target(x, 3))
+    yield Model(name="Pipeline ColumnTransformer RandomForestClassifier on a frame with words", file_name="m.pkl",
+                data=pickle.dumps(fitted), inputs=columns, outputs=answers(fitted, frame(ask)))
 
 
 def weighted(version):

@@ -141,7 +141,84 @@ def projections(version):
     yield refusal("NMF", NMF(2, random_state=0, max_iter=300).fit(np.abs(x)), "NMF")
 
 
-FAMILIES = {f.__name__: f for f in (neighbours, bayes, clusters, mixtures, projections)}
+TEXTS = ["the cat sat on the mat", "a dog and a cat", "dogs bark at the moon", "the moon is far away", "cats sleep all day",
+         "a rocket flies to the moon", "the dog sleeps", "rockets are loud", "the mat is red", "far away stars"] * 4
+
+
+NO_TEXT = "texts are counted by an operator of ours"
+
+
+def texts(version):
+    """Estimators behind a vectorizer."""
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+    from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    y = np.array(["animals", "animals", "space", "space", "animals", "space", "animals", "space", "things", "space"] * 4)
+    ask = ["the cat and the moon", "loud dogs", "a red rocket", "", "unknown words here", "stars far away", "Cats, dogs!"]
+    for name, steps in (("TfidfVectorizer MultinomialNB", (TfidfVectorizer(), MultinomialNB())),
+                        ("CountVectorizer MultinomialNB bigrams", (CountVectorizer(ngram_range=(1, 2)), MultinomialNB(alpha=0.1))),
+                        ("TfidfVectorizer ComplementNB", (TfidfVectorizer(sublinear_tf=True), ComplementNB())),
+                        ("CountVectorizer BernoulliNB", (CountVectorizer(binary=True), BernoulliNB())),
+                        ("CountVectorizer RandomForestClassifier",
+                         (CountVectorizer(), RandomForestClassifier(8, random_state=0))),
+                        ("TfidfVectorizer TruncatedSVD KNeighborsClassifier",
+                         (TfidfVectorizer(), TruncatedSVD(4, random_state=0), KNeighborsClassifier(1))),
+                        ("CountVectorizer GradientBoostingClassifier",
+                         (CountVectorizer(), GradientBoostingClassifier(n_estimators=4, random_state=0)))):
+        m = make_pipeline(*steps).fit(TEXTS, y)
+        yield Model(name="Pipeline " + name, file_name="m.pkl", data=pickle.dumps(m, 4),
+                    inputs={"text": np.array(ask, dtype=object)}, outputs=answers(m, ask), ort=NO_TEXT)
+    m = make_pipeline(TfidfVectorizer(), KMeans(3, n_init=1, random_state=0)).fit(TEXTS)
+    yield Model(name="Pipeline TfidfVectorizer KMeans", file_name="m.pkl", data=pickle.dumps(m, 4),
+                inputs={"text": np.array(ask, dtype=object)}, outputs={"label": m.predict(ask)}, ort=NO_TEXT)
+
+
+def together(version):
+    """Estimators in what holds estimators: searches, calibration, pipelines, one in the other."""
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import (AdaBoostClassifier, BaggingClassifier, GradientBoostingRegressor,
+                                  HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier,
+                                  RandomForestRegressor, StackingClassifier, VotingClassifier)
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.tree import DecisionTreeClassifier
+    x, ask = table(37)
+    y, y2, y3, words = target(x), target(x, 2), target(x, 3), target(x, 4, words=True)
+    forest = RandomForestClassifier(6, max_depth=4, random_state=0)
+    yield model("GridSearchCV of a pipeline with KNeighborsClassifier",
+                GridSearchCV(make_pipeline(StandardScaler(), KNeighborsClassifier()),
+                             {"kneighborsclassifier__n_neighbors": [3, 6]}, cv=2).fit(x, words), ask)
+    yield model("GridSearchCV of RandomForestRegressor",
+                GridSearchCV(RandomForestRegressor(5, random_state=0), {"max_depth": [2, 5]}, cv=2).fit(x, y), ask)
+    yield model("CalibratedClassifierCV of RandomForestClassifier", CalibratedClassifierCV(forest, cv=2).fit(x, y3), ask)
+    yield model("Pipeline MinMaxScaler PCA GaussianNB", make_pipeline(MinMaxScaler(), PCA(4), GaussianNB()).fit(x, words), ask)
+    yield model("Pipeline StandardScaler KNeighborsRegressor",
+                make_pipeline(StandardScaler(), KNeighborsRegressor(3, weights="distance")).fit(x, y), ask)
+    yield model("Pipeline StandardScaler GradientBoostingRegressor",
+                make_pipeline(StandardScaler(), GradientBoostingRegressor(n_estimators=9, random_state=0)).fit(x, y), ask)
+    yield model("VotingClassifier of a StackingClassifier and a BaggingClassifier",
+                VotingClassifier([("stack", StackingClassifier([("f", forest), ("b", GaussianNB())], cv=2)),
+                                  ("bag", BaggingClassifier(n_estimators=3, random_state=0)),
+                                  ("h", HistGradientBoostingClassifier(max_iter=4))], voting="soft").fit(x, y3), ask)
+    yield model("StackingClassifier of an AdaBoostClassifier",
+                StackingClassifier([("a", AdaBoostClassifier(n_estimators=3, random_state=0)),
+                                    ("p", make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=2)))],
+                                   RandomForestClassifier(5, random_state=0), cv=2).fit(x, y2), ask)
+    yield model("Pipeline StandardScaler IsolationForest",
+                make_pipeline(StandardScaler(), IsolationForest(n_estimators=8, random_state=0)).fit(x), ask,
+                said={"label": make_pipeline(StandardScaler(), IsolationForest(n_estimators=8, random_state=0)).fit(x)
+                      .predict(ask)})
+
+
+FAMILIES = {f.__name__: f for f in (neighbours, bayes, clusters, mixtures, projections, texts, together)}
 
 
 def made(version, families):
