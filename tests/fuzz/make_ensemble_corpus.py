@@ -56,6 +56,8 @@ MODELS = {
     "neighbors": (neighbors.KNeighborsClassifier(3), WORDS),
     "neighbors_distance": (neighbors.KNeighborsRegressor(2, weights="distance", p=3), TWO),
     "neighbors_cosine": (neighbors.KNeighborsClassifier(2, metric="cosine"), CLASSES),
+    "radius": (neighbors.RadiusNeighborsClassifier(1.5, outlier_label="far"), WORDS),
+    "radius_distance": (neighbors.RadiusNeighborsRegressor(2.0, weights="distance"), VALUES),
     "outlier_factor": (neighbors.LocalOutlierFactor(3, novelty=True), None),
     "nearest_centroid": (neighbors.NearestCentroid(), CLASSES),
     "gaussian_nb": (naive_bayes.GaussianNB(), WORDS),

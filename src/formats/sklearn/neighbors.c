@@ -7,63 +7,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "formats/sklearn/distances.h"
 #include "formats/sklearn/parts.h"
+#include "formats/sklearn/training.h"
 
 #include "base/ban.h"
 
-typedef struct training {
-    const maas_tensor *rows; /* [m, n_features] */
-    int64_t m, n_features, k;
-    maas_sk_metric metric;
-} training;
-
-static maas_status read_training(maas_sk *s, const maas_pk *est, const char *k_name, training *o)
-{
-    int64_t dims[2] = {-1, -1};
-    MAAS_TRY(maas_sk_int(s, est, "n_features_in_", &o->n_features));
-    dims[1] = o->n_features;
-    MAAS_TRY(maas_sk_array(s, est, "_fit_X", MAAS_F64, 2, dims, &o->rows));
-    o->m = dims[0];
-    MAAS_TRY(maas_sk_int(s, est, k_name, &o->k));
-    if (o->k < 1 || o->k > o->m || o->n_features < 1)
-        return maas_sk_fail(s, MAAS_E_FORMAT, "%s is %lld, there are %lld training rows", k_name,
-                            (long long)o->k, (long long)o->m);
-    return maas_sk_metric_of(s, est, "effective_metric_", "effective_metric_params_", &o->metric);
-}
-
-static maas_sk_near neighbours(maas_sk *s, const maas_sk_table *in, const training *o)
+static maas_sk_near neighbours(maas_sk *s, const maas_sk_table *in, const maas_sk_training *o)
 {
     return maas_sk_neighbours(s, maas_sk_matrix(s, in, o->n_features), o->rows, &o->metric, o->k);
 }
 
 /* ---- k neighbours ---- */
-
-/* 1 / distance; where a row is at distance 0 of some, those count alone. [n, k] */
-static maas_vid inverse(maas_sk *s, maas_vid distance)
-{
-    maas_builder *b = &s->b;
-    maas_vid same = maas_b_op2(b, "Equal", distance, maas_sk_f64(s, 0));
-    maas_vid ones = maas_sk_cast(s, same, MAAS_F64);
-    maas_vid any = maas_b_op2(b, "Greater", maas_sk_reduce(s, "ReduceMax", ones, true),
-                              maas_sk_f64(s, 0));
-    maas_vid safe = maas_b_op3(b, "Where", same, maas_sk_f64(s, 1), distance);
-    return maas_b_op3(b, "Where", any, ones, maas_b_op1(b, "Reciprocal", safe));
-}
-
-static maas_status read_by_distance(maas_sk *s, const maas_pk *est, bool *out)
-{
-    static const char *const words[] = {"uniform", "distance", NULL};
-    int way;
-    if (maas_sk_has(est, "weights") && maas_pk_kind_of(maas_pk_attr(est, "weights")) != MAAS_PK_STR)
-        return maas_sk_fail(s, MAAS_E_UNSUPPORTED,
-                            "weights is %s; 'uniform' and 'distance' are "
-                            "known",
-                            maas_pk_kind_text(maas_pk_attr(est, "weights")));
-    MAAS_TRY(maas_sk_word(s, est, "weights", words, 0, &way));
-    *out = way == 1;
-    return MAAS_OK;
-}
 
 static maas_vid deep(maas_sk *s, maas_vid x) /* [n, k] -> [n, k, 1] */
 {
@@ -77,23 +31,10 @@ static maas_vid sum_of_neighbours(maas_sk *s, maas_vid x) /* [n, k, c] -> [n, c]
     return maas_b_node(&s->b, "ReduceSum", &keep, 1, in, 2, NULL, 1);
 }
 
-static maas_status read_answers(maas_sk *s, const maas_pk *est, const training *o,
-                                int64_t n_classes, const maas_tensor **out)
-{
-    int64_t dims[1] = {o->m};
-    MAAS_TRY(maas_sk_array(s, est, "_y", MAAS_I64, 1, dims, out));
-    const int64_t *y = (*out)->data;
-    for (int64_t i = 0; i < o->m; i++)
-        if (y[i] < 0 || y[i] >= n_classes)
-            return maas_sk_fail(s, MAAS_E_FORMAT, "_y[%lld] is %lld, there are %lld classes",
-                                (long long)i, (long long)y[i], (long long)n_classes);
-    return MAAS_OK;
-}
-
 static maas_status knn_classifier(maas_sk *s, const maas_pk *est, const maas_sk_table *in,
                                   unsigned need, maas_sk_out *out)
 {
-    training o = {0};
+    maas_sk_training o;
     bool several, by_distance;
     const maas_tensor *y;
     maas_builder *b = &s->b;
@@ -104,15 +45,15 @@ static maas_status knn_classifier(maas_sk *s, const maas_pk *est, const maas_sk_
                             "target");
     MAAS_TRY(maas_sk_classes(s, est, "classes_", -1, &out->classes));
     const int64_t n_classes = out->classes->dims[0];
-    MAAS_TRY(read_training(s, est, "n_neighbors", &o));
-    MAAS_TRY(read_by_distance(s, est, &by_distance));
-    MAAS_TRY(read_answers(s, est, &o, n_classes, &y));
+    MAAS_TRY(maas_sk_training_read(s, est, "n_neighbors", &o));
+    MAAS_TRY(maas_sk_by_distance(s, est, &by_distance));
+    MAAS_TRY(maas_sk_class_numbers(s, est, o.m, n_classes, &y));
     maas_sk_near near = neighbours(s, in, &o);
     maas_vid found = maas_b_op2(b, "Gather", maas_sk_const(s, y), near.index);
     maas_vid votes = maas_b_op2(b, "Equal", deep(s, found), maas_sk_range(s, n_classes));
     votes = maas_sk_cast(s, votes, MAAS_F64);
     if (by_distance)
-        votes = MAAS_SK_MUL(s, votes, deep(s, inverse(s, near.distance)));
+        votes = MAAS_SK_MUL(s, votes, deep(s, maas_sk_inverse(s, near.distance)));
     votes = sum_of_neighbours(s, votes);
     out->label = maas_sk_label(s, maas_sk_argmax(s, votes), out->classes);
     out->probabilities = maas_sk_normalize(s, votes);
@@ -122,12 +63,12 @@ static maas_status knn_classifier(maas_sk *s, const maas_pk *est, const maas_sk_
 static maas_status knn_regressor(maas_sk *s, const maas_pk *est, const maas_sk_table *in,
                                  unsigned need, maas_sk_out *out)
 {
-    training o = {0};
+    maas_sk_training o;
     bool by_distance;
     const maas_tensor *y, *given = maas_pk_array(maas_pk_attr(est, "_y"));
     maas_builder *b = &s->b;
-    MAAS_TRY(read_training(s, est, "n_neighbors", &o));
-    MAAS_TRY(read_by_distance(s, est, &by_distance));
+    MAAS_TRY(maas_sk_training_read(s, est, "n_neighbors", &o));
+    MAAS_TRY(maas_sk_by_distance(s, est, &by_distance));
     const bool flat = !given || given->rank != 2;
     int64_t dims[2] = {o.m, -1};
     MAAS_TRY(maas_sk_array(s, est, "_y", MAAS_F64, flat ? 1 : 2, dims, &y));
@@ -136,7 +77,7 @@ static maas_status knn_regressor(maas_sk *s, const maas_pk *est, const maas_sk_t
     if (flat)
         found = deep(s, found);
     if (by_distance) {
-        maas_vid w = deep(s, inverse(s, near.distance));
+        maas_vid w = deep(s, maas_sk_inverse(s, near.distance));
         out->value = MAAS_SK_DIV(s, sum_of_neighbours(s, MAAS_SK_MUL(s, found, w)),
                                  sum_of_neighbours(s, w));
     } else {
@@ -157,7 +98,7 @@ static maas_vid mean_over_k(maas_sk *s, maas_vid x)
 static maas_status local_outlier(maas_sk *s, const maas_pk *est, const maas_sk_table *in,
                                  unsigned need, maas_sk_out *out)
 {
-    training o = {0};
+    maas_sk_training o;
     bool novelty;
     double offset;
     const maas_tensor *density, *to_fit;
@@ -166,7 +107,7 @@ static maas_status local_outlier(maas_sk *s, const maas_pk *est, const maas_sk_t
     if (!novelty)
         return maas_sk_fail(s, MAAS_E_UNSUPPORTED,
                             "novelty is False: it answers for its training rows only");
-    MAAS_TRY(read_training(s, est, "n_neighbors_", &o));
+    MAAS_TRY(maas_sk_training_read(s, est, "n_neighbors_", &o));
     MAAS_TRY(maas_sk_double(s, est, "offset_", &offset));
     int64_t dims[2] = {o.m, -1};
     MAAS_TRY(maas_sk_array(s, est, "_lrd", MAAS_F64, 1, dims, &density));

@@ -26,7 +26,8 @@ def blobs(seed=3, n=160, width=4):
 
 
 def neighbours(version):
-    from sklearn.neighbors import (KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, NearestCentroid)
+    from sklearn.neighbors import (KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, NearestCentroid,
+                                   RadiusNeighborsClassifier, RadiusNeighborsRegressor)
     x, ask = table(21)
     x, ask = x[:, :5], np.concatenate([ask[:, :5], x[:5, :5]])  # some rows are training rows
     y, y2, y3, words = target(x), target(x, 2), target(x, 3), target(x, 4, words=True)
@@ -49,6 +50,14 @@ def neighbours(version):
                 KNeighborsRegressor(4, weights="distance", p=1).fit(x, both), ask, joblib=True)
     yield model("KNeighborsRegressor 2 targets", KNeighborsRegressor(3).fit(x, both), ask)
     yield model("KNeighborsRegressor of whole numbers", KNeighborsRegressor(3).fit(x, y3), ask)
+    yield model("RadiusNeighborsClassifier", RadiusNeighborsClassifier(2.5, outlier_label="far").fit(x, words), ask)
+    yield model("RadiusNeighborsClassifier by distance, outliers are a class",
+                RadiusNeighborsClassifier(2.0, weights="distance", outlier_label="most_frequent").fit(x, y3), ask)
+    yield refusal("RadiusNeighborsClassifier without a label for outliers", RadiusNeighborsClassifier(9).fit(x, y2),
+                  "outlier_label is None")
+    yield model("RadiusNeighborsRegressor", RadiusNeighborsRegressor(2.0).fit(x, y), ask)
+    yield model("RadiusNeighborsRegressor by distance, 2 targets",
+                RadiusNeighborsRegressor(4.0, weights="distance", p=1).fit(x, both), ask)
     yield model("LocalOutlierFactor", LocalOutlierFactor(10, novelty=True).fit(x), ask * 1.3)
     yield model("LocalOutlierFactor manhattan, contamination",
                 LocalOutlierFactor(5, novelty=True, p=1, contamination=0.1).fit(x), ask * 1.3)
