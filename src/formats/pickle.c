@@ -339,13 +339,22 @@ static maas_status read_unpacked(maas_span file, maas_budget *budget, maas_pickl
     return st;
 }
 
+/* joblib before 0.10 compressed under a header of its own: "ZF0x" and a length. */
+static bool is_old_joblib(maas_span head)
+{
+    return head.n >= 4 && memcmp(head.p, "ZF0x", 4) == 0;
+}
+
 maas_status maas_pickle_read(maas_span file, maas_budget *budget, maas_pickle *out, maas_err *err)
 {
     *out = (maas_pickle){0};
     maas_arena_init(&out->arena, budget);
     maas_span plain = file;
     maas_status st = pk_is_packed(file) ? pk_unpack(file, &out->arena, &plain, err) : MAAS_OK;
-    if (st == MAAS_OK && maas_pickle_probe(plain) == 0)
+    if (st == MAAS_OK && is_old_joblib(plain))
+        st = maas_fail(err, MAAS_E_UNSUPPORTED,
+                       "a file of joblib 0.9 or older; load and save it again");
+    if (st == MAAS_OK && (maas_pickle_probe(plain) == 0 || pk_is_packed(plain)))
         st = maas_fail(err, MAAS_E_FORMAT, "this is no pickle");
     if (st == MAAS_OK)
         st = read_unpacked(plain, budget, out, err);
@@ -380,5 +389,5 @@ int maas_pickle_probe(maas_span head)
         return 95;
     if (maas_span_u8(&rest, &first) && first == 'c' && name_line(&rest) && name_line(&rest))
         return 70;
-    return pk_is_packed(head) ? 30 : 0;
+    return pk_is_packed(head) || is_old_joblib(head) ? 30 : 0;
 }

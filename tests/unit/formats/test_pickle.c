@@ -252,6 +252,7 @@ static const struct {
 } refused[] = {
     {B(""), "no pickle"},
     {B("hello world, this is text"), "no pickle"},
+    {B("ZF0x0000000000000010"), "joblib 0.9 or older"},
     {B("\x80\x06N."), "no pickle"},
     {B("\x80\x02N"), "ends in the middle"},
     {B("\x80\x02N.N"), "1 bytes follow"},
