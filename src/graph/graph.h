@@ -104,6 +104,9 @@ typedef struct maas_node {
     uint16_t n_in, n_out;
     uint16_t n_attr;
     bool dead; /* removed; maas_graph_compact drops it */
+    /* Of the operator's infer, for attributes that take long to check: what it found out about
+     * them, 0 for nothing. Copies of the node keep it, maas_node_set forgets it. */
+    uint32_t checked;
     maas_attr *attr;
 } maas_node;
 

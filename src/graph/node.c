@@ -176,6 +176,7 @@ maas_status maas_node_set(maas_graph *g, maas_nid n, const maas_attr *attr, maas
     maas_attr own;
     MAAS_TRY(copy_attr(g, attr, &own, err));
     node->attr[at] = own;
+    node->checked = 0;
     if (at == node->n_attr)
         node->n_attr++;
     return MAAS_OK;

@@ -47,11 +47,19 @@ static maas_status rows_of(const maas_type *x, int64_t *rows, int64_t *n, maas_e
     return MAAS_OK;
 }
 
-/* Reads the forest only to know that it can be read. */
+/* Reads the forest only to know that it can be read: once for all plans of a model. What is noted
+ * is how many features a row must have, and two. */
 static maas_status check_trees(const maas_infer *q, int64_t n, maas_err *err)
 {
     maas_forest *f = NULL;
+    if (q->node->checked && (n < 0 || q->node->checked - 2 <= n))
+        return MAAS_OK;
     MAAS_TRY(maas_forest_of_node(q->node, n < 0 ? -1 : n, q->graph->arena.budget, &f, err));
+    int32_t most = -1;
+    for (uint32_t i = 0; i < f->n_nodes; i++)
+        if (f->nodes[i].mode != MAAS_SPLIT_LEAF && f->nodes[i].feature > most)
+            most = f->nodes[i].feature;
+    q->graph->nodes[q->node - q->graph->nodes].checked = (uint32_t)(most + 1) + 2;
     maas_forest_destroy(f);
     return MAAS_OK;
 }

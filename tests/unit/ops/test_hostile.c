@@ -41,6 +41,7 @@ static void damage_attr(maas_node *n, maas_rng *r)
 {
     if (n->n_attr == 0)
         return;
+    n->checked = 0; /* nobody else writes them behind the node's back */
     maas_attr *a = &n->attr[maas_rng_below(r, n->n_attr)];
     const uint32_t k = a->n ? (uint32_t)maas_rng_below(r, a->n) : 0;
     if (maas_rng_below(r, 8) == 0)
