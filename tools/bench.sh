@@ -1,5 +1,6 @@
 #!/bin/sh
-# tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees] - the numbers we promise, measured.
+# tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees] [explain] [search] - the numbers we promise,
+# measured.
 #
 # Everything that is compared runs in this one run, in turns, on this machine; what is printed is
 # the median. A peer that cannot be installed is SKIPPED with the reason. docs/benchmarks.md says
@@ -402,14 +403,46 @@ bench_trees() {
     trees_rows synthetic 1
 }
 
+# Shapley values of 1,000 rows, one core: ours, the maker's own, the shap package.
+bench_explain() {
+    makers=$(sh tests/client/venv.sh explanations makers) || { skipped explanations "$makers" && return 0; }
+    section 'TreeSHAP, 100 trees of 31 leaves, 30 features, one core, us a row (median)'
+    for library in lightgbm xgboost; do
+        taskset -c 0 "$makers" bench/peers/explain.py "$tmp" $library >"$tmp/explain.peers" 2>"$tmp/why" ||
+            { skipped "$library" "$(why)" && continue; }
+        line=$(taskset -c 0 "$build/bench/bench_explain" "$tmp/$library.model" "$tmp/$library.rows" 1000)
+        us=$(field us "$line") maker=$(field maker "$(cat "$tmp/explain.peers")") shap=$(field shap "$(cat "$tmp/explain.peers")")
+        row "$library: us a row, the maker's own" "$us" "$maker" "$(ratio "$maker" "$us")" '>= 3x' -
+        row "$library: us a row, the shap package" "$us" "$shap" "$(ratio "$shap" "$us")" '>= 3x' -
+    done
+}
+
+# A grid of nine forests on five folds, all cores.
+bench_search() {
+    makers=$(sh tests/client/venv.sh searches makers) || { skipped searches "$makers" && return 0; }
+    section 'grid over n_estimators and max_depth, five folds, 5,000 rows of 20 columns, seconds'
+    for round in $(seq "$rounds"); do
+        serve search
+        "$makers" bench/peers/search.py "$url" >"$tmp/search.line" 2>"$tmp/why" || { skipped searches "$(why)" && stop "$last" && return 0; }
+        stop "$last"
+        field sklearn "$(cat "$tmp/search.line")" >>"$tmp/search.sklearn"
+        field ours "$(cat "$tmp/search.line")" >>"$tmp/search.ours"
+    done
+    ours=$(median "$tmp/search.ours") theirs=$(median "$tmp/search.sklearn")
+    row 'search of 45 fits, against GridSearchCV' "$ours" "$theirs" "$(ratio "$theirs" "$ours")" '>= 5x' -
+    row 'best score, ours and theirs' "$(field score_ours "$(cat "$tmp/search.line")")" \
+        "$(field score_sklearn "$(cat "$tmp/search.line")")" - - -
+}
+
 cores=$(nproc)
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
 ninja -C "$build" maas bench/load bench/bench_http_floor bench/bench_json bench/bench_image bench/bench_start \
-    bench/bench_cycle bench/bench_train bench/bench_forest bench/bench_forest_train >/dev/null
+    bench/bench_cycle bench/bench_train bench/bench_forest bench/bench_forest_train bench/bench_explain >/dev/null
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $cores cores, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), load $(cut -d ' ' -f 1 /proc/loadavg)"
-for part in ${*:-start memory json http train forest trees}; do
-    case $part in
-    train | http | json | start | memory | forest | trees) "bench_$part" ;;
-    *) echo "usage: tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees]" >&2 && exit 2 ;;
+parts='start memory json http train forest trees explain search'
+for part in ${*:-$parts}; do
+    case " $parts " in
+    *" $part "*) "bench_$part" ;;
+    *) echo "usage: tools/bench.sh [$(echo "$parts" | sed 's/ /] [/g')]" >&2 && exit 2 ;;
     esac
 done

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "formats/model.h"
+#include "formats/onnx.h"
 #include "lib/lib_int.h"
 #include "base/ban.h"
 
@@ -75,7 +75,6 @@ static maas_status read_options(maas_model *m, const maas_load_opts *opts, maas_
 
 static maas_status load(maas_model *m, const char *path, const maas_load_opts *opts, maas_err *err)
 {
-    const maas_model_format *format;
     AUTO_FD fd = -1;
     if (!path)
         return maas_fail(err, MAAS_E_INVALID, "no path was given");
@@ -83,8 +82,12 @@ static maas_status load(maas_model *m, const char *path, const maas_load_opts *o
     MAAS_TRY(maas_sys_open(path, O_RDONLY, &fd, err));
     MAAS_TRY(maas_sys_map(fd, &m->file, err));
     const maas_span file = maas_span_of(m->file.p, m->file.n);
-    MAAS_TRY(maas_model_format_find(file, NULL, &format, err));
-    MAAS_TRY(format->read(file, &m->budget, &m->graph, err));
+    if (maas_onnx_probe(file) == 0)
+        return maas_fail(err, MAAS_E_FORMAT,
+                         "this is no model file of a known format (known: onnx; others are "
+                         "imported by a server, which gives back ONNX)");
+    const maas_onnx_opts o = {.budget = &m->budget};
+    MAAS_TRY(maas_onnx_read(file, &o, &m->graph, err));
     MAAS_TRY(make_ios(m->graph, m->graph->inputs, m->graph->n_inputs, &m->inputs, err));
     return make_ios(m->graph, m->graph->outputs, m->graph->n_outputs, &m->outputs, err);
 }

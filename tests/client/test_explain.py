@@ -203,6 +203,19 @@ def forests_equal_tree_shap():
         assert a["method"] == "tree" and np.abs(values_of(a) - want).max() < 2e-5, np.abs(values_of(a) - want).max()
 
 
+def scikit_learns_forests_equal_tree_shap():
+    import pickle
+    from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+    for name, model, target in (("rf", RandomForestClassifier(15, random_state=1).fit(X, kind), "probabilities"),
+                                ("et", ExtraTreesRegressor(15, random_state=1).fit(X, value), "value")):
+        server.need(201, "PUT", f"/api/v1/models/{name}/versions", pickle.dumps(model))
+        a = explain(name, ask)
+        assert a["method"] == "tree" and a["target"] == target, a
+        sums_agree(a)
+        want = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent").shap_values(ask)
+        assert np.abs(values_of(a) - want).max() < 1e-6, (name, np.abs(values_of(a) - want).max())
+
+
 def forests_trained_here_equal_tree_shap():
     server.train(model="woods", dataset="rows", learner="random_forest", params={"n_estimators": 20, "seed": 1})
     a = explain("woods", ask)
@@ -247,6 +260,6 @@ def wrong_requests_are_named():
 for fn in (a_linear_regression_is_explained_exactly, the_margin_of_a_logistic_regression_equals_shap,
            few_features_are_explained_exactly, sampling_comes_close_and_sums_exactly, the_protocol_answers_tensors,
            an_imported_model_needs_a_background_by_name, forests_equal_tree_shap,
-           forests_trained_here_equal_tree_shap, text_columns_are_features, wrong_requests_are_named):
+           scikit_learns_forests_equal_tree_shap,           forests_trained_here_equal_tree_shap, text_columns_are_features, wrong_requests_are_named):
     case(fn)
 finish()

@@ -21,6 +21,7 @@ typedef struct trees {
     double *background; /* [rows][n_features of the forest]; NULL: by covers */
     maas_xcolumns columns;
     int64_t n_rows;
+    double scale; /* of the sums, to be the answer */
 } trees;
 
 static bool is_forest(const maas_node *n)
@@ -54,16 +55,41 @@ static bool keeps_numbers(const maas_node *n)
     return false;
 }
 
-/* Is the answer what the forest gives: the sums, or chances that are sums? */
-static bool sums_are_the_answer(const maas_explainer *x, const maas_node *forest)
+/* A step that multiplies or divides by one number: *scale takes it, and the input that varies is
+ * returned. */
+static maas_vid through_scale(const maas_graph *g, const maas_node *n, double *scale)
+{
+    const bool times = strcmp(n->op->name, "Mul") == 0, by = strcmp(n->op->name, "Div") == 0;
+    if ((!times && !by) || n->n_in != 2)
+        return MAAS_NO_VALUE;
+    for (int i = by ? 1 : 0; i < 2; i++) {
+        const maas_tensor *c = &maas_graph_at(g, n->in[i])->init;
+        if (!c->data || maas_n_elems(c) != 1)
+            continue;
+        const double v = maas_tensor_get(c, 0);
+        *scale = times ? *scale * v : *scale / v;
+        return n->in[1 - i];
+    }
+    return MAAS_NO_VALUE;
+}
+
+/* Is the answer what the forest gives: the sums, or chances that are sums? *scale: times this (a
+ * mean of trees). */
+static bool sums_are_the_answer(const maas_explainer *x, const maas_node *forest, double *scale)
 {
     maas_votes votes;
     maas_err ignored = {0};
-    maas_nid at = maas_graph_at(x->g, x->answer)->producer;
-    while (at >= 0 && &x->g->nodes[at] != forest && keeps_numbers(&x->g->nodes[at]))
-        at = x->g->nodes[at].in[0] < 0 ? MAAS_NO_NODE
-                                       : maas_graph_at(x->g, x->g->nodes[at].in[0])->producer;
-    if (at < 0 || &x->g->nodes[at] != forest)
+    maas_vid v = x->answer;
+    const maas_node *n = NULL;
+    *scale = 1;
+    for (uint32_t steps = 0; v >= 0 && steps <= x->g->n_nodes; steps++) {
+        const maas_nid at = maas_graph_at(x->g, v)->producer;
+        n = at < 0 ? NULL : &x->g->nodes[at];
+        if (!n || n == forest)
+            break;
+        v = keeps_numbers(n) ? n->in[0] : through_scale(x->g, n, scale);
+    }
+    if (v < 0 || n != forest || *scale != *scale)
         return false;
     if (strcmp(forest->op->name, "TreeEnsembleClassifier") != 0)
         return maas_post_of(forest) == MAAS_POST_NONE;
@@ -131,6 +157,8 @@ static maas_status set_base(maas_explainer *x, trees *t, maas_err *err)
         for (int64_t o = 0; o < k; o++)
             x->base[o] += t->sums[o] / (double)t->n_rows;
     }
+    for (int64_t o = 0; o < k; o++)
+        x->base[o] *= t->scale;
     return MAAS_OK;
 }
 
@@ -169,8 +197,10 @@ static maas_status tree_prepare(maas_explainer *x, maas_err *err)
     MAAS_TRY(maas_x_cut(x, n->in[0], err));
     if (maas_xfun_n_outputs(x->fun) != t->columns.n)
         return maas_fail(err, MAAS_E_UNSUPPORTED, "the rows of the trees have another width");
-    if (!sums_are_the_answer(x, n))
+    if (!sums_are_the_answer(x, n, &t->scale)) {
+        t->scale = 1;
         x->target = maas_arena_printf(&x->arena, "margin of %s", x->target);
+    }
     return x->target ? prepare_shap(x, t, err)
                      : maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
 }
@@ -185,9 +215,10 @@ static void tree_row(maas_explainer *x, const double *as_seen, double *phi, doub
         maas_shap_by_covers(t->shap, as_seen, t->phi, t->scratch);
     for (int64_t c = 0; c < f; c++)
         for (int64_t o = 0; o < k; o++)
-            phi[t->columns.feature[c] * k + o] = t->phi[o * f + c];
+            phi[t->columns.feature[c] * k + o] = t->scale * t->phi[o * f + c];
     maas_forest_row(t->forest, as_seen, t->sums);
-    memcpy(answer, t->sums, (size_t)k * sizeof *answer);
+    for (int64_t o = 0; o < k; o++)
+        answer[o] = t->scale * t->sums[o];
 }
 
 static maas_status tree_rows(maas_explainer *x, const maas_tensor *in, int64_t from, int64_t n,

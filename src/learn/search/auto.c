@@ -20,6 +20,7 @@ const maas_auto_row maas_auto_rows[] = {
     {"logistic_regression", "{}", CLASSES, 0},
     {"ridge", "{}", NUMBERS, 0},
     {"naive_bayes", "{}", CLASSES, 0},
+    {"gradient_boosting", "{}", CLASSES | NUMBERS, 0},
     {"random_forest", "{}", CLASSES | NUMBERS, 0},
     {"extra_trees", "{}", CLASSES | NUMBERS, 0},
     {"knn", "{\"n_neighbors\":5,\"weights\":\"distance\"}", CLASSES | NUMBERS, 20000},
@@ -28,6 +29,8 @@ const maas_auto_row maas_auto_rows[] = {
     {"extra_trees", "{\"n_estimators\":300,\"max_features\":0.5}", CLASSES | NUMBERS, 0},
     {"logistic_regression", "{\"C\":0.1}", CLASSES, 0},
     {"logistic_regression", "{\"C\":10}", CLASSES, 0},
+    {"gradient_boosting", "{\"n_estimators\":400,\"learning_rate\":0.05,\"max_depth\":4}",
+     CLASSES | NUMBERS, 0},
     {"elastic_net", "{\"alpha\":0.01}", NUMBERS, 0},
     {"network",
      "{\"layers\":[{\"type\":\"dense\",\"units\":64,\"activation\":\"relu\"},{\"type\":\"dense\","
