@@ -6,7 +6,8 @@
  *   pickle_text.c     opcodes of protocol 0, whose arguments are lines of text
  *   pickle_object.c   what REDUCE, NEWOBJ and BUILD make of a name
  *   pickle_classes.c  the names that may occur
- *   pickle_numpy.c    dtypes, arrays
+ *   pickle_numpy.c    dtypes, shapes, arrays
+ *   pickle_elements.c elements of arrays, columns of records
  *   pickle_joblib.c   arrays that stand between opcodes
  *   pickle_unpack.c   compressed files
  *   pickle_value.c    accessors
@@ -109,6 +110,7 @@ enum { PK_NONE, PK_FALSE, PK_TRUE, PK_ZERO };
 pk_op_fn pk_op_int, pk_op_long, pk_op_float, pk_op_string, pk_op_unicode, pk_op_global, pk_op_inst,
     pk_op_get, pk_op_put;
 maas_status pk_push_str(pk_vm *vm, maas_span text); /* checks UTF-8 */
+size_t pk_put_utf8(uint8_t *out, uint32_t c);       /* a character in up to 4 bytes; how many */
 maas_status pk_latin1(pk_vm *vm, maas_span utf8, maas_span *out);
 
 /* ---- pickle_object.c, pickle_classes.c ---- */
@@ -135,6 +137,13 @@ maas_status pk_scalar(pk_vm *vm, maas_pk *fn, maas_pk *args, maas_pk **out);
 maas_status pk_frombuffer(pk_vm *vm, maas_pk *fn, maas_pk *args, maas_pk **out);
 maas_status pk_build_array(pk_vm *vm, maas_pk *target, maas_pk *state);
 maas_status pk_build_joblib(pk_vm *vm, maas_pk *target, maas_pk *state);
+
+/* ---- pickle_elements.c ---- */
+maas_dtype pk_number_type(char kind, uint64_t size); /* MAAS_DT_NONE: no numbers */
+/* t has its shape; data (and for text the dtype) are filled in from exactly its bytes. */
+maas_status pk_make_numbers(pk_vm *vm, maas_tensor *t, const pk_dtype *d, bool fortran,
+                            maas_span raw);
+maas_status pk_make_text(pk_vm *vm, maas_tensor *t, const pk_dtype *d, bool fortran, maas_span raw);
 
 /* ---- pickle_unpack.c ---- */
 bool pk_is_packed(maas_span file);

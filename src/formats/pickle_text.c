@@ -177,7 +177,7 @@ static bool hex(maas_span *s, int n, uint32_t *out)
     return true;
 }
 
-static size_t put_utf8(uint8_t *out, uint32_t c)
+size_t pk_put_utf8(uint8_t *out, uint32_t c)
 {
     if (c < 0x80) {
         out[0] = (uint8_t)c;
@@ -216,7 +216,7 @@ maas_status pk_op_unicode(pk_vm *vm)
         uint32_t c;
         if (!raw_unicode(&s, &c))
             return pk_fail(vm, MAAS_E_FORMAT, "a broken escape in text");
-        n += put_utf8(out + n, c);
+        n += pk_put_utf8(out + n, c);
     }
     maas_pk *v;
     MAAS_TRY(pk_new_text(vm, MAAS_PK_STR, maas_span_of(out, n), &v));
