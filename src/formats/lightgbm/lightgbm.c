@@ -58,9 +58,11 @@ static void skip_blanks(maas_span *s)
 
 maas_span lgb_take_word(maas_span *s)
 {
-    skip_blanks(s);
-    const uint8_t *blank = s->n ? memchr(s->p, ' ', s->n) : NULL;
     maas_span word = {0};
+    skip_blanks(s);
+    if (!s->n)
+        return word;
+    const uint8_t *blank = memchr(s->p, ' ', s->n);
     maas_span_take(s, blank ? (size_t)(blank - s->p) : s->n, &word);
     return word;
 }

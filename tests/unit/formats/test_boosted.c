@@ -210,6 +210,10 @@ static void lightgbm_options(void)
               MAAS_OK);
     EXPECT_EQ(m.use[0], MAAS_BOOST_ZERO_MISSING);
     maas_boosted_reset(&m);
+    EXPECT_EQ(decode(maas_lightgbm_decode, edit(lgb, "feature_names=a b\n", ""), NULL, &m, &err),
+              MAAS_OK);
+    EXPECT(!m.feature_names);
+    maas_boosted_reset(&m);
 }
 
 static void lightgbm_refusals(void)
