@@ -21,9 +21,9 @@ typedef struct maas_points {
 typedef struct maas_nearest {
     maas_points p;
     const double *centres;
-    int64_t k;
-    double *across, *norms; /* [d][k] and [k], made by maas_nearest_init */
-    double *scores;         /* [outer][k]: of a block of rows */
+    int64_t k, stride;      /* stride: k rounded up to whole vectors */
+    double *across, *norms; /* [d][stride] and [k], made by maas_nearest_init */
+    double *scores;         /* [outer][stride]: of a block of rows */
     int64_t outer;
 } maas_nearest;
 maas_status maas_nearest_init(maas_work *w, const maas_points *p, int64_t k, maas_nearest *out,

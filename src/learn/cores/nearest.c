@@ -14,14 +14,15 @@
 maas_status maas_nearest_init(maas_work *w, const maas_points *p, int64_t k, maas_nearest *out,
                               maas_err *err)
 {
-    *out = (maas_nearest){.p = *p, .k = k};
-    out->outer = SCORES / k / BLOCK * BLOCK;
+    *out = (maas_nearest){.p = *p, .k = k, .stride = (k + 7) / 8 * 8};
+    out->outer = SCORES / out->stride / BLOCK * BLOCK;
     out->outer = out->outer < BLOCK ? BLOCK : out->outer;
-    out->across = maas_work_doubles(w, p->d + 1, k, "centres", err);
-    out->scores = out->across ? maas_work_doubles(w, out->outer, k, "distances", err) : NULL;
+    out->across = maas_work_doubles(w, p->d + 1, out->stride, "centres", err);
+    out->scores = out->across ? maas_work_doubles(w, out->outer, out->stride, "distances", err)
+                              : NULL;
     if (!out->scores)
         return MAAS_E_NOMEM;
-    out->norms = out->across + p->d * k;
+    out->norms = out->across + p->d * out->stride;
     return MAAS_OK;
 }
 
@@ -32,7 +33,7 @@ void maas_nearest_set(maas_nearest *s, const double *centres)
         const double *v = centres + c * s->p.d;
         s->norms[c] = maas_dot(v, v, s->p.d);
         for (int64_t j = 0; j < s->p.d; j++)
-            s->across[j * s->k + c] = v[j];
+            s->across[j * s->stride + c] = v[j];
     }
 }
 
@@ -48,7 +49,7 @@ static void pick(void *user, int64_t from, int64_t to)
     const search *q = user;
     const maas_nearest *s = q->s;
     for (int64_t i = from; i < to; i++) {
-        const double *z = s->scores + i * s->k;
+        const double *z = s->scores + i * s->stride;
         int64_t best = 0;
         double least = s->norms[0] - 2 * z[0];
         for (int64_t c = 1; c < s->k; c++) {
@@ -73,8 +74,8 @@ double maas_nearest_all(maas_work *w, const maas_nearest *s, int32_t *label, dou
     for (int64_t from = 0; from < s->p.n; from += s->outer) {
         const int64_t n = s->p.n - from < s->outer ? s->p.n - from : s->outer;
         search q = {s, label, d2, from};
-        maas_dgemm(w, n, s->k, s->p.d, (maas_side){s->p.x + from * s->p.d, s->p.d, 1},
-                   (maas_side){s->across, s->k, 1}, s->scores, false);
+        maas_dgemm(w, n, s->stride, s->p.d, (maas_side){s->p.x + from * s->p.d, s->p.d, 1},
+                   (maas_side){s->across, s->stride, 1}, s->scores, false);
         maas_work_share(w, n, BLOCK, pick, &q);
     }
     for (int64_t i = 0; d2 && i < s->p.n; i++)
