@@ -92,9 +92,27 @@ static void close_others(const int *keep, int n)
     }
 }
 
+static int downward(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* The C library's qsort asks once how much memory the machine has, when an array is larger than a
+ * kilobyte; that call is not allowed inside. So it asks before. */
+static void warm_up_qsort(void)
+{
+    int64_t v[512];
+    for (int i = 0; i < 512; i++)
+        v[i] = i;
+    qsort(v, 512, sizeof *v, downward);
+    MAAS_CHECK(v[0] == 511);
+}
+
 maas_status maas_sandbox_enter(const int *keep, int n, const maas_sandbox_limits *l, maas_err *err)
 {
     close_others(keep, n);
+    warm_up_qsort();
     set_limits(l);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return maas_fail(err, MAAS_E_INTERNAL, "the sandbox cannot drop privileges");

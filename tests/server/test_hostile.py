@@ -93,6 +93,17 @@ def a_long_table_streams_through():
 
 
 @case
+def a_wide_table_is_read():
+    s = Server()
+    names = ",".join(f"column_{i}" for i in range(3000))
+    table = s.need(201, "PUT", "/api/v1/datasets/wide", f"{names}\n{','.join(map(str, range(3000)))}\n")
+    assert len(table["columns"]) == 3000 and table["rows"] == 1
+    r = s.put("/api/v1/datasets/twice", f"{names},column_7\n{','.join(map(str, range(3001)))}\n")
+    assert r.status == 422 and "column_7" in r.body.decode(), r
+    s.stop()
+
+
+@case
 def a_thousand_connections():
     s = Server()
     connections = [socket.create_connection(s.address.split(":")) for _ in range(1000)]

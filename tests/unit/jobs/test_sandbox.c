@@ -277,11 +277,32 @@ static bool plain_work(void)
            pread(kept, head, 4, 0) != 4;
 }
 
+static int downward(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* Long names of columns, nodes out of order: readers sort. */
+static bool sorts_much(void)
+{
+    enum { N = 1 << 20 };
+    int64_t *v = maas_alloc(N * sizeof *v);
+    if (!v)
+        return true;
+    for (int64_t i = 0; i < N; i++)
+        v[i] = i;
+    qsort(v, N, sizeof *v, downward);
+    return v[0] != N - 1;
+}
+
 static void a_parser_can_work(void)
 {
     kept = memfd_create("kept", 0);
     int st = try_it(plain_work);
     EXPECT_MSG(WIFEXITED(st) && WEXITSTATUS(st) == 0, "%x", st);
+    st = try_it(sorts_much);
+    EXPECT_MSG(WIFEXITED(st) && WEXITSTATUS(st) == 0, "sorting: %x", st);
 }
 
 /* The policy is a list one can read: nothing that reaches beyond the process is in it. */
