@@ -32,10 +32,16 @@ static void survey_leaf(survey *v, uint32_t tree, const maas_tree_node *leaf)
     }
 }
 
+/* ceil(d / 2) points are exact for d features on a way. */
+static int32_t points_for(int32_t unique)
+{
+    return unique > 2 ? (unique + 1) / 2 : 1;
+}
+
 static maas_status survey_tree(survey *v, uint32_t tree, maas_err *err)
 {
     maas_shap *s = v->s;
-    int32_t at = 0, unique = 0;
+    int32_t at = 0, unique = 0, most = 0;
     v->frames[0] = (maas_shap_frame){.node = s->f->roots[tree]};
     while (at >= 0) {
         maas_shap_frame *top = &v->frames[at];
@@ -57,8 +63,10 @@ static maas_status survey_tree(survey *v, uint32_t tree, maas_err *err)
                              MAAS_SHAP_MAX_DEPTH);
         v->frames[++at] = (maas_shap_frame){.node = top->next++ ? n->no : n->yes};
         s->depth = at > s->depth ? at : s->depth;
-        s->unique = unique > s->unique ? unique : s->unique;
+        most = unique > most ? unique : most;
     }
+    s->unique = most > s->unique ? most : s->unique;
+    s->tree_points[tree] = points_for(most);
     return MAAS_OK;
 }
 
@@ -114,6 +122,12 @@ static void quadrature(int32_t n, double *at, double *weight)
     }
 }
 
+/* Where the quadrature of n points begins. */
+static size_t first_point(int32_t n)
+{
+    return (size_t)n * (size_t)(n - 1) / 2;
+}
+
 /* share[p][q] = p! q! / (p + q + 1)!, row by row from its neighbours. */
 static void fill_shares(maas_shap *s)
 {
@@ -151,21 +165,19 @@ static maas_status build(maas_shap *s, maas_err *err)
         s->covers = s->covers && f->nodes[i].cover > 0;
     if (!take(s, &s->expected, (size_t)f->n_targets, sizeof *s->expected) ||
         !take(s, &s->speak_first, f->n_trees + 1u, sizeof *s->speak_first) ||
-        !take(s, &s->speak, f->n_weights, sizeof *s->speak))
+        !take(s, &s->speak, f->n_weights, sizeof *s->speak) ||
+        !take(s, &s->tree_points, f->n_trees, sizeof *s->tree_points))
         return maas_fail(err, no_memory, "explaining trees");
     MAAS_TRY(survey_all(s, err));
-    s->n_points = s->unique > 2 ? (s->unique + 1) / 2 : 1;
-    const size_t n = (size_t)s->unique + 1;
-    if (!take(s, &s->at, (size_t)s->n_points, sizeof *s->at) ||
-        !take(s, &s->weight, (size_t)s->n_points, sizeof *s->weight) ||
+    s->n_points = points_for(s->unique);
+    const size_t n = (size_t)s->unique + 1, all = first_point(s->n_points + 1);
+    if (!take(s, &s->at, all, sizeof *s->at) || !take(s, &s->weight, all, sizeof *s->weight) ||
         !take(s, &s->share, n * n, sizeof *s->share))
         return maas_fail(err, no_memory, "explaining trees");
-    if (s->n_points == 1) {
-        s->at[0] = 0.5;
-        s->weight[0] = 1;
-    } else {
-        quadrature(s->n_points, s->at, s->weight);
-    }
+    s->at[0] = 0.5;
+    s->weight[0] = 1;
+    for (int32_t k = 2; k <= s->n_points; k++)
+        quadrature(k, s->at + first_point(k), s->weight + first_point(k));
     fill_shares(s);
     return MAAS_OK;
 }
@@ -201,6 +213,7 @@ void maas_shap_destroy(maas_shap *s)
     maas_free(s->expected);
     maas_free(s->speak_first);
     maas_free(s->speak);
+    maas_free(s->tree_points);
     maas_free(s);
 }
 
@@ -221,11 +234,12 @@ static size_t up(size_t n)
     return (n + 63) & ~(size_t)63;
 }
 
-/* Doubles of a frame: products at the points, and sums of them for each target of a tree. Against
- * rows: two sums for each target. */
+/* Doubles of a frame: products at the points, one over the factor of its feature there, and sums of
+ * the products for each target of a tree, all for each lane. Against rows: two sums for each
+ * target. */
 static size_t frame_doubles(const maas_shap *s)
 {
-    const size_t by_covers = (size_t)s->n_points * (1 + (size_t)s->n_speak);
+    const size_t by_covers = (size_t)s->n_points * (2 + (size_t)s->n_speak) * MAAS_SHAP_LANES;
     const size_t against = 2 * (size_t)s->n_speak;
     return by_covers > against ? by_covers : against;
 }
@@ -237,7 +251,7 @@ size_t maas_shap_scratch(const maas_shap *s)
            up((size_t)s->f->n_features * sizeof(int32_t) + 1) +
            up((size_t)s->f->n_targets * sizeof(int32_t)) +
            up(frames * frame_doubles(s) * sizeof(double)) +
-           up((size_t)s->n_points * sizeof(double));
+           up((size_t)s->n_points * sizeof(maas_shap_lanes));
 }
 
 maas_shap_scratch_view maas_shap_open(const maas_shap *s, void *scratch)
@@ -257,28 +271,43 @@ maas_shap_scratch_view maas_shap_open(const maas_shap *s, void *scratch)
 
 /* ---- by covers ---- */
 
+typedef maas_shap_lanes lanes;
+
 typedef struct covers_walk {
     const maas_shap *s;
     maas_shap_scratch_view v;
-    const double *x;
-    double *phi;
+    const double *x[MAAS_SHAP_LANES];
+    double *phi[MAAS_SHAP_LANES]; /* NULL: a lane that only keeps the others company */
     uint32_t tree;
-    int32_t n_speak; /* of this tree */
-    size_t stride;   /* doubles of a frame: products, then sums */
+    int32_t n_speak, n_points; /* of this tree */
+    const double *at, *weight; /* its quadrature */
+    size_t stride;             /* lanes of a frame: products, inverses, sums */
 } covers_walk;
 
-static double *products(const covers_walk *w, int32_t frame)
+static lanes *products(const covers_walk *w, int32_t frame)
 {
-    return w->v.doubles + (size_t)frame * w->stride;
+    return (lanes *)(void *)w->v.doubles + (size_t)frame * w->stride;
 }
 
-static double *sums(const covers_walk *w, int32_t frame)
+static lanes *inverses(const covers_walk *w, int32_t frame)
 {
-    return products(w, frame) + w->s->n_points;
+    return products(w, frame) + w->n_points;
+}
+
+static lanes *sums(const covers_walk *w, int32_t frame)
+{
+    return products(w, frame) + 2 * w->n_points;
+}
+
+/* Which rows would go to the child that is entered. */
+static void goers(const covers_walk *w, const maas_tree_node *n, bool second, lanes *out)
+{
+    for (int i = 0; i < MAAS_SHAP_LANES; i++)
+        (*out)[i] = maas_forest_decides(w->s->f, n, w->x[i][n->feature]) != second;
 }
 
 /* The frame of a child: the factor of its edge takes the place of an older one of that feature. */
-static void enter(covers_walk *w, int32_t at, int32_t child, bool goes)
+static void enter(covers_walk *w, int32_t at, int32_t child, bool second)
 {
     const maas_shap *s = w->s;
     const maas_tree_node *n = &s->f->nodes[w->v.frames[at].node];
@@ -287,21 +316,23 @@ static void enter(covers_walk *w, int32_t at, int32_t child, bool goes)
     *f = (maas_shap_frame){.node = child,
                            .feature = n->feature,
                            .before = before,
-                           .z = (double)s->f->nodes[child].cover / n->cover,
-                           .o = goes};
-    const double *from = products(w, at);
-    double *to = products(w, at + 1);
-    if (before < 0) {
-        for (int32_t q = 0; q < s->n_points; q++)
-            to[q] = from[q] * (f->z + s->at[q] * (f->o - f->z));
-    } else {
-        const maas_shap_frame *b = &w->v.frames[before];
-        f->z *= b->z;
-        f->o *= b->o;
-        for (int32_t q = 0; q < s->n_points; q++)
-            to[q] = from[q] / (b->z + s->at[q] * (b->o - b->z)) * (f->z + s->at[q] * (f->o - f->z));
+                           .z = (double)s->f->nodes[child].cover / n->cover};
+    goers(w, n, second, &f->goes);
+    const lanes *from = products(w, at), *older = NULL;
+    lanes *to = products(w, at + 1), *over = inverses(w, at + 1), *sum = sums(w, at + 1);
+    if (before >= 0) {
+        f->z *= w->v.frames[before].z;
+        f->goes *= w->v.frames[before].goes;
+        older = inverses(w, before);
     }
-    memset(sums(w, at + 1), 0, (size_t)w->n_speak * (size_t)s->n_points * sizeof *to);
+    const lanes step = f->goes - f->z;
+    for (int32_t q = 0; q < w->n_points; q++) {
+        const lanes factor = f->z + w->at[q] * step;
+        over[q] = 1 / factor;
+        to[q] = older ? from[q] * older[q] * factor : from[q] * factor;
+    }
+    for (int32_t i = 0; i < w->n_speak * w->n_points; i++)
+        sum[i] = (lanes){0};
     w->v.last[n->feature] = at + 1;
 }
 
@@ -310,36 +341,40 @@ static void leave(covers_walk *w, int32_t at)
 {
     const maas_shap *s = w->s;
     const maas_shap_frame *f = &w->v.frames[at];
-    const maas_shap_frame *b = f->before < 0 ? NULL : &w->v.frames[f->before];
-    const double *from = sums(w, at);
-    double *to = sums(w, at - 1);
-    double *slope = w->v.doubles + ((size_t)s->depth + 1) * frame_doubles(s);
-    for (int32_t q = 0; q < s->n_points; q++) {
-        const double t = s->at[q];
-        double d = (f->o - f->z) / (f->z + t * (f->o - f->z));
-        if (b)
-            d -= (b->o - b->z) / (b->z + t * (b->o - b->z));
-        slope[q] = s->weight[q] * d;
+    const lanes *from = sums(w, at), *over = inverses(w, at);
+    lanes *to = sums(w, at - 1);
+    lanes *slope = (lanes *)(void *)w->v.doubles + ((size_t)s->depth + 1) * w->stride;
+    const lanes step = f->goes - f->z;
+    for (int32_t q = 0; q < w->n_points; q++)
+        slope[q] = w->weight[q] * step * over[q];
+    if (f->before >= 0) {
+        const maas_shap_frame *b = &w->v.frames[f->before];
+        const lanes old = b->goes - b->z, *older = inverses(w, f->before);
+        for (int32_t q = 0; q < w->n_points; q++)
+            slope[q] -= w->weight[q] * old * older[q];
     }
-    for (int32_t k = 0; k < w->n_speak; k++, from += s->n_points, to += s->n_points) {
-        double sum = 0;
-        for (int32_t q = 0; q < s->n_points; q++) {
+    for (int32_t k = 0; k < w->n_speak; k++, from += w->n_points, to += w->n_points) {
+        lanes sum = {0};
+        for (int32_t q = 0; q < w->n_points; q++) {
             sum += slope[q] * from[q];
             to[q] += from[q];
         }
         const int32_t target = s->speak[s->speak_first[w->tree] + (uint32_t)k];
-        w->phi[(size_t)target * (size_t)s->f->n_features + (size_t)f->feature] += sum;
+        const size_t cell = (size_t)target * (size_t)s->f->n_features + (size_t)f->feature;
+        for (int i = 0; i < MAAS_SHAP_LANES; i++)
+            if (w->phi[i])
+                w->phi[i][cell] += sum[i];
     }
     w->v.last[f->feature] = f->before;
 }
 
 static void covers_leaf(covers_walk *w, int32_t at, const maas_tree_node *leaf)
 {
-    const double *p = products(w, at);
+    const lanes *p = products(w, at);
     for (uint32_t i = leaf->first; i < leaf->first + leaf->count; i++) {
         const maas_leaf_weight *l = &w->s->f->weights[i];
-        double *to = sums(w, at) + (size_t)w->v.slot[l->target] * (size_t)w->s->n_points;
-        for (int32_t q = 0; q < w->s->n_points; q++)
+        lanes *to = sums(w, at) + (size_t)w->v.slot[l->target] * (size_t)w->n_points;
+        for (int32_t q = 0; q < w->n_points; q++)
             to[q] += l->weight * p[q];
     }
 }
@@ -350,9 +385,9 @@ static void covers_tree(covers_walk *w)
     maas_shap_frame *frames = w->v.frames;
     int32_t at = 0;
     frames[0] = (maas_shap_frame){.node = f->roots[w->tree]};
-    for (int32_t q = 0; q < w->s->n_points; q++)
-        products(w, 0)[q] = 1;
-    memset(sums(w, 0), 0, (size_t)w->n_speak * (size_t)w->s->n_points * sizeof(double));
+    for (int32_t q = 0; q < w->n_points; q++)
+        products(w, 0)[q] = (lanes){0} + 1;
+    memset(sums(w, 0), 0, (size_t)w->n_speak * (size_t)w->n_points * sizeof(lanes));
     while (at >= 0) {
         maas_shap_frame *top = &frames[at];
         const maas_tree_node *n = &f->nodes[top->node];
@@ -365,26 +400,52 @@ static void covers_tree(covers_walk *w)
             at--;
             continue;
         }
-        const bool yes = maas_forest_decides(f, n, w->x[n->feature]);
         const bool second = top->next++;
-        enter(w, at, second ? n->no : n->yes, yes != second);
+        enter(w, at, second ? n->no : n->yes, second);
         at++;
     }
 }
 
-void maas_shap_by_covers(const maas_shap *s, const double *x, double *phi, void *scratch)
+static void set_tree(covers_walk *w, uint32_t tree)
 {
-    const size_t n = (size_t)s->f->n_targets * (size_t)s->f->n_features;
-    covers_walk w = {s, maas_shap_open(s, scratch), x, phi, 0, 0, frame_doubles(s)};
-    MAAS_CHECK(s->covers);
-    memset(phi, 0, n * sizeof *phi);
-    for (w.tree = 0; w.tree < s->f->n_trees; w.tree++) {
-        const uint32_t first = s->speak_first[w.tree];
-        w.n_speak = (int32_t)(s->speak_first[w.tree + 1] - first);
-        for (int32_t k = 0; k < w.n_speak; k++)
-            w.v.slot[s->speak[first + (uint32_t)k]] = k;
+    const maas_shap *s = w->s;
+    const uint32_t first = s->speak_first[tree];
+    w->tree = tree;
+    w->n_speak = (int32_t)(s->speak_first[tree + 1] - first);
+    w->n_points = s->tree_points[tree];
+    w->at = s->at + first_point(w->n_points);
+    w->weight = s->weight + first_point(w->n_points);
+    for (int32_t k = 0; k < w->n_speak; k++)
+        w->v.slot[s->speak[first + (uint32_t)k]] = k;
+}
+
+/* At most MAAS_SHAP_LANES rows. */
+static void some_rows(const maas_shap *s, const double *x, int64_t n, double *phi, void *scratch)
+{
+    const size_t size = (size_t)s->f->n_targets * (size_t)s->f->n_features;
+    covers_walk w = {
+        .s = s, .v = maas_shap_open(s, scratch), .stride = frame_doubles(s) / MAAS_SHAP_LANES};
+    for (int i = 0; i < MAAS_SHAP_LANES; i++) {
+        w.x[i] = x + (i < n ? i : 0) * (int64_t)s->f->n_features;
+        w.phi[i] = i < n ? phi + (size_t)i * size : NULL;
+    }
+    memset(phi, 0, (size_t)n * size * sizeof *phi);
+    for (uint32_t t = 0; t < s->f->n_trees; t++) {
+        set_tree(&w, t);
         covers_tree(&w);
     }
-    for (size_t i = 0; s->f->aggregate == MAAS_FOREST_AVERAGE && i < n; i++)
+    for (size_t i = 0; s->f->aggregate == MAAS_FOREST_AVERAGE && i < (size_t)n * size; i++)
         phi[i] /= s->f->n_trees;
+}
+
+void maas_shap_by_covers(const maas_shap *s, const double *x, int64_t n_rows, double *phi,
+                         void *scratch)
+{
+    const int64_t size = (int64_t)s->f->n_targets * s->f->n_features;
+    MAAS_CHECK(s->covers);
+    for (int64_t r = 0; r < n_rows; r += MAAS_SHAP_LANES) {
+        const int64_t left = n_rows - r;
+        some_rows(s, x + r * s->f->n_features, left < MAAS_SHAP_LANES ? left : MAAS_SHAP_LANES,
+                  phi + r * size, scratch);
+    }
 }

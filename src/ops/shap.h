@@ -39,8 +39,10 @@ size_t maas_shap_scratch(const maas_shap *s);
 bool maas_shap_has_covers(const maas_shap *s);
 
 void maas_shap_expected(const maas_shap *s, double *out); /* [n_targets], base included */
-/* x[n_features]; phi[n_targets][n_features] is overwritten. */
-void maas_shap_by_covers(const maas_shap *s, const double *x, double *phi, void *scratch);
+/* x[n_rows][n_features]; phi[n_rows][n_targets][n_features] is overwritten. Rows are walked a few
+ * at a time: many in one call are faster than one in many. */
+void maas_shap_by_covers(const maas_shap *s, const double *x, int64_t n_rows, double *phi,
+                         void *scratch);
 /* background[n_rows][n_features], one row at least. */
 void maas_shap_against(const maas_shap *s, const double *x, const double *background,
                        int64_t n_rows, double *phi, void *scratch);

@@ -4,12 +4,18 @@
 
 #include "ops/shap.h"
 
+/* Rows that are walked side by side: all go through every node, only where they would go differs.
+ */
+enum { MAAS_SHAP_LANES = 4 };
+typedef double maas_shap_lanes __attribute__((vector_size(MAAS_SHAP_LANES * sizeof(double))));
+
 /* A node on the way from the root to where the walk is. */
 typedef struct maas_shap_frame {
-    int32_t node, next; /* next: children that were walked */
-    int32_t feature;    /* of the edge that leads here */
-    int32_t before;     /* the frame above whose edge has the same feature; -1 */
-    double z, o;        /* all edges of that feature so far; against: o is which way, see there */
+    int32_t node, next;   /* next: children that were walked */
+    int32_t feature;      /* of the edge that leads here */
+    int32_t before;       /* the frame above whose edge has the same feature; -1 */
+    double z, o;          /* all edges of that feature so far; against: o is which way, see there */
+    maas_shap_lanes goes; /* by covers: o of each row */
 } maas_shap_frame;
 
 struct maas_shap {
@@ -19,9 +25,10 @@ struct maas_shap {
     bool covers;
     int32_t depth;         /* edges of the longest way */
     int32_t unique;        /* the most features on one way */
-    int32_t n_points;      /* of the quadrature */
+    int32_t n_points;      /* of the largest quadrature */
     int32_t n_speak;       /* the most targets that the leaves of one tree speak of */
-    double *at, *weight;   /* [n_points] */
+    int32_t *tree_points;  /* [n_trees] points that are enough for the tree */
+    double *at, *weight;   /* quadratures of 1, 2, ... n_points points, one after the other */
     double *share;         /* [unique + 1][unique + 1] p! q! / (p + q + 1)! */
     double *expected;      /* [n_targets] */
     uint32_t *speak_first; /* [n_trees + 1] into speak */

@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     for (size_t r = 0; r < x.n / row; r++) {
         const double *at = (const double *)(x.p + r * row);
         if (maas_shap_has_covers(s)) {
-            maas_shap_by_covers(s, at, phi, scratch);
+            maas_shap_by_covers(s, at, 1, phi, scratch);
             put(out, phi, width);
         }
         maas_shap_against(s, at, (const double *)b.p, (int64_t)(b.n / row), phi, scratch);

@@ -13,11 +13,13 @@
 #include "ops/shap.h"
 #include "base/ban.h"
 
+enum { TREE_ROWS = 64 }; /* explained at once */
+
 typedef struct trees {
     maas_forest *forest;
     maas_shap *shap;
     void *scratch;
-    double *phi, *sums; /* [n_targets][n_features of the forest], [n_targets] */
+    double *phi, *sums; /* [at_once][n_targets][n_features of the forest], [n_targets] */
     double *background; /* [rows][n_features of the forest]; NULL: by covers */
     maas_xcolumns columns;
     int64_t n_rows;
@@ -167,7 +169,7 @@ static maas_status prepare_shap(maas_explainer *x, trees *t, maas_err *err)
     MAAS_TRY(maas_shap_create(t->forest, x->opts.budget, &t->shap, err));
     x->n_outputs = real_targets(t->forest);
     t->scratch = maas_arena_alloc(&x->arena, maas_shap_scratch(t->shap) + 64);
-    t->phi = maas_arena_array(&x->arena, (size_t)t->forest->n_targets,
+    t->phi = maas_arena_array(&x->arena, TREE_ROWS * (size_t)t->forest->n_targets,
                               (size_t)t->columns.n * sizeof *t->phi);
     t->sums = maas_arena_array(&x->arena, (size_t)t->forest->n_targets, sizeof *t->sums);
     if (!t->scratch || !t->phi || !t->sums)
@@ -205,34 +207,37 @@ static maas_status tree_prepare(maas_explainer *x, maas_err *err)
                      : maas_fail(err, MAAS_E_NOMEM, "memory for explaining");
 }
 
-static void tree_row(maas_explainer *x, const double *as_seen, double *phi, double *answer)
+/* Values of one row as the forest has them, to those of the features. */
+static void hand_over(maas_explainer *x, const double *own, double *phi)
 {
-    trees *t = x->own;
+    const trees *t = x->own;
     const int64_t f = t->columns.n, k = x->n_outputs;
-    if (t->background)
-        maas_shap_against(t->shap, as_seen, t->background, t->n_rows, t->phi, t->scratch);
-    else
-        maas_shap_by_covers(t->shap, as_seen, t->phi, t->scratch);
     for (int64_t c = 0; c < f; c++)
         for (int64_t o = 0; o < k; o++)
-            phi[t->columns.feature[c] * k + o] = t->scale * t->phi[o * f + c];
-    maas_forest_row(t->forest, as_seen, t->sums);
-    for (int64_t o = 0; o < k; o++)
-        answer[o] = t->scale * t->sums[o];
+            phi[t->columns.feature[c] * k + o] = t->scale * own[o * f + c];
 }
 
 static maas_status tree_rows(maas_explainer *x, const maas_tensor *in, int64_t from, int64_t n,
                              double *phi, double *answer, maas_err *err)
 {
-    const trees *t = x->own;
+    trees *t = x->own;
     const double *as_seen;
+    const int64_t f = t->columns.n, k = x->n_outputs, own = f * t->forest->n_targets;
     for (int64_t i = 0; i < MAAS_XFUN_ROWS;
          i++) /* the batch is of one size: the first row fills it up */
         maas_x_row(x, in, from + (i < n ? i : 0), i);
     MAAS_TRY(maas_xfun_run(x->fun, &as_seen, err));
-    for (int64_t r = 0; r < n; r++)
-        tree_row(x, as_seen + r * t->columns.n, phi + r * x->n_features * x->n_outputs,
-                 answer + r * x->n_outputs);
+    if (!t->background)
+        maas_shap_by_covers(t->shap, as_seen, n, t->phi, t->scratch);
+    for (int64_t r = 0; r < n; r++, as_seen += f) {
+        if (t->background)
+            maas_shap_against(t->shap, as_seen, t->background, t->n_rows, t->phi + r * own,
+                              t->scratch);
+        hand_over(x, t->phi + r * own, phi + r * x->n_features * k);
+        maas_forest_row(t->forest, as_seen, t->sums);
+        for (int64_t o = 0; o < k; o++)
+            answer[r * k + o] = t->scale * t->sums[o];
+    }
     return MAAS_OK;
 }
 
@@ -245,4 +250,4 @@ static void tree_release(maas_explainer *x)
     maas_forest_destroy(t->forest);
 }
 
-const maas_xmethod maas_x_tree = {"tree", tree_prepare, tree_rows, MAAS_XFUN_ROWS, tree_release};
+const maas_xmethod maas_x_tree = {"tree", tree_prepare, tree_rows, TREE_ROWS, tree_release};

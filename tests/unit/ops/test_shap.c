@@ -84,7 +84,7 @@ static void compare(const game *g, const maas_shap *s, void *scratch)
     if (g->background)
         maas_shap_against(s, g->x, g->background, g->n_rows, got, scratch);
     else
-        maas_shap_by_covers(s, g->x, got, scratch);
+        maas_shap_by_covers(s, g->x, 1, got, scratch);
     for (int t = 0; t < g->f->n_targets; t++)
         for (int i = 0; i < FEATURES; i++)
             EXPECT_NEAR(got[t * FEATURES + i], want[t][i], 1e-12);
@@ -125,6 +125,38 @@ static void both_are_what_the_definition_says(void)
     }
 }
 
+/* Rows of one call do not look at each other: any number of them gives what each gives alone. */
+static void many_rows_are_each_explained_alone(void)
+{
+    enum { MANY = 11 };
+    const forest_wish w = {.n_features = FEATURES,
+                           .n_targets = TARGETS,
+                           .n_trees = 5,
+                           .n_nodes = 40,
+                           .many = true,
+                           .how = MAAS_FOREST_AVERAGE};
+    maas_forest *f;
+    maas_shap *s = NULL;
+    maas_err err = {0};
+    double x[MANY * FEATURES], alone[TARGETS * FEATURES], all[MANY * TARGETS * FEATURES];
+    maas_rng_seed(&rng, 8);
+    f = forest_make(&w, &rng);
+    forest_x(x, MANY * FEATURES, &rng);
+    EXPECT_MSG(maas_shap_create(f, NULL, &s, &err) == MAAS_OK, "%s", err.msg);
+    void *scratch = aligned_alloc(64, maas_shap_scratch(s));
+    for (int n = 1; n <= MANY; n++) {
+        maas_shap_by_covers(s, x, n, all, scratch);
+        for (int r = 0; r < n; r++) {
+            maas_shap_by_covers(s, x + r * FEATURES, 1, alone, scratch);
+            EXPECT_MSG(memcmp(alone, all + r * TARGETS * FEATURES, sizeof alone) == 0,
+                       "row %d of %d", r, n);
+        }
+    }
+    free(scratch);
+    maas_shap_destroy(s);
+    maas_forest_destroy(f);
+}
+
 /* Trees too large for the definition: what they add up to. */
 static void large_trees_add_up(void)
 {
@@ -160,7 +192,7 @@ static void large_trees_add_up(void)
             if (way)
                 maas_shap_against(s, x, b, 1, phi, scratch);
             else
-                maas_shap_by_covers(s, x, phi, scratch);
+                maas_shap_by_covers(s, x, 1, phi, scratch);
             for (int t = 0; t < 2; t++) {
                 double all = way ? mean[t] : expected[t];
                 for (size_t i = 0; i < n; i++)
@@ -209,6 +241,7 @@ static void what_cannot_be_explained_is_said(void)
 
 static const mt_case cases[] = {
     MT_CASE(both_are_what_the_definition_says),
+    MT_CASE(many_rows_are_each_explained_alone),
     MT_CASE(large_trees_add_up),
     MT_CASE(what_cannot_be_explained_is_said),
 };
