@@ -253,6 +253,9 @@ def wrong_requests_are_named():
         r = server.post(f"/v1/models/net:explain{query}", body)
         assert r.status == status and words in r.body.decode(), (query, r)
     assert server.post("/v1/models/nope:explain", body).status == 404
+    many = {"instances": np.zeros((300000, 4)).tolist()}
+    r = server.post("/v1/models/net:explain", many)
+    assert r.status == 400 and "too much to explain at once" in r.body.decode(), r
     r = server.post("/v1/models/net:explain", {"instances": [[1, 2, 3]]})
     assert r.status == 400, r
 

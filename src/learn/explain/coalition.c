@@ -93,7 +93,9 @@ static maas_status exact_prepare(maas_explainer *x, maas_err *err)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
                          "exact values are for up to %d features, here are %lld", MAX_EXACT,
                          (long long)x->n_features);
-    return prepare(x, (size_t)1 << x->n_features, err);
+    MAAS_TRY(prepare(x, (size_t)1 << x->n_features, err));
+    x->runs = ldexp((double)x->opts.background_rows, (int)x->n_features);
+    return MAAS_OK;
 }
 
 /* |S|! (n - |S| - 1)! / n! */
@@ -149,6 +151,7 @@ static maas_status sampling_prepare(maas_explainer *x, maas_err *err)
                          "fewer permutations or a smaller background",
                          (long long)c->permutations, (long long)x->n_features,
                          (long long)x->opts.background_rows);
+    x->runs = walk * (double)c->permutations;
     return MAAS_OK;
 }
 

@@ -1,11 +1,14 @@
 /* learn/explain/explain.c - choosing a method, and rows through it. */
 #include "learn/explain/explain.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "learn/explain/explain_int.h"
 #include "base/ban.h"
+
+#define MAX_CALL_RUNS 2e8 /* rows through the model for one call */
 
 /* Best first: "auto" takes the first that can. */
 static const maas_xmethod *const methods[] = {&maas_x_tree, &maas_x_linear, &maas_x_exact,
@@ -93,6 +96,7 @@ static void forget_attempt(maas_explainer *x)
     x->method = NULL;
     x->target = x->answer < 0 ? "" : maas_graph_at(x->g, x->answer)->name;
     x->base = NULL;
+    x->runs = 0;
     x->own = NULL;
 }
 
@@ -192,6 +196,12 @@ maas_status maas_explain(maas_explainer *x, const maas_tensor *in, int64_t rows,
                          maas_err *err)
 {
     const int64_t k = x->n_outputs, n = x->n_features;
+    if (x->runs * (double)rows > MAX_CALL_RUNS)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "%lld rows are too much to explain at once: each takes %.0f runs of the "
+                         "model, at most %.0f "
+                         "rows go into a request (a smaller background allows more)",
+                         (long long)rows, x->runs, floor(MAX_CALL_RUNS / x->runs));
     memset(out->phi, 0, (size_t)(rows * n * k) * sizeof *out->phi);
     for (int64_t from = 0, some; from < rows; from += some) {
         some = rows - from < x->method->at_once ? rows - from : x->method->at_once;

@@ -54,6 +54,7 @@ struct maas_explainer {
     maas_xfun *fun;     /* of it; may be NULL */
     double *base;       /* [n_outputs] */
     void *own;          /* of the method, in the arena */
+    double runs;        /* rows through the model for one explained row; 0: few */
 };
 
 extern const maas_xmethod maas_x_tree, maas_x_linear, maas_x_exact, maas_x_sampling;
