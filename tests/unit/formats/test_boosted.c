@@ -72,7 +72,7 @@ static const char xgb[] =
 
 static void xgboost_rows(void)
 {
-    static const struct {
+    const struct {
         double x[2], want;
     } rows[] = {{{0, 0}, 11.5},
                 {{(double)0.1f, 0}, 12.5}, /* not below: right */

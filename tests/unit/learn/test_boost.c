@@ -102,8 +102,7 @@ static void numbers_are_served_as_they_were_learned(void)
         return;
     static const char *const params[] = {
         "{'n_estimators':40}",
-        "{'n_estimators':40,'max_depth':3,'subsample':0.8,'colsample_bytree':0.7,'reg_alpha':0.1,"
-        "'seed':5}",
+        "{'n_estimators':40,'max_depth':3,'subsample':0.8,'colsample_bytree':0.7,'seed':5}",
         "{'n_estimators':40,'grow_policy':'lossguide','max_leaves':12,'max_depth':0}",
         "{'n_estimators':200,'objective':'reg:pseudohubererror','max_depth':4}",
         "{'n_estimators':40,'categorical':false}",
