@@ -69,7 +69,7 @@ enum { DIM_VALUE = 1, DIM_PARAM = 2 };
 
 #define MAAS_ONNX_OLDEST     7  /* default domain: what is read */
 #define MAAS_ONNX_OLDEST_OUT 13 /* default domain: what is written */
-#define MAAS_ONNX_NEWEST     25
+#define MAAS_ONNX_NEWEST     28
 #define MAAS_ONNX_NEWEST_ML  5
 #define MAAS_DOMAIN_TRAINING "ai.onnx.preview.training"
 

@@ -87,6 +87,12 @@ static bool equal_parts(const maas_graph *g, const maas_node *n)
     return axis >= 0 && axis < t->rank && t->dims[axis] > 0 && t->dims[axis] % n->n_out == 0;
 }
 
+static bool truncates_or_whole(const maas_graph *g, const maas_node *n)
+{
+    return maas_attr_i(n, "fmod", 0) == 1 ||
+           !(MAAS_DTS_FLOAT & MAAS_DT_BIT(g->values[n->in[0]].type.dtype));
+}
+
 static const struct lowering {
     const char *op; /* default domain */
     int since;
@@ -111,6 +117,7 @@ static const struct lowering {
     {"ScatterElements", 13, overwrites, "reduction", false},
     {"BatchNormalization", 9, for_inference, "training_mode", false},
     {"Reshape", 5, no_zero_sizes, "allowzero", false},
+    {"Mod", 13, truncates_or_whole, NULL, false},
     {"Shape", 13, no_attributes, NULL, false},
     {"Split", 13, equal_parts, "num_outputs", false},
     {"ReduceL1", 13, fixed_axes, "noop_with_empty_axes", true},
@@ -132,6 +139,51 @@ static const struct lowering *row_of(const maas_graph *g, const maas_node *n)
     return NULL;
 }
 
+/* Element types that came after the form of op->since, of any input or output. */
+static const struct widening {
+    const char *op; /* default domain */
+    maas_dtypes types;
+    int since;
+} widenings[] = {
+    {"Sin", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Cos", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Round", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Elu", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Selu", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Softplus", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Softsign", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"HardSigmoid", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"HardSwish", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"ThresholdedRelu", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"NegativeLogLikelihoodLoss", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"IsInf", MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_BF16), 20},
+    {"ConstantOfShape", MAAS_DT_BIT(MAAS_BF16), 20},
+    {"EyeLike", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"TopK", MAAS_DT_BIT(MAAS_BF16), 24},
+    {"OneHot", MAAS_DT_BIT(MAAS_BF16), 28},
+    {"Range", MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_BF16), 27},
+};
+
+static maas_dtypes types_of(const maas_graph *g, const maas_vid *v, uint32_t n)
+{
+    maas_dtypes types = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (v[i] != MAAS_NO_VALUE)
+            types |= MAAS_DT_BIT(g->values[v[i]].type.dtype);
+    return types;
+}
+
+static int widened(const maas_graph *g, const maas_node *n)
+{
+    const maas_dtypes types = types_of(g, n->in, n->n_in) | types_of(g, n->out, n->n_out);
+    int since = 0;
+    for (size_t i = 0; !*n->op->domain && i < MAAS_COUNT(widenings); i++)
+        if ((types & widenings[i].types) && strcmp(widenings[i].op, n->op->name) == 0 &&
+            since < widenings[i].since)
+            since = widenings[i].since;
+    return since;
+}
+
 /* Attributes that came after the form of op->since. */
 static const struct later {
     const char *op, *attr; /* ai.onnx.ml */
@@ -148,7 +200,9 @@ int maas_onnx_lowest(const maas_graph *g, const maas_node *n)
         if (strcmp(laters[i].op, n->op->name) == 0 && maas_node_attr(n, laters[i].attr))
             return laters[i].since;
     const struct lowering *row = row_of(g, n);
-    return row && row->since < n->op->since ? row->since : n->op->since;
+    const int form = row && row->since < n->op->since ? row->since : n->op->since;
+    const int types = widened(g, n);
+    return form > types ? form : types;
 }
 
 maas_onnx_form maas_onnx_form_of(const maas_graph *g, const maas_node *n, int opset)

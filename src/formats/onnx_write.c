@@ -177,7 +177,12 @@ static void put_graph(maas_pb_writer *p, const writer *w)
 /* The IR version that came with an opset. */
 static int ir_version(int opset)
 {
-    return opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
+    static const uint8_t newest[] = {
+        [8] = 18, [9] = 20, [10] = 22, [11] = 23, [12] = 24, [13] = 27};
+    for (uint8_t v = 8; v < MAAS_COUNT(newest); v++)
+        if (opset <= newest[v])
+            return v;
+    return MAAS_COUNT(newest);
 }
 
 static void put_model(maas_pb_writer *p, void *user)

@@ -34,7 +34,7 @@ typedef int32_t maas_nid;            /* a node of a graph  */
 #define MAAS_RANK_UNKNOWN  ((int8_t)-1)
 
 /* The opset of the default domain that graphs in memory speak; importers convert to it. */
-#define MAAS_OPSET      21
+#define MAAS_OPSET      28
 #define MAAS_OPSET_ML   5
 #define MAAS_DOMAIN_ML  "ai.onnx.ml"
 #define MAAS_DOMAIN_OWN "ai.maas"

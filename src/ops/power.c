@@ -68,7 +68,7 @@ static void pow_example(maas_example *e)
     maas_b_op2(e->b, "Pow", x, maas_ex_in(e, te, -2, 3, 2, shapes[k][1]));
 }
 
-/* ---- Mod: fmod = 0 is Python's (sign of the divisor, integers only), fmod = 1 is C's ---- */
+/* ---- Mod: fmod = 0 is Python's (sign of the divisor), fmod = 1 is C's ---- */
 
 static uint64_t mod_int(uint64_t a, uint64_t b, bool is_signed, bool as_c)
 {
@@ -82,10 +82,19 @@ static uint64_t mod_int(uint64_t a, uint64_t b, bool is_signed, bool as_c)
     return (uint64_t)(!as_c && r != 0 && (r < 0) != ((int64_t)b < 0) ? r + (int64_t)b : r);
 }
 
+static double mod_real(double a, double b, bool as_c)
+{
+    double r = fmod(a, b);
+    if (as_c || r != r)
+        return r;
+    return r == 0 ? copysign(0, b) : (r < 0) != (b < 0) ? r + b : r;
+}
+
 static maas_status mod_infer(maas_infer *q, maas_err *err)
 {
-    if (maas_is_float(q->in[0].dtype) && maas_attr_i(q->node, "fmod", 0) != 1)
-        return maas_fail(err, MAAS_E_INVALID, "Mod of floats needs fmod = 1");
+    int64_t fmod = maas_attr_i(q->node, "fmod", 0);
+    if (fmod != 0 && fmod != 1)
+        return maas_fail(err, MAAS_E_INVALID, "attribute 'fmod' must be 0 or 1");
     return maas_infer_broadcast(q, err);
 }
 
@@ -101,7 +110,7 @@ static maas_status mod_reference(const maas_call *c, maas_err *err)
             int64_t ix = b.at[0] + i * b.step[0], iw = b.at[1] + i * b.step[1];
             int64_t iy = b.row * b.inner + i;
             if (maas_is_float(x->dtype))
-                maas_st(y, iy, fmod(maas_ld(x, ix), maas_ld(w, iw)));
+                maas_st(y, iy, mod_real(maas_ld(x, ix), maas_ld(w, iw), as_c));
             else
                 maas_st_i64(y, iy,
                             (int64_t)mod_int((uint64_t)maas_tensor_get_i64(x, ix),
@@ -113,12 +122,13 @@ static maas_status mod_reference(const maas_call *c, maas_err *err)
 
 static float mod_scalar(const maas_node *n, const float *in, int n_in)
 {
-    return (float)fmod(in[0], in[1]);
+    return (float)mod_real(in[0], in[1], maas_attr_i(n, "fmod", 0) != 0);
 }
 
 static void mod_example(maas_example *e)
 {
-    static const maas_dtype types[] = {MAAS_F32, MAAS_F64, MAAS_I32, MAAS_I64, MAAS_U8};
+    static const maas_dtype types[] = {MAAS_F32, MAAS_F64, MAAS_I32, MAAS_I64,
+                                       MAAS_U8,  MAAS_F64, MAAS_F32, MAAS_BF16};
     maas_dtype t = types[e->variant];
     double lo = t == MAAS_U8 ? 0 : -9;
     maas_vid a = maas_ex_in(e, t, lo, 9, MAAS_DIMS(3, 4));
@@ -154,11 +164,11 @@ const maas_op maas_op_Pow = {
 const maas_op maas_op_Mod = {
     .domain = "",
     .name = "Mod",
-    .since = 13,
+    .since = 28,
     .flags = MAAS_OP_ELEMENTWISE | MAAS_OP_INPLACE,
     MAAS_SCHEMA(mod_in, mod_out),
     MAAS_ATTRS(mod_attrs),
-    .n_examples = 5,
+    .n_examples = 8,
     .tolerance = 1e-6,
     .infer = mod_infer,
     .reference = mod_reference,

@@ -207,7 +207,8 @@ static void range_example(maas_example *e)
     static const struct {
         maas_dtype t;
         double start, limit, delta;
-    } cases[] = {{MAAS_F32, 1, 5, .5}, {MAAS_I64, 10, 0, -3}, {MAAS_I32, 3, 3, 1}};
+    } cases[] = {
+        {MAAS_F32, 1, 5, .5}, {MAAS_I64, 10, 0, -3}, {MAAS_I32, 3, 3, 1}, {MAAS_BF16, -1, 1, .25}};
     maas_vid in[3] = {maas_b_scalar(e->b, cases[e->variant].t, cases[e->variant].start),
                       maas_b_scalar(e->b, cases[e->variant].t, cases[e->variant].limit),
                       maas_b_scalar(e->b, cases[e->variant].t, cases[e->variant].delta)};
@@ -252,13 +253,14 @@ static const maas_io_schema eye_in[] = {MAAS_REQ("input", NULL, MAAS_DTS_NUMERIC
 static const maas_io_schema shape_in[] = {MAAS_REQ("input", NULL, MAAS_DTS_I64)};
 static const maas_io_schema i64_out[] = {MAAS_REQ("output", NULL, MAAS_DTS_I64)};
 static const maas_io_schema any_out[] = {MAAS_REQ("output", NULL, MAAS_DTS_ALL)};
-#define RANGE_DTS (MAAS_DTS_FULL | MAAS_DTS_INDEX | MAAS_DT_BIT(MAAS_I16))
+#define RANGE_DTS (MAAS_DTS_FLOAT | MAAS_DTS_INDEX | MAAS_DT_BIT(MAAS_I16))
 static const maas_io_schema range_in[] = {MAAS_REQ("start", "T", RANGE_DTS),
                                           MAAS_REQ("limit", "T", RANGE_DTS),
                                           MAAS_REQ("delta", "T", RANGE_DTS)};
 static const maas_io_schema range_out[] = {MAAS_REQ("output", "T", RANGE_DTS)};
 static const maas_attr_schema shape_attrs[] = {{"start", MAAS_ATTR_INT, false},
                                                {"end", MAAS_ATTR_INT, false}};
+static const maas_attr_schema range_attrs[] = {{"stash_type", MAAS_ATTR_INT, false}};
 static const maas_attr_schema value_attr[] = {{"value", MAAS_ATTR_TENSOR, false}};
 static const maas_attr_schema eye_attrs[] = {{"dtype", MAAS_ATTR_INT, false},
                                              {"k", MAAS_ATTR_INT, false}};
@@ -283,5 +285,5 @@ SIZES(Shape, shape, 15, MAAS_OP_STRINGS, any_in, i64_out, shape_attrs, 2, 4, ONL
 SIZES(Size, size, 13, MAAS_OP_STRINGS, any_in, i64_out, NULL, 0, 1, ONLY_SIZES)
 SIZES(ConstantOfShape, constant_of_shape, 9, 0, shape_in, any_out, value_attr, 1, 3,
       "its input is a shape")
-SIZES(Range, range, 11, 0, range_in, range_out, NULL, 0, 3, "its inputs decide a size")
+SIZES(Range, range, 11, 0, range_in, range_out, range_attrs, 1, 4, "its inputs decide a size")
 SIZES(EyeLike, eye, 9, 0, eye_in, any_out, eye_attrs, 2, 3, ONLY_SIZES)

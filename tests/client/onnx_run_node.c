@@ -18,7 +18,7 @@
 
 #define REL    1e-3 /* what the ONNX project asks of a backend */
 #define ABS    1e-7
-#define NEWEST 25 /* opset that the reader takes */
+#define OLDEST 7 /* opset that the reader takes */
 
 /* ---- files ---- */
 
@@ -282,7 +282,7 @@ static outcome run_data(maas_graph *g, const char *dir, char *why, size_t n_why)
 
 /*
  * Many tests were made when their operator last changed, below the oldest opset that we read. Where
- * our row is that old as well, the test holds for us: the version in the file becomes 13. Returns
+ * our row is that old as well, the test holds for us: the version in the file is raised. Returns
  * the version that stood there (opset_import is field 8: domain is its field 1, empty for this one,
  * version field 2).
  */
@@ -299,11 +299,9 @@ static int64_t lift_opset(const bytes *b)
         uint64_t n = varint(&p, end);
         const uint8_t *last = p + n - 1;
         const bool ours = n >= 2 && last[-1] == 0x10 && (p[0] == 0x10 || p[1] == 0);
-        if (key >> 3 == 8 && ours && *last < 13) {
+        if (key >> 3 == 8 && ours && *last < OLDEST) {
             old = *last;
-            b->p[last - b->p] = 13;
-        } else if (key >> 3 == 8 && ours && *last > NEWEST) {
-            b->p[last - b->p] = NEWEST; /* wrong only where the operator changed since */
+            b->p[last - b->p] = OLDEST;
         }
         p += n;
     }

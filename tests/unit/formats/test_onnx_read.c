@@ -241,7 +241,7 @@ static const struct refusal {
     const char *words;
 } refusals[] = {
     {{.opset = 6}, MAAS_E_UNSUPPORTED, "opset 6"},
-    {{.opset = 26}, MAAS_E_UNSUPPORTED, "opset 26"},
+    {{.opset = 29}, MAAS_E_UNSUPPORTED, "opset 29"},
     {{.ml = 6}, MAAS_E_UNSUPPORTED, "opset 6 of domain 'ai.onnx.ml'"},
     {{.no_ir = true}, MAAS_E_FORMAT, "IR version"},
     {{.no_opset = true}, MAAS_E_FORMAT, "imports no opset"},
@@ -347,7 +347,7 @@ static void data_is_borrowed_when_aligned_and_copied_when_not(void)
 
 static void symbols_and_types_are_those_of_the_file(void)
 {
-    static const onnx_make good = {.opset = 25};
+    static const onnx_make good = {.opset = 28};
     maas_buf file, text = MAAS_BUF_INIT(1000);
     maas_graph *g = NULL;
     EXPECT_EQ(onnx_make_read(&good, NULL, &file, &g, NULL), MAAS_OK);

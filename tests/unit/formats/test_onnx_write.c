@@ -157,6 +157,33 @@ static void the_lowest_opset_is_found(void)
     }
 }
 
+/* Element types and meanings that came later ask for the opset they came with. */
+static void later_types_need_later_opsets(void)
+{
+    static const struct {
+        const char *op;
+        maas_dtype type;
+        int64_t fmod, opset;
+    } cases[] = {{"Sin", MAAS_F32, -1, 13}, {"Sin", MAAS_BF16, -1, 22}, {"Mod", MAAS_F32, 1, 13},
+                 {"Mod", MAAS_I32, 0, 13},  {"Mod", MAAS_F64, 0, 28},   {"Mod", MAAS_BF16, 0, 28}};
+    for (size_t k = 0; k < MAAS_COUNT(cases); k++) {
+        built u;
+        maas_buf file;
+        begin(&u);
+        const maas_attr to = MAAS_A_INT("to", cases[k].type);
+        const maas_attr fmod = MAAS_A_INT("fmod", cases[k].fmod);
+        maas_vid x = maas_b_node(&u.b, "Cast", &to, 1, &u.x, 1, NULL, 1), in[] = {x, x};
+        const bool two = cases[k].fmod >= 0;
+        end(&u, maas_b_node(&u.b, cases[k].op, &fmod, two, in, two ? 2 : 1, NULL, 1));
+        maas_graph *copy = again(u.b.g, &file);
+        EXPECT_MSG(opset_of(&file, "") == cases[k].opset, "case %zu: opset %lld", k,
+                   (long long)opset_of(&file, ""));
+        maas_graph_destroy(copy);
+        maas_graph_destroy(u.b.g);
+        maas_buf_reset(&file);
+    }
+}
+
 static void own_operators_import_their_domain(void)
 {
     built u;
@@ -250,6 +277,7 @@ static const mt_case cases[] = {
     MT_CASE(what_is_written_reads_back_the_same),
     MT_CASE(variables_are_written_with_their_current_value),
     MT_CASE(the_lowest_opset_is_found),
+    MT_CASE(later_types_need_later_opsets),
     MT_CASE(own_operators_import_their_domain),
     MT_CASE(an_illegal_graph_is_not_written),
     MT_CASE(every_example_of_every_operator_survives),

@@ -264,7 +264,7 @@ static const hostile hostiles[] = {
     {"top -1", "TopK", 2, {F(2, 3), I(1)}, 1, {-1}},
     {"cast to nowhere", "Cast", 1, {F(2)}, NO_CONTENT, {MAAS_A_INT("to", 77)}, 1},
     {"cast to the end of int64", "Cast", 1, {F(2)}, NO_CONTENT, {MAAS_A_INT("to", INT64_MIN)}, 1},
-    {"float mod", "Mod", 2, {F(2), F(2)}, NO_CONTENT},
+    {"neither mod", "Mod", 2, {F(2), F(2)}, NO_CONTENT, {MAAS_A_INT("fmod", 2)}, 1},
     {"pad count", "Pad", 2, {F(2, 3), I(3)}, 3, {0, 0, 0}},
     {"pad negative", "Pad", 2, {F(2, 3), I(4)}, 4, {0, -1, 0, 0}},
     {"pad overflows", "Pad", 2, {F(2, 3), I(4)}, 4, {INT64_MAX, 0, INT64_MAX, 0}},
