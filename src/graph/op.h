@@ -20,7 +20,10 @@ enum {
     MAAS_OP_RANDOM = 8,      /* never folded, never merged                                     */
     MAAS_OP_INFERENCE_IDENTITY = 16, /* does nothing when not training (Dropout)               */
     MAAS_OP_STRINGS = 32,            /* reference code handles STRING tensors                  */
-    MAAS_OP_SHAPE_ONLY = 64          /* outputs depend on shapes, not on data (Shape, Size)    */
+    MAAS_OP_SHAPE_ONLY = 64,         /* outputs depend on shapes, not on data (Shape, Size)    */
+    /* Makes what it returns in call.arena: its shape (NonZero), or bytes of strings, are known only
+     * when it has run. Its outputs come without data; reference code fills them. */
+    MAAS_OP_DYNAMIC = 128
 };
 
 typedef struct maas_io_schema {
@@ -60,12 +63,16 @@ typedef struct maas_infer {
 typedef struct maas_call {
     const maas_node *node;
     const maas_tensor *in;
-    maas_tensor *out; /* shapes are set, data is allocated */
+    maas_tensor
+        *out; /* shapes are set, data is allocated; of DYNAMIC operators only the dtype is */
     int n_in, n_out;
     void *state;   /* of the kernel, made by its prepare; NULL for reference code */
     void *scratch; /* [scratch_bytes], shared with other steps; 64-byte aligned   */
     size_t scratch_bytes;
     int n_threads; /* that the plan was made for */
+    /* Memory that lasts until the executor's next run, under the plan's budget. NULL, except for
+     * DYNAMIC operators. */
+    maas_arena *arena;
 } maas_call;
 
 typedef struct maas_builder maas_builder; /* ops/build.h */

@@ -79,6 +79,10 @@ static inline maas_tensor *maas_c_out(const maas_call *c, int i) /* NULL: not wa
 {
     return i < c->n_out && c->out[i].dtype != MAAS_DT_NONE && c->out[i].data ? &c->out[i] : NULL;
 }
+static inline bool maas_c_wants(const maas_call *c, int i) /* before maas_ref_alloc */
+{
+    return i < c->n_out && c->out[i].dtype != MAAS_DT_NONE;
+}
 static inline bool maas_is_float(int t)
 {
     return t == MAAS_F32 || t == MAAS_F64 || t == MAAS_F16 || t == MAAS_BF16;
@@ -101,6 +105,11 @@ static inline void maas_st(const maas_tensor *t, int64_t i, double v)
 void maas_st_i64(const maas_tensor *t, int64_t i, int64_t v); /* integers: wraps to the width */
 /* Asks infer again with the data in hand: E_INVALID when outputs have other shapes than it says. */
 maas_status maas_ref_check(const maas_call *c, maas_err *err);
+/* DYNAMIC operators: output k gets this shape and memory of the run, E_TOO_LARGE and E_NOMEM where
+ * that cannot be; an output that is not wanted (maas_c_wants) stays as it is. */
+maas_status maas_ref_alloc(const maas_call *c, int k, int rank, const int64_t *dims, maas_err *err);
+/* Bytes for the text of strings that a DYNAMIC operator makes. */
+maas_status maas_ref_text(const maas_call *c, size_t n, char **out, maas_err *err);
 /* A possibly negative index below n; E_INVALID outside. */
 maas_status maas_ref_index(int64_t i, int64_t n, int64_t *out, maas_err *err);
 

@@ -77,6 +77,28 @@ maas_status maas_ref_index(int64_t i, int64_t n, int64_t *out, maas_err *err)
     return MAAS_OK;
 }
 
+/* ---- outputs that an operator makes itself ---- */
+
+maas_status maas_ref_alloc(const maas_call *c, int k, int rank, const int64_t *dims, maas_err *err)
+{
+    size_t bytes;
+    if (!maas_c_wants(c, k))
+        return MAAS_OK;
+    const maas_dtype t = (maas_dtype)c->out[k].dtype;
+    MAAS_TRY(maas_shape_bytes(t, dims, rank, &bytes, err));
+    void *data = maas_arena_alloc(c->arena, bytes);
+    if (!data)
+        return maas_fail(err, MAAS_E_NOMEM, "output %d needs %zu bytes", k, bytes);
+    c->out[k] = maas_tensor_of(t, rank, dims, data);
+    return MAAS_OK;
+}
+
+maas_status maas_ref_text(const maas_call *c, size_t n, char **out, maas_err *err)
+{
+    *out = maas_arena_alloc(c->arena, n);
+    return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "text of %zu bytes", n);
+}
+
 /* ---- broadcasting ---- */
 
 void maas_bcast_init(maas_bcast *b, const maas_tensor *out, const maas_tensor *in, int n)

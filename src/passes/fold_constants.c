@@ -5,11 +5,13 @@
 #include "passes/pass_int.h"
 
 #include "base/mem.h"
+#include "ops/build.h"
 #include "base/ban.h"
 
 /* A folded tensor may be this much larger than what it is made from: shapes and tables are folded,
  * a constant blown up by Expand or Tile is not. */
 #define MAX_GROWTH ((size_t)1 << 20)
+#define MAX_ROUNDS 4
 
 static bool has_subgraph(const maas_node *n)
 {
@@ -52,6 +54,10 @@ static maas_status make_outputs(maas_graph *g, const maas_node *n, maas_tensor *
             continue;
         const maas_type *t = &maas_graph_at(g, n->out[i])->type;
         size_t bytes;
+        if (n->op->flags & MAAS_OP_DYNAMIC) {
+            out[i].dtype = t->dtype;
+            continue;
+        }
         if (t->tag != MAAS_TYPE_TENSOR || t->rank < 0 ||
             maas_shape_bytes((maas_dtype)t->dtype, t->dims, t->rank, &bytes, NULL) != MAAS_OK ||
             bytes > limit)
@@ -75,6 +81,7 @@ static void become_constants(maas_graph *g, maas_node *n, const maas_tensor *out
         maas_value *v = maas_graph_at(g, n->out[i]);
         v->flags |= MAAS_VALUE_CONST;
         v->init = out[i];
+        v->type = maas_type_of(&out[i]);
         v->producer = MAAS_NO_NODE;
         n->out[i] = MAAS_NO_VALUE;
     }
@@ -89,23 +96,41 @@ static maas_status fold(maas_graph *g, maas_node *n, maas_tensor *in, maas_tenso
     if (!gather_inputs(g, n, in, &limit))
         return MAAS_OK;
     MAAS_TRY(make_outputs(g, n, out, limit, &ok, err));
-    const maas_call c = {
-        .node = n, .in = in, .out = out, .n_in = n->n_in, .n_out = n->n_out, .n_threads = 1};
+    const maas_call c = {.node = n,
+                         .in = in,
+                         .out = out,
+                         .n_in = n->n_in,
+                         .n_out = n->n_out,
+                         .n_threads = 1,
+                         .arena = &g->arena};
     if (ok && n->op->reference(&c, NULL) == MAAS_OK)
         become_constants(g, n, out);
     return MAAS_OK;
 }
 
-maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+static maas_status fold_all(maas_graph *g, bool *out_any, bool *out_more, maas_err *err)
 {
-    bool any = false;
+    *out_any = *out_more = false;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         maas_node *n = &g->nodes[i];
         AUTO_FREE maas_tensor *operands = maas_calloc((size_t)n->n_in + n->n_out, sizeof *operands);
         if (!operands)
             return maas_fail(err, MAAS_E_NOMEM, "folding '%s'", n->name);
         MAAS_TRY(fold(g, n, operands, operands + n->n_in, err));
-        any |= n->dead;
+        *out_any |= n->dead;
+        *out_more |= n->dead && (n->op->flags & MAAS_OP_DYNAMIC);
     }
-    return any ? maas_graph_compact(g, err) : MAAS_OK;
+    return *out_any ? maas_graph_compact(g, err) : MAAS_OK;
+}
+
+/* Folding what told its shape to nobody before lets what follows it be inferred and folded, too. */
+maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    bool any = true, more = true;
+    for (int round = 0; more && round < MAX_ROUNDS; round++) {
+        if (round)
+            MAAS_TRY(maas_graph_infer(g, err));
+        MAAS_TRY(fold_all(g, &any, &more, err));
+    }
+    return MAAS_OK;
 }

@@ -22,12 +22,16 @@ static void learn_content(const maas_tensor *t, maas_known *k)
         k->v[i] = maas_tensor_get_i64(t, i);
 }
 
-static maas_status place_output(maas_exec *e, maas_vid v, const maas_type *t, maas_tensor *operand,
-                                maas_err *err)
+static maas_status place_output(maas_exec *e, maas_vid v, const maas_type *t, bool makes_own,
+                                maas_tensor *operand, maas_err *err)
 {
     if (v < 0)
         return MAAS_OK;
     const maas_value *value = maas_graph_at(e->p->g, v);
+    if (makes_own) {
+        *operand = (maas_tensor){.dtype = t->dtype};
+        return MAAS_OK;
+    }
     if (!maas_type_is_concrete(t))
         return maas_fail(err, MAAS_E_UNSUPPORTED,
                          "the shape of '%s' cannot be told from its inputs", value->name);
@@ -47,8 +51,24 @@ static maas_status place_output(maas_exec *e, maas_vid v, const maas_type *t, ma
     return MAAS_OK;
 }
 
+/* What the operator itself made, against what inference says about it. */
+static maas_status take_output(maas_exec *e, maas_vid v, const maas_type *t,
+                               const maas_tensor *made, maas_err *err)
+{
+    if (v < 0)
+        return MAAS_OK;
+    bool ok = made->data && made->dtype == t->dtype && (t->rank < 0 || t->rank == made->rank);
+    for (int i = 0; ok && i < t->rank; i++)
+        ok = t->dims[i] < 0 || t->dims[i] == made->dims[i];
+    if (!ok)
+        return maas_fail(err, MAAS_E_INTERNAL, "'%s' came out with another type than inferred",
+                         maas_graph_at(e->p->g, v)->name);
+    e->values[v] = *made;
+    return MAAS_OK;
+}
+
 static maas_status infer_now(maas_exec *e, const maas_node *n, maas_tensor *in, maas_tensor *out,
-                             maas_err *err)
+                             const maas_type **out_found, maas_err *err)
 {
     maas_type *in_types = maas_arena_array(&e->late, n->n_in, sizeof *in_types);
     maas_type *out_types = maas_arena_array(&e->late, n->n_out, sizeof *out_types);
@@ -66,7 +86,9 @@ static maas_status infer_now(maas_exec *e, const maas_node *n, maas_tensor *in, 
     maas_infer q = {e->late_graph, n, in_types, in, in_known, out_types, out_known};
     MAAS_TRY(n->op->infer(&q, err));
     for (int i = 0; i < n->n_out; i++)
-        MAAS_TRY(place_output(e, n->out[i], &out_types[i], &out[i], err));
+        MAAS_TRY(place_output(e, n->out[i], &out_types[i], n->op->flags & MAAS_OP_DYNAMIC, &out[i],
+                              err));
+    *out_found = out_types;
     return MAAS_OK;
 }
 
@@ -82,7 +104,15 @@ maas_status maas_late_run(maas_exec *e, uint32_t step, maas_err *err)
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0 && e->p->places[n->out[i]].where == MAAS_AT_LATE)
             c->out[i].data = NULL;
-    MAAS_TRY(infer_now(e, n, in, c->out, err));
+    const maas_type *found;
+    MAAS_TRY(infer_now(e, n, in, c->out, &found, err));
+    if (n->op->flags & MAAS_OP_DYNAMIC) {
+        c->arena = &e->late;
+        MAAS_TRY(n->op->reference(c, err));
+        for (int i = 0; i < n->n_out; i++)
+            MAAS_TRY(take_output(e, n->out[i], &found[i], &c->out[i], err));
+        return MAAS_OK;
+    }
     /* kernels that prepare hold memory for longer than a run: not here */
     const maas_kernel *k = e->p->reference ? NULL : maas_kernel_pick(c, e->p->cpu);
     return k && !k->prepare ? k->run(c, 0, 1, err) : n->op->reference(c, err);

@@ -25,8 +25,7 @@ maas_vid maas_life_root(maas_life *l, maas_vid v)
 /* A value that a step computes into the block: not an input, constant, variable or late. */
 bool maas_life_in_block(const maas_plan *p, const maas_life *l, maas_vid root)
 {
-    const maas_value *v = maas_graph_at(p->g, root);
-    return l[root].first != MAAS_LIFE_OUTSIDE && maas_type_is_concrete(&v->type);
+    return l[root].first != MAAS_LIFE_OUTSIDE && !maas_value_is_late(p->g, root);
 }
 
 static void read_at(maas_life *l, maas_vid v, uint32_t step)

@@ -56,7 +56,7 @@ static bool is_variable(const maas_plan *p, maas_vid v)
 static maas_status add_copy(maas_plan *p, maas_life *l, maas_copy c, maas_err *err)
 {
     const maas_type *t = &maas_graph_at(p->g, c.from)->type;
-    if (!maas_type_is_concrete(t))
+    if (maas_value_is_late(p->g, c.from))
         return maas_fail(err, MAAS_E_UNSUPPORTED,
                          "'%s' becomes a variable, but its shape depends on data",
                          maas_graph_at(p->g, c.from)->name);

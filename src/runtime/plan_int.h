@@ -107,6 +107,8 @@ struct maas_exec {
 };
 
 bool maas_type_is_concrete(const maas_type *t);
+/* Is its memory found while running? Its shape depends on data, or its operator allocates it. */
+bool maas_value_is_late(const maas_graph *g, maas_vid v);
 maas_tensor maas_tensor_of_type(const maas_type *t, void *data);
 
 bool maas_node_is_alias(const maas_graph *g, const maas_node *n); /* a view that need not run */

@@ -27,15 +27,17 @@ maas_tensor maas_tensor_of_type(const maas_type *t, void *data)
     return maas_tensor_of((maas_dtype)t->dtype, t->rank < 0 ? 0 : t->rank, t->dims, data);
 }
 
-static bool operand_is_concrete(const maas_graph *g, maas_vid v)
+bool maas_value_is_late(const maas_graph *g, maas_vid v)
 {
-    return v < 0 || maas_type_is_concrete(&maas_graph_at(g, v)->type);
+    const maas_value *val = maas_graph_at(g, v);
+    return !maas_type_is_concrete(&val->type) ||
+           (val->producer >= 0 && (g->nodes[val->producer].op->flags & MAAS_OP_DYNAMIC));
 }
 
 bool maas_node_is_alias(const maas_graph *g, const maas_node *n)
 {
     return (n->op->flags & MAAS_OP_VIEW) && n->n_out == 1 && n->n_in >= 1 && n->in[0] >= 0 &&
-           operand_is_concrete(g, n->in[0]) && operand_is_concrete(g, n->out[0]);
+           !maas_value_is_late(g, n->in[0]) && !maas_value_is_late(g, n->out[0]);
 }
 
 static void add_operands(maas_plan *p, const maas_vid *v, int n)
@@ -57,9 +59,9 @@ static void add_step(maas_plan *p, const maas_node *n)
     s->node = n;
     s->operand = p->n_operands;
     for (int i = 0; i < n->n_in; i++)
-        s->late |= !operand_is_concrete(p->g, n->in[i]);
+        s->late |= n->in[i] >= 0 && maas_value_is_late(p->g, n->in[i]);
     for (int i = 0; i < n->n_out; i++)
-        s->late |= !operand_is_concrete(p->g, n->out[i]);
+        s->late |= n->out[i] >= 0 && maas_value_is_late(p->g, n->out[i]);
     p->any_late |= s->late;
     s->call = (maas_call){.node = n,
                           .in = p->operands + s->operand,

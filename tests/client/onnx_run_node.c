@@ -189,18 +189,28 @@ static maas_status run_node(maas_graph *g, maas_nid nid, maas_err *err)
         size_t size;
         if (!t)
             continue;
+        if (n->op->flags & MAAS_OP_DYNAMIC) {
+            out[i].dtype = t->dtype;
+            continue;
+        }
         if (t->rank < 0 ||
             maas_shape_bytes((maas_dtype)t->dtype, t->dims, t->rank, &size, NULL) != MAAS_OK)
             return maas_fail(err, MAAS_E_UNSUPPORTED, "%s: its shape is not known", n->op->name);
         out[i] = maas_tensor_of((maas_dtype)t->dtype, t->rank, t->dims,
                                 maas_arena_alloc(&all, size + 1));
     }
-    const maas_call c = {
-        .node = n, .in = in, .out = out, .n_in = n->n_in, .n_out = n->n_out, .n_threads = 1};
+    const maas_call c = {.node = n,
+                         .in = in,
+                         .out = out,
+                         .n_in = n->n_in,
+                         .n_out = n->n_out,
+                         .n_threads = 1,
+                         .arena = &all};
     maas_status st = n->op->reference(&c, err);
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0) {
             g->values[n->out[i]].init = out[i];
+            g->values[n->out[i]].type = maas_type_of(&out[i]);
             g->values[n->out[i]].flags |= MAAS_VALUE_CONST; /* so that the next one may see it */
         }
     free(in);

@@ -12,8 +12,9 @@
 
 typedef struct interp {
     const maas_graph *g;
-    maas_tensor *v; /* [n_values] */
-    void **own;     /* [n_values] what this engine allocated */
+    maas_tensor *v;   /* [n_values] */
+    void **own;       /* [n_values] what this engine allocated */
+    maas_arena arena; /* of operators that make their outputs */
 } interp;
 
 MAYBE void interp_close(interp *p)
@@ -22,20 +23,31 @@ MAYBE void interp_close(interp *p)
         free(p->own[i]);
     free(p->own);
     free(p->v);
+    maas_arena_reset(&p->arena);
     *p = (interp){0};
+}
+
+MAYBE bool interp_makes_own(const maas_graph *g, const maas_value *v)
+{
+    return v->producer >= 0 && (g->nodes[v->producer].op->flags & MAAS_OP_DYNAMIC);
 }
 
 /* Memory for every value whose size is known; false names the first that is not. */
 MAYBE bool interp_open(interp *p, const maas_graph *g)
 {
-    *p = (interp){g, calloc(g->n_values + 1, sizeof(maas_tensor)),
-                  calloc(g->n_values + 1, sizeof(void *))};
+    *p = (interp){.g = g,
+                  .v = calloc(g->n_values + 1, sizeof(maas_tensor)),
+                  .own = calloc(g->n_values + 1, sizeof(void *))};
     for (uint32_t i = 0; i < g->n_values; i++) {
         const maas_value *val = &g->values[i];
         const maas_type *t = &val->type;
         size_t bytes;
         if (val->flags & MAAS_VALUE_CONST) {
             p->v[i] = val->init;
+            continue;
+        }
+        if (interp_makes_own(g, val)) {
+            p->v[i].dtype = t->dtype;
             continue;
         }
         if (t->tag != MAAS_TYPE_TENSOR || t->rank < 0 ||
@@ -59,9 +71,19 @@ MAYBE maas_status interp_node(interp *p, const maas_node *n, maas_err *err)
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0)
             out[i] = p->v[n->out[i]];
-    const maas_call c = {
-        .node = n, .in = in, .out = out, .n_in = n->n_in, .n_out = n->n_out, .n_threads = 1};
+    const maas_call c = {.node = n,
+                         .in = in,
+                         .out = out,
+                         .n_in = n->n_in,
+                         .n_out = n->n_out,
+                         .n_threads = 1,
+                         .arena = &p->arena};
     maas_status st = n->op->reference(&c, err);
+    for (int i = 0; i < n->n_out && (n->op->flags & MAAS_OP_DYNAMIC); i++)
+        if (n->out[i] >= 0) {
+            EXPECT_MSG(st != MAAS_OK || out[i].data, "%s: output %d was not made", n->op->name, i);
+            p->v[n->out[i]] = out[i];
+        }
     if (st == MAAS_OK && n->op->flops(&c) < 0)
         return maas_fail(err, MAAS_E_INTERNAL, "%s: negative flops", n->op->name);
     return st;

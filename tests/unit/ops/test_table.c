@@ -106,6 +106,15 @@ static void forget_sizes(maas_graph *g)
     }
 }
 
+/* Symbols that stand for what only data can tell may have other numbers. */
+static bool same_sizes(const maas_type *a, const maas_type *b)
+{
+    bool same = a->rank == b->rank;
+    for (int i = 0; same && i < a->rank; i++)
+        same = a->dims[i] == b->dims[i] || (a->dims[i] < 0 && b->dims[i] < 0);
+    return same;
+}
+
 static void symbols_of(const maas_op *op, int variant)
 {
     sample s;
@@ -134,9 +143,7 @@ static void symbols_of(const maas_op *op, int variant)
     st = maas_graph_infer(g, &s.err);
     EXPECT_MSG(st == MAAS_OK, "%s variant %d made concrete: %s", op->name, variant, s.err.msg);
     for (uint32_t i = 0; i < g->n_values; i++)
-        EXPECT_MSG(g->values[i].type.rank == before[i].rank &&
-                       memcmp(g->values[i].type.dims, before[i].dims,
-                              (size_t)before[i].rank * sizeof(int64_t)) == 0,
+        EXPECT_MSG(same_sizes(&g->values[i].type, &before[i]),
                    "%s variant %d: value %u differs after concretizing", op->name, variant, i);
     free(before);
     sample_close(&s);
