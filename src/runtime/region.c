@@ -6,6 +6,7 @@
  */
 #include "runtime/plan_int.h"
 
+#include "base/subnormal.h"
 #include "base/sys.h"
 #ifdef MAAS_OPENMP
 #include <omp.h>
@@ -43,6 +44,12 @@ static void run_step(maas_exec *e, uint32_t i, int ithr, int nthr, maas_err *err
     }
     if (st != MAAS_OK)
         report(e, i, st, err);
+}
+
+/* Whether this plan trains: it changes variables. */
+static bool flushes(const maas_exec *e)
+{
+    return e->p->g->n_bindings > 0 && !e->p->reference;
 }
 
 static void run_alone(maas_exec *e, uint32_t from, uint32_t to, uint64_t *clock)
@@ -92,7 +99,13 @@ static void run_team(maas_exec *e, uint32_t from, uint32_t to, uint64_t *clock)
                 e->team.n = nthr;
 #pragma omp barrier
         }
-        run_member(e, from, to, ithr, nthr, clock);
+        if (ithr > 0 && flushes(e)) { /* the leader's mode is set for the whole run */
+            const maas_subnormal before = maas_subnormal_flush();
+            run_member(e, from, to, ithr, nthr, clock);
+            maas_subnormal_restore(before);
+        } else {
+            run_member(e, from, to, ithr, nthr, clock);
+        }
     }
 }
 #else
@@ -107,8 +120,12 @@ maas_status maas_region_run(maas_exec *e, maas_err *err)
     const maas_plan *p = e->p;
     uint64_t clock = e->profile ? maas_now_ns() : 0;
     atomic_store_explicit(&e->failed, MAAS_OK, memory_order_relaxed);
+    const bool flush = flushes(e);
+    const maas_subnormal before = flush ? maas_subnormal_flush() : 0;
     for (uint32_t i = 0; i < p->n_steps; i = p->steps[i].segment_end)
         (p->steps[i].team ? run_team : run_alone)(e, i, p->steps[i].segment_end, &clock);
+    if (flush)
+        maas_subnormal_restore(before);
     maas_status st = atomic_load(&e->failed);
     return st == MAAS_OK ? st : maas_fail(err, st, "%s", e->why.msg);
 }

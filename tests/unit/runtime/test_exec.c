@@ -332,7 +332,39 @@ static void failing_runs_name_the_node(void)
     rig_reset(&r);
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+/* By every thread of the team; the caller's own arithmetic stays as it was. */
+static void training_leaves_no_subnormal_numbers(void)
+{
+    enum { N = 1 << 16 };
+    rig r;
+    rig_init(&r);
+    float *tiny = maas_calloc(N, sizeof *tiny);
+    volatile float smallest = 1.5e-38f;
+    for (int i = 0; i < N; i++)
+        tiny[i] = smallest;
+    const maas_tensor t = maas_tensor_of(MAAS_F32, 1, (int64_t[]){N}, tiny);
+    maas_vid v = MAAS_NO_VALUE;
+    EXPECT_EQ(maas_graph_variable(r.g, "v", &t, true, &v, &r.err), MAAS_OK);
+    bind(&r, v, maas_b_op2(&r.b, "Mul", v, maas_b_f32(&r.b, 0.5f)));
+    if (rig_plan(&r, 2)) {
+        EXPECT_EQ(maas_exec_run(r.exec, &r.err), MAAS_OK);
+        const float *now = maas_vars_find(r.vars, "v")->data;
+        int kept = 0;
+        for (int i = 0; i < N; i++)
+            kept += now[i] != 0;
+        EXPECT_EQ(kept, 0);
+        EXPECT(smallest * 0.5f != 0);
+    }
+    maas_free(tiny);
+    rig_reset(&r);
+}
+#endif
+
 static const mt_case cases[] = {
+#if defined(__x86_64__) || defined(__aarch64__)
+    MT_CASE(training_leaves_no_subnormal_numbers),
+#endif
     MT_CASE(late_shapes_are_found_while_running),
     MT_CASE(failing_runs_name_the_node),
     MT_CASE(a_small_network_computes),
