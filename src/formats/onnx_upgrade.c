@@ -185,6 +185,52 @@ static maas_status refuse_old_training(maas_onnx_reader *r, maas_graph *g, maas_
                                      n->opset);
 }
 
+/* A vector of one number for each group, each repeated for the channels of the group: it becomes
+ * [groups][1], broadcast to [groups][channels / groups], flat. */
+static maas_status repeat_for_channels(maas_onnx_reader *r, maas_graph *g, maas_vid *v,
+                                       maas_vid sizes)
+{
+    int64_t one = 1, all = -1;
+    const int64_t dims[] = {1};
+    maas_vid last, flat, column = MAAS_NO_VALUE, wide = MAAS_NO_VALUE, out = MAAS_NO_VALUE;
+    const maas_tensor axis = maas_tensor_of(MAAS_I64, 1, dims, &one);
+    const maas_tensor to = maas_tensor_of(MAAS_I64, 1, dims, &all);
+    MAAS_TRY(maas_graph_const(g, NULL, &axis, true, &last, r->err));
+    MAAS_TRY(maas_graph_const(g, NULL, &to, true, &flat, r->err));
+    MAAS_TRY(extra_node(r, g, "Unsqueeze", NULL, (const maas_vid[]){*v, last}, 2, &column));
+    MAAS_TRY(extra_node(r, g, "Expand", NULL, (const maas_vid[]){column, sizes}, 2, &wide));
+    MAAS_TRY(extra_node(r, g, "Reshape", NULL, (const maas_vid[]){wide, flat}, 2, &out));
+    *v = out;
+    return MAAS_OK;
+}
+
+/* GroupNormalization before 21 had scale and bias of each group. [groups][channels / groups] is the
+ * shape of the second axis of the data, reshaped to [N, groups, -1, ..]: here as Shape, Div,
+ * Concat.
+ */
+static maas_status groups_to_channels(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    const maas_attr *a = find_attr(n, "num_groups"), axis = MAAS_A_INT("axis", 0);
+    if (!a || a->type != MAAS_ATTR_INT || n->n_in != 3)
+        return maas_fail(r->err, MAAS_E_FORMAT, "num_groups or an input is missing");
+    int64_t groups = a->u.i, ends[2] = {1, 2};
+    const int64_t dims[] = {1};
+    const maas_tensor t = maas_tensor_of(MAAS_I64, 1, dims, &groups);
+    maas_vid count, from, to, shape = MAAS_NO_VALUE, channels = MAAS_NO_VALUE;
+    maas_vid each = MAAS_NO_VALUE, sizes = MAAS_NO_VALUE;
+    const maas_tensor t1 = maas_tensor_of(MAAS_I64, 1, dims, &ends[0]);
+    const maas_tensor t2 = maas_tensor_of(MAAS_I64, 1, dims, &ends[1]);
+    MAAS_TRY(maas_graph_const(g, NULL, &t, true, &count, r->err));
+    MAAS_TRY(maas_graph_const(g, NULL, &t1, true, &from, r->err));
+    MAAS_TRY(maas_graph_const(g, NULL, &t2, true, &to, r->err));
+    MAAS_TRY(extra_node(r, g, "Shape", NULL, n->in, 1, &shape));
+    MAAS_TRY(extra_node(r, g, "Slice", NULL, (const maas_vid[]){shape, from, to}, 3, &channels));
+    MAAS_TRY(extra_node(r, g, "Div", NULL, (const maas_vid[]){channels, count}, 2, &each));
+    MAAS_TRY(extra_node(r, g, "Concat", &axis, (const maas_vid[]){count, each}, 2, &sizes));
+    MAAS_TRY(repeat_for_channels(r, g, &n->in[1], sizes));
+    return repeat_for_channels(r, g, &n->in[2], sizes);
+}
+
 /* Only element types that are not supported make a difference with these attributes. */
 static maas_status drop_saturate(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
@@ -290,6 +336,8 @@ static const struct upgrade {
     {"", "Dropout", OLDEST, 11, drop_ratio},
     {"", "Softmax", OLDEST, 12, softmax_over_rest},
     {"", "LogSoftmax", OLDEST, 12, softmax_over_rest},
+    {"", "Hardmax", OLDEST, 12, softmax_over_rest},
+    {"", "GroupNormalization", 18, 20, groups_to_channels},
     {"", "BatchNormalization", OLDEST, 13, refuse_old_training},
     {"", "Cast", 19, MAAS_ONNX_NEWEST, drop_saturate},
     {"", "CastLike", 19, MAAS_ONNX_NEWEST, drop_saturate},

@@ -86,6 +86,15 @@ static double hard_sigmoid_slope(double x, double a, double b)
     double y = a * x + b;
     return y > 0 && y < 1 ? a : 0;
 }
+static double swish(double x, double a, double b)
+{
+    return x * sigmoid(a * x, 0, 0);
+}
+static double swish_slope(double x, double a, double b)
+{
+    const double s = sigmoid(a * x, 0, 0);
+    return s + a * x * s * (1 - s);
+}
 static double hard_swish(double x, double a, double b)
 {
     return x * hard_sigmoid(x, 1.0 / 6, 0.5);
@@ -101,6 +110,23 @@ static double thresholded(double x, double a, double b)
 static double thresholded_slope(double x, double a, double b)
 {
     return x > a;
+}
+static double celu(double x, double a, double b)
+{
+    return x < 0 ? a * expm1(x / a) : x;
+}
+static double celu_slope(double x, double a, double b)
+{
+    return x < 0 ? exp(x / a) : 1;
+}
+static double mish(double x, double a, double b)
+{
+    return x * tanh(softplus(x, 0, 0));
+}
+static double mish_slope(double x, double a, double b)
+{
+    const double t = tanh(softplus(x, 0, 0));
+    return t + x * (1 - t * t) * sigmoid(x, 0, 0);
 }
 /* a: 0 exact, x * Phi(x); 1 the tanh approximation (D. Hendrycks, K. Gimpel, 2016). */
 static double gelu(double x, double a, double b)
@@ -243,9 +269,12 @@ ACTIVATION(Elu,             elu,          6,  float,  NULL,     0, 0, 1,    0,  
 ACTIVATION(Selu,            selu,         6,  float,  NULL,     0, 0, 1.67326319217681884765625f,
            1.05070102214813232421875f, "gamma", alpha_gamma, 2, maas_infer_like)
 ACTIVATION(Softplus,        softplus,     1,  float,  NULL,     0, 0, 0,    0,    "beta",  alpha_beta, 0, maas_infer_like)
+ACTIVATION(Celu,            celu,         12, float,  NULL,     0, 0, 1,    0,    "beta",  alpha_beta, 1, maas_infer_like)
+ACTIVATION(Mish,            mish,         18, float,  NULL,     0, 0, 0,    0,    "beta",  alpha_beta, 0, maas_infer_like)
 ACTIVATION(Softsign,        softsign,     1,  float,  NULL,     0, 0, 0,    0,    "beta",  alpha_beta, 0, maas_infer_like)
 ACTIVATION(HardSigmoid,     hard_sigmoid, 6,  float,  NULL,     0, 0, .2f,  .5f,  "beta",  alpha_beta, 2, maas_infer_like)
 ACTIVATION(HardSwish,       hard_swish,   14, float,  NULL,     0, 0, 0,    0,    "beta",  alpha_beta, 0, maas_infer_like)
+ACTIVATION(Swish,           swish,        24, float,  NULL,     0, 0, 1,    0,    "beta",  alpha_beta, 1, maas_infer_like)
 ACTIVATION(ThresholdedRelu, thresholded,  10, float,  NULL,     0, 0, 1,    0,    "beta",  alpha_beta, 1, maas_infer_like)
 ACTIVATION(Gelu,            gelu,         20, float,  NULL,     0, 0, 0,    0,    "beta",  word_only, 1,
            gelu_infer)

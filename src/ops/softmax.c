@@ -1,6 +1,6 @@
 /*
- * Softmax and LogSoftmax along one axis; the largest element is subtracted first, so nothing
- * overflows. y = exp(x - max) / sum; log y = x - max - log sum.
+ * Softmax, LogSoftmax and Hardmax along one axis; the largest element is subtracted first, so
+ * nothing overflows. y = exp(x - max) / sum; log y = x - max - log sum.
  */
 #include "ops/ops_int.h"
 
@@ -78,6 +78,25 @@ static void log_softmax_gradient(maas_grad *g)
     g->din[0] = MAAS_B_SUB(g->b, dy, p);
 }
 
+/* ---- Hardmax: 1 at the first of the largest, 0 elsewhere ---- */
+
+static maas_status hardmax_reference(const maas_call *c, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0], *y = &c->out[0];
+    const int64_t axis = maas_attr_i(c->node, "axis", -1);
+    const maas_split3 s = maas_around(x, (int)(axis < 0 ? axis + x->rank : axis));
+    for (int64_t k = 0; k < s.outer * s.inner; k++) {
+        const int64_t at = k / s.inner * s.n * s.inner + k % s.inner;
+        int64_t best = 0;
+        for (int64_t i = 1; i < s.n; i++)
+            if (maas_ld(x, at + i * s.inner) > maas_ld(x, at + best * s.inner))
+                best = i;
+        for (int64_t i = 0; i < s.n; i++)
+            maas_st(y, at + i * s.inner, i == best);
+    }
+    return MAAS_OK;
+}
+
 #define N_SOFTMAX 10
 static void example_of(maas_example *e, const char *op)
 {
@@ -99,6 +118,11 @@ static void softmax_example(maas_example *e)
 static void log_softmax_example(maas_example *e)
 {
     example_of(e, "LogSoftmax");
+}
+
+static void hardmax_example(maas_example *e)
+{
+    example_of(e, "Hardmax");
 }
 
 static const maas_io_schema in[] = {MAAS_REQ("input", "T", MAAS_DTS_FLOAT)};
@@ -135,4 +159,19 @@ const maas_op maas_op_LogSoftmax = {
     .flops = softmax_flops,
     .example = log_softmax_example,
     .gradient = log_softmax_gradient,
+};
+
+const maas_op maas_op_Hardmax = {
+    .domain = "",
+    .name = "Hardmax",
+    .since = 13,
+    .flags = MAAS_OP_INPLACE,
+    MAAS_SCHEMA(in, out),
+    MAAS_ATTRS(attrs),
+    .n_examples = N_SOFTMAX,
+    .infer = softmax_infer,
+    .reference = hardmax_reference,
+    .flops = maas_flops_out,
+    .example = hardmax_example,
+    .no_gradient = "it is constant wherever its derivative exists",
 };
