@@ -132,6 +132,13 @@ static maas_status pad_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_n
     return float_to_input(r, g, n, "value", 2);
 }
 
+/* What ScatterElements was called in opset 9 and 10; from 11 on the name is only deprecated. */
+static maas_status scatter_by_new_name(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    n->op = "ScatterElements";
+    return MAAS_OK;
+}
+
 static maas_status clip_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     MAAS_TRY(float_to_input(r, g, n, "min", 1));
@@ -331,6 +338,7 @@ static const struct upgrade {
     {"", "Split", OLDEST, 17, split_says_outputs},
     {"", "Slice", OLDEST, 9, slice_to_inputs},
     {"", "Pad", OLDEST, 10, pad_to_inputs},
+    {"", "Scatter", 9, MAAS_ONNX_NEWEST, scatter_by_new_name},
     {"", "Clip", OLDEST, 10, clip_to_inputs},
     {"", "TopK", OLDEST, 9, k_to_input},
     {"", "Dropout", OLDEST, 11, drop_ratio},

@@ -1,9 +1,8 @@
 /*
- * Gather, GatherElements, GatherND, ScatterElements and the gradients that add rows back (ai.maas:
- * GatherGrad, GatherNDGrad). Indices come from data: each is checked when it is used; negative ones
- * count from the end.
+ * Gather, GatherElements and the gradient that adds rows back (ai.maas: GatherGrad). Indices come
+ * from data: each is checked when it is used; negative ones count from the end.
  */
-#include "ops/ops_int.h"
+#include "ops/gather_int.h"
 
 #include "base/ban.h"
 
@@ -135,9 +134,9 @@ static maas_status gather_grad_reference(const maas_call *c, maas_err *err)
     return MAAS_OK;
 }
 
-/* ---- GatherElements, ScatterElements: one index for each element ---- */
+/* ---- GatherElements: one index for each element ---- */
 
-static maas_status elements_infer(maas_infer *q, maas_err *err)
+maas_status maas_elements_infer(maas_infer *q, maas_err *err)
 {
     const maas_type *x = &q->in[0], *at = &q->in[1];
     int axis;
@@ -156,65 +155,6 @@ static maas_status elements_infer(maas_infer *q, maas_err *err)
     return MAAS_OK;
 }
 
-typedef enum combine { C_NONE, C_ADD, C_MUL, C_MIN, C_MAX, C_BAD } combine;
-
-static combine combine_of(const maas_node *n)
-{
-    static const char *const names[] = {"none", "add", "mul", "min", "max"};
-    maas_str s = maas_attr_s(n, "reduction", "none");
-    for (int i = 0; i < (int)MAAS_COUNT(names); i++)
-        if (s.n == strlen(names[i]) && memcmp(s.p, names[i], s.n) == 0)
-            return (combine)i;
-    return C_BAD;
-}
-
-static maas_status scatter_infer(maas_infer *q, maas_err *err)
-{
-    const maas_type *at = &q->in[1], *from = &q->in[2];
-    int64_t ignored;
-    if (combine_of(q->node) == C_BAD)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "attribute 'reduction' must be none, add, mul, min or max");
-    MAAS_TRY(elements_infer(q, err));
-    if (at->rank >= 0 && from->rank >= 0 && at->rank != from->rank)
-        return maas_fail(err, MAAS_E_INVALID, "indices have rank %d, updates %d", at->rank,
-                         from->rank);
-    for (int i = 0; i < at->rank && from->rank >= 0; i++)
-        MAAS_TRY(maas_dim_same(at->dims[i], from->dims[i], &ignored, "indices and updates", err));
-    q->out[0] = q->in[0];
-    return MAAS_OK;
-}
-
-/* y[to] combined with from[at]; integers wrap, unsigned 64-bit ones compare as what they are. */
-static void combine_into(const maas_tensor *y, int64_t to, const maas_tensor *from, int64_t at,
-                         combine how)
-{
-    if (maas_is_float(y->dtype)) {
-        double a = maas_ld(y, to), b = maas_ld(from, at);
-        const double by[] = {b, a + b, a * b, b < a || b != b ? b : a, b > a || b != b ? b : a};
-        maas_st(y, to, by[how]);
-        return;
-    }
-    const uint64_t a = (uint64_t)maas_tensor_get_i64(y, to);
-    const uint64_t b = (uint64_t)maas_tensor_get_i64(from, at);
-    const bool less = y->dtype == MAAS_U64 ? b < a : (int64_t)b < (int64_t)a;
-    const uint64_t by[] = {b, a + b, a * b, less ? b : a, less ? a : b};
-    maas_st_i64(y, to, (int64_t)by[how]);
-}
-
-/* Where element w (of the indices) lies in the data, its axis replaced by the index. */
-static maas_status element_at(const maas_tensor *x, const maas_tensor *at, const maas_walk *w,
-                              int axis, const int64_t *strides, int64_t *out, maas_err *err)
-{
-    int64_t k;
-    MAAS_TRY(maas_ref_index(maas_tensor_get_i64(at, w->at), x->dims[axis], &k, err));
-    *out = k * strides[axis];
-    for (int i = 0; i < x->rank; i++)
-        if (i != axis)
-            *out += w->idx[i] * strides[i];
-    return MAAS_OK;
-}
-
 static maas_status gather_elements_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *x = &c->in[0], *at = &c->in[1];
@@ -224,61 +164,20 @@ static maas_status gather_elements_reference(const maas_call *c, maas_err *err)
     maas_walk w;
     maas_strides(x->dims, x->rank, strides);
     for (maas_walk_init(&w, at->dims, at->rank, ~0u, 0); w.left; maas_walk_step(&w)) {
-        MAAS_TRY(element_at(x, at, &w, axis, strides, &from, err));
+        MAAS_TRY(maas_element_at(x, at, &w, axis, strides, &from, err));
         memcpy((char *)c->out[0].data + (size_t)w.at * elem,
                (const char *)x->data + (size_t)from * elem, elem);
     }
     return MAAS_OK;
 }
 
-static maas_status scatter_reference(const maas_call *c, maas_err *err)
-{
-    const maas_tensor *x = &c->in[0], *at = &c->in[1], *from = &c->in[2], *y = &c->out[0];
-    const int axis = axis_of(c->node, x->rank);
-    const combine how = combine_of(c->node);
-    int64_t strides[MAAS_MAX_RANK], to;
-    maas_walk w;
-    maas_strides(x->dims, x->rank, strides);
-    if (y->data != x->data)
-        memcpy(y->data, x->data, maas_tensor_bytes(x));
-    for (maas_walk_init(&w, at->dims, at->rank, ~0u, 0); w.left; maas_walk_step(&w)) {
-        MAAS_TRY(element_at(x, at, &w, axis, strides, &to, err));
-        combine_into(y, to, from, w.at, how);
-    }
-    return MAAS_OK;
-}
-
-static maas_vid zeros_like(maas_builder *b, maas_vid x)
-{
-    return maas_b_op2(b, "Expand", maas_b_like(b, x, 0), maas_b_op1(b, "Shape", x));
-}
-
 static void gather_elements_gradient(maas_grad *g)
 {
-    const maas_vid in[3] = {zeros_like(g->b, g->node->in[0]), g->node->in[1], g->dout[0]};
+    const maas_vid in[3] = {maas_b_zeros_like(g->b, g->node->in[0]), g->node->in[1], g->dout[0]};
     const maas_attr attr[] = {MAAS_A_INT("axis", maas_attr_i(g->node, "axis", 0)),
                               MAAS_A_STR("reduction", "add")};
     if (g->want[0])
         g->din[0] = maas_b_node(g->b, "ScatterElements", attr, 2, in, 3, NULL, 1);
-}
-
-/* What was overwritten has no influence; updates get dy where they went. */
-static void scatter_gradient(maas_grad *g)
-{
-    const maas_node *n = g->node;
-    const maas_attr axis = MAAS_A_INT("axis", maas_attr_i(n, "axis", 0));
-    const bool add = combine_of(n) == C_ADD;
-    if (!add && combine_of(n) != C_NONE) {
-        g->b->status = maas_fail(g->b->err, MAAS_E_UNSUPPORTED,
-                                 "ScatterElements has a gradient for the reductions none and add");
-        return;
-    }
-    const maas_vid in[3] = {g->dout[0], n->in[1], zeros_like(g->b, n->in[2])};
-    if (g->want[0])
-        g->din[0] = add ? g->dout[0]
-                        : maas_b_node(g->b, "ScatterElements", &axis, 1, in, 3, NULL, 1);
-    if (g->want[2])
-        g->din[2] = maas_b_node(g->b, "GatherElements", &axis, 1, in, 2, NULL, 1);
 }
 
 /* ---- examples and rows ---- */
@@ -312,21 +211,6 @@ static void gather_elements_example(maas_example *e)
     maas_b_node(e->b, "GatherElements", &axis, 1, (maas_vid[]){x, at}, 2, NULL, 1);
 }
 
-static void scatter_example(maas_example *e)
-{
-    /* no repeats in a column: "none" does not say which one wins */
-    static const int64_t at[] = {2, 0, 1, 0, -1, 0};
-    const maas_attr attr[] = {MAAS_A_INT("axis", 0),
-                              MAAS_A_STR("reduction", e->variant / 2 ? "add" : "none")};
-    maas_tensor list = maas_tensor_of(MAAS_I64, 2, (const int64_t[]){2, 3}, (void *)(uintptr_t)at);
-    const maas_dtype t = maas_ex_float(e);
-    const maas_vid x = maas_ex_in(e, t, -2, 2, MAAS_DIMS(3, 4));
-    const maas_vid in[3] = {x, maas_b_const(e->b, NULL, &list),
-                            maas_ex_in(e, t, -2, 2, MAAS_DIMS(2, 3))};
-    maas_b_node(e->b, "ScatterElements", attr, 2, in, 3, NULL, 1);
-}
-
-#define SCATTER_DTS (MAAS_DTS_NUMERIC | MAAS_DTS_BOOL)
 static const maas_io_schema gather_in[] = {MAAS_REQ("data", "T", MAAS_DTS_ALL),
                                            MAAS_REQ("indices", NULL, MAAS_DTS_INDEX)};
 static const maas_io_schema gather_out[] = {MAAS_REQ("output", "T", MAAS_DTS_ALL)};
@@ -334,12 +218,7 @@ static const maas_io_schema grad_in[] = {MAAS_REQ("dY", "T", MAAS_DTS_FLOAT),
                                          MAAS_REQ("indices", NULL, MAAS_DTS_INDEX),
                                          MAAS_REQ("shape", NULL, MAAS_DTS_I64)};
 static const maas_io_schema grad_out[] = {MAAS_REQ("dX", "T", MAAS_DTS_FLOAT)};
-static const maas_io_schema scatter_in[] = {MAAS_REQ("data", "T", SCATTER_DTS),
-                                            MAAS_REQ("indices", NULL, MAAS_DTS_INDEX),
-                                            MAAS_REQ("updates", "T", SCATTER_DTS)};
-static const maas_io_schema scatter_out[] = {MAAS_REQ("output", "T", SCATTER_DTS)};
-static const maas_attr_schema attrs[] = {{"axis", MAAS_ATTR_INT, false},
-                                         {"reduction", MAAS_ATTR_STRING, false}};
+static const maas_attr_schema attrs[] = {{"axis", MAAS_ATTR_INT, false}};
 
 #define GATHER(Name, fn, dom, version, opflags, ins, outs, n_attrs, variants, infer_fn, grad, why) \
     const maas_op maas_op_##Name = {                                                               \
@@ -362,8 +241,6 @@ static const maas_attr_schema attrs[] = {{"axis", MAAS_ATTR_INT, false},
 GATHER(Gather, gather, "", 13, MAAS_OP_STRINGS, gather_in, gather_out, 1, 6, gather_infer,
        gather_gradient, NULL)
 GATHER(GatherElements, gather_elements, "", 13, MAAS_OP_STRINGS, gather_in, gather_out, 1, 4,
-       elements_infer, gather_elements_gradient, NULL)
-GATHER(ScatterElements, scatter, "", 18, MAAS_OP_INPLACE, scatter_in, scatter_out, 2, 4,
-       scatter_infer, scatter_gradient, NULL)
+       maas_elements_infer, gather_elements_gradient, NULL)
 GATHER(GatherGrad, gather_grad, MAAS_DOMAIN_OWN, 1, 0, grad_in, grad_out, 1, 2, of_shape_infer,
        NULL, MAAS_SECOND_ORDER)

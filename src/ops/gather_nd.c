@@ -2,14 +2,9 @@
  * GatherND - the last axis of indices [b..][i..][k] addresses the first k axes of data after the
  * batch axes: out[b..][i..][rest] = data[b..][indices..][rest]. GatherNDGrad (ai.maas) adds back.
  */
-#include "ops/ops_int.h"
+#include "ops/gather_int.h"
 
 #include "base/ban.h"
-
-typedef struct nd {
-    int64_t batch, per_batch, k, block; /* products of sizes; k: length of one address */
-    int n_batch;
-} nd;
 
 static maas_status check_batch(int64_t n_batch, int rank, int at_rank, maas_err *err)
 {
@@ -51,18 +46,17 @@ static maas_status nd_infer(maas_infer *q, maas_err *err)
     return MAAS_OK;
 }
 
-static nd measure(const maas_node *n, const maas_tensor *x, const maas_tensor *at)
+maas_nd maas_nd_of(const maas_tensor *x, const maas_tensor *at, int n_batch)
 {
-    nd m = {.n_batch = (int)maas_attr_i(n, "batch_dims", 0), .k = at->dims[at->rank - 1]};
+    maas_nd m = {.n_batch = n_batch, .k = at->dims[at->rank - 1]};
     m.batch = maas_dims_product(at->dims, 0, m.n_batch);
     m.per_batch = maas_dims_product(at->dims, m.n_batch, at->rank - 1);
     m.block = maas_dims_product(x->dims, m.n_batch + (int)m.k, x->rank);
     return m;
 }
 
-/* First element of the block that address i (over all batches) means. */
-static maas_status block_at(const nd *m, const maas_tensor *x, const maas_tensor *at, int64_t i,
-                            int64_t *out, maas_err *err)
+maas_status maas_nd_at(const maas_nd *m, const maas_tensor *x, const maas_tensor *at, int64_t i,
+                       int64_t *out, maas_err *err)
 {
     int64_t where = m->per_batch ? i / m->per_batch : 0;
     for (int64_t j = 0; j < m->k; j++) {
@@ -77,11 +71,11 @@ static maas_status block_at(const nd *m, const maas_tensor *x, const maas_tensor
 static maas_status nd_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *x = &c->in[0], *at = &c->in[1];
-    const nd m = measure(c->node, x, at);
+    const maas_nd m = maas_nd_of(x, at, (int)maas_attr_i(c->node, "batch_dims", 0));
     const size_t elem = maas_dtype_size((maas_dtype)x->dtype), block = (size_t)m.block * elem;
     for (int64_t i = 0; i < m.batch * m.per_batch; i++) {
         int64_t from;
-        MAAS_TRY(block_at(&m, x, at, i, &from, err));
+        MAAS_TRY(maas_nd_at(&m, x, at, i, &from, err));
         memcpy((char *)c->out[0].data + (size_t)i * block,
                (const char *)x->data + (size_t)from * elem, block);
     }
@@ -123,14 +117,14 @@ static maas_status nd_grad_reference(const maas_call *c, maas_err *err)
     const int64_t k = at->dims[at->rank - 1];
     if (k < 1 || k > dx->rank - b)
         return maas_fail(err, MAAS_E_INVALID, "GatherNDGrad: addresses do not fit the shape");
-    const nd m = measure(c->node, dx, at);
+    const maas_nd m = maas_nd_of(dx, at, (int)b);
     if (maas_dims_product(dx->dims, 0, m.n_batch) != m.batch ||
         maas_n_elems(dy) != m.batch * m.per_batch * m.block)
         return maas_fail(err, MAAS_E_INVALID, "GatherNDGrad: dY does not have the gathered shape");
     memset(dx->data, 0, maas_tensor_bytes(dx));
     for (int64_t i = 0; i < m.batch * m.per_batch; i++) {
         int64_t to;
-        MAAS_TRY(block_at(&m, dx, at, i, &to, err));
+        MAAS_TRY(maas_nd_at(&m, dx, at, i, &to, err));
         for (int64_t j = 0; j < m.block; j++)
             maas_st(dx, to + j, maas_ld(dx, to + j) + maas_ld(dy, i * m.block + j));
     }

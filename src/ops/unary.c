@@ -51,6 +51,15 @@ PLAIN(ceil, ceil)
 PLAIN(erf, erf)
 PLAIN(sin, sin)
 PLAIN(cos, cos)
+PLAIN(tan, tan)
+PLAIN(acos, acos)
+PLAIN(asin, asin)
+PLAIN(atan, atan)
+PLAIN(cosh, cosh)
+PLAIN(sinh, sinh)
+PLAIN(acosh, acosh)
+PLAIN(asinh, asinh)
+PLAIN(atanh, atanh)
 #undef PLAIN
 
 /* ---- gradients: dx = dy * f'(x), from y where that is cheaper ---- */
@@ -98,6 +107,53 @@ static void cos_gradient(maas_grad *g)
 {
     maas_vid s = maas_b_op1(g->b, "Neg", maas_b_op1(g->b, "Sin", g->node->in[0]));
     g->din[0] = MAAS_B_MUL(g->b, g->dout[0], s);
+}
+/* d tan = 1 + tan^2 */
+static void tan_gradient(maas_grad *g)
+{
+    const maas_vid y = g->node->out[0];
+    maas_vid slope = MAAS_B_ADD(g->b, MAAS_B_MUL(g->b, y, y), maas_b_like(g->b, y, 1));
+    g->din[0] = MAAS_B_MUL(g->b, g->dout[0], slope);
+}
+static void cosh_gradient(maas_grad *g)
+{
+    g->din[0] = MAAS_B_MUL(g->b, g->dout[0], maas_b_op1(g->b, "Sinh", g->node->in[0]));
+}
+static void sinh_gradient(maas_grad *g)
+{
+    g->din[0] = MAAS_B_MUL(g->b, g->dout[0], maas_b_op1(g->b, "Cosh", g->node->in[0]));
+}
+/* scale x^2 + shift: what the slopes of all inverse functions are made of */
+static maas_vid square_of(maas_grad *g, double scale, double shift)
+{
+    const maas_vid x = g->node->in[0];
+    maas_vid s = MAAS_B_MUL(g->b, MAAS_B_MUL(g->b, x, x), maas_b_like(g->b, x, scale));
+    return MAAS_B_ADD(g->b, s, maas_b_like(g->b, x, shift));
+}
+static void asin_gradient(maas_grad *g)
+{
+    g->din[0] = MAAS_B_DIV(g->b, g->dout[0], maas_b_op1(g->b, "Sqrt", square_of(g, -1, 1)));
+}
+static void acos_gradient(maas_grad *g)
+{
+    asin_gradient(g);
+    g->din[0] = maas_b_op1(g->b, "Neg", g->din[0]);
+}
+static void asinh_gradient(maas_grad *g)
+{
+    g->din[0] = MAAS_B_DIV(g->b, g->dout[0], maas_b_op1(g->b, "Sqrt", square_of(g, 1, 1)));
+}
+static void acosh_gradient(maas_grad *g)
+{
+    g->din[0] = MAAS_B_DIV(g->b, g->dout[0], maas_b_op1(g->b, "Sqrt", square_of(g, 1, -1)));
+}
+static void atan_gradient(maas_grad *g)
+{
+    g->din[0] = MAAS_B_DIV(g->b, g->dout[0], square_of(g, 1, 1));
+}
+static void atanh_gradient(maas_grad *g)
+{
+    g->din[0] = MAAS_B_DIV(g->b, g->dout[0], square_of(g, -1, 1));
 }
 #define sign_gradient  NULL
 #define floor_gradient NULL
@@ -154,3 +210,12 @@ UNARY(Round, round, 11, float, NULL, 0, -9, 9, STEPS)
 UNARY(Erf, erf, 13, float, NULL, 0, -2, 2, NULL)
 UNARY(Sin, sin, 7, float, NULL, 0, -9, 9, NULL)
 UNARY(Cos, cos, 7, float, NULL, 0, -9, 9, NULL)
+UNARY(Tan, tan, 7, float, NULL, 0, -1.2, 1.2, NULL)
+UNARY(Acos, acos, 7, float, NULL, 0, -0.9, 0.9, NULL)
+UNARY(Asin, asin, 7, float, NULL, 0, -0.9, 0.9, NULL)
+UNARY(Atan, atan, 7, float, NULL, 0, -9, 9, NULL)
+UNARY(Cosh, cosh, 9, float, NULL, 0, -4, 4, NULL)
+UNARY(Sinh, sinh, 9, float, NULL, 0, -4, 4, NULL)
+UNARY(Acosh, acosh, 9, float, NULL, 0, 1.2, 9, NULL)
+UNARY(Asinh, asinh, 9, float, NULL, 0, -9, 9, NULL)
+UNARY(Atanh, atanh, 9, float, NULL, 0, -0.9, 0.9, NULL)
