@@ -250,6 +250,76 @@ static maas_status drop_saturate(maas_onnx_reader *r, maas_graph *g, maas_onnx_n
     return MAAS_OK;
 }
 
+/* ---- rows: images ---- */
+
+/* The direction in which constant scales go; 0: both ways. Scales that are computed enlarge. */
+static int direction(const maas_graph *g, maas_vid scales)
+{
+    const maas_tensor *t = &maas_graph_at(g, scales)->init;
+    bool up = false, down = false;
+    if (!t->data || t->dtype != MAAS_F32 || maas_n_elems(t) > MAAS_MAX_RANK)
+        return 1;
+    for (int64_t i = 0; i < maas_n_elems(t); i++) {
+        up = up || maas_tensor_get(t, i) > 1;
+        down = down || maas_tensor_get(t, i) < 1;
+    }
+    return up && down ? 0 : down ? -1 : 1;
+}
+
+/* Resize 10 and Upsample took the element below a place when enlarging, above when shrinking. */
+static maas_status resize_from_corner(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    if (n->n_in != 2 || n->in_cap < 3 || n->in[1] == MAAS_NO_VALUE)
+        return maas_fail(r->err, MAAS_E_FORMAT, "it needs X and scales");
+    const int way = direction(g, n->in[1]);
+    if (way == 0)
+        return maas_fail(r->err, MAAS_E_UNSUPPORTED,
+                         "scales of opset %d that enlarge and shrink at once", n->opset);
+    const maas_attr place = MAAS_A_STR("coordinate_transformation_mode", "asymmetric");
+    const maas_attr nearest = MAAS_A_STR("nearest_mode", way < 0 ? "ceil" : "floor");
+    n->in[2] = n->in[1];
+    n->in[1] = MAAS_NO_VALUE;
+    n->n_in = 3;
+    MAAS_TRY(add_attr(r, n, &place));
+    return add_attr(r, n, &nearest);
+}
+
+static maas_status upsample_to_resize(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    const maas_attr *a = find_attr(n, "scales");
+    if (a && n->n_in == 1 && n->in_cap > 1) {
+        const int64_t dims[] = {a->n};
+        if (a->type != MAAS_ATTR_FLOATS)
+            return maas_fail(r->err, MAAS_E_FORMAT, "attribute 'scales' must be numbers");
+        const maas_tensor t = maas_tensor_of(MAAS_F32, 1, dims, (void *)(uintptr_t)a->u.floats);
+        MAAS_TRY(maas_graph_const(g, NULL, &t, true, &n->in[1], r->err));
+        n->n_in = 2;
+        drop_attr(n, a);
+    }
+    n->op = "Resize";
+    return resize_from_corner(r, g, n);
+}
+
+static maas_status rename_modes(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    maas_attr *a = find_attr(n, "mode");
+    const maas_attr named = MAAS_A_STR("mode", "linear");
+    if (!a || a->type != MAAS_ATTR_STRING)
+        return MAAS_OK;
+    if (a->u.s.n == 8 && memcmp(a->u.s.p, "bilinear", 8) == 0)
+        a->u.s = named.u.s;
+    else if (a->u.s.n == 7 && memcmp(a->u.s.p, "bicubic", 7) == 0)
+        a->u.s = (maas_str){"cubic", 5};
+    return MAAS_OK;
+}
+
+/* RoiAlign before 16 did not know that an element's center is half an element away. */
+static maas_status no_half_pixel(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    const maas_attr a = MAAS_A_STR("coordinate_transformation_mode", "output_half_pixel");
+    return add_attr(r, n, &a);
+}
+
 /* ---- rows: ai.onnx.ml ---- */
 
 /* LabelEncoder 1: a class is its place in the list, both ways; so says CategoryMapper. */
@@ -349,6 +419,10 @@ static const struct upgrade {
     {"", "BatchNormalization", OLDEST, 13, refuse_old_training},
     {"", "Cast", 19, MAAS_ONNX_NEWEST, drop_saturate},
     {"", "CastLike", 19, MAAS_ONNX_NEWEST, drop_saturate},
+    {"", "Resize", OLDEST, 10, resize_from_corner},
+    {"", "Upsample", OLDEST, MAAS_ONNX_NEWEST, upsample_to_resize},
+    {"", "GridSample", OLDEST, 19, rename_modes},
+    {"", "RoiAlign", OLDEST, 15, no_half_pixel},
     {MAAS_DOMAIN_ML, "LabelEncoder", 1, 1, classes_to_mapper},
     {MAAS_DOMAIN_ML, "ZipMap", 1, MAAS_ONNX_NEWEST_ML, zip_map_to_rows},
     {MAAS_DOMAIN_ML, "DictVectorizer", 1, MAAS_ONNX_NEWEST_ML, refuse_maps},
