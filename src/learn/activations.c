@@ -18,6 +18,11 @@ static maas_vid mish(maas_builder *b, maas_vid x)
     return maas_b_op2(b, "Mul", x, maas_b_op1(b, "Tanh", maas_b_op1(b, "Softplus", x)));
 }
 
+static maas_vid relu6(maas_builder *b, maas_vid x)
+{
+    return maas_b_op3(b, "Clip", x, maas_b_f32(b, 0), maas_b_f32(b, 6));
+}
+
 #define ACTIVATIONS(X)                                                                             \
     /*  name               ONNX operator      relu   alpha beta */                                 \
     X("none", NULL, NULL, false, NAN, NAN)                                                         \
@@ -36,7 +41,8 @@ static maas_vid mish(maas_builder *b, maas_vid x)
     X("hard_swish", "HardSwish", NULL, true, NAN, NAN)                                             \
     X("mish", NULL, mish, true, NAN, NAN)                                                          \
     X("thresholded_relu", "ThresholdedRelu", NULL, true, 1.0, NAN)                                 \
-    X("swish", NULL, swish, true, NAN, NAN)
+    X("swish", NULL, swish, true, NAN, NAN)                                                        \
+    X("relu6", NULL, relu6, true, NAN, NAN)
 
 const maas_activation maas_activations[] = {
 #define X(n, o, f, r, a, c)                                                                        \

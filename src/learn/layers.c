@@ -2,7 +2,7 @@
  * learn/layers.c - the kinds of layers. One more kind: its rows, a build function, a line in the
  * table; fields it needs go into maas_layer_spec.
  */
-#include "learn/net.h"
+#include "learn/layers_int.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,10 +11,9 @@
 
 #include "base/ban.h"
 
-#define AT(f) offsetof(maas_layer_spec, f)
+#define AT MAAS_LAYER_AT
 
-/* The last activation is left to the loss, which is stable on logits. */
-static bool is_left_out(const maas_net *net, int index)
+bool maas_layer_is_left_out(const maas_net *net, int index)
 {
     return net->logits && (size_t)index + 1 == net->recipe->layers.n;
 }
@@ -36,6 +35,7 @@ static bool wants_rows(maas_net *net, const char *kind, int index, maas_vid x)
 /* ---- dense ---- */
 
 static const maas_param dense_rows[] = {
+    MAAS_LAYER_WIRES,
     {"units", MAAS_PARAM_INT, AT(units), 0, 1 << 24, 0,
      .help = "outputs; 0 on the last dense layer: as many as the target needs"},
     {"activation", MAAS_PARAM_CHOICE, AT(activation), .preset = MAAS_ACTIVATION_NONE,
@@ -45,12 +45,19 @@ static const maas_param dense_rows[] = {
      .help = "first values of the weights"},
 };
 
-static maas_init choose_init(const maas_layer_spec *s)
+maas_init maas_layer_init(const maas_layer_spec *s)
 {
     if (s->init != MAAS_INIT_AUTO)
         return (maas_init)s->init;
     return maas_activations[s->activation].relu_like ? MAAS_INIT_HE_NORMAL
                                                      : MAAS_INIT_GLOROT_UNIFORM;
+}
+
+maas_vid maas_layer_activate(maas_net *net, const maas_layer_spec *s, int index, maas_vid y)
+{
+    return maas_layer_is_left_out(net, index)
+               ? y
+               : maas_activation_build(&net->b, s->activation, NAN, NAN, y);
 }
 
 static maas_vid dense_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
@@ -59,7 +66,7 @@ static maas_vid dense_build(maas_net *net, const maas_layer_spec *s, int index, 
         return MAAS_NO_VALUE;
     int64_t in = maas_b_type(&net->b, x)->dims[1];
     maas_vid w = maas_net_weight_add(net, index, "weight", 2, (int64_t[]){in, s->units},
-                                     choose_init(s), in, s->units);
+                                     maas_layer_init(s), in, s->units);
     maas_vid y;
     if (s->bias) {
         maas_vid c = maas_net_weight_add(net, index, "bias", 1, &s->units, MAAS_INIT_ZEROS, 1, 1);
@@ -67,12 +74,13 @@ static maas_vid dense_build(maas_net *net, const maas_layer_spec *s, int index, 
     } else {
         y = maas_b_op2(&net->b, "MatMul", x, w);
     }
-    return is_left_out(net, index) ? y : maas_activation_build(&net->b, s->activation, NAN, NAN, y);
+    return maas_layer_activate(net, s, index, y);
 }
 
 /* ---- activation ---- */
 
 static const maas_param activation_rows[] = {
+    MAAS_LAYER_WIRES,
     {"function", MAAS_PARAM_CHOICE, AT(activation), .preset = MAAS_ACTIVATION_RELU,
      .choices = maas_activation_names, .help = "which one"},
     {"alpha", MAAS_PARAM_NUM, AT(alpha), -1e6, 1e6, NAN, .help = "where the function has one"},
@@ -91,7 +99,7 @@ static maas_status activation_check(const maas_layer_spec *s, const char *where,
 
 static maas_vid activation_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
 {
-    if (is_left_out(net, index))
+    if (maas_layer_is_left_out(net, index))
         return x;
     return maas_activation_build(&net->b, s->activation, s->alpha, s->beta, x);
 }
@@ -99,6 +107,7 @@ static maas_vid activation_build(maas_net *net, const maas_layer_spec *s, int in
 /* ---- embedding: whole numbers to learned vectors ---- */
 
 static const maas_param embedding_rows[] = {
+    MAAS_LAYER_WIRES,
     {"size", MAAS_PARAM_INT, AT(size), 0, 1 << 28, 0,
      .help = "vectors: inputs are 0..size-1; 0: largest value of the data + 1"},
     {"dim", MAAS_PARAM_INT, AT(dim), 1, 1 << 16, 16, .help = "length of a vector"},
@@ -120,6 +129,7 @@ static maas_vid embedding_build(maas_net *net, const maas_layer_spec *s, int ind
 /* ---- dropout ---- */
 
 static const maas_param dropout_rows[] = {
+    MAAS_LAYER_WIRES,
     {"rate", MAAS_PARAM_NUM, AT(rate), 0, 0.999, 0.5,
      .help = "share of the values that is dropped"},
 };
@@ -144,72 +154,11 @@ static maas_vid dropout_build(maas_net *net, const maas_layer_spec *s, int index
     return maas_b_op2(&net->b, "Mul", x, mask);
 }
 
-/* ---- batch norm ---- */
-
-static const maas_param batch_norm_rows[] = {
-    {"momentum", MAAS_PARAM_NUM, AT(momentum), 0, 0.99999, 0.9,
-     .help = "how much of the running statistics stays at each step"},
-    {"epsilon", MAAS_PARAM_NUM, AT(epsilon), 1e-10, 1, 1e-5, .help = "added to the variance"},
-};
-
-static void follow(maas_net *net, const maas_layer_spec *s, maas_vid running, maas_vid now)
-{
-    maas_builder *b = &net->b;
-    maas_vid kept = maas_b_op2(b, "Mul", running, maas_b_f32(b, (float)s->momentum));
-    maas_vid add = maas_b_op2(b, "Mul", now, maas_b_f32(b, (float)(1 - s->momentum)));
-    maas_vid sum = maas_b_op2(b, "Add", kept, add);
-    if (b->status == MAAS_OK)
-        b->status = maas_graph_bind(b->g, running, sum, b->err);
-}
-
-static maas_vid column_mean(maas_builder *b, maas_vid x)
-{
-    maas_attr keep = MAAS_A_INT("keepdims", 0);
-    maas_vid in[2] = {x, maas_b_i64s(b, (int64_t[]){0}, 1)}, out = MAAS_NO_VALUE;
-    return maas_b_node(b, "ReduceMean", &keep, 1, in, 2, &out, 1);
-}
-
-static maas_vid batch_norm_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
-{
-    if (!wants_rows(net, "batch_norm", index, x))
-        return MAAS_NO_VALUE;
-    maas_builder *b = &net->b;
-    int64_t c = maas_b_type(b, x)->dims[1];
-    char mean_name[40], var_name[40];
-    snprintf(mean_name, sizeof mean_name, "layers.%d.mean", index);
-    snprintf(var_name, sizeof var_name, "layers.%d.variance", index);
-    maas_vid gamma = maas_net_weight_add(net, index, "gamma", 1, &c, MAAS_INIT_ONES, 1, 1);
-    maas_vid beta = maas_net_weight_add(net, index, "beta", 1, &c, MAAS_INIT_ZEROS, 1, 1);
-    maas_vid mean = maas_net_state(net, mean_name, 1, &c, 0);
-    maas_vid var = maas_net_state(net, var_name, 1, &c, 1);
-    if (net->training) {
-        maas_vid now_mean = column_mean(b, x);
-        maas_vid d = maas_b_op2(b, "Sub", x, now_mean);
-        maas_vid now_var = column_mean(b, maas_b_op2(b, "Mul", d, d));
-        follow(net, s, mean, now_mean);
-        follow(net, s, var, now_var);
-        mean = now_mean;
-        var = now_var;
-    }
-    maas_vid eps = maas_b_f32(b, (float)s->epsilon);
-    maas_vid scale = maas_b_op2(b, "Div", gamma,
-                                maas_b_op1(b, "Sqrt", maas_b_op2(b, "Add", var, eps)));
-    maas_vid d = maas_b_op2(b, "Sub", x, mean);
-    return maas_b_op2(b, "Add", maas_b_op2(b, "Mul", d, scale), beta);
-}
-
-/* ---- flatten ---- */
-
-static maas_vid flatten_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
-{
-    if (net->b.status != MAAS_OK || maas_b_type(&net->b, x)->rank == 2)
-        return x;
-    maas_attr axis = MAAS_A_INT("axis", 1);
-    maas_vid out = MAAS_NO_VALUE;
-    return maas_b_node(&net->b, "Flatten", &axis, 1, &x, 1, &out, 1);
-}
-
 #define ROWS(r) .rows = r, .n_rows = MAAS_COUNT(r)
+#define CONV(name_, help_, fn)                                                                     \
+    {                                                                                              \
+        {name_, help_, ROWS(maas_conv_rows)}, maas_conv_check, fn                                  \
+    }
 const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
     [MAAS_LAYER_DENSE] = {{"dense", "every output sees every input", ROWS(dense_rows)},
                           NULL,
@@ -222,19 +171,48 @@ const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
                               NULL,
                               embedding_build},
     {{"dropout", "drops values at random while training", ROWS(dropout_rows)}, NULL, dropout_build},
-    {{"batch_norm", "each column to mean 0 and deviation 1", ROWS(batch_norm_rows)},
+    {{"batch_norm", "each column, or channel of images, to mean 0 and deviation 1",
+      ROWS(maas_batch_norm_rows)},
      NULL,
-     batch_norm_build},
-    {{"flatten", "a row of any shape to a row of numbers", NULL, 0}, NULL, flatten_build},
+     maas_batch_norm_build},
+    {{"flatten", "a row of any shape to a row of numbers", ROWS(maas_flatten_rows)},
+     NULL,
+     maas_flatten_build},
+    {{"layer_norm", "the last axis of each row to mean 0 and deviation 1",
+      ROWS(maas_layer_norm_rows)},
+     NULL,
+     maas_layer_norm_build},
+    CONV("conv1d", "convolution along a line: [channels, places]", maas_conv1d_build),
+    CONV("conv2d", "convolution over images: [channels, height, width]", maas_conv2d_build),
+    CONV("conv3d", "convolution over volumes: [channels, depth, height, width]", maas_conv3d_build),
+    CONV("conv_transpose2d", "convolution that makes images larger", maas_conv_transpose2d_build),
+    {{"max_pool", "the largest of each window", ROWS(maas_pool_rows)},
+     maas_conv_check,
+     maas_max_pool_build},
+    {{"avg_pool", "the mean of each window", ROWS(maas_pool_rows)},
+     maas_conv_check,
+     maas_avg_pool_build},
+    {{"global_avg_pool", "the mean of each channel: a row of numbers", ROWS(maas_flatten_rows)},
+     NULL,
+     maas_global_avg_pool_build},
+    {{"global_max_pool", "the largest of each channel: a row of numbers", ROWS(maas_flatten_rows)},
+     NULL,
+     maas_global_max_pool_build},
+    {{"reshape", "another shape for each row", ROWS(maas_reshape_rows)}, NULL, maas_reshape_build},
+    {{"permute", "another order of the axes of each row", ROWS(maas_permute_rows)},
+     NULL,
+     maas_permute_build},
+    {{"add", "the sum of several layers", ROWS(maas_add_rows)}, NULL, NULL, maas_add_build},
+    {{"concat", "several layers side by side", ROWS(maas_concat_rows)},
+     NULL,
+     NULL,
+     maas_concat_build},
 };
 
 int maas_layers_last_activation(const maas_recipe *r)
 {
-    const maas_layer_spec *last = r->layers.n ? (maas_layer_spec *)r->layers.items + r->layers.n - 1
-                                              : NULL;
-    if (!last || (last->type != MAAS_LAYER_DENSE && last->type != MAAS_LAYER_ACTIVATION))
-        return MAAS_ACTIVATION_NONE;
-    return last->activation;
+    const maas_layer_spec *layers = r->layers.items;
+    return r->layers.n ? layers[r->layers.n - 1].activation : MAAS_ACTIVATION_NONE;
 }
 
 maas_layer_spec *maas_layers_last_dense(const maas_recipe *r)

@@ -159,10 +159,78 @@ maas_vid maas_net_state(maas_net *net, const char *name, int rank, const int64_t
     return variable(net, name, rank, dims, fill != 0 ? MAAS_INIT_ONES : MAAS_INIT_ZEROS, 1, 1);
 }
 
+/* ---- wires ---- */
+
+static const char *name_of(const maas_layer_spec *l)
+{
+    return json_string_value(l->name);
+}
+
+/* Which earlier layer has the name: its number, -1 for what the network gets, -2 when none has. */
+static int find_layer(const maas_layer_spec *layers, int before, const char *name)
+{
+    for (int i = before - 1; i >= 0; i--)
+        if (name_of(&layers[i]) && strcmp(name_of(&layers[i]), name) == 0)
+            return i;
+    return strcmp(name, "input") == 0 ? -1 : -2;
+}
+
+static maas_status check_layer_wires(const maas_layer_spec *layers, int i, maas_err *err)
+{
+    const maas_layer_spec *l = &layers[i];
+    const size_t n = json_array_size(l->inputs);
+    const bool joins = maas_layer_kinds[l->type].join != NULL;
+    if (l->name && (!name_of(l) || !*name_of(l)))
+        return maas_fail(err, MAAS_E_INVALID, "params.layers[%d].name must be text", i);
+    if (l->name && find_layer(layers, i, name_of(l)) != -2)
+        return maas_fail(err, MAAS_E_INVALID, "params.layers[%d].name: '%.64s' is taken", i,
+                         name_of(l));
+    if (!l->inputs && !joins)
+        return MAAS_OK;
+    if (!json_is_array(l->inputs) || n < 1 || (joins ? n < 2 || n > 1000 : n != 1))
+        return maas_fail(err, MAAS_E_INVALID, "params.layers[%d].inputs must list %s of layers", i,
+                         joins ? "two or more names" : "the name");
+    for (size_t k = 0; k < n; k++) {
+        const char *name = json_string_value(json_array_get(l->inputs, k));
+        if (!name || find_layer(layers, i, name) == -2)
+            return maas_fail(err, MAAS_E_INVALID,
+                             "params.layers[%d].inputs[%zu]: no layer before it is named '%.64s'",
+                             i, k, name ? name : "");
+    }
+    return MAAS_OK;
+}
+
+maas_status maas_layers_check_wires(const maas_recipe *r, maas_err *err)
+{
+    for (size_t i = 0; i < r->layers.n; i++)
+        MAAS_TRY(check_layer_wires(r->layers.items, (int)i, err));
+    return MAAS_OK;
+}
+
+/* values[1 + i] is what layer i made, values[0] what the network gets. */
+static maas_vid build_layer(maas_net *net, int i, const maas_vid *values, maas_vid *in)
+{
+    const maas_layer_spec *layers = net->recipe->layers.items, *l = &layers[i];
+    const maas_layer_kind *kind = &maas_layer_kinds[l->type];
+    const int n = l->inputs ? (int)json_array_size(l->inputs) : 1;
+    in[0] = values[i];
+    for (int k = 0; l->inputs && k < n; k++)
+        in[k] = values[1 + find_layer(layers, i,
+                                      json_string_value(json_array_get(l->inputs, (size_t)k)))];
+    return kind->join ? kind->join(net, l, i, in, n) : kind->build(net, l, i, in[0]);
+}
+
 maas_vid maas_net_layers(maas_net *net, maas_vid x)
 {
-    const maas_layer_spec *layers = net->recipe->layers.items;
-    for (size_t i = 0; i < net->recipe->layers.n && net->b.status == MAAS_OK; i++)
-        x = maas_layer_kinds[layers[i].type].build(net, &layers[i], (int)i, x);
-    return x;
+    const size_t n = net->recipe->layers.n;
+    AUTO_FREE maas_vid *values = maas_calloc(n + 1, sizeof *values);
+    AUTO_FREE maas_vid *in = maas_calloc(1000, sizeof *in);
+    if (!values || !in) {
+        maas_net_fail(net, MAAS_E_NOMEM, "no memory for %zu layers", n);
+        return MAAS_NO_VALUE;
+    }
+    values[0] = x;
+    for (size_t i = 0; i < n && net->b.status == MAAS_OK; i++)
+        values[i + 1] = build_layer(net, (int)i, values, in);
+    return net->b.status == MAAS_OK ? values[n] : MAAS_NO_VALUE;
 }

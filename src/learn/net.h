@@ -92,12 +92,16 @@ maas_vid maas_activation_build(maas_builder *b, int which, double alpha, double 
 typedef struct maas_layer_kind {
     maas_variant doc;
     maas_status (*check)(const maas_layer_spec *s, const char *where, maas_err *err); /* or NULL */
+    /* One of the two: a layer reads one value, or joins several. */
     maas_vid (*build)(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+    maas_vid (*join)(maas_net *net, const maas_layer_spec *s, int index, const maas_vid *x, int n);
 } maas_layer_kind;
-enum { MAAS_LAYER_DENSE, MAAS_LAYER_ACTIVATION, MAAS_LAYER_EMBEDDING, MAAS_N_LAYER_KINDS = 6 };
+enum { MAAS_LAYER_DENSE, MAAS_LAYER_ACTIVATION, MAAS_LAYER_EMBEDDING, MAAS_N_LAYER_KINDS = 19 };
 extern const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS];
 /* The activation that ends the network: MAAS_ACTIVATION_NONE when the last layer has none. */
 int maas_layers_last_activation(const maas_recipe *r);
 maas_layer_spec *maas_layers_last_dense(const maas_recipe *r); /* NULL */
+/* Names are unique, and what a layer reads comes before it. */
+maas_status maas_layers_check_wires(const maas_recipe *r, maas_err *err);
 
 #endif

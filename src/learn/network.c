@@ -12,6 +12,7 @@
 #include "learn/metrics.h"
 #include "learn/optimizers.h"
 #include "learn/trainer.h"
+#include "learn/zoo.h"
 
 #include "base/ban.h"
 
@@ -38,7 +39,10 @@ static const maas_param early_rows[] = {
 #define LAYERS_ROW                                                                                 \
     {                                                                                              \
         "layers", MAAS_PARAM_LIST, AT(layers), 1, 1000, VARIANTS(maas_layer_kinds),                \
-            .item_size = sizeof(maas_layer_spec), .help = "the network, from input to output"      \
+            .item_size = sizeof(maas_layer_spec), .named = maas_zoo_layers,                        \
+            .names = maas_zoo_names,                                                               \
+            .help = "the network, from input to output; or the name of a known one: mlp, lenet, "  \
+                    "text_cnn, resnet18, resnet18_small, resnet34, resnet50, mobilenet_v2"         \
     }
 #define LOSS_ROW                                                                                   \
     {                                                                                              \
@@ -233,6 +237,7 @@ static maas_status settle_network(void *recipe, const json_t *params, maas_arena
 {
     maas_recipe *r = recipe;
     MAAS_TRY(check_layers(r, err));
+    MAAS_TRY(maas_layers_check_wires(r, err));
     MAAS_TRY(check_end(r, err));
     MAAS_TRY(maas_preparation_check(&r->preparation, err));
     return check_rest(r, err);

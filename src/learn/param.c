@@ -149,13 +149,31 @@ static maas_status read_group(const maas_param *row, const char *where, const js
     return read_leaves(row->rows, row->n_rows, where, o, out, err);
 }
 
+/* The list behind a name, or the list itself. */
+static maas_status find_list(const maas_param *row, const char *where, const json_t **v,
+                             maas_err *err)
+{
+    const char *name = json_string_value(*v);
+    if (!name || !row->named)
+        return MAAS_OK;
+    *v = row->named(name);
+    if (*v)
+        return MAAS_OK;
+    AUTO(maas_buf_reset) maas_buf names = MAAS_BUF_INIT(4096);
+    row->names(&names);
+    return maas_fail(err, MAAS_E_INVALID, "%s: no '%.60s' here; there are %s", where, name,
+                     names.p ? names.p : "other names");
+}
+
 static maas_status read_list(const maas_param *row, const char *where, const json_t *v,
                              maas_arena *a, maas_param_list *out, maas_err *err)
 {
+    MAAS_TRY(find_list(row, where, &v, err));
     if (!v && row->min > 0)
         return maas_fail(err, MAAS_E_INVALID, "%s is missing", where);
     if (v && !json_is_array(v))
-        return maas_fail(err, MAAS_E_INVALID, "%s must be an array", where);
+        return maas_fail(err, MAAS_E_INVALID, "%s must be an array%s", where,
+                         row->named ? ", or the name of a known one" : "");
     size_t n = json_array_size(v);
     if ((double)n < row->min || (double)n > row->max)
         return maas_fail(err, MAAS_E_INVALID, "%s has %zu entries, %.0f..%.0f allowed", where, n,

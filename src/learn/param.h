@@ -9,7 +9,7 @@
  *   CHOICE   int: index into `choices`
  *   VARIANT  struct that begins with `int type`: {"type":"adam","lr":0.01}, or just "adam"
  *   GROUP    struct that begins with `bool on`: an object; absent, null or false is off
- *   LIST     maas_param_list of variants: [{"type":"dense",...}, ...]
+ *   LIST     maas_param_list of variants: [{"type":"dense",...}, ...], or the name of a known one
  *   JSON     const json_t *: kept as it came (borrowed), checked by the code that uses it
  *
  * Fails: E_INVALID naming the field ("params.layers[2].units"), E_NOMEM. Threads: any.
@@ -49,7 +49,11 @@ struct maas_param {
     const void *variants;       /* VARIANT, LIST: descriptors that begin with a maas_variant */
     size_t n_variants, stride;  /* how many, and the size of one descriptor                  */
     size_t item_size;           /* LIST: of the struct an item is read into                  */
-    const maas_param *rows;     /* GROUP */
+    /* LIST: a list that a name stands for, kept for as long as the process lives; NULL: none has
+     * that name. `names` writes which there are. */
+    const json_t *(*named)(const char *name);
+    void (*names)(maas_buf *out);
+    const maas_param *rows; /* GROUP */
     size_t n_rows;
     const char *help;
 };

@@ -17,7 +17,9 @@
 
 typedef struct maas_layer_spec { /* one flat struct for all kinds: each uses its own fields */
     int type;                    /* index into maas_layer_kinds                             */
-    int64_t units, size, dim;
+    const json_t *name, *inputs; /* borrowed: how layers are wired; NULL: a chain           */
+    int64_t units, size, dim, filters, dilation, groups;
+    const json_t *kernel_size, *stride, *padding, *shape; /* borrowed; NULL: the default */
     int activation, init;
     bool bias;
     double rate, momentum, epsilon, alpha, beta; /* alpha, beta: NaN when not given */

@@ -1,0 +1,71 @@
+/* learn/layers_int.h - what the files of the layer kinds share; the table is in layers.c. */
+#ifndef MAAS_LEARN_LAYERS_INT_H
+#define MAAS_LEARN_LAYERS_INT_H
+
+#include "learn/net.h"
+
+#define MAAS_LAYER_AT(f) offsetof(maas_layer_spec, f)
+
+/* Every kind begins with these: how layers are wired when they are no plain chain. */
+#define MAAS_LAYER_WIRES                                                                           \
+    {"name", MAAS_PARAM_JSON, MAAS_LAYER_AT(name), .help = "for layers that read this one later"}, \
+    {                                                                                              \
+        "inputs", MAAS_PARAM_JSON, MAAS_LAYER_AT(inputs),                                          \
+            .help = "names of the layers it reads, \"input\" is what the network gets; default: "  \
+                    "the layer before"                                                             \
+    }
+enum { MAAS_N_WIRE_ROWS = 2 };
+
+/* The last activation is left to the loss, which is stable on logits. */
+bool maas_layer_is_left_out(const maas_net *net, int index);
+/* The first values that the layer asks for, or those that suit its activation. */
+maas_init maas_layer_init(const maas_layer_spec *s);
+/* Its activation, unless it is left out. */
+maas_vid maas_layer_activate(maas_net *net, const maas_layer_spec *s, int index, maas_vid y);
+
+/* layers_conv.c: windows over places: [batch, channels, place...] */
+enum { MAAS_N_CONV_ROWS = MAAS_N_WIRE_ROWS + 9, MAAS_N_POOL_ROWS = MAAS_N_WIRE_ROWS + 3 };
+extern const maas_param maas_conv_rows[MAAS_N_CONV_ROWS];
+extern const maas_param maas_pool_rows[MAAS_N_POOL_ROWS];
+maas_status maas_conv_check(const maas_layer_spec *s, const char *where, maas_err *err);
+maas_vid maas_conv1d_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_conv2d_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_conv3d_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_conv_transpose2d_build(maas_net *net, const maas_layer_spec *s, int index,
+                                     maas_vid x);
+maas_vid maas_max_pool_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_avg_pool_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_global_avg_pool_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_global_max_pool_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+
+/* layers_norm.c */
+enum {
+    MAAS_N_BATCH_NORM_ROWS = MAAS_N_WIRE_ROWS + 2,
+    MAAS_N_LAYER_NORM_ROWS = MAAS_N_WIRE_ROWS + 1
+};
+extern const maas_param maas_batch_norm_rows[MAAS_N_BATCH_NORM_ROWS];
+extern const maas_param maas_layer_norm_rows[MAAS_N_LAYER_NORM_ROWS];
+maas_vid maas_batch_norm_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_layer_norm_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+
+/* layers_shape.c: shapes, and layers that read several others */
+enum { MAAS_N_RESHAPE_ROWS = MAAS_N_WIRE_ROWS + 1, MAAS_N_JOIN_ROWS = MAAS_N_WIRE_ROWS + 1 };
+extern const maas_param maas_flatten_rows[MAAS_N_WIRE_ROWS];
+extern const maas_param maas_reshape_rows[MAAS_N_RESHAPE_ROWS];
+extern const maas_param maas_permute_rows[MAAS_N_RESHAPE_ROWS];
+extern const maas_param maas_add_rows[MAAS_N_JOIN_ROWS];
+extern const maas_param maas_concat_rows[MAAS_N_JOIN_ROWS];
+maas_vid maas_flatten_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_reshape_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_permute_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_add_build(maas_net *net, const maas_layer_spec *s, int index, const maas_vid *x,
+                        int n);
+maas_vid maas_concat_build(maas_net *net, const maas_layer_spec *s, int index, const maas_vid *x,
+                           int n);
+
+/* One whole number for every place axis, or a list of `n`; absent: `preset`. False, and the field
+ * is named, for anything else. */
+bool maas_layer_sizes(maas_net *net, const json_t *v, const char *field, int index, int64_t preset,
+                      int64_t min, int n, int64_t *out);
+
+#endif
