@@ -64,7 +64,20 @@ typedef enum maas_dtype {
     MAAS_F64 = 11,
     MAAS_U32 = 12,
     MAAS_U64 = 13,
-    MAAS_BF16 = 16
+    MAAS_BF16 = 16,
+    /* Small types take a byte an element; integers are sign-extended, floats in the low bits. */
+    MAAS_F8E4M3FN = 17,
+    MAAS_F8E4M3FNUZ = 18,
+    MAAS_F8E5M2 = 19,
+    MAAS_F8E5M2FNUZ = 20,
+    MAAS_U4 = 21,
+    MAAS_I4 = 22,
+    MAAS_F4E2M1 = 23,
+    MAAS_F8E8M0 = 24,
+    MAAS_U2 = 25,
+    MAAS_I2 = 26,
+    MAAS_F6E2M3 = 27,
+    MAAS_F6E3M2 = 28
 } maas_dtype;
 
 typedef struct maas_model maas_model;     /* immutable; share one among threads */

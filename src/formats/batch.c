@@ -206,7 +206,7 @@ maas_status maas_column_wanted(const maas_table_opts *o, const char *name, maas_
     const char *text = json_string_value(want);
     *out = text ? maas_dtype_of_name(text) : MAAS_DT_NONE;
     /* Half formats are for weights, not for data at rest. */
-    if (*out == MAAS_DT_NONE || *out == MAAS_F16 || *out == MAAS_BF16)
+    if (*out == MAAS_F16 || *out == MAAS_BF16 || !maas_dtype_in(*out, MAAS_DTS_PLAIN))
         return maas_fail(err, MAAS_E_INVALID,
                          "types: column \"%s\": expected one of float, double, bool, string, int8 "
                          "to int64, uint8 to uint64, got %s%s",

@@ -141,10 +141,25 @@ static const struct lowering *row_of(const maas_graph *g, const maas_node *n)
 
 /* Element types that came after the form of op->since, of any input or output. */
 static const struct widening {
-    const char *op; /* default domain */
+    const char *op; /* default domain; NULL: every operator of it */
     maas_dtypes types;
     int since;
 } widenings[] = {
+    {NULL, MAAS_DTS_F8, 19},
+    {NULL, MAAS_DTS_INT4, 21},
+    {NULL, MAAS_DT_BIT(MAAS_F4E2M1), 23},
+    {NULL, MAAS_DT_BIT(MAAS_F8E8M0), 24},
+    {NULL, MAAS_DTS_INT2, 25},
+    {NULL, MAAS_DTS_F6, 28},
+    {"Flatten", MAAS_DTS_F8, 21},
+    {"Pad", MAAS_DTS_F8, 21},
+    {"Squeeze", MAAS_DTS_F8, 21},
+    {"Unsqueeze", MAAS_DTS_F8, 21},
+    {"Transpose", MAAS_DTS_F8, 21},
+    {"ConstantOfShape", MAAS_DTS_F8, 20},
+    {"IsNaN", MAAS_DTS_F8, 20},
+    {"IsInf", MAAS_DTS_F8, 20},
+    {"Dropout", MAAS_DTS_F8, 22},
     {"Sin", MAAS_DT_BIT(MAAS_BF16), 22},
     {"Cos", MAAS_DT_BIT(MAAS_BF16), 22},
     {"Round", MAAS_DT_BIT(MAAS_BF16), 22},
@@ -182,29 +197,41 @@ static int widened(const maas_graph *g, const maas_node *n)
     const maas_dtypes types = types_of(g, n->in, n->n_in) | types_of(g, n->out, n->n_out);
     int since = 0;
     for (size_t i = 0; !*n->op->domain && i < MAAS_COUNT(widenings); i++)
-        if ((types & widenings[i].types) && strcmp(widenings[i].op, n->op->name) == 0 &&
-            since < widenings[i].since)
+        if ((types & widenings[i].types) && since < widenings[i].since &&
+            (!widenings[i].op || strcmp(widenings[i].op, n->op->name) == 0))
             since = widenings[i].since;
     return since;
 }
 
 /* Attributes that came after the form of op->since. */
 static const struct later {
-    const char *op, *attr; /* ai.onnx.ml */
+    const char *domain, *op, *attr;
     int since;
 } laters[] = {
-    {"LabelEncoder", "keys_tensor", 4},
-    {"LabelEncoder", "values_tensor", 4},
-    {"LabelEncoder", "default_tensor", 4},
+    {"", "Cast", "saturate", 19},
+    {"", "Cast", "round_mode", 24},
+    {"", "CastLike", "saturate", 19},
+    {"", "CastLike", "round_mode", 24},
+    {"", "Range", "stash_type", 27},
+    {MAAS_DOMAIN_ML, "LabelEncoder", "keys_tensor", 4},
+    {MAAS_DOMAIN_ML, "LabelEncoder", "values_tensor", 4},
+    {MAAS_DOMAIN_ML, "LabelEncoder", "default_tensor", 4},
 };
+
+static int with_attributes(const maas_node *n)
+{
+    int since = n->op->since;
+    for (size_t i = 0; i < MAAS_COUNT(laters); i++)
+        if (since < laters[i].since && strcmp(laters[i].op, n->op->name) == 0 &&
+            strcmp(laters[i].domain, n->op->domain) == 0 && maas_node_attr(n, laters[i].attr))
+            since = laters[i].since;
+    return since;
+}
 
 int maas_onnx_lowest(const maas_graph *g, const maas_node *n)
 {
-    for (size_t i = 0; strcmp(n->op->domain, MAAS_DOMAIN_ML) == 0 && i < MAAS_COUNT(laters); i++)
-        if (strcmp(laters[i].op, n->op->name) == 0 && maas_node_attr(n, laters[i].attr))
-            return laters[i].since;
     const struct lowering *row = row_of(g, n);
-    const int form = row && row->since < n->op->since ? row->since : n->op->since;
+    const int form = row && row->since < n->op->since ? row->since : with_attributes(n);
     const int types = widened(g, n);
     return form > types ? form : types;
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/num.h"
+#include "tensor/small.h"
 #include "base/ban.h"
 
 typedef struct tensor_msg {
@@ -51,6 +52,19 @@ static const typed_row typed_rows[] = {
     {MAAS_BOOL, TENSOR_INT32S, MAAS_PB_VARINT, 0, 1},
     {MAAS_F16, TENSOR_INT32S, MAAS_PB_VARINT, 0, UINT16_MAX},
     {MAAS_BF16, TENSOR_INT32S, MAAS_PB_VARINT, 0, UINT16_MAX},
+    {MAAS_F8E4M3FN, TENSOR_INT32S, MAAS_PB_VARINT, 0, UINT8_MAX},
+    {MAAS_F8E4M3FNUZ, TENSOR_INT32S, MAAS_PB_VARINT, 0, UINT8_MAX},
+    {MAAS_F8E5M2, TENSOR_INT32S, MAAS_PB_VARINT, 0, UINT8_MAX},
+    {MAAS_F8E5M2FNUZ, TENSOR_INT32S, MAAS_PB_VARINT, 0, UINT8_MAX},
+    {MAAS_F8E8M0, TENSOR_INT32S, MAAS_PB_VARINT, 0, UINT8_MAX},
+    {MAAS_F6E2M3, TENSOR_INT32S, MAAS_PB_VARINT, 0, 63},
+    {MAAS_F6E3M2, TENSOR_INT32S, MAAS_PB_VARINT, 0, 63},
+    /* packed: an entry is a byte of several elements */
+    {MAAS_U4, TENSOR_INT32S, MAAS_PB_VARINT, INT8_MIN, UINT8_MAX},
+    {MAAS_I4, TENSOR_INT32S, MAAS_PB_VARINT, INT8_MIN, UINT8_MAX},
+    {MAAS_F4E2M1, TENSOR_INT32S, MAAS_PB_VARINT, INT8_MIN, UINT8_MAX},
+    {MAAS_U2, TENSOR_INT32S, MAAS_PB_VARINT, INT8_MIN, UINT8_MAX},
+    {MAAS_I2, TENSOR_INT32S, MAAS_PB_VARINT, INT8_MIN, UINT8_MAX},
     {MAAS_STRING, TENSOR_STRINGS, MAAS_PB_BYTES, 0, 0},
 };
 
@@ -82,11 +96,30 @@ static maas_status check_bools(const maas_pb *msg, const uint8_t *p, size_t n)
     return MAAS_OK;
 }
 
+static bool is_packed(maas_dtype t)
+{
+    return maas_dtype_in(t, MAAS_DTS_SMALL) && maas_dtype_describe(t)->file_bits < 8;
+}
+
+static maas_status take_packed(const maas_pb *msg, maas_span raw, maas_arena *a, maas_tensor *t)
+{
+    const size_t n = (size_t)maas_n_elems(t), bytes = maas_small_packed((maas_dtype)t->dtype, n);
+    if (raw.n != bytes)
+        return maas_pb_fail(msg, MAAS_E_FORMAT, "%zu bytes of data, the shape needs %zu", raw.n,
+                            bytes);
+    if (!(t->data = maas_arena_alloc(a, n)))
+        return maas_onnx_no_memory(msg->err);
+    maas_small_unpack((maas_dtype)t->dtype, raw.p, n, t->data);
+    return MAAS_OK;
+}
+
 static maas_status take_raw(const maas_pb *msg, maas_span raw, size_t bytes, maas_arena *a,
                             maas_tensor *t)
 {
     if (t->dtype == MAAS_STRING)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "strings cannot be raw data");
+    if (is_packed((maas_dtype)t->dtype))
+        return take_packed(msg, raw, a, t);
     if (raw.n != bytes)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "%zu bytes of data, the shape needs %zu", raw.n,
                             bytes);
@@ -110,10 +143,9 @@ static maas_status take_strings(const maas_pb *msg, int64_t n, maas_tensor *t)
     return r.status;
 }
 
-static maas_status take_numbers(const maas_pb *msg, const typed_row *row, int64_t n, maas_tensor *t)
+static maas_status take_numbers(const maas_pb *msg, const typed_row *row, int64_t n, uint8_t *out)
 {
     size_t size = maas_dtype_size(row->dtype);
-    uint8_t *out = t->data;
     maas_pb r = *msg;
     maas_span run = {0};
     uint64_t bits;
@@ -150,14 +182,20 @@ static maas_status count_elements(const maas_pb *msg, const typed_row *row, int6
 static maas_status take_typed(const maas_pb *msg, const typed_row *row, size_t bytes, maas_arena *a,
                               maas_tensor *t)
 {
+    const bool packed = is_packed(row->dtype) && !maas_dtype_in(row->dtype, MAAS_DTS_F6);
     int64_t n = maas_n_elems(t), found;
+    if (packed)
+        n = (int64_t)(bytes = maas_small_packed(row->dtype, (size_t)n));
     MAAS_TRY(count_elements(msg, row, &found));
     if (found != n)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "%" PRId64 " elements, the shape needs %" PRId64,
                             found, n);
     if (!(t->data = maas_arena_alloc(a, bytes)))
         return maas_onnx_no_memory(msg->err);
-    return row->wire == MAAS_PB_BYTES ? take_strings(msg, n, t) : take_numbers(msg, row, n, t);
+    if (row->wire == MAAS_PB_BYTES)
+        return take_strings(msg, n, t);
+    MAAS_TRY(take_numbers(msg, row, n, t->data));
+    return packed ? take_packed(msg, maas_span_of(t->data, bytes), a, t) : MAAS_OK;
 }
 
 /* ---- data outside of the file ---- */
@@ -209,6 +247,8 @@ static maas_status take_external(maas_onnx_reader *r, const maas_pb *msg, size_t
         return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
                             "its data is in another file; upload the files together");
     MAAS_TRY(r->opts->external(r->opts->user, x.location, &member, r->err));
+    if (is_packed((maas_dtype)t->dtype))
+        bytes = maas_small_packed((maas_dtype)t->dtype, (size_t)maas_n_elems(t));
     uint64_t length = x.has_length ? x.length : bytes;
     if (x.offset > member.n || length > member.n - x.offset)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "its data goes past the end of the other file");

@@ -238,9 +238,13 @@ static maas_status groups_to_channels(maas_onnx_reader *r, maas_graph *g, maas_o
     return repeat_for_channels(r, g, &n->in[2], sizes);
 }
 
-/* Only element types that are not supported make a difference with these attributes. */
+/* They say something of small floats only. */
 static maas_status drop_saturate(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
+    const maas_attr *to = find_attr(n, "to");
+    if (!to || to->type != MAAS_ATTR_INT || to->u.i < 0 || to->u.i > UINT8_MAX ||
+        maas_dtype_in((maas_dtype)to->u.i, MAAS_DTS_SMALL_FLOAT))
+        return MAAS_OK;
     static const char *const names[] = {"saturate", "round_mode"};
     for (size_t i = 0; i < MAAS_COUNT(names); i++) {
         const maas_attr *a = find_attr(n, names[i]);
@@ -418,7 +422,6 @@ static const struct upgrade {
     {"", "GroupNormalization", 18, 20, groups_to_channels},
     {"", "BatchNormalization", OLDEST, 13, refuse_old_training},
     {"", "Cast", 19, MAAS_ONNX_NEWEST, drop_saturate},
-    {"", "CastLike", 19, MAAS_ONNX_NEWEST, drop_saturate},
     {"", "Resize", OLDEST, 10, resize_from_corner},
     {"", "Upsample", OLDEST, MAAS_ONNX_NEWEST, upsample_to_resize},
     {"", "GridSample", OLDEST, 19, rename_modes},

@@ -3,6 +3,7 @@
 #include "formats/onnx_int.h"
 
 #include "base/mem.h"
+#include "tensor/small.h"
 #include "base/ban.h"
 
 typedef struct writer {
@@ -31,6 +32,22 @@ static void put_strings(maas_pb_writer *p, const maas_tensor *t)
         maas_pb_bytes(p, TENSOR_STRINGS, s[i].p, s[i].n);
 }
 
+/* Elements below a byte, a block at a time: whole bytes each but the last. */
+static void put_packed(maas_pb_writer *p, const maas_tensor *t)
+{
+    enum { BLOCK = 4096 };
+    uint8_t packed[BLOCK];
+    const maas_dtype type = (maas_dtype)t->dtype;
+    const size_t n = (size_t)maas_n_elems(t);
+    maas_pb_begin(p, TENSOR_RAW);
+    for (size_t i = 0; i < n; i += BLOCK) {
+        const size_t some = n - i < BLOCK ? n - i : BLOCK;
+        maas_small_pack(type, (const uint8_t *)t->data + i, some, packed);
+        maas_pb_raw(p, packed, maas_small_packed(type, some));
+    }
+    maas_pb_end(p);
+}
+
 static void put_tensor(maas_pb_writer *p, uint32_t field, const char *name, const maas_tensor *t)
 {
     maas_pb_begin(p, field);
@@ -40,6 +57,8 @@ static void put_tensor(maas_pb_writer *p, uint32_t field, const char *name, cons
         maas_pb_text(p, TENSOR_NAME, name);
     if (t->dtype == MAAS_STRING)
         put_strings(p, t);
+    else if (maas_dtype_describe((maas_dtype)t->dtype)->file_bits < 8)
+        put_packed(p, t);
     else
         maas_pb_bytes(p, TENSOR_RAW, t->data, maas_tensor_bytes(t));
     maas_pb_end(p);

@@ -273,6 +273,11 @@ void maas_pb_ints(maas_pb_writer *w, uint32_t number, const int64_t *v, size_t n
         put_varint(w, (uint64_t)v[i]);
 }
 
+void maas_pb_raw(maas_pb_writer *w, const void *p, size_t n)
+{
+    put(w, p, n);
+}
+
 void maas_pb_begin(maas_pb_writer *w, uint32_t number)
 {
     MAAS_CHECK(w->depth < MAAS_PB_MAX_DEPTH);

@@ -100,6 +100,7 @@ void maas_pb_ints(maas_pb_writer *w, uint32_t number, const int64_t *v, size_t n
 void maas_pb_floats(maas_pb_writer *w, uint32_t number, const float *v, size_t n); /* packed */
 void maas_pb_begin(maas_pb_writer *w, uint32_t number);
 void maas_pb_end(maas_pb_writer *w);
+void maas_pb_raw(maas_pb_writer *w, const void *p, size_t n); /* into what was begun */
 /* fn writes the whole message; it is called twice and must do the same both times. E_NOMEM when the
  * memory or the maximum of `out` ends. */
 maas_status maas_pb_write(void (*fn)(maas_pb_writer *w, void *user), void *user, maas_buf *out,

@@ -1,19 +1,39 @@
 /*
- * Cast and CastLike between numbers and booleans. Floats to integers go toward zero; what does not
- * fit saturates at 64 bits and then wraps to the width, NaN is 0: never undefined. Integers wrap.
+ * Cast, CastLike and BitCast between numbers and booleans. Floats to integers go toward zero; what
+ * does not fit saturates at 64 bits and then wraps to the width, NaN is 0: never undefined.
+ * Integers wrap. Small floats are described in tensor/small.h.
  */
 #include "ops/ops_int.h"
 
+#include "tensor/small.h"
+
 #include "base/ban.h"
 
-#define CASTABLE (MAAS_DTS_NUMERIC | MAAS_DTS_BOOL)
+#define CASTABLE (MAAS_DTS_NUMERIC | MAAS_DTS_BOOL | MAAS_DTS_SMALL)
 
-static void cast_out(maas_infer *q, maas_dtype to)
+static bool rounding_of(const maas_node *n, maas_e8m0_round *out)
 {
+    static const char *const words[] = {
+        [MAAS_E8M0_UP] = "up", [MAAS_E8M0_DOWN] = "down", [MAAS_E8M0_NEAREST] = "nearest"};
+    const maas_str s = maas_attr_s(n, "round_mode", "up");
+    for (size_t i = 0; i < MAAS_COUNT(words); i++)
+        if (s.n == strlen(words[i]) && memcmp(s.p, words[i], s.n) == 0) {
+            *out = (maas_e8m0_round)i;
+            return true;
+        }
+    return false;
+}
+
+static maas_status cast_out(maas_infer *q, maas_dtype to, maas_err *err)
+{
+    maas_e8m0_round round;
+    if (!rounding_of(q->node, &round))
+        return maas_fail(err, MAAS_E_INVALID, "attribute 'round_mode' must be up, down or nearest");
     q->out[0] = q->in[0];
     q->out[0].dtype = (uint8_t)to;
     if (q->in_known[0].n >= 0 && to == MAAS_I64)
         q->out_known[0] = q->in_known[0];
+    return MAAS_OK;
 }
 
 static maas_status cast_infer(maas_infer *q, maas_err *err)
@@ -22,14 +42,25 @@ static maas_status cast_infer(maas_infer *q, maas_err *err)
     if (to < 0 || to >= 32 || !(CASTABLE >> to & 1))
         return maas_fail(err, MAAS_E_UNSUPPORTED, "casting to data type %lld is not supported",
                          (long long)to);
-    cast_out(q, (maas_dtype)to);
-    return MAAS_OK;
+    return cast_out(q, (maas_dtype)to, err);
 }
 
 static maas_status cast_like_infer(maas_infer *q, maas_err *err)
 {
-    cast_out(q, (maas_dtype)q->in[1].dtype);
-    return MAAS_OK;
+    return cast_out(q, (maas_dtype)q->in[1].dtype, err);
+}
+
+static void cast_small_float(const maas_call *c)
+{
+    const maas_tensor *x = &c->in[0], *y = &c->out[0];
+    const maas_dtype to = (maas_dtype)y->dtype;
+    const bool saturate = maas_attr_i(c->node, "saturate", 1) != 0;
+    maas_e8m0_round round = MAAS_E8M0_UP;
+    rounding_of(c->node, &round);
+    uint8_t *out = y->data;
+    for (int64_t i = 0, n = maas_n_elems(x); i < n; i++)
+        out[i] = to == MAAS_F8E8M0 ? maas_e8m0_of(maas_ld(x, i), round, saturate)
+                                   : maas_small_of(to, maas_ld(x, i), saturate);
 }
 
 static maas_status cast_reference(const maas_call *c, maas_err *err)
@@ -39,6 +70,10 @@ static maas_status cast_reference(const maas_call *c, maas_err *err)
     if (x->dtype == y->dtype) {
         if (x->data != y->data)
             memcpy(y->data, x->data, maas_tensor_bytes(x));
+        return MAAS_OK;
+    }
+    if (maas_dtype_in((maas_dtype)y->dtype, MAAS_DTS_SMALL_FLOAT)) {
+        cast_small_float(c);
         return MAAS_OK;
     }
     bool whole = !maas_is_float(x->dtype) && !maas_is_float(y->dtype);
@@ -55,10 +90,61 @@ static void cast_gradient(maas_grad *g)
     g->din[0] = maas_b_op2(g->b, "CastLike", g->dout[0], g->node->in[0]);
 }
 
+/* ---- BitCast: between types of as many bits ---- */
+
+static unsigned bits_of(maas_dtype t)
+{
+    return maas_dtype_describe(t)->file_bits;
+}
+
+static maas_status bitcast_infer(maas_infer *q, maas_err *err)
+{
+    const int64_t to = maas_attr_i(q->node, "to", 0);
+    if (to < 0 || to >= 32 || !(CASTABLE >> to & 1))
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "data type %lld is not supported", (long long)to);
+    if (bits_of((maas_dtype)to) != bits_of((maas_dtype)q->in[0].dtype))
+        return maas_fail(err, MAAS_E_INVALID, "%s and %s have not as many bits",
+                         maas_dtype_describe((maas_dtype)q->in[0].dtype)->onnx,
+                         maas_dtype_describe((maas_dtype)to)->onnx);
+    q->out[0] = q->in[0];
+    q->out[0].dtype = (uint8_t)to;
+    return MAAS_OK;
+}
+
+/* Elements below a byte are kept sign-extended or not, and booleans are 0 and 1. */
+static maas_status bitcast_reference(const maas_call *c, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0], *y = &c->out[0];
+    const maas_dtype to = (maas_dtype)y->dtype;
+    if (x->data != y->data)
+        memcpy(y->data, x->data, maas_tensor_bytes(x));
+    uint8_t *out = y->data;
+    const bool small = bits_of(to) < 8;
+    for (int64_t i = 0, n = small || to == MAAS_BOOL ? maas_n_elems(y) : 0; i < n; i++)
+        out[i] = small ? maas_small_wrap(to, out[i]) : out[i] != 0;
+    return MAAS_OK;
+}
+
+static void bitcast_example(maas_example *e)
+{
+    static const maas_dtype types[][2] = {
+        {MAAS_F32, MAAS_I32}, {MAAS_F64, MAAS_U64}, {MAAS_F16, MAAS_I16}, {MAAS_I8, MAAS_U8},
+        {MAAS_I32, MAAS_F32}, {MAAS_I64, MAAS_F64}, {MAAS_U8, MAAS_BOOL}};
+    const maas_dtype t = types[e->variant][0];
+    const bool sizes = e->variant & 1;
+    maas_vid x = maas_ex_in(e, t, t == MAAS_U8 ? 0 : -100, 100, sizes ? 3 : 1,
+                            sizes ? (const int64_t[]){2, 3, 4} : (const int64_t[]){5});
+    maas_b_attr1(e->b, "BitCast", MAAS_A_INT("to", types[e->variant][1]), x, MAAS_NO_VALUE);
+}
+
+/* ---- examples and rows ---- */
+
 static const maas_dtype from[] = {MAAS_F32, MAAS_F64, MAAS_I32, MAAS_I64, MAAS_BOOL,
-                                  MAAS_F32, MAAS_U8,  MAAS_F64, MAAS_F16, MAAS_F32};
-static const maas_dtype to[] = {MAAS_F64, MAAS_F64, MAAS_F32, MAAS_I8,   MAAS_F32,
-                                MAAS_I64, MAAS_F32, MAAS_F32, MAAS_BF16, MAAS_BOOL};
+                                  MAAS_F32, MAAS_U8,  MAAS_F64, MAAS_F16, MAAS_F32,
+                                  MAAS_F64, MAAS_F32, MAAS_I32, MAAS_F32, MAAS_F16};
+static const maas_dtype to[] = {MAAS_F64,      MAAS_F64, MAAS_F32, MAAS_I8,     MAAS_F32,
+                                MAAS_I64,      MAAS_F32, MAAS_F32, MAAS_BF16,   MAAS_BOOL,
+                                MAAS_F8E4M3FN, MAAS_I4,  MAAS_U2,  MAAS_F8E8M0, MAAS_F4E2M1};
 
 static void cast_example(maas_example *e)
 {
@@ -80,7 +166,8 @@ static const maas_io_schema like_in[] = {MAAS_REQ("input", NULL, CASTABLE),
 static const maas_io_schema out[] = {MAAS_REQ("output", NULL, CASTABLE)};
 static const maas_io_schema like_out[] = {MAAS_REQ("output", "T2", CASTABLE)};
 static const maas_attr_schema attrs[] = {{"to", MAAS_ATTR_INT, true},
-                                         {"saturate", MAAS_ATTR_INT, false}};
+                                         {"saturate", MAAS_ATTR_INT, false},
+                                         {"round_mode", MAAS_ATTR_STRING, false}};
 
 const maas_op maas_op_Cast = {
     .domain = "",
@@ -103,7 +190,7 @@ const maas_op maas_op_CastLike = {
     .since = 15,
     MAAS_SCHEMA(like_in, like_out),
     .attr = attrs + 1,
-    .n_attr = 1,
+    .n_attr = 2,
     .n_examples = MAAS_COUNT(from),
     .tolerance = 1e-6,
     .infer = cast_like_infer,
@@ -111,4 +198,20 @@ const maas_op maas_op_CastLike = {
     .flops = maas_flops_out,
     .example = cast_like_example,
     .gradient = cast_gradient,
+};
+
+const maas_op maas_op_BitCast = {
+    .domain = "",
+    .name = "BitCast",
+    .since = 26,
+    .flags = MAAS_OP_INPLACE,
+    MAAS_SCHEMA(in, out),
+    .attr = attrs,
+    .n_attr = 1,
+    .n_examples = 7,
+    .infer = bitcast_infer,
+    .reference = bitcast_reference,
+    .flops = maas_flops_none,
+    .example = bitcast_example,
+    .no_gradient = "bits are no numbers",
 };

@@ -147,8 +147,8 @@ static const maas_attr_schema sum_attrs[] = {{"exclusive", MAAS_ATTR_INT, false}
                                              {"reverse", MAAS_ATTR_INT, false}};
 static const maas_io_schema hot_in[] = {MAAS_REQ("indices", NULL, MAAS_DTS_NUMERIC),
                                         MAAS_REQ("depth", NULL, MAAS_DTS_NUMERIC),
-                                        MAAS_REQ("values", "T3", MAAS_DTS_ALL)};
-static const maas_io_schema hot_out[] = {MAAS_REQ("output", "T3", MAAS_DTS_ALL)};
+                                        MAAS_REQ("values", "T3", MAAS_DTS_PLAIN)};
+static const maas_io_schema hot_out[] = {MAAS_REQ("output", "T3", MAAS_DTS_PLAIN)};
 static const maas_attr_schema hot_attrs[] = {{"axis", MAAS_ATTR_INT, false}};
 
 const maas_op maas_op_CumSum = {

@@ -179,13 +179,13 @@ static void grad_example(maas_example *e)
                maas_ex_in(e, MAAS_BOOL, 0, 2, MAAS_DIMS(4, 6)));
 }
 
-static const maas_io_schema in[] = {MAAS_REQ("data", "T", MAAS_DTS_FLOAT),
-                                    MAAS_OPT("ratio", NULL, MAAS_DTS_FLOAT),
+static const maas_io_schema in[] = {MAAS_REQ("data", "T", MAAS_DTS_FLOAT | MAAS_DTS_F8),
+                                    MAAS_OPT("ratio", NULL, MAAS_DTS_FLOAT | MAAS_DTS_F8),
                                     MAAS_OPT("training_mode", NULL, MAAS_DTS_BOOL)};
 static const maas_io_schema seeded_in[] = {MAAS_REQ("data", "T", MAAS_DTS_FLOAT),
                                            MAAS_REQ("ratio", NULL, MAAS_DTS_FLOAT),
                                            MAAS_REQ("step", NULL, MAAS_DTS_I64)};
-static const maas_io_schema out[] = {MAAS_REQ("output", "T", MAAS_DTS_FLOAT),
+static const maas_io_schema out[] = {MAAS_REQ("output", "T", MAAS_DTS_FLOAT | MAAS_DTS_F8),
                                      MAAS_OPT("mask", NULL, MAAS_DTS_BOOL)};
 static const maas_io_schema seeded_out[] = {MAAS_REQ("output", "T", MAAS_DTS_FLOAT),
                                             MAAS_REQ("mask", NULL, MAAS_DTS_BOOL)};

@@ -115,18 +115,19 @@ static void not_example(maas_example *e)
 
 static void is_example(maas_example *e, const char *op)
 {
-    maas_b_op1(e->b, op, maas_ex_in(e, maas_ex_float(e), -2, 2, MAAS_DIMS(3, 4)));
+    const maas_dtype t = e->variant == 2 ? MAAS_F8E5M2 : maas_ex_float(e);
+    maas_b_op1(e->b, op, maas_ex_in(e, t, -2, 2, MAAS_DIMS(3, 4)));
 }
 
 static const maas_dtype compared[] = {MAAS_F32, MAAS_I64, MAAS_F64, MAAS_U8, MAAS_STRING};
-static const maas_io_schema equal_in[] = {MAAS_REQ("A", "T", MAAS_DTS_ALL),
-                                          MAAS_REQ("B", "T", MAAS_DTS_ALL)};
+static const maas_io_schema equal_in[] = {MAAS_REQ("A", "T", MAAS_DTS_PLAIN),
+                                          MAAS_REQ("B", "T", MAAS_DTS_PLAIN)};
 static const maas_io_schema order_in[] = {MAAS_REQ("A", "T", MAAS_DTS_NUMERIC),
                                           MAAS_REQ("B", "T", MAAS_DTS_NUMERIC)};
 static const maas_io_schema bool_in[] = {MAAS_REQ("A", "T", MAAS_DTS_BOOL),
                                          MAAS_REQ("B", "T", MAAS_DTS_BOOL)};
 static const maas_io_schema not_in[] = {MAAS_REQ("X", "T", MAAS_DTS_BOOL)};
-static const maas_io_schema float_in[] = {MAAS_REQ("X", "T", MAAS_DTS_FLOAT)};
+static const maas_io_schema float_in[] = {MAAS_REQ("X", "T", MAAS_DTS_FLOAT | MAAS_DTS_F8)};
 static const maas_io_schema bool_out[] = {MAAS_REQ("C", NULL, MAAS_DTS_BOOL)};
 static const maas_attr_schema inf_attrs[] = {{"detect_negative", MAAS_ATTR_INT, false},
                                              {"detect_positive", MAAS_ATTR_INT, false}};
@@ -177,7 +178,7 @@ static const maas_attr_schema inf_attrs[] = {{"detect_negative", MAAS_ATTR_INT, 
     {                                                                                              \
         is_example(e, #Name);                                                                      \
     }                                                                                              \
-    TRUTH(Name, fn, version, 0, float_in, attrs, count, 2)
+    TRUTH(Name, fn, version, 0, float_in, attrs, count, 3)
 
 COMPARE(Equal, equal, 19, MAAS_OP_STRINGS, equal_in, 5)
 COMPARE(Greater, greater, 13, 0, order_in, 4)

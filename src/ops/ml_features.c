@@ -283,9 +283,9 @@ static void vectorizer_example(maas_example *e)
 static const maas_io_schema in[] = {MAAS_REQ("X", "T", MAAS_DTS_FEATURES)};
 static const maas_io_schema same_out[] = {MAAS_REQ("Y", "T", MAAS_DTS_FEATURES)};
 static const maas_io_schema float_out[] = {MAAS_REQ("Y", NULL, MAAS_DT_BIT(MAAS_F32))};
-static const maas_io_schema pick_in[] = {MAAS_REQ("X", "T", MAAS_DTS_ALL),
+static const maas_io_schema pick_in[] = {MAAS_REQ("X", "T", MAAS_DTS_PLAIN),
                                          MAAS_REQ("Y", NULL, MAAS_DTS_I64)};
-static const maas_io_schema pick_out[] = {MAAS_REQ("Z", "T", MAAS_DTS_ALL)};
+static const maas_io_schema pick_out[] = {MAAS_REQ("Z", "T", MAAS_DTS_PLAIN)};
 static const maas_io_schema many_in[] = {MAAS_VARIADIC("X", "T", MAAS_DTS_FEATURES)};
 static const maas_attr_schema vectorizer_attrs[] = {{"inputdimensions", MAAS_ATTR_INTS, true}};
 static const maas_attr_schema scaler_attrs[] = {{"offset", MAAS_ATTR_FLOATS, false},

@@ -85,7 +85,7 @@ static inline bool maas_c_wants(const maas_call *c, int i) /* before maas_ref_al
 }
 static inline bool maas_is_float(int t)
 {
-    return t == MAAS_F32 || t == MAAS_F64 || t == MAAS_F16 || t == MAAS_BF16;
+    return maas_dtype_in((maas_dtype)t, MAAS_DTS_FLOAT | MAAS_DTS_SMALL_FLOAT);
 }
 static inline double maas_ld(const maas_tensor *t, int64_t i)
 {

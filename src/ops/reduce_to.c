@@ -78,7 +78,7 @@ static void reduce_to_example(maas_example *e)
 }
 
 static const maas_io_schema in[] = {MAAS_REQ("data", "T", MAAS_DTS_FLOAT),
-                                    MAAS_REQ("like", NULL, MAAS_DTS_ALL)};
+                                    MAAS_REQ("like", NULL, MAAS_DTS_PLAIN)};
 static const maas_io_schema out[] = {MAAS_REQ("reduced", "T", MAAS_DTS_FLOAT)};
 
 const maas_op maas_op_ReduceTo = {

@@ -2,13 +2,17 @@
 
 #include <inttypes.h>
 
+#include "tensor/small.h"
+
 #include "base/ban.h"
 
 void maas_st_i64(const maas_tensor *t, int64_t i, int64_t v)
 {
     switch (maas_dtype_size((maas_dtype)t->dtype)) {
     case 1:
-        ((uint8_t *)t->data)[i] = t->dtype == MAAS_BOOL ? v != 0 : (uint8_t)v;
+        ((uint8_t *)t->data)[i] = t->dtype == MAAS_BOOL
+                                      ? v != 0
+                                      : maas_small_wrap((maas_dtype)t->dtype, (uint8_t)v);
         break;
     case 2:
         ((uint16_t *)t->data)[i] = (uint16_t)v;

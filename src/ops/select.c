@@ -169,9 +169,9 @@ static void prelu_example(maas_example *e)
 }
 
 static const maas_io_schema where_in[] = {MAAS_REQ("condition", NULL, MAAS_DTS_BOOL),
-                                          MAAS_REQ("X", "T", MAAS_DTS_ALL),
-                                          MAAS_REQ("Y", "T", MAAS_DTS_ALL)};
-static const maas_io_schema where_out[] = {MAAS_REQ("output", "T", MAAS_DTS_ALL)};
+                                          MAAS_REQ("X", "T", MAAS_DTS_PLAIN),
+                                          MAAS_REQ("Y", "T", MAAS_DTS_PLAIN)};
+static const maas_io_schema where_out[] = {MAAS_REQ("output", "T", MAAS_DTS_PLAIN)};
 static const maas_io_schema clip_in[] = {MAAS_REQ("input", "T", MAAS_DTS_NUMERIC),
                                          MAAS_OPT("min", "T", MAAS_DTS_NUMERIC),
                                          MAAS_OPT("max", "T", MAAS_DTS_NUMERIC)};

@@ -24,6 +24,11 @@ static maas_status ports_of(maas_instance *m, const maas_vid *ids, uint32_t n, m
         if (v->type.tag != MAAS_TYPE_TENSOR || v->type.rank < 0)
             return maas_fail(err, MAAS_E_UNSUPPORTED,
                              "'%s' is not a tensor of known rank: it cannot be served", v->name);
+        if (!maas_dtype_in((maas_dtype)v->type.dtype, MAAS_DTS_PLAIN))
+            return maas_fail(err, MAAS_E_UNSUPPORTED,
+                             "'%s' is %s, which the protocol does not have: it cannot be served; "
+                             "a Cast in the model helps",
+                             v->name, maas_dtype_describe((maas_dtype)v->type.dtype)->onnx);
         ports[i] = (maas_port){.name = v->name, .dtype = v->type.dtype, .rank = v->type.rank};
         for (int d = 0; d < v->type.rank; d++)
             ports[i].dims[d] = v->type.dims[d] < 0 ? -1 : v->type.dims[d];

@@ -6,8 +6,8 @@
 #include "base/ban.h"
 
 static const maas_dtype_info table[] = {
-#define X(id, onnx, oip, numpy, bits, kind)                                                        \
-    [MAAS_##id] = {#id, onnx, oip, numpy, bits, MAAS_KIND_##kind},
+#define X(id, onnx, oip, numpy, bits, file, kind)                                                  \
+    [MAAS_##id] = {#id, onnx, oip, numpy, bits, file, MAAS_KIND_##kind},
 #include "dtype.def"
 #undef X
 };
@@ -15,14 +15,15 @@ static const maas_dtype_info table[] = {
 
 const maas_dtype_info *maas_dtype_describe(maas_dtype t)
 {
-    static const maas_dtype_info none = {"none", "none", "NONE", NULL, 0, MAAS_KIND_TEXT};
+    static const maas_dtype_info none = {"none", "none", "NONE", NULL, 0, 0, MAAS_KIND_TEXT};
     return (size_t)t < N_TABLE && table[t].bits ? &table[t] : &none;
 }
 
 maas_dtype maas_dtype_of_oip(const char *name, size_t n)
 {
     for (size_t i = 0; i < N_TABLE; i++)
-        if (table[i].bits && strlen(table[i].oip) == n && memcmp(table[i].oip, name, n) == 0)
+        if (maas_dtype_in((maas_dtype)i, MAAS_DTS_PLAIN) && strlen(table[i].oip) == n &&
+            memcmp(table[i].oip, name, n) == 0)
             return (maas_dtype)i;
     return MAAS_DT_NONE;
 }
@@ -67,6 +68,10 @@ bool maas_dtype_widens(maas_dtype from, maas_dtype to)
     if (!f->bits || !t->bits || f->kind == MAAS_KIND_TEXT || t->kind == MAAS_KIND_TEXT ||
         t->kind == MAAS_KIND_BOOL)
         return false;
+    if (maas_dtype_in(to, MAAS_DTS_SMALL))
+        return false;
+    if (maas_dtype_in(from, MAAS_DTS_SMALL_FLOAT))
+        return to == MAAS_F32 || to == MAAS_F64;
     if (f->kind == MAAS_KIND_FLOAT && t->kind == MAAS_KIND_FLOAT)
         return f->bits < t->bits; /* f16 and bf16 do not hold each other */
     if (f->kind == MAAS_KIND_FLOAT)

@@ -14,6 +14,7 @@
 
 #include "base/num.h"
 #include "base/num_dec.h"
+#include "tensor/small.h"
 #include "base/ban.h"
 
 /* Reads an element at p into out; where it ends, or NULL with the reason in d->err. */
@@ -132,6 +133,16 @@ static const uint8_t *element_bf16(maas_json_decoder *d, const uint8_t *p, void 
     return element_half(d, p, out, &bf16_shape, maas_f32_to_bf16);
 }
 
+/* Rounded by way of the float that it was written as. */
+static const uint8_t *element_small(maas_json_decoder *d, const uint8_t *p, void *out)
+{
+    float v;
+    const uint8_t *end = element_f32(d, p, &v);
+    if (end)
+        *(uint8_t *)out = maas_small_of(d->t->dtype, v, true);
+    return end;
+}
+
 /* ---- integers ---- */
 
 /* w * 10^q as an integer; false when it has a fraction or is too large. */
@@ -211,6 +222,10 @@ INT_ELEMENT(u8, uint8_t, 0, UINT8_MAX)
 INT_ELEMENT(u16, uint16_t, 0, UINT16_MAX)
 INT_ELEMENT(u32, uint32_t, 0, UINT32_MAX)
 INT_ELEMENT(u64, uint64_t, 0, UINT64_MAX)
+INT_ELEMENT(i4, uint8_t, 8, 7)
+INT_ELEMENT(u4, uint8_t, 0, 15)
+INT_ELEMENT(i2, uint8_t, 2, 1)
+INT_ELEMENT(u2, uint8_t, 0, 3)
 
 static const uint8_t *element_bool(maas_json_decoder *d, const uint8_t *p, void *out)
 {
@@ -298,6 +313,11 @@ ROW(u16, 2)
 ROW(u32, 4)
 ROW(u64, 8)
 ROW(bool, 1)
+ROW(i4, 1)
+ROW(u4, 1)
+ROW(i2, 1)
+ROW(u2, 1)
+ROW(small, 1)
 ROW(string, sizeof(maas_str))
 
 static const struct {
@@ -305,9 +325,19 @@ static const struct {
     element_fn *element;
 } codecs[] = {
 #define CODEC(id, name) [MAAS_##id] = {row_##name, element_##name}
-    CODEC(F32, f32), CODEC(F64, f64), CODEC(F16, f16),   CODEC(BF16, bf16),     CODEC(I8, i8),
-    CODEC(I16, i16), CODEC(I32, i32), CODEC(I64, i64),   CODEC(U8, u8),         CODEC(U16, u16),
-    CODEC(U32, u32), CODEC(U64, u64), CODEC(BOOL, bool), CODEC(STRING, string),
+    CODEC(F32, f32),        CODEC(F64, f64),
+    CODEC(F16, f16),        CODEC(BF16, bf16),
+    CODEC(I8, i8),          CODEC(I16, i16),
+    CODEC(I32, i32),        CODEC(I64, i64),
+    CODEC(U8, u8),          CODEC(U16, u16),
+    CODEC(U32, u32),        CODEC(U64, u64),
+    CODEC(BOOL, bool),      CODEC(STRING, string),
+    CODEC(I4, i4),          CODEC(U4, u4),
+    CODEC(I2, i2),          CODEC(U2, u2),
+    CODEC(F8E4M3FN, small), CODEC(F8E4M3FNUZ, small),
+    CODEC(F8E5M2, small),   CODEC(F8E5M2FNUZ, small),
+    CODEC(F8E8M0, small),   CODEC(F6E2M3, small),
+    CODEC(F6E3M2, small),   CODEC(F4E2M1, small),
 #undef CODEC
 };
 

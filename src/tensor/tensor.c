@@ -1,4 +1,5 @@
 #include "tensor/tensor.h"
+#include "tensor/small.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -91,6 +92,8 @@ double maas_tensor_get(const maas_tensor *t, int64_t i)
     case MAAS_U64:
         return (double)((const uint64_t *)t->data)[i];
     default:
+        if (maas_dtype_in((maas_dtype)t->dtype, MAAS_DTS_SMALL_FLOAT))
+            return maas_small_float((maas_dtype)t->dtype, ((const uint8_t *)t->data)[i]);
         return (double)maas_tensor_get_i64(t, i);
     }
 }
@@ -99,9 +102,13 @@ int64_t maas_tensor_get_i64(const maas_tensor *t, int64_t i)
 {
     switch (t->dtype) {
     case MAAS_U8:
+    case MAAS_U4:
+    case MAAS_U2:
     case MAAS_BOOL:
         return ((const uint8_t *)t->data)[i];
     case MAAS_I8:
+    case MAAS_I4:
+    case MAAS_I2:
         return ((const int8_t *)t->data)[i];
     case MAAS_U16:
         return ((const uint16_t *)t->data)[i];
@@ -165,7 +172,14 @@ void maas_tensor_set(const maas_tensor *t, int64_t i, double v)
     case MAAS_I64:
         ((int64_t *)t->data)[i] = to_i64(v);
         break;
+    case MAAS_U4:
+    case MAAS_I4:
+    case MAAS_U2:
+    case MAAS_I2:
+        ((uint8_t *)t->data)[i] = maas_small_wrap((maas_dtype)t->dtype, (uint8_t)to_i64(v));
+        break;
     default:
-        MAAS_CHECK(!"numeric dtype");
+        MAAS_CHECK(maas_dtype_in((maas_dtype)t->dtype, MAAS_DTS_SMALL_FLOAT));
+        ((uint8_t *)t->data)[i] = maas_small_of((maas_dtype)t->dtype, v, true);
     }
 }

@@ -140,6 +140,19 @@ static void parse(proto_tensor *t, const bytes *b)
     }
 }
 
+/* Element i of those below a byte: bits from low to high. */
+static uint8_t small_element(const proto_tensor *t, size_t i, unsigned bits, bool is_signed)
+{
+    unsigned v = 0;
+    for (unsigned b = 0; b < bits; b++) {
+        const size_t at = i * bits + b;
+        const bool inside = t->raw ? at / 8 < t->n_raw : at / 8 < t->n_num;
+        const unsigned byte = !inside ? 0 : t->raw ? t->raw[at / 8] : (unsigned)t->whole[at / 8];
+        v |= (byte >> at % 8 & 1) << b;
+    }
+    return (uint8_t)(is_signed && v >> (bits - 1) ? v - (1u << bits) : v);
+}
+
 /* The tensor with memory of its own. */
 static bool load(const char *path, maas_tensor *out)
 {
@@ -153,8 +166,14 @@ static bool load(const char *path, maas_tensor *out)
         return false;
     size_t n = (size_t)maas_n_elems(&t.t), size = maas_tensor_bytes(&t.t);
     out->data = maas_arena_alloc(&all, size + 1);
+    const maas_dtype_info *info = maas_dtype_describe((maas_dtype)t.t.dtype);
+    const bool six = t.t.dtype == MAAS_F6E2M3 || t.t.dtype == MAAS_F6E3M2;
     if (t.t.dtype == MAAS_STRING)
         memcpy(out->data, t.text, n * sizeof(maas_str));
+    else if (info->file_bits < 8 && (t.raw || !six))
+        for (size_t i = 0; i < n; i++)
+            ((uint8_t *)out->data)[i] = small_element(&t, i, info->file_bits,
+                                                      info->kind == MAAS_KIND_INT);
     else if (t.raw)
         memcpy(out->data, t.raw, size < t.n_raw ? size : t.n_raw);
     else
@@ -163,6 +182,15 @@ static bool load(const char *path, maas_tensor *out)
             case MAAS_F16:
             case MAAS_BF16:
                 ((uint16_t *)out->data)[i] = (uint16_t)t.whole[i];
+                break;
+            case MAAS_F8E4M3FN:
+            case MAAS_F8E4M3FNUZ:
+            case MAAS_F8E5M2:
+            case MAAS_F8E5M2FNUZ:
+            case MAAS_F8E8M0:
+            case MAAS_F6E2M3:
+            case MAAS_F6E3M2:
+                ((uint8_t *)out->data)[i] = (uint8_t)t.whole[i];
                 break;
             case MAAS_I64:
             case MAAS_U64:

@@ -43,7 +43,7 @@ static void t_rank(maas_pb_writer *w)
 }
 static void t_dtype(maas_pb_writer *w)
 {
-    tensor_head(w, 17, d2, 1);
+    tensor_head(w, 14, d2, 1);
     maas_pb_bytes(w, TENSOR_RAW, f2, 2);
 }
 static void t_two_places(maas_pb_writer *w)
@@ -223,7 +223,7 @@ static void i_nothing(maas_pb_writer *w)
 }
 static void i_dtype(maas_pb_writer *w)
 {
-    onnx_put_type(w, 18, d2, 1);
+    onnx_put_type(w, 15, d2, 1);
 }
 static void i_string(maas_pb_writer *w)
 {
@@ -257,7 +257,7 @@ static const struct refusal {
     {{.tensor = t_large_empty}, MAAS_E_FORMAT, "0 elements, the shape needs 137438953472"},
     {{.tensor = t_negative}, MAAS_E_FORMAT, "negative"},
     {{.tensor = t_rank}, MAAS_E_UNSUPPORTED, "more than 8 dimensions"},
-    {{.tensor = t_dtype}, MAAS_E_UNSUPPORTED, "element type 17"},
+    {{.tensor = t_dtype}, MAAS_E_UNSUPPORTED, "element type 14"},
     {{.tensor = t_two_places}, MAAS_E_FORMAT, "two places"},
     {{.tensor = t_other_type}, MAAS_E_FORMAT, "of another type"},
     {{.tensor = t_few}, MAAS_E_FORMAT, "1 elements, the shape needs 2"},
@@ -288,7 +288,7 @@ static const struct refusal {
     {{.model = m_graph_twice}, MAAS_E_FORMAT, "comes twice"},
     {{.input = i_sequence}, MAAS_E_UNSUPPORTED, "input 'x'"},
     {{.input = i_nothing}, MAAS_E_FORMAT, "'x' has no type"},
-    {{.input = i_dtype}, MAAS_E_UNSUPPORTED, "element type 18"},
+    {{.input = i_dtype}, MAAS_E_UNSUPPORTED, "element type 15"},
     {{.input = i_string}, MAAS_E_FORMAT, "string"},
     {{.input = i_shape}, MAAS_E_FORMAT, "node"},
 };

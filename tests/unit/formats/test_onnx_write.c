@@ -3,6 +3,8 @@
 #include "formats/onnx_int.h"
 #include "base/mem.h"
 #include "ops/build.h"
+#include "base/sys.h"
+#include "tensor/small.h"
 
 typedef struct built {
     maas_builder b;
@@ -164,8 +166,13 @@ static void later_types_need_later_opsets(void)
         const char *op;
         maas_dtype type;
         int64_t fmod, opset;
-    } cases[] = {{"Sin", MAAS_F32, -1, 13}, {"Sin", MAAS_BF16, -1, 22}, {"Mod", MAAS_F32, 1, 13},
-                 {"Mod", MAAS_I32, 0, 13},  {"Mod", MAAS_F64, 0, 28},   {"Mod", MAAS_BF16, 0, 28}};
+    } cases[] = {{"Identity", MAAS_F8E5M2, -1, 19}, {"Transpose", MAAS_F8E5M2, -1, 21},
+                 {"Identity", MAAS_I4, -1, 21},     {"Identity", MAAS_F4E2M1, -1, 23},
+                 {"Identity", MAAS_F8E8M0, -1, 24}, {"Identity", MAAS_U2, -1, 25},
+                 {"Identity", MAAS_F6E2M3, -1, 28}, {"Sin", MAAS_F32, -1, 13},
+                 {"Sin", MAAS_BF16, -1, 22},        {"Mod", MAAS_F32, 1, 13},
+                 {"Mod", MAAS_I32, 0, 13},          {"Mod", MAAS_F64, 0, 28},
+                 {"Mod", MAAS_BF16, 0, 28}};
     for (size_t k = 0; k < MAAS_COUNT(cases); k++) {
         built u;
         maas_buf file;
@@ -178,6 +185,36 @@ static void later_types_need_later_opsets(void)
         maas_graph *copy = again(u.b.g, &file);
         EXPECT_MSG(opset_of(&file, "") == cases[k].opset, "case %zu: opset %lld", k,
                    (long long)opset_of(&file, ""));
+        maas_graph_destroy(copy);
+        maas_graph_destroy(u.b.g);
+        maas_buf_reset(&file);
+    }
+}
+
+/* Elements below a byte are packed in files and come back as they were. */
+static void small_elements_are_packed(void)
+{
+    enum { N = 9001 };
+    for (int type = MAAS_F8E4M3FN; type <= MAAS_F6E3M2; type++) {
+        built u;
+        maas_buf file;
+        maas_rng r;
+        uint8_t bytes[N];
+        const int64_t dims[] = {N};
+        const size_t bits = maas_dtype_describe((maas_dtype)type)->file_bits;
+        maas_rng_seed(&r, (uint64_t)type);
+        for (size_t i = 0; i < N; i++)
+            bytes[i] = maas_small_wrap((maas_dtype)type, (uint8_t)maas_rng_u64(&r));
+        begin(&u);
+        const maas_tensor t = maas_tensor_of((maas_dtype)type, 1, dims, bytes);
+        const maas_attr to = MAAS_A_INT("to", MAAS_F32);
+        maas_vid c = maas_b_const(&u.b, "c", &t);
+        end(&u, maas_b_node(&u.b, "Cast", &to, 1, &c, 1, NULL, 1));
+        maas_graph *copy = again(u.b.g, &file);
+        const maas_tensor *got = &maas_graph_at(copy, maas_graph_find(copy, "c"))->init;
+        EXPECT(got->dtype == type && maas_n_elems(got) == N && memcmp(got->data, bytes, N) == 0);
+        EXPECT_MSG(file.n > N * bits / 8 && file.n < N * bits / 8 + 400, "%zu bytes of %zu bits",
+                   file.n, bits);
         maas_graph_destroy(copy);
         maas_graph_destroy(u.b.g);
         maas_buf_reset(&file);
@@ -278,6 +315,7 @@ static const mt_case cases[] = {
     MT_CASE(variables_are_written_with_their_current_value),
     MT_CASE(the_lowest_opset_is_found),
     MT_CASE(later_types_need_later_opsets),
+    MT_CASE(small_elements_are_packed),
     MT_CASE(own_operators_import_their_domain),
     MT_CASE(an_illegal_graph_is_not_written),
     MT_CASE(every_example_of_every_operator_survives),

@@ -10,11 +10,12 @@ static void every_row_is_found_by_its_names(void)
         if (!d->bits)
             continue;
         n++;
-        EXPECT_EQ(maas_dtype_of_oip(d->oip, strlen(d->oip)), t);
+        EXPECT_EQ(maas_dtype_of_oip(d->oip, strlen(d->oip)),
+                  maas_dtype_in((maas_dtype)t, MAAS_DTS_PLAIN) ? t : MAAS_DT_NONE);
         EXPECT_EQ(maas_dtype_of_name(d->onnx), t);
         EXPECT(maas_dtype_widens((maas_dtype)t, (maas_dtype)t));
     }
-    EXPECT_EQ(n, 14);
+    EXPECT_EQ(n, 26);
     EXPECT_EQ(maas_dtype_of_oip("FP31", 4), MAAS_DT_NONE);
 }
 
@@ -54,6 +55,12 @@ static void widening_is_lossless(void)
     EXPECT(!maas_dtype_widens(MAAS_F16, MAAS_BF16));
     EXPECT(!maas_dtype_widens(MAAS_F32, MAAS_I64));
     EXPECT(maas_dtype_widens(MAAS_BOOL, MAAS_F32));
+    EXPECT(maas_dtype_widens(MAAS_F8E8M0, MAAS_F32));
+    EXPECT(!maas_dtype_widens(MAAS_F8E8M0, MAAS_F16));
+    EXPECT(!maas_dtype_widens(MAAS_U8, MAAS_F8E4M3FN));
+    EXPECT(maas_dtype_widens(MAAS_U4, MAAS_U8));
+    EXPECT(maas_dtype_widens(MAAS_I4, MAAS_I32));
+    EXPECT(!maas_dtype_widens(MAAS_U4, MAAS_I4));
 }
 
 static const mt_case cases[] = {
