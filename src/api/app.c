@@ -105,6 +105,7 @@ static maas_status start_http(maas_app *app, maas_err *err)
 maas_status maas_app_start(maas_app *app, maas_helper *helper, maas_err *err)
 {
     maas_status st;
+    maas_mem_limit_heaps(maas_sys_n_cores());
     app->helper = helper;
     app->started_ms = maas_wall_ms();
     app->counts = maas_calloc(1, sizeof *app->counts);

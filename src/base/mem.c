@@ -3,10 +3,20 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "base/ban.h"
 
 static _Atomic long n_live, n_allocs, fail_countdown;
+
+void maas_mem_limit_heaps(int n)
+{
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, n > 1 ? n : 1);
+#endif
+}
 
 void maas_mem_fail_at(long n)
 {

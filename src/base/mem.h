@@ -24,6 +24,10 @@ char *maas_strndup(const char *s, size_t n);
 /* *p grows to hold `n` items of `size` bytes (doubling); false leaves *p and *cap as they were. */
 bool maas_grow(void *p, size_t *cap, size_t n, size_t size);
 
+/* Threads share n heaps at most, where the C library keeps several; before there are threads. Each
+ * heap keeps what its largest moment needed: as many as threads can run at once are enough. */
+void maas_mem_limit_heaps(int n);
+
 /* Test builds: the n-th allocation from now on fails, once (0: never). Counters are global. */
 void maas_mem_fail_at(long n);
 long maas_mem_live(void);     /* allocations not yet freed          */
