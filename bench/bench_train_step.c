@@ -76,7 +76,7 @@ static void bind(net *n, maas_vid var, maas_vid value)
         die(n->b.err);
 }
 
-static void adam(net *n, int i, maas_vid g, maas_vid lr, maas_vid correction)
+static void adam(net *n, int i, maas_vid g, maas_vid lr, maas_vid epsilon)
 {
     maas_builder *b = &n->b;
     const maas_type *t = maas_b_type(b, n->weights[i]);
@@ -85,8 +85,8 @@ static void adam(net *n, int i, maas_vid g, maas_vid lr, maas_vid correction)
     maas_vid m2 = maas_b_op2(b, "Add", scaled(b, m, 0.9f), scaled(b, g, 0.1f));
     maas_vid v2 = maas_b_op2(b, "Add", scaled(b, v, 0.999f),
                              scaled(b, maas_b_op2(b, "Mul", g, g), 0.001f));
-    maas_vid root = maas_b_op2(b, "Mul", maas_b_op1(b, "Sqrt", v2), correction);
-    maas_vid d = maas_b_op2(b, "Div", m2, maas_b_op2(b, "Add", root, maas_b_f32(b, 1e-8f)));
+    maas_vid root = maas_b_op1(b, "Sqrt", v2);
+    maas_vid d = maas_b_op2(b, "Div", m2, maas_b_op2(b, "Add", root, epsilon));
     bind(n, m, m2);
     bind(n, v, v2);
     bind(n, w, maas_b_op2(b, "Sub", w, maas_b_op2(b, "Mul", d, lr)));
@@ -100,7 +100,7 @@ static void build(net *n, int64_t batch, maas_err *err)
     maas_vid x = maas_b_input(&n->b, "x", MAAS_U8, 2, image);
     maas_vid labels = maas_b_input(&n->b, "labels", MAAS_I64, 1, &batch);
     maas_vid lr = maas_b_input(&n->b, "lr", MAAS_F32, 0, NULL);
-    maas_vid correction = maas_b_input(&n->b, "correction", MAAS_F32, 0, NULL);
+    maas_vid epsilon = maas_b_input(&n->b, "epsilon", MAAS_F32, 0, NULL);
     const maas_attr to = MAAS_A_INT("to", MAAS_F32);
     maas_vid h = maas_b_node(&n->b, "Cast", &to, 1, &x, 1, NULL, 1);
     h = dense(n, scaled(&n->b, h, 1 / 255.0f), PIXELS, 128, true);
@@ -112,7 +112,7 @@ static void build(net *n, int64_t batch, maas_err *err)
     if (n->b.status != MAAS_OK || maas_graph_differentiate(n->g, loss, n->weights, 6, grads, err))
         die(err);
     for (int i = 0; i < 6; i++)
-        adam(n, i, grads[i], lr, correction);
+        adam(n, i, grads[i], lr, epsilon);
 }
 
 /* ---- running ---- */
@@ -185,7 +185,7 @@ static void measure(int64_t batch, int n_threads, double peak, const data *d, bo
     if (dump)
         fputs(text.p, stdout);
     *(float *)maas_exec_input(e, 2)->data = 0.001f;
-    *(float *)maas_exec_input(e, 3)->data = 1;
+    *(float *)maas_exec_input(e, 3)->data = 1e-8f;
     float first = 0, last = 0;
     int64_t steps = 0;
     double best = 0;

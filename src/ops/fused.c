@@ -144,10 +144,11 @@ static int64_t fused_flops(const maas_call *c)
     return maas_n_elems(&c->out[0]) * program_of(c->node).n_steps;
 }
 
-/* Programs of examples. 0: a chain; 1: Adam, with m, v, w written over their inputs. */
+/* Programs of examples. 0: a chain; 1: Adam, with m, v, w written over their inputs; 4: the same as
+ * learners write it, where v may be zero. */
 static const struct {
-    const char *ops[12];
-    int64_t args[24], outs[3];
+    const char *ops[13];
+    int64_t args[26], outs[3];
     float imm[4];
     uint32_t n_steps, n_imm, n_in, n_outs;
 } samples[] = {
@@ -165,6 +166,14 @@ static const struct {
     {{"Exp", "Add", "Tanh", "Mul"}, {0, -1, 2, 1, 3, -1, 0, 4}, {2, 5}, {0}, 4, 0, 2, 2},
     /* bytes to scaled floats */
     {{"Cast", "Mul", "Sub"}, {0, -1, 3, 2, 4, 1}, {5}, {1 / 255.0f}, 3, 1, 2, 1},
+    {{"Mul", "Mul", "Add", "Mul", "Mul", "Mul", "Add", "Relu", "Sqrt", "Add", "Div", "Mul", "Sub"},
+     {1, 4, 3, 5, 8, 9, 2, 4, 3, 3, 12, 6, 11, 13, 14, -1, 15, -1, 16, 7, 10, 17, 18, 5, 0, 19},
+     {20, 10, 14},
+     {0.9f, 0.1f, 0.01f, 1e-3f},
+     13,
+     4,
+     4,
+     3},
 };
 
 static void fused_example(maas_example *e)
@@ -177,7 +186,7 @@ static void fused_example(maas_example *e)
         {{3, {2, 3, 5}}, {3, {2, 1, 5}}}, {{2, {3, 700}}, {2, {3, 700}}}, {{2, {0, 4}}, {1, {4}}},
     };
     const int s = e->variant / 6, k = e->variant % 6;
-    maas_str names[12];
+    maas_str names[13];
     for (uint32_t i = 0; i < samples[s].n_steps; i++)
         names[i] = (maas_str){samples[s].ops[i], strlen(samples[s].ops[i])};
     const maas_attr attr[] = {
@@ -210,7 +219,7 @@ const maas_op maas_op_FusedElementwise = {
     .flags = MAAS_OP_INPLACE,
     MAAS_SCHEMA(in, out),
     MAAS_ATTRS(attrs),
-    .n_examples = 24,
+    .n_examples = 30,
     .tolerance = 1e-5,
     .infer = fused_infer,
     .reference = fused_reference,

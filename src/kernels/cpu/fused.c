@@ -1,8 +1,9 @@
 /*
  * FusedElementwise: every instruction over one block of BLOCK elements before the next block, so
  * that what is between instructions stays in L1. Results nobody needs any more give their buffer
- * to later ones; a product that only one sum reads is added in the same walk.
+ * to later ones; some steps are taken together (fused_join.h).
  */
+#include "kernels/cpu/fused_join.h"
 #include "kernels/cpu/row_fn.h"
 
 #include "base/mem.h"
@@ -15,13 +16,11 @@ extern const maas_op maas_op_FusedElementwise;
 #define BLOCK 512 /* elements: 2 KiB a buffer */
 
 /* Where an operand is found: slot 0..n_in-1 inputs, then constants, outputs, buffers. */
-typedef void row3_fn(float *y, const float *a, int a_step, const float *b, int b_step,
-                     const float *c, int c_step, int64_t n);
 typedef struct instr {
     row_fn *run;
-    row3_fn *run3; /* instead of run, when not NULL */
-    uint16_t at[3], y;
-    uint8_t step[3];
+    joined_fn *joined; /* instead of run, when not NULL */
+    uint16_t at[JOINED_MAX_ARGS], y;
+    uint8_t step[JOINED_MAX_ARGS];
 } instr;
 
 typedef struct state {
@@ -33,13 +32,6 @@ typedef struct state {
     instr code[MAAS_FUSED_MAX_STEPS];
 } state;
 
-typedef struct step {
-    const maas_op *op;
-    row3_fn *run3;
-    int64_t arg[3]; /* operands; -1: none */
-    bool gone;      /* its work is done by the step that reads it */
-} step;
-
 typedef struct compiler {
     state *s;
     const int64_t *args, *outs;
@@ -49,29 +41,6 @@ typedef struct compiler {
     int last_read[MAAS_FUSED_MAX_STEPS]; /* step that reads each result last */
     int free_buffers[MAAS_FUSED_MAX_STEPS], n_free;
 } compiler;
-
-/* y = expr(a, b, c) */
-#define ROW3(name, expr)                                                                           \
-    static void name(float *y, const float *a, int a_step, const float *b, int b_step,             \
-                     const float *c, int c_step, int64_t n)                                        \
-    {                                                                                              \
-        const vf a0 = v_all(a[0]), b0 = v_all(b[0]), c0 = v_all(c[0]);                             \
-        int64_t i = 0;                                                                             \
-        for (; i + VW <= n; i += VW) {                                                             \
-            const vf av = a_step ? v_load(a + i) : a0, bv = b_step ? v_load(b + i) : b0;           \
-            const vf cv = c_step ? v_load(c + i) : c0;                                             \
-            v_store(y + i, expr);                                                                  \
-        }                                                                                          \
-        if (i == n)                                                                                \
-            return;                                                                                \
-        const vf av = a_step ? v_load_part(a + i, n - i, 0) : a0;                                  \
-        const vf bv = b_step ? v_load_part(b + i, n - i, 0) : b0;                                  \
-        const vf cv = c_step ? v_load_part(c + i, n - i, 0) : c0;                                  \
-        v_store_part(y + i, expr, n - i);                                                          \
-    }
-ROW3(mul_add, av *bv + cv)
-ROW3(mul_sub, av *bv - cv)
-ROW3(sub_mul, cv - av * bv)
 
 static const maas_op *op_named(maas_str name)
 {
@@ -107,7 +76,7 @@ static int slot_of(const compiler *k, int64_t operand)
 static bool read_later(const compiler *k, int input, int i)
 {
     for (int j = i + 1; j < k->s->n_steps; j++)
-        for (int a = 0; a < 3 && !k->steps[j].gone; a++)
+        for (int a = 0; a < JOINED_MAX_ARGS && !k->steps[j].gone; a++)
             if (k->steps[j].arg[a] == input)
                 return true;
     return false;
@@ -143,40 +112,30 @@ static void give_back(compiler *k, int64_t operand, int i)
     k->free_buffers[k->n_free++] = k->slot_of[result];
 }
 
-/* Sums take over products that nobody else reads. */
-static void join_products(compiler *k)
+static void join(compiler *k)
 {
-    int reads[MAAS_FUSED_MAX_STEPS] = {0};
-    for (int i = 0; i < k->s->n_steps; i++)
+    const state *s = k->s;
+    uint8_t in_step[MAAS_FUSED_MAX_IN + 2 * MAAS_FUSED_MAX_STEPS] = {0};
+    joiner j = {.steps = k->steps, .n_steps = s->n_steps, .first = k->first, .in_step = in_step};
+    for (int i = 0; i < s->n_in; i++)
+        in_step[i] = (uint8_t)s->rows.step[i];
+    for (int i = 0; i < s->n_steps; i++)
         for (int a = 0; a < 2; a++)
             if (k->steps[i].arg[a] >= k->first)
-                reads[k->steps[i].arg[a] - k->first]++;
-    for (int o = 0; o < k->s->n_out; o++)
-        reads[k->outs[o] - k->first] += 2;
-    for (int i = 0; i < k->s->n_steps; i++) {
-        step *sum = &k->steps[i];
-        if (sum->op != &maas_op_Add && sum->op != &maas_op_Sub)
-            continue;
-        for (int a = 0; a < 2 && !sum->run3; a++) {
-            const int64_t p = sum->arg[a] - k->first, other = sum->arg[!a];
-            if (p < 0 || k->steps[p].op != &maas_op_Mul || reads[p] != 1)
-                continue;
-            sum->run3 = sum->op == &maas_op_Add ? mul_add : a == 0 ? mul_sub : sub_mul;
-            memcpy(sum->arg, k->steps[p].arg, 2 * sizeof *sum->arg);
-            sum->arg[2] = other;
-            k->steps[p].gone = true;
-        }
-    }
+                j.reads[k->steps[i].arg[a] - k->first]++;
+    for (int o = 0; o < s->n_out; o++)
+        j.reads[k->outs[o] - k->first] += 2;
+    join_steps(&j);
 }
 
 static void read_steps(compiler *k, const maas_attr *ops)
 {
     for (int i = 0; i < k->s->n_steps; i++)
         k->steps[i] = (step){.op = op_named(ops->u.strings[i]),
-                             .arg = {k->args[2 * i], k->args[2 * i + 1], -1}};
-    join_products(k);
+                             .arg = {k->args[2 * i], k->args[2 * i + 1], -1, -1, -1}};
+    join(k);
     for (int i = 0; i < k->s->n_steps; i++)
-        for (int a = 0; a < 3 && !k->steps[i].gone; a++)
+        for (int a = 0; a < JOINED_MAX_ARGS && !k->steps[i].gone; a++)
             if (k->steps[i].arg[a] >= k->first)
                 k->last_read[k->steps[i].arg[a] - k->first] = i;
 }
@@ -191,15 +150,15 @@ static void compile(compiler *k, const maas_attr *ops)
             continue;
         instr *in = &s->code[s->n_code++];
         in->run = ISA(maas_row_fn_of)(from->op);
-        in->run3 = from->run3;
-        for (int a = 0; a < 3; a++) {
+        in->joined = from->joined;
+        for (int a = 0; a < JOINED_MAX_ARGS; a++) {
             const int64_t arg = from->arg[a] < 0 ? from->arg[0] : from->arg[a];
             in->at[a] = (uint16_t)slot_of(k, arg);
             in->step[a] = arg < s->n_in ? (uint8_t)s->rows.step[arg] : arg >= k->first;
         }
         k->slot_of[i] = place_result(k, i);
         in->y = (uint16_t)k->slot_of[i];
-        for (int a = 0; a < 3; a++)
+        for (int a = 0; a < JOINED_MAX_ARGS; a++)
             give_back(k, from->arg[a], i);
     }
     /* outputs that are not where their result is: the same result twice, or a delayed one */
@@ -241,11 +200,13 @@ static void run_block(const state *s, float **at, int64_t n)
 {
     for (int i = 0; i < s->n_code; i++) {
         const instr *in = &s->code[i];
-        const float *a = at[in->at[0]], *b = at[in->at[1]], *c = at[in->at[2]];
-        if (in->run3)
-            in->run3(at[in->y], a, in->step[0], b, in->step[1], c, in->step[2], n);
+        const float *a[JOINED_MAX_ARGS];
+        for (int k = 0; k < JOINED_MAX_ARGS; k++)
+            a[k] = at[in->at[k]];
+        if (in->joined)
+            in->joined(at[in->y], a, in->step, n);
         else
-            in->run(at[in->y], a, in->step[0], b, in->step[1], n);
+            in->run(at[in->y], a[0], in->step[0], a[1], in->step[1], n);
     }
     for (int o = 0; o < s->n_out; o++)
         if (s->delayed[o] >= 0)

@@ -124,6 +124,26 @@ INLINE float v_greatest(vf v)
 }
 #endif
 
+/* m / (root(v) + e), to about 2 ulp. */
+#if defined(MAAS_ISA_AVX512)
+INLINE vf v_over_root(vf m, vf v, vf e)
+{
+    /* Estimates and one Newton step each: a root and a quotient take four times as long. */
+    const vf r = (vf)_mm512_rsqrt14_ps((__m512)v_max(v, v_all(1.17549435e-38f)));
+    const vf near = v * r, root = near + near * 0.5f * (1.0f - near * r), d = root + e;
+    const vf guess = (vf)_mm512_rcp14_ps((__m512)d), over = guess + guess * (1.0f - d * guess);
+    /* v: not a number, infinite, subnormal, negative; over: these or zero. Then the long way. */
+    const __mmask16 odd = _mm512_fpclass_ps_mask((__m512)v, 0xf9) |
+                          _mm512_fpclass_ps_mask((__m512)over, 0xbf);
+    return __builtin_expect(odd, 0) ? m / (v_sqrt(v) + e) : m * over;
+}
+#else
+INLINE vf v_over_root(vf m, vf v, vf e)
+{
+    return m / (v_sqrt(v) + e);
+}
+#endif
+
 /* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial in r. About 1 ulp. */
 INLINE vf v_exp(vf x)
 {
