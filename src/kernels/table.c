@@ -47,6 +47,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_forest)          \
     ISAS(T, maas_kernels_svm)             \
     ISAS(T, maas_kernels_linear)          \
+    ISAS(T, maas_kernels_resize)          \
     T(maas_kernels_lookup, anywhere)      \
     T(maas_kernels_move, anywhere)
 /* clang-format on */
