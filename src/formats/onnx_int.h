@@ -43,6 +43,7 @@ enum {
     ATTR_FLOATS = 7,
     ATTR_INTS = 8,
     ATTR_STRINGS = 9,
+    ATTR_TP = 14,
     ATTR_TYPE = 20,
     ATTR_REF = 21
 };
@@ -62,7 +63,8 @@ enum {
     TENSOR_LOCATION = 14
 };
 enum { INFO_NAME = 1, INFO_TYPE = 2 };
-enum { TYPE_TENSOR = 1, TYPE_MAP = 5 };
+enum { TYPE_TENSOR = 1, TYPE_SEQUENCE = 4, TYPE_MAP = 5, TYPE_OPTIONAL = 9 };
+enum { HELD_TYPE = 1 };
 enum { TENSOR_TYPE_ELEM = 1, TENSOR_TYPE_SHAPE = 2 };
 enum { SHAPE_DIM = 1 };
 enum { DIM_VALUE = 1, DIM_PARAM = 2 };
@@ -111,6 +113,13 @@ maas_status maas_onnx_text(const maas_pb *r, maas_span s, maas_arena *a, const c
 maas_status maas_onnx_read_tensor(maas_onnx_reader *r, const maas_pb *msg, maas_arena *a,
                                   maas_tensor *out, const char **out_name);
 bool maas_onnx_borrowed(const maas_onnx_reader *r, const maas_tensor *t);
+
+/* A TypeProto: of a tensor, a sequence or an optional; tag MAP for all others, NONE for nothing.
+ * Names of dimensions become symbols of g; NULL: they are not kept. */
+maas_status maas_onnx_read_type(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg,
+                                maas_span type, maas_type *out);
+maas_status maas_onnx_read_info(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg,
+                                const char *what, const char **out_name, maas_type *out_type);
 
 /* One NodeProto into the graph; Constant nodes only when `constants`, all others when not. */
 maas_status maas_onnx_read_node(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg,

@@ -9,7 +9,7 @@
 /* ---- attributes ---- */
 
 typedef struct attr_msg {
-    maas_span name, s, t, g, ref;
+    maas_span name, s, t, g, tp, ref;
     int64_t i, type;
     float f;
     uint32_t n_floats, n_ints, n_strings;
@@ -17,17 +17,12 @@ typedef struct attr_msg {
 
 #define AT(f) offsetof(attr_msg, f)
 static const maas_pb_row attr_rows[] = {
-    {ATTR_NAME, MAAS_PB_SPAN, AT(name)},
-    {ATTR_F, MAAS_PB_FLOAT, AT(f)},
-    {ATTR_I, MAAS_PB_INT, AT(i)},
-    {ATTR_S, MAAS_PB_SPAN, AT(s)},
-    {ATTR_T, MAAS_PB_SPAN, AT(t)},
-    {ATTR_G, MAAS_PB_SPAN, AT(g)},
-    {ATTR_FLOATS, MAAS_PB_COUNT, AT(n_floats)},
-    {ATTR_INTS, MAAS_PB_COUNT, AT(n_ints)},
-    {ATTR_STRINGS, MAAS_PB_COUNT, AT(n_strings)},
-    {ATTR_TYPE, MAAS_PB_INT, AT(type)},
-    {ATTR_REF, MAAS_PB_SPAN, AT(ref)},
+    {ATTR_NAME, MAAS_PB_SPAN, AT(name)},    {ATTR_F, MAAS_PB_FLOAT, AT(f)},
+    {ATTR_I, MAAS_PB_INT, AT(i)},           {ATTR_S, MAAS_PB_SPAN, AT(s)},
+    {ATTR_T, MAAS_PB_SPAN, AT(t)},          {ATTR_G, MAAS_PB_SPAN, AT(g)},
+    {ATTR_TP, MAAS_PB_SPAN, AT(tp)},        {ATTR_FLOATS, MAAS_PB_COUNT, AT(n_floats)},
+    {ATTR_INTS, MAAS_PB_COUNT, AT(n_ints)}, {ATTR_STRINGS, MAAS_PB_COUNT, AT(n_strings)},
+    {ATTR_TYPE, MAAS_PB_INT, AT(type)},     {ATTR_REF, MAAS_PB_SPAN, AT(ref)},
 };
 #undef AT
 
@@ -72,6 +67,15 @@ static maas_status read_graph_attr(const attr_in *in, maas_attr *a)
 {
     *in->body = in->m->g;
     return in->m->g.p ? MAAS_OK : maas_pb_fail(in->msg, MAAS_E_FORMAT, "a graph is missing");
+}
+
+static maas_status read_type_attr(const attr_in *in, maas_attr *a)
+{
+    maas_type *t = maas_arena_alloc(&in->r->scratch, sizeof *t);
+    if (!t)
+        return maas_onnx_no_memory(in->r->err);
+    a->u.type = t;
+    return maas_onnx_read_type(in->r, NULL, in->msg, in->m->tp, t);
 }
 
 /* Numbers are counted first: the list takes no more memory than the file has numbers. */
@@ -134,7 +138,8 @@ static maas_status (*const attr_readers[])(const attr_in *in, maas_attr *a) = {
     [MAAS_ATTR_FLOAT] = read_float,      [MAAS_ATTR_INT] = read_int,
     [MAAS_ATTR_STRING] = read_string,    [MAAS_ATTR_TENSOR] = read_tensor_attr,
     [MAAS_ATTR_GRAPH] = read_graph_attr, [MAAS_ATTR_FLOATS] = read_floats,
-    [MAAS_ATTR_INTS] = read_ints,        [MAAS_ATTR_STRINGS] = read_strings,
+    [MAAS_ATTR_TYPE] = read_type_attr,   [MAAS_ATTR_INTS] = read_ints,
+    [MAAS_ATTR_STRINGS] = read_strings,
 };
 
 static maas_status read_attr(maas_onnx_reader *r, const maas_pb *msg, maas_attr *out,
@@ -146,7 +151,7 @@ static maas_status read_attr(maas_onnx_reader *r, const maas_pb *msg, maas_attr 
     if (m.ref.n)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "attribute '%.120s' refers to a function's",
                             out->name);
-    if (m.type <= 0 || m.type >= (int64_t)MAAS_COUNT(attr_readers))
+    if (m.type <= 0 || m.type >= (int64_t)MAAS_COUNT(attr_readers) || !attr_readers[m.type])
         return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
                             "attribute '%.120s' has the type %" PRId64 ", which is not supported",
                             out->name, m.type);

@@ -40,117 +40,13 @@ maas_status maas_onnx_text(const maas_pb *r, maas_span s, maas_arena *a, const c
     return *out ? MAAS_OK : maas_onnx_no_memory(r->err);
 }
 
-/* ---- types of inputs and outputs ---- */
-
-typedef struct info_msg {
-    maas_span name, type;
-} info_msg;
-typedef struct type_msg {
-    maas_span tensor, map;
-} type_msg;
-typedef struct tensor_type_msg {
-    int64_t dtype;
-    maas_span shape;
-} tensor_type_msg;
-typedef struct dim_msg {
-    int64_t value;
-    maas_span param;
-    uint32_t n_value;
-} dim_msg;
-
-static const maas_pb_row info_rows[] = {
-    {INFO_NAME, MAAS_PB_SPAN, offsetof(info_msg, name)},
-    {INFO_TYPE, MAAS_PB_SPAN, offsetof(info_msg, type)},
-};
-static const maas_pb_row type_rows[] = {
-    {TYPE_TENSOR, MAAS_PB_SPAN, offsetof(type_msg, tensor)},
-    {TYPE_MAP, MAAS_PB_SPAN, offsetof(type_msg, map)},
-};
-static const maas_pb_row tensor_type_rows[] = {
-    {TENSOR_TYPE_ELEM, MAAS_PB_INT, offsetof(tensor_type_msg, dtype)},
-    {TENSOR_TYPE_SHAPE, MAAS_PB_SPAN, offsetof(tensor_type_msg, shape)},
-};
-static const maas_pb_row dim_rows[] = {
-    {DIM_VALUE, MAAS_PB_INT, offsetof(dim_msg, value)},
-    {DIM_PARAM, MAAS_PB_SPAN, offsetof(dim_msg, param)},
-};
-
-/* A negative size is how some exporters write "any"; so is a dimension that says nothing. */
-static maas_status read_dim(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg, int64_t *out)
+static maas_status refuse_type(const maas_pb *msg, const char *what, const char *name)
 {
-    dim_msg d = {.value = -1};
-    const char *param;
-    MAAS_TRY(maas_pb_decode(msg, dim_rows, MAAS_COUNT(dim_rows), &d));
-    *out = d.value < 0 ? MAAS_DIM_UNKNOWN : d.value;
-    if (!d.param.n)
-        return MAAS_OK;
-    MAAS_TRY(maas_onnx_text(msg, d.param, &r->scratch, "the name of a dimension", &param));
-    return maas_graph_symbol(g, param, out, r->err);
-}
-
-static maas_status read_shape(maas_onnx_reader *r, maas_graph *g, maas_pb msg, maas_type *t)
-{
-    maas_span bytes;
-    t->rank = 0;
-    while (maas_pb_each(&msg, SHAPE_DIM, &bytes)) {
-        if (t->rank == MAAS_MAX_RANK)
-            return maas_pb_fail(&msg, MAAS_E_UNSUPPORTED, "more than %d dimensions", MAAS_MAX_RANK);
-        maas_pb dim = maas_pb_message(&msg, bytes);
-        MAAS_TRY(read_dim(r, g, &dim, &t->dims[t->rank++]));
-    }
-    return msg.status;
-}
-
-/* The type of a ValueInfoProto; tag NONE when it says nothing, MAP or SEQUENCE (or another that is
- * no tensor) without anything more. */
-static maas_status read_type(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg, maas_span type,
-                             maas_type *out)
-{
-    type_msg t = {0};
-    tensor_type_msg tt = {0};
-    maas_pb m = maas_pb_message(msg, type);
-    *out = (maas_type){0};
-    if (!type.n)
-        return MAAS_OK;
-    MAAS_TRY(maas_pb_decode(&m, type_rows, MAAS_COUNT(type_rows), &t));
-    if (!t.tensor.p) {
-        out->tag = t.map.p ? MAAS_TYPE_MAP : MAAS_TYPE_SEQUENCE;
-        return MAAS_OK;
-    }
-    m = maas_pb_message(&m, t.tensor);
-    MAAS_TRY(maas_pb_decode(&m, tensor_type_rows, MAAS_COUNT(tensor_type_rows), &tt));
-    if (tt.dtype <= 0 || tt.dtype > UINT8_MAX || !maas_dtype_describe((maas_dtype)tt.dtype)->bits)
-        return maas_pb_fail(&m, MAAS_E_UNSUPPORTED, "element type %" PRId64 " is not supported",
-                            tt.dtype);
-    *out = (maas_type){
-        .tag = MAAS_TYPE_TENSOR, .dtype = (uint8_t)tt.dtype, .rank = MAAS_RANK_UNKNOWN};
-    return tt.shape.p ? read_shape(r, g, maas_pb_message(&m, tt.shape), out) : MAAS_OK;
-}
-
-static maas_status read_info(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg,
-                             const char *what, const char **out_name, maas_type *out_type)
-{
-    info_msg info = {0};
-    MAAS_TRY(maas_pb_decode(msg, info_rows, MAAS_COUNT(info_rows), &info));
-    MAAS_TRY(maas_onnx_text(msg, info.name, &r->scratch, "the name of a value", out_name));
-    if (!info.name.n)
-        return maas_pb_fail(msg, MAAS_E_FORMAT, "%s without a name", what);
-    maas_status st = read_type(r, g, msg, info.type, out_type);
-    if (st != MAAS_OK)
-        maas_err_prefix(r->err, "%s '%.120s'", what, *out_name);
-    return st;
-}
-
-static maas_status refuse_type(const maas_pb *msg, const char *what, const char *name,
-                               const maas_type *t)
-{
-    const char *advice = t->tag == MAAS_TYPE_MAP
-                             ? "; export the model with one column for each key of the map"
-                             : "";
-    return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
-                        "%s '%.120s': only tensors are supported here, no sequences, maps or "
-                        "optionals%s",
-                        what, name, advice);
+    return maas_pb_fail(
+        msg, MAAS_E_UNSUPPORTED,
+        "%s '%.120s': maps are not supported here; export the model with one column "
+        "for each key of the map",
+        what, name);
 }
 
 /* ---- the parts of a graph: each reads one message ---- */
@@ -171,9 +67,9 @@ static maas_status read_input(maas_onnx_reader *r, maas_graph *g, const maas_pb 
 {
     const char *name;
     maas_type type;
-    MAAS_TRY(read_info(r, g, msg, "input", &name, &type));
-    if (type.tag > MAAS_TYPE_TENSOR)
-        return refuse_type(msg, "input", name, &type);
+    MAAS_TRY(maas_onnx_read_info(r, g, msg, "input", &name, &type));
+    if (type.tag == MAAS_TYPE_MAP)
+        return refuse_type(msg, "input", name);
     maas_vid v = maas_graph_find(g, name);
     if (v != MAAS_NO_VALUE && (maas_graph_at(g, v)->flags & MAAS_VALUE_CONST))
         return MAAS_OK; /* an input with a default is a constant here */
@@ -190,7 +86,7 @@ static maas_status read_output(maas_onnx_reader *r, maas_graph *g, const maas_pb
 {
     const char *name;
     maas_type type;
-    MAAS_TRY(read_info(r, g, msg, "output", &name, &type));
+    MAAS_TRY(maas_onnx_read_info(r, g, msg, "output", &name, &type));
     maas_vid v = maas_graph_find(g, name);
     if (v == MAAS_NO_VALUE && g->parent)
         MAAS_TRY(maas_graph_value(g, name, NULL, &v, r->err));
@@ -198,8 +94,8 @@ static maas_status read_output(maas_onnx_reader *r, maas_graph *g, const maas_pb
         return maas_pb_fail(msg, MAAS_E_FORMAT, "output '%.120s' is not computed", name);
     /* the list of maps that a ZipMap made is rows here: see onnx_upgrade.c */
     const bool rows = maas_graph_at(g, v)->type.tag == MAAS_TYPE_TENSOR;
-    if (type.tag > MAAS_TYPE_TENSOR && !rows)
-        return refuse_type(msg, "output", name, &type);
+    if (type.tag == MAAS_TYPE_MAP && !rows)
+        return refuse_type(msg, "output", name);
     for (int i = 0; i < type.rank; i++)
         if (type.dims[i] >= 0)
             type.dims[i] = MAAS_DIM_UNKNOWN;

@@ -69,17 +69,13 @@ static void put_dim(maas_pb_writer *p, const maas_graph *g, int64_t dim)
     maas_pb_begin(p, SHAPE_DIM);
     if (dim >= 0)
         maas_pb_int(p, DIM_VALUE, dim);
-    else if (dim <= -2 && *g->symbols[-2 - dim])
+    else if (g && dim <= -2 && *g->symbols[-2 - dim])
         maas_pb_text(p, DIM_PARAM, g->symbols[-2 - dim]);
     maas_pb_end(p); /* an empty one says "any" */
 }
 
-static void put_info(maas_pb_writer *p, uint32_t field, const maas_graph *g, const maas_value *v)
+static void put_tensor_type(maas_pb_writer *p, const maas_graph *g, const maas_type *t)
 {
-    const maas_type *t = &v->type;
-    maas_pb_begin(p, field);
-    maas_pb_text(p, INFO_NAME, v->name);
-    maas_pb_begin(p, INFO_TYPE);
     maas_pb_begin(p, TYPE_TENSOR);
     maas_pb_int(p, TENSOR_TYPE_ELEM, t->dtype);
     if (t->rank >= 0) {
@@ -89,7 +85,33 @@ static void put_info(maas_pb_writer *p, uint32_t field, const maas_graph *g, con
         maas_pb_end(p);
     }
     maas_pb_end(p);
+}
+
+/* g NULL: sizes that are not known are not named. */
+static void put_type(maas_pb_writer *p, uint32_t field, const maas_graph *g, const maas_type *t)
+{
+    const bool optional = t->tag == MAAS_TYPE_OPTIONAL;
+    const bool sequence = t->tag == MAAS_TYPE_SEQUENCE || t->of == MAAS_TYPE_SEQUENCE;
+    maas_pb_begin(p, field);
+    if (optional) {
+        maas_pb_begin(p, TYPE_OPTIONAL);
+        maas_pb_begin(p, HELD_TYPE);
+    }
+    if (sequence) {
+        maas_pb_begin(p, TYPE_SEQUENCE);
+        maas_pb_begin(p, HELD_TYPE);
+    }
+    put_tensor_type(p, g, t);
+    for (int i = 2 * (optional + sequence); i > 0; i--)
+        maas_pb_end(p);
     maas_pb_end(p);
+}
+
+static void put_info(maas_pb_writer *p, uint32_t field, const maas_graph *g, const maas_value *v)
+{
+    maas_pb_begin(p, field);
+    maas_pb_text(p, INFO_NAME, v->name);
+    put_type(p, INFO_TYPE, g, &v->type);
     maas_pb_end(p);
 }
 
@@ -119,6 +141,9 @@ static void put_attr(maas_pb_writer *p, const maas_attr *a)
     case MAAS_ATTR_STRINGS:
         for (uint32_t i = 0; i < a->n; i++)
             maas_pb_bytes(p, ATTR_STRINGS, a->u.strings[i].p, a->u.strings[i].n);
+        break;
+    case MAAS_ATTR_TYPE:
+        put_type(p, ATTR_TP, NULL, a->u.type);
         break;
     case MAAS_ATTR_GRAPH: /* refused before writing began */
         break;
@@ -274,7 +299,7 @@ static maas_status plan(writer *w, maas_err *err)
             MAAS_TRY(check_content(w, &g->values[i], err));
     for (uint32_t i = 0; i < g->n_inputs + g->n_outputs; i++) {
         const maas_vid v = i < g->n_inputs ? g->inputs[i] : g->outputs[i - g->n_inputs];
-        if (g->values[v].type.tag != MAAS_TYPE_TENSOR || !g->values[v].type.dtype)
+        if (g->values[v].type.tag == MAAS_TYPE_NONE || !g->values[v].type.dtype)
             return maas_fail(err, MAAS_E_INVALID, "the type of '%.120s' is not known",
                              g->values[v].name);
     }

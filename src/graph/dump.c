@@ -20,14 +20,16 @@ static void put_dim(const maas_graph *g, int64_t d, maas_buf *out)
         maas_buf_printf(out, "?%" PRId64, k);
 }
 
+const char *const maas_type_words[] = {"?",        "tensor", "sequence",
+                                       "optional", "map",    "row-sparse tensor"};
+
 void maas_type_text(const maas_graph *g, const maas_type *t, maas_buf *out)
 {
-    static const char *const tags[] = {"?", "tensor", "sequence", "optional", "map", "row_sparse"};
     if (t->tag != MAAS_TYPE_TENSOR) {
-        maas_buf_str(out, t->tag < MAAS_COUNT(tags) ? tags[t->tag] : "?");
+        maas_buf_str(out, t->tag < MAAS_COUNT(maas_type_words) ? maas_type_words[t->tag] : "?");
         if (t->tag == MAAS_TYPE_NONE)
             return;
-        maas_buf_char(out, ' ');
+        maas_buf_str(out, t->of == MAAS_TYPE_SEQUENCE ? " sequence " : " ");
     }
     maas_buf_str(out, t->dtype ? maas_dtype_describe((maas_dtype)t->dtype)->onnx : "?");
     maas_buf_char(out, '[');
@@ -82,6 +84,9 @@ static void put_attr(const maas_attr *a, maas_buf *out)
         maas_type_text(NULL, &t, out);
         return;
     }
+    case MAAS_ATTR_TYPE:
+        maas_type_text(NULL, a->u.type, out);
+        return;
     case MAAS_ATTR_GRAPH:
         maas_buf_printf(out, "graph '%s' of %u nodes", a->u.graph->name, a->u.graph->n_nodes);
         return;

@@ -80,9 +80,38 @@ maas_type maas_type_tensor(maas_dtype t, int rank, const int64_t *dims)
     return type;
 }
 
+maas_type maas_type_sequence(maas_dtype t)
+{
+    return (maas_type){.tag = MAAS_TYPE_SEQUENCE, .dtype = (uint8_t)t, .rank = MAAS_RANK_UNKNOWN};
+}
+
+maas_type maas_type_optional(const maas_type *of)
+{
+    maas_type t = *of;
+    t.of = t.tag;
+    t.tag = MAAS_TYPE_OPTIONAL;
+    return t;
+}
+
+maas_type maas_type_held(const maas_type *optional)
+{
+    maas_type t = *optional;
+    t.tag = t.of;
+    t.of = MAAS_TYPE_NONE;
+    return t;
+}
+
 maas_type maas_type_of(const maas_tensor *t)
 {
-    return maas_type_tensor((maas_dtype)t->dtype, t->rank, t->dims);
+    if (t->holds == MAAS_ELEMENTS)
+        return maas_type_tensor((maas_dtype)t->dtype, t->rank, t->dims);
+    if (t->holds == MAAS_SEQUENCE)
+        return maas_type_sequence((maas_dtype)t->dtype);
+    /* what an empty optional would hold is not to be seen */
+    maas_type of = maas_type_tensor((maas_dtype)t->dtype, MAAS_RANK_UNKNOWN, NULL);
+    if (t->dims[0] == 1)
+        of = maas_type_of(maas_list_items(t));
+    return maas_type_optional(&of);
 }
 
 /* ---- names ---- */

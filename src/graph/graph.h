@@ -10,8 +10,8 @@
  * binding says which value a variable takes when a run ends.
  *
  * Dimensions: >= 0 known; MAAS_DIM_UNKNOWN; <= -2 a symbol of the graph (equal symbols are equal
- * sizes: "batch"). Types are tagged, so sequences, optionals, maps and row-sparse tensors are
- * additions.
+ * sizes: "batch"). Types are tagged: dtype and shape of a SEQUENCE or OPTIONAL are those of the
+ * tensors in it. Tensors of one sequence may differ in shape, so its rank is never known.
  *
  * Owns: everything, in one arena, except constant data added as borrowed (file mappings: zero
  * copy), which must outlive the graph. Threads: building one at a time; a finished graph is
@@ -47,11 +47,13 @@ typedef enum maas_type_tag {
     MAAS_TYPE_MAP,
     MAAS_TYPE_ROW_SPARSE
 } maas_type_tag;
+extern const char *const maas_type_words[]; /* "tensor", "sequence", ... by tag */
 
 typedef struct maas_type {
     uint8_t tag;   /* maas_type_tag                                  */
     uint8_t dtype; /* maas_dtype of the elements                     */
     int8_t rank;   /* MAAS_RANK_UNKNOWN, or 0..MAAS_MAX_RANK         */
+    uint8_t of;    /* OPTIONAL: the tag of what it holds             */
     int64_t dims[MAAS_MAX_RANK];
 } maas_type;
 
@@ -75,7 +77,8 @@ typedef enum maas_attr_type {
     MAAS_ATTR_GRAPH = 5,
     MAAS_ATTR_FLOATS = 6,
     MAAS_ATTR_INTS = 7,
-    MAAS_ATTR_STRINGS = 8
+    MAAS_ATTR_STRINGS = 8,
+    MAAS_ATTR_TYPE = 13
 } maas_attr_type;
 
 typedef struct maas_graph maas_graph;
@@ -94,6 +97,7 @@ typedef struct maas_attr {
         const maas_str *strings;
         const maas_tensor *tensor;
         maas_graph *graph;
+        const maas_type *type; /* what Optional may hold */
     } u;
 } maas_attr;
 
@@ -144,6 +148,9 @@ maas_status maas_graph_clone(const maas_graph *g, maas_budget *budget, maas_grap
 /* ---- values ---- (name NULL or "": a fresh one is made; a taken name is E_INVALID) */
 maas_type maas_type_tensor(maas_dtype t, int rank, const int64_t *dims);
 maas_type maas_type_of(const maas_tensor *t);
+maas_type maas_type_sequence(maas_dtype t);
+maas_type maas_type_optional(const maas_type *of); /* of a tensor or a sequence */
+maas_type maas_type_held(const maas_type *optional);
 maas_status maas_graph_input(maas_graph *g, const char *name, const maas_type *t, maas_vid *out,
                              maas_err *err);
 maas_status maas_graph_value(maas_graph *g, const char *name, const maas_type *t, maas_vid *out,

@@ -141,6 +141,9 @@ static maas_status copy_attr(maas_graph *g, const maas_attr *from, maas_attr *to
         break;
     case MAAS_ATTR_TENSOR:
         return copy_tensor_attr(g, from, to, err);
+    case MAAS_ATTR_TYPE:
+        ok = (to->u.type = maas_arena_dup(&g->arena, from->u.type, sizeof *from->u.type));
+        break;
     case MAAS_ATTR_GRAPH:
         return maas_graph_adopt(g, from->u.graph, err);
     case MAAS_ATTR_FLOATS:

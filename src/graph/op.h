@@ -26,13 +26,21 @@ enum {
     MAAS_OP_DYNAMIC = 128
 };
 
+#define MAAS_TAG(tag) (1u << (tag)) /* of a maas_type_tag */
+
 typedef struct maas_io_schema {
     const char *name; /* as ONNX names it: "X", "axes"                                */
     const char *type; /* type variable: inputs and outputs with the same one agree ("T"); */
                       /* NULL: free within `dtypes`                                    */
     maas_dtypes dtypes;
     bool optional, variadic; /* variadic: the last one, one or more */
+    uint8_t tags;            /* MAAS_TAG() of every kind it may be; 0: tensors alone */
 } maas_io_schema;
+
+static inline uint32_t maas_tags_of(const maas_io_schema *row)
+{
+    return row->tags ? row->tags : MAAS_TAG(MAAS_TYPE_TENSOR);
+}
 
 typedef struct maas_attr_schema {
     const char *name;

@@ -19,6 +19,9 @@ static maas_status check_type(const maas_graph *g, const maas_value *v, maas_err
         return maas_fail(err, MAAS_E_INVALID, "value '%.120s': element type %d", v->name, t->dtype);
     if (t->tag == MAAS_TYPE_NONE)
         return MAAS_OK;
+    if (t->tag == MAAS_TYPE_OPTIONAL ? t->of != MAAS_TYPE_TENSOR && t->of != MAAS_TYPE_SEQUENCE
+                                     : t->of != MAAS_TYPE_NONE)
+        return maas_fail(err, MAAS_E_INVALID, "value '%.120s': holds a type %d", v->name, t->of);
     if (t->rank < MAAS_RANK_UNKNOWN || t->rank > MAAS_MAX_RANK)
         return maas_fail(err, MAAS_E_INVALID, "value '%.120s': rank %d", v->name, t->rank);
     for (int i = 0; i < t->rank; i++)
@@ -134,8 +137,11 @@ static maas_status check_dtype(type_vars *vars, uint32_t row, const maas_value *
 {
     const maas_io_schema *s = row_at(vars->op, row);
     uint8_t dtype = v->type.dtype;
-    if (v->type.tag != MAAS_TYPE_TENSOR || !dtype)
+    if (v->type.tag == MAAS_TYPE_NONE || !dtype)
         return MAAS_OK;
+    if (!(maas_tags_of(s) & MAAS_TAG(v->type.tag)))
+        return maas_fail(err, MAAS_E_INVALID, "%s ('%.100s') may not be a %s", s->name, v->name,
+                         maas_type_words[v->type.tag]);
     const char *word = maas_dtype_describe((maas_dtype)dtype)->onnx;
     if (!(s->dtypes & MAAS_DT_BIT(dtype)))
         return maas_fail(err, MAAS_E_INVALID, "%s ('%.100s') may not be of type %s", s->name,

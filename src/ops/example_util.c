@@ -12,6 +12,21 @@ maas_vid maas_ex_in(maas_example *e, maas_dtype t, double lo, double hi, int ran
     return maas_b_input(e->b, NULL, t, rank, dims);
 }
 
+maas_vid maas_ex_list(maas_example *e, maas_type_tag tag, maas_dtype t, double lo, double hi)
+{
+    const uint32_t k = e->b->g->n_inputs;
+    const maas_type one = maas_type_tensor(t, MAAS_RANK_UNKNOWN, NULL);
+    const maas_type type = tag == MAAS_TYPE_SEQUENCE ? maas_type_sequence(t)
+                                                     : maas_type_optional(&one);
+    maas_vid v = MAAS_NO_VALUE;
+    MAAS_CHECK(k < MAAS_COUNT(e->lo));
+    e->lo[k] = lo;
+    e->hi[k] = hi;
+    if (e->b->status == MAAS_OK)
+        e->b->status = maas_graph_input(e->b->g, NULL, &type, &v, e->b->err);
+    return v;
+}
+
 maas_vid maas_b_scalar(maas_builder *b, maas_dtype t, double v)
 {
     uint64_t bytes = 0;

@@ -54,8 +54,9 @@ static maas_status check_dtypes(const maas_infer *q, maas_err *err)
         const maas_io_schema *row = schema_row(n->op->in, n->op->n_in, i);
         if (n->in[i] == MAAS_NO_VALUE)
             continue;
-        if (t->tag != MAAS_TYPE_TENSOR)
-            return maas_fail(err, MAAS_E_INVALID, "input '%s' is not a tensor", row->name);
+        if (!(maas_tags_of(row) & MAAS_TAG(t->tag)))
+            return maas_fail(err, MAAS_E_INVALID, "input '%s' may not be a %s", row->name,
+                             maas_type_words[t->tag]);
         if (t->dtype >= 32 || !(row->dtypes & MAAS_DT_BIT(t->dtype)))
             return maas_fail(err, MAAS_E_INVALID, "input '%s' may not be %s", row->name,
                              maas_dtype_describe((maas_dtype)t->dtype)->onnx);
@@ -112,10 +113,11 @@ static maas_status merge_type(maas_graph *g, maas_type *told, const maas_type *f
         *told = *found;
         return name_unknown(g, told, err);
     }
-    if (told->tag != found->tag || told->dtype != found->dtype)
-        return maas_fail(err, MAAS_E_INVALID, "declared as %s but computes to %s",
-                         maas_dtype_describe((maas_dtype)told->dtype)->onnx,
-                         maas_dtype_describe((maas_dtype)found->dtype)->onnx);
+    if (told->tag != found->tag || told->dtype != found->dtype || told->of != found->of)
+        return maas_fail(
+            err, MAAS_E_INVALID, "declared as %s %s but computes to %s %s",
+            maas_type_words[told->tag], maas_dtype_describe((maas_dtype)told->dtype)->onnx,
+            maas_type_words[found->tag], maas_dtype_describe((maas_dtype)found->dtype)->onnx);
     if (found->rank < 0)
         return MAAS_OK;
     if (told->rank < 0) {

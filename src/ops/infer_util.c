@@ -132,7 +132,7 @@ maas_status maas_infer_broadcast(maas_infer *q, maas_err *err)
 void maas_known_of(const maas_tensor *t, maas_known *out)
 {
     out->n = -1;
-    if (!t->data || t->rank > 1 || (t->dtype != MAAS_I32 && t->dtype != MAAS_I64))
+    if (!t->data || t->holds || t->rank > 1 || (t->dtype != MAAS_I32 && t->dtype != MAAS_I64))
         return;
     int64_t n = maas_n_elems(t);
     if (n > 2 * MAAS_MAX_RANK)

@@ -32,6 +32,13 @@
     {                                                                                              \
         .name = (nm), .type = (var), .dtypes = (dts), .variadic = true                             \
     }
+#define MAAS_TAGS_SEQ MAAS_TAG(MAAS_TYPE_SEQUENCE)
+#define MAAS_TAGS_OPT MAAS_TAG(MAAS_TYPE_OPTIONAL)
+#define MAAS_TAGS_ANY (MAAS_TAG(MAAS_TYPE_TENSOR) | MAAS_TAGS_SEQ | MAAS_TAGS_OPT)
+#define MAAS_SEQ(nm, var, dts)                                                                     \
+    {                                                                                              \
+        .name = (nm), .type = (var), .dtypes = (dts), .tags = MAAS_TAGS_SEQ                        \
+    }
 #define MAAS_SCHEMA(ins, outs)                                                                     \
     .in = (ins), .n_in = MAAS_COUNT(ins), .out = (outs), .n_out = MAAS_COUNT(outs)
 #define MAAS_ATTRS(rows) .attr = (rows), .n_attr = MAAS_COUNT(rows)
@@ -108,6 +115,15 @@ maas_status maas_ref_check(const maas_call *c, maas_err *err);
 /* DYNAMIC operators: output k gets this shape and memory of the run, E_TOO_LARGE and E_NOMEM where
  * that cannot be; an output that is not wanted (maas_c_wants) stays as it is. */
 maas_status maas_ref_alloc(const maas_call *c, int k, int rank, const int64_t *dims, maas_err *err);
+/* The same for an output that is what exists already: shared where it can be, else copied. */
+maas_status maas_ref_share(const maas_call *c, int k, const maas_tensor *t, maas_err *err);
+/* What may be an item of a list: a tensor is copied, its bytes may be overwritten by later steps.
+ */
+maas_status maas_ref_keep(const maas_call *c, const maas_tensor *t, maas_tensor *out,
+                          maas_err *err);
+/* Output k becomes a list of n items, to be written by the caller. */
+maas_status maas_ref_list(const maas_call *c, int k, maas_holds holds, int64_t n,
+                          maas_tensor **out_items, maas_err *err);
 /* Bytes for the text of strings that a DYNAMIC operator makes. */
 maas_status maas_ref_text(const maas_call *c, size_t n, char **out, maas_err *err);
 /* A possibly negative index below n; E_INVALID outside. */
@@ -162,6 +178,8 @@ static inline maas_dtype maas_ex_float(const maas_example *e)
 /* An input of this shape with data uniform in [lo, hi). */
 maas_vid maas_ex_in(maas_example *e, maas_dtype t, double lo, double hi, int rank,
                     const int64_t *dims);
+/* An input that holds tensors of any shape: a sequence of some, an optional with one. */
+maas_vid maas_ex_list(maas_example *e, maas_type_tag tag, maas_dtype t, double lo, double hi);
 #define MAAS_DIMS(...)                                                                             \
     (int)MAAS_COUNT(((int64_t[]){__VA_ARGS__})), (const int64_t[])                                 \
     {                                                                                              \

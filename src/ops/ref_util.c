@@ -90,10 +90,58 @@ maas_status maas_ref_alloc(const maas_call *c, int k, int rank, const int64_t *d
         return MAAS_OK;
     const maas_dtype t = (maas_dtype)c->out[k].dtype;
     MAAS_TRY(maas_shape_bytes(t, dims, rank, &bytes, err));
+    if (c->out[k].data) {
+        maas_tensor now = maas_tensor_of(t, rank, dims, NULL);
+        return maas_shape_eq(&now, &c->out[k])
+                   ? MAAS_OK
+                   : maas_fail(err, MAAS_E_INVALID, "output %d has another shape than planned", k);
+    }
     void *data = maas_arena_alloc(c->arena, bytes);
     if (!data)
         return maas_fail(err, MAAS_E_NOMEM, "output %d needs %zu bytes", k, bytes);
     c->out[k] = maas_tensor_of(t, rank, dims, data);
+    return MAAS_OK;
+}
+
+maas_status maas_ref_share(const maas_call *c, int k, const maas_tensor *t, maas_err *err)
+{
+    if (!maas_c_wants(c, k))
+        return MAAS_OK;
+    if (!c->out[k].data) {
+        c->out[k] = *t;
+        return MAAS_OK;
+    }
+    MAAS_TRY(maas_ref_alloc(c, k, t->rank, t->dims, err));
+    memcpy(c->out[k].data, t->data, maas_tensor_bytes(t));
+    return MAAS_OK;
+}
+
+static maas_status keep_elements(const maas_call *c, const maas_tensor *t, maas_tensor *out,
+                                 maas_err *err)
+{
+    *out = *t;
+    out->data = maas_arena_dup(c->arena, t->data, maas_tensor_bytes(t));
+    return out->data ? MAAS_OK
+                     : maas_fail(err, MAAS_E_NOMEM, "%zu bytes of an item", maas_tensor_bytes(t));
+}
+
+/* Items of a list live as long as the run: only a tensor may be overwritten by a later step. */
+maas_status maas_ref_keep(const maas_call *c, const maas_tensor *t, maas_tensor *out, maas_err *err)
+{
+    if (t->holds == MAAS_ELEMENTS)
+        return keep_elements(c, t, out, err);
+    *out = *t;
+    return MAAS_OK;
+}
+
+maas_status maas_ref_list(const maas_call *c, int k, maas_holds holds, int64_t n,
+                          maas_tensor **out_items, maas_err *err)
+{
+    maas_tensor *items = maas_arena_array(c->arena, (size_t)n, sizeof *items);
+    if (!items)
+        return maas_fail(err, MAAS_E_NOMEM, "a list of %lld items", (long long)n);
+    c->out[k] = maas_list_of(holds, (maas_dtype)c->out[k].dtype, items, n);
+    *out_items = items;
     return MAAS_OK;
 }
 

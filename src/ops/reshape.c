@@ -277,6 +277,10 @@ static void unsqueeze_example(maas_example *e)
 static const maas_io_schema one_in[] = {MAAS_REQ("data", "T", MAAS_DTS_ALL)};
 static const maas_io_schema shape_in[] = {MAAS_REQ("data", "T", MAAS_DTS_ALL),
                                           MAAS_REQ("shape", NULL, MAAS_DTS_I64)};
+static const maas_io_schema any_in[] = {
+    {.name = "input", .type = "T", .dtypes = MAAS_DTS_ALL, .tags = MAAS_TAGS_ANY}};
+static const maas_io_schema any_out[] = {
+    {.name = "output", .type = "T", .dtypes = MAAS_DTS_ALL, .tags = MAAS_TAGS_ANY}};
 static const maas_io_schema squeeze_in[] = {MAAS_REQ("data", "T", MAAS_DTS_ALL),
                                             MAAS_OPT("axes", NULL, MAAS_DTS_I64)};
 static const maas_io_schema unsqueeze_in[] = {MAAS_REQ("data", "T", MAAS_DTS_ALL),
@@ -285,13 +289,13 @@ static const maas_io_schema view_out[] = {MAAS_REQ("output", "T", MAAS_DTS_ALL)}
 static const maas_attr_schema axis_attr[] = {{"axis", MAAS_ATTR_INT, false}};
 static const maas_attr_schema zero_attr[] = {{"allowzero", MAAS_ATTR_INT, false}};
 
-#define VIEW(Name, version, ins, attrs, count, variants, infer_fn, example_fn, gradient_fn)        \
+#define VIEW(Name, version, ins, outs, attrs, count, variants, infer_fn, example_fn, gradient_fn)  \
     const maas_op maas_op_##Name = {                                                               \
         .domain = "",                                                                              \
         .name = #Name,                                                                             \
         .since = version,                                                                          \
         .flags = VIEW_FLAGS,                                                                       \
-        MAAS_SCHEMA(ins, view_out),                                                                \
+        MAAS_SCHEMA(ins, outs),                                                                    \
         .attr = attrs,                                                                             \
         .n_attr = count,                                                                           \
         .n_examples = variants,                                                                    \
@@ -302,8 +306,12 @@ static const maas_attr_schema zero_attr[] = {{"allowzero", MAAS_ATTR_INT, false}
         .gradient = gradient_fn,                                                                   \
     };
 
-VIEW(Identity, 13, one_in, NULL, 0, 5, identity_infer, identity_example, identity_gradient)
-VIEW(Reshape, 14, shape_in, zero_attr, 1, 10, reshape_infer, reshape_example, maas_grad_reshape)
-VIEW(Flatten, 13, one_in, axis_attr, 1, 8, flatten_infer, flatten_example, maas_grad_reshape)
-VIEW(Squeeze, 13, squeeze_in, NULL, 0, 6, squeeze_infer, squeeze_example, maas_grad_reshape)
-VIEW(Unsqueeze, 13, unsqueeze_in, NULL, 0, 4, unsqueeze_infer, unsqueeze_example, maas_grad_reshape)
+VIEW(Identity, 13, any_in, any_out, NULL, 0, 5, identity_infer, identity_example, identity_gradient)
+VIEW(Reshape, 14, shape_in, view_out, zero_attr, 1, 10, reshape_infer, reshape_example,
+     maas_grad_reshape)
+VIEW(Flatten, 13, one_in, view_out, axis_attr, 1, 8, flatten_infer, flatten_example,
+     maas_grad_reshape)
+VIEW(Squeeze, 13, squeeze_in, view_out, NULL, 0, 6, squeeze_infer, squeeze_example,
+     maas_grad_reshape)
+VIEW(Unsqueeze, 13, unsqueeze_in, view_out, NULL, 0, 4, unsqueeze_infer, unsqueeze_example,
+     maas_grad_reshape)

@@ -190,8 +190,11 @@ static void show_outputs(maas_exec *e)
 {
     const maas_plan *p = e->p;
     for (uint32_t i = 0; i < p->g->n_outputs; i++) {
-        e->outputs[i] = e->values[p->g->outputs[i]];
-        e->outputs[i].data = data_now(e, p->g->outputs[i]);
+        maas_vid v = p->g->outputs[i];
+        e->outputs[i] = e->values[v];
+        e->outputs[i].data = data_now(e, v);
+        if (maas_value_is_late(p->g, v) && p->places[v].where == MAAS_AT_INPUT)
+            e->outputs[i] = e->inputs[p->places[v].index];
     }
     for (uint32_t i = 0; i < p->n_copies; i++)
         if (p->copies[i].to_var == UINT32_MAX)

@@ -10,7 +10,7 @@
 static void learn_content(const maas_tensor *t, maas_known *k)
 {
     k->n = -1;
-    if (!t->data || t->rank > 1 || (t->dtype != MAAS_I64 && t->dtype != MAAS_I32))
+    if (!t->data || t->holds || t->rank > 1 || (t->dtype != MAAS_I64 && t->dtype != MAAS_I32))
         return;
     int64_t n = maas_n_elems(t);
     if (n > (int64_t)MAAS_COUNT(k->v))
@@ -28,7 +28,7 @@ static maas_status place_output(maas_exec *e, maas_vid v, const maas_type *t, bo
     if (v < 0)
         return MAAS_OK;
     const maas_value *value = maas_graph_at(e->p->g, v);
-    if (makes_own) {
+    if (makes_own && !operand->data) {
         *operand = (maas_tensor){.dtype = t->dtype};
         return MAAS_OK;
     }
@@ -57,8 +57,10 @@ static maas_status take_output(maas_exec *e, maas_vid v, const maas_type *t,
 {
     if (v < 0)
         return MAAS_OK;
-    bool ok = made->data && made->dtype == t->dtype && (t->rank < 0 || t->rank == made->rank);
-    for (int i = 0; ok && i < t->rank; i++)
+    bool tensor = t->tag == MAAS_TYPE_TENSOR;
+    bool ok = made->data && made->dtype == t->dtype && tensor == (made->holds == MAAS_ELEMENTS) &&
+              (t->rank < 0 || !tensor || t->rank == made->rank);
+    for (int i = 0; ok && tensor && i < t->rank; i++)
         ok = t->dims[i] < 0 || t->dims[i] == made->dims[i];
     if (!ok)
         return maas_fail(err, MAAS_E_INTERNAL, "'%s' came out with another type than inferred",
@@ -92,6 +94,12 @@ static maas_status infer_now(maas_exec *e, const maas_node *n, maas_tensor *in, 
     return MAAS_OK;
 }
 
+static maas_tensor late_value(const maas_exec *e, maas_vid v)
+{
+    const maas_place *at = &e->p->places[v];
+    return at->where == MAAS_AT_INPUT ? e->inputs[at->index] : e->values[v];
+}
+
 maas_status maas_late_run(maas_exec *e, uint32_t step, maas_err *err)
 {
     const maas_step *s = &e->p->steps[step];
@@ -99,11 +107,15 @@ maas_status maas_late_run(maas_exec *e, uint32_t step, maas_err *err)
     maas_call *c = &e->calls[step];
     maas_tensor *in = e->operands + s->operand;
     for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] >= 0 && e->p->places[n->in[i]].where == MAAS_AT_LATE)
-            in[i] = e->values[n->in[i]];
+        if (n->in[i] >= 0 && maas_value_is_late(e->p->g, n->in[i]))
+            in[i] = late_value(e, n->in[i]);
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0 && e->p->places[n->out[i]].where == MAAS_AT_LATE)
             c->out[i].data = NULL;
+    if ((n->op->flags & MAAS_OP_VIEW) && in[0].holds) { /* nobody ever writes into a list */
+        c->out[0] = e->values[n->out[0]] = in[0];
+        return MAAS_OK;
+    }
     const maas_type *found;
     MAAS_TRY(infer_now(e, n, in, c->out, &found, err));
     if (n->op->flags & MAAS_OP_DYNAMIC) {

@@ -103,8 +103,9 @@ static void overwrite_where_input_dies(maas_plan *p, maas_life *l)
 maas_status maas_place_buffer(maas_plan *p, const maas_type *t, uint32_t first, uint32_t last,
                               uint32_t *out, maas_err *err)
 {
-    size_t bytes;
-    MAAS_TRY(maas_shape_bytes((maas_dtype)t->dtype, t->dims, t->rank, &bytes, err));
+    size_t bytes = 0;
+    if (maas_type_is_concrete(t))
+        MAAS_TRY(maas_shape_bytes((maas_dtype)t->dtype, t->dims, t->rank, &bytes, err));
     /* never empty: a NULL pointer would mean an absent tensor */
     p->buffers[p->n_buffers] = (maas_mem_item){
         .bytes = bytes ? bytes : 1, .first = first, .last = last};

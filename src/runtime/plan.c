@@ -16,10 +16,22 @@ static maas_status bad_input(const maas_graph *g, const maas_value *v, const maa
                      want.p ? want.p : "?", got.p ? got.p : "?");
 }
 
+/* A list says how long it is and what shapes are in it when it comes. */
+static maas_status fix_list(maas_graph *g, const maas_value *v, const maas_type *given,
+                            maas_err *err)
+{
+    const maas_type *t = &v->type;
+    return t->tag == given->tag && t->dtype == given->dtype && t->of == given->of
+               ? MAAS_OK
+               : bad_input(g, v, given, err);
+}
+
 /* What each symbol stands for in this plan; -1: not said by any input. */
 static maas_status fix_input(maas_graph *g, maas_value *v, const maas_type *given, int64_t *sizes,
                              maas_err *err)
 {
+    if (v->type.tag != MAAS_TYPE_TENSOR)
+        return fix_list(g, v, given, err);
     if (!maas_type_is_concrete(given))
         return maas_fail(err, MAAS_E_INVALID, "the shape given for input '%s' is not concrete",
                          v->name);

@@ -33,7 +33,7 @@ typedef struct maas_plan_opts {
         .level = 2                                                                                 \
     }
 
-/* in_types: one concrete tensor type for each graph input, in order. */
+/* in_types: one type for each graph input, in order; of tensors a concrete one. */
 maas_status maas_plan_create(const maas_graph *g, const maas_type *in_types,
                              const maas_plan_opts *opts, maas_plan **out, maas_err *err);
 void maas_plan_destroy(maas_plan *p);
@@ -57,7 +57,8 @@ maas_tensor *maas_vars_at(maas_vars *v, uint32_t i, const char **out_name);
 maas_status maas_exec_create(maas_plan *p, maas_vars *vars, maas_exec **out, maas_err *err);
 void maas_exec_destroy(maas_exec *e);
 /* Input i: write into ->data, or point ->data at bytes of the same shape before the run (borrowed
- * until it returns). dtype and dims are fixed by the plan. */
+ * until it returns). dtype and dims are fixed by the plan; of a list (->holds) dims[0], and data is
+ * the caller's array of items. Items must outlive the use of outputs, which may share them. */
 maas_tensor *maas_exec_input(maas_exec *e, uint32_t i);
 const maas_tensor *maas_exec_output(const maas_exec *e, uint32_t i); /* until the next run */
 maas_status maas_exec_run(maas_exec *e, maas_err *err);

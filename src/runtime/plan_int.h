@@ -107,7 +107,7 @@ struct maas_exec {
 };
 
 bool maas_type_is_concrete(const maas_type *t);
-/* Is its memory found while running? Its shape depends on data, or its operator allocates it. */
+/* Is its memory found while running? A list, or a tensor whose shape depends on data. */
 bool maas_value_is_late(const maas_graph *g, maas_vid v);
 maas_tensor maas_tensor_of_type(const maas_type *t, void *data);
 

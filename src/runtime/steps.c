@@ -24,14 +24,15 @@ bool maas_type_is_concrete(const maas_type *t)
 
 maas_tensor maas_tensor_of_type(const maas_type *t, void *data)
 {
+    if (t->tag == MAAS_TYPE_SEQUENCE || t->tag == MAAS_TYPE_OPTIONAL)
+        return maas_list_of(t->tag == MAAS_TYPE_SEQUENCE ? MAAS_SEQUENCE : MAAS_OPTIONAL,
+                            (maas_dtype)t->dtype, data, 0);
     return maas_tensor_of((maas_dtype)t->dtype, t->rank < 0 ? 0 : t->rank, t->dims, data);
 }
 
 bool maas_value_is_late(const maas_graph *g, maas_vid v)
 {
-    const maas_value *val = maas_graph_at(g, v);
-    return !maas_type_is_concrete(&val->type) ||
-           (val->producer >= 0 && (g->nodes[val->producer].op->flags & MAAS_OP_DYNAMIC));
+    return !maas_type_is_concrete(&maas_graph_at(g, v)->type);
 }
 
 bool maas_node_is_alias(const maas_graph *g, const maas_node *n)
@@ -58,6 +59,7 @@ static void add_step(maas_plan *p, const maas_node *n)
     maas_step *s = &p->steps[p->n_steps++];
     s->node = n;
     s->operand = p->n_operands;
+    s->late = (n->op->flags & MAAS_OP_DYNAMIC) != 0;
     for (int i = 0; i < n->n_in; i++)
         s->late |= n->in[i] >= 0 && maas_value_is_late(p->g, n->in[i]);
     for (int i = 0; i < n->n_out; i++)

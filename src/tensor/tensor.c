@@ -39,6 +39,12 @@ maas_tensor maas_tensor_of(maas_dtype t, int rank, const int64_t *dims, void *da
     return x;
 }
 
+maas_tensor maas_list_of(maas_holds holds, maas_dtype t, maas_tensor *items, int64_t n)
+{
+    return (maas_tensor){
+        .data = items, .dtype = (uint8_t)t, .rank = 1, .holds = (uint8_t)holds, .dims = {n}};
+}
+
 bool maas_shape_eq(const maas_tensor *a, const maas_tensor *b)
 {
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;

@@ -3,6 +3,10 @@
  *
  * A maas_tensor is a plain value (a view); whoever made `data` owns it. Elements of a STRING tensor
  * are maas_str: the bytes they point to live in the arena, file mapping or request that made them.
+ *
+ * The same struct is a list of tensors where `holds` says so: a sequence, or an optional, which is
+ * a list of at most one item (a tensor or a sequence). Lists are never changed once they are made;
+ * several may share the bytes of an item.
  * Shapes in comments are written [rows][columns].
  */
 #ifndef MAAS_TENSOR_TENSOR_H
@@ -17,10 +21,15 @@ typedef struct maas_str {
     size_t n;
 } maas_str;
 
+/* maas_tensor.holds */
+typedef enum maas_holds { MAAS_ELEMENTS, MAAS_SEQUENCE, MAAS_OPTIONAL } maas_holds;
+
 typedef struct maas_tensor {
     void *data;    /* NULL: absent (an omitted optional input), or not known yet */
     uint8_t dtype; /* maas_dtype; MAAS_DT_NONE: absent                           */
     uint8_t rank;  /* 0: a scalar, one element                                   */
+    uint8_t holds; /* maas_holds; a list has maas_tensor[dims[0]] in data, rank 1 and the */
+                   /* dtype of its items                                         */
     int64_t dims[MAAS_MAX_RANK];
 } maas_tensor;
 
@@ -48,6 +57,12 @@ static inline int64_t maas_dims_product(const int64_t *dims, int from, int to)
  * MAAS_MAX_TENSOR_BYTES, E_INVALID on a negative dimension or a rank above MAAS_MAX_RANK. */
 maas_status maas_shape_bytes(maas_dtype t, const int64_t *dims, int64_t rank, size_t *out,
                              maas_err *err);
+/* A list of n items; data is not NULL even when it is empty. */
+maas_tensor maas_list_of(maas_holds holds, maas_dtype t, maas_tensor *items, int64_t n);
+static inline const maas_tensor *maas_list_items(const maas_tensor *t)
+{
+    return (const maas_tensor *)t->data;
+}
 maas_tensor maas_tensor_of(maas_dtype t, int rank, const int64_t *dims, void *data);
 bool maas_shape_eq(const maas_tensor *a, const maas_tensor *b);
 /* Writes "[2,3]" and returns out; -1 and lower print as "?". */

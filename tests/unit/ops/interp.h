@@ -32,6 +32,18 @@ MAYBE bool interp_makes_own(const maas_graph *g, const maas_value *v)
     return v->producer >= 0 && (g->nodes[v->producer].op->flags & MAAS_OP_DYNAMIC);
 }
 
+/* Some tensors of one shape: what may follow from the shapes of items is asked elsewhere. */
+MAYBE maas_tensor interp_list(interp *p, const maas_type *t)
+{
+    const int n = t->tag == MAAS_TYPE_SEQUENCE ? 3 : 1;
+    maas_tensor *items = maas_arena_array(&p->arena, (size_t)n, sizeof *items);
+    for (int i = 0; i < n; i++)
+        items[i] = maas_tensor_of((maas_dtype)t->dtype, 2, (const int64_t[]){2, 3},
+                                  maas_arena_alloc(&p->arena, 6 * sizeof(maas_str)));
+    return maas_list_of(t->tag == MAAS_TYPE_SEQUENCE ? MAAS_SEQUENCE : MAAS_OPTIONAL,
+                        (maas_dtype)t->dtype, items, n);
+}
+
 /* Memory for every value whose size is known; false names the first that is not. */
 MAYBE bool interp_open(interp *p, const maas_graph *g)
 {
@@ -44,6 +56,13 @@ MAYBE bool interp_open(interp *p, const maas_graph *g)
         size_t bytes;
         if (val->flags & MAAS_VALUE_CONST) {
             p->v[i] = val->init;
+            continue;
+        }
+        if (t->tag == MAAS_TYPE_SEQUENCE || t->tag == MAAS_TYPE_OPTIONAL) {
+            if (val->flags & MAAS_VALUE_INPUT)
+                p->v[i] = interp_list(p, t);
+            else
+                p->v[i].dtype = t->dtype;
             continue;
         }
         if (interp_makes_own(g, val)) {
@@ -102,7 +121,9 @@ static const char *const interp_words[] = {"", "a", "bc", "a longer word", "a"};
 /* Uniform in [lo, hi): as an example asks for it. */
 MAYBE void interp_fill(const maas_tensor *t, double lo, double hi, maas_rng *rng)
 {
-    for (int64_t i = 0, n = maas_n_elems(t); i < n; i++) {
+    for (int64_t i = 0; t->holds && i < t->dims[0]; i++)
+        interp_fill(&maas_list_items(t)[i], lo, hi, rng);
+    for (int64_t i = 0, n = t->holds ? 0 : maas_n_elems(t); i < n; i++) {
         double x = lo + (hi - lo) * maas_rng_unit(rng);
         if (t->dtype == MAAS_STRING) {
             const char *w = interp_words[maas_rng_below(rng, MAAS_COUNT(interp_words))];

@@ -95,6 +95,8 @@ static bool small_enough(const maas_graph *g)
     size_t total = 0, bytes;
     for (uint32_t i = 0; i < g->n_values; i++) {
         const maas_type *t = &g->values[i].type;
+        if (interp_makes_own(g, &g->values[i]) || t->tag != MAAS_TYPE_TENSOR)
+            continue;
         if (t->rank < 0 ||
             maas_shape_bytes((maas_dtype)t->dtype, t->dims, t->rank, &bytes, NULL) != MAAS_OK ||
             bytes > 1 << 16 || (total += bytes) > 1 << 18)
