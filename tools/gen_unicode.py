@@ -5,6 +5,7 @@ usage: tools/gen_unicode.py > src/ops/unicode.inc        (CPython 3.11: Unicode 
 
   word     what re's \\w matches: str.isalnum() and the underscore      space    str.isspace()
   digit    re's \\d: str.isdecimal()                                    lower    str.lower(), one character to one
+  upper    str.upper(), where it gives one character
   cased, ignorable   what decides whether a capital sigma is final      strip    NFKD without combining characters
 """
 import unicodedata
@@ -48,10 +49,19 @@ def cased(c):
 
 
 def lower():
-    """Runs {first, last, step, delta}: characters first, first + step, ... last become themselves + delta."""
     pairs = [(c, chr(c).lower()) for c in ALL if chr(c).lower() != chr(c)]
     assert [c for c, low in pairs if len(low) != 1] == [0x130]
-    pairs = [(c, ord(low) - c) for c, low in pairs if len(low) == 1]
+    print("typedef struct uni_run {\n    uint32_t first, last;\n    uint8_t step;\n    int32_t delta;\n} uni_run;")
+    runs("lower", [(c, ord(low) - c) for c, low in pairs if len(low) == 1])
+
+
+def upper():
+    pairs = [(c, chr(c).upper()) for c in ALL if chr(c).upper() != chr(c)]
+    runs("upper", [(c, ord(up) - c) for c, up in pairs if len(up) == 1])
+
+
+def runs(name, pairs):
+    """Runs {first, last, step, delta}: characters first, first + step, ... last become themselves + delta."""
     runs = []
     for c, delta in pairs:
         if runs:
@@ -61,8 +71,7 @@ def lower():
                 runs[-1] = (first, c, gap, d)
                 continue
         runs.append((c, c, 0, delta))
-    print("static const struct {\n    uint32_t first, last;\n    uint8_t step;\n    int32_t delta;")
-    table("} uni_lower[]", ["{0x%x, 0x%x, %d, %d}" % (a, b, max(s, 1), d) for a, b, s, d in runs])
+    table(f"static const uni_run uni_{name}[]", ["{0x%x, 0x%x, %d, %d}" % (a, b, max(s, 1), d) for a, b, s, d in runs])
 
 
 def strip():
@@ -87,4 +96,5 @@ ranges("digit", str.isdecimal)
 ranges("cased", cased)
 ranges("ignorable", ignorable)
 lower()
+upper()
 strip()

@@ -42,24 +42,33 @@ bool maas_uni_is_ignorable(uint32_t c)
     return in_ranges(uni_ignorable, MAAS_COUNT(uni_ignorable), c);
 }
 
-uint32_t maas_uni_lower(uint32_t c)
+static uint32_t mapped(const uni_run *runs, size_t n, uint32_t c)
 {
-    if (c < 0x80)
-        return c >= 'A' && c <= 'Z' ? c + 32 : c;
-    if (c == 0x130)
-        return 'i';
-    size_t lo = 0, hi = MAAS_COUNT(uni_lower);
+    size_t lo = 0, hi = n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (c > uni_lower[mid].last)
+        if (c > runs[mid].last)
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (lo == MAAS_COUNT(uni_lower) || c < uni_lower[lo].first ||
-        (c - uni_lower[lo].first) % uni_lower[lo].step)
+    if (lo == n || c < runs[lo].first || (c - runs[lo].first) % runs[lo].step)
         return c;
-    return (uint32_t)((int32_t)c + uni_lower[lo].delta);
+    return (uint32_t)((int32_t)c + runs[lo].delta);
+}
+
+uint32_t maas_uni_lower(uint32_t c)
+{
+    if (c < 0x80)
+        return c >= 'A' && c <= 'Z' ? c + 32 : c;
+    return c == 0x130 ? 'i' : mapped(uni_lower, MAAS_COUNT(uni_lower), c);
+}
+
+uint32_t maas_uni_upper(uint32_t c)
+{
+    if (c < 0x80)
+        return c >= 'a' && c <= 'z' ? c - 32 : c;
+    return mapped(uni_upper, MAAS_COUNT(uni_upper), c);
 }
 
 /* Hangul syllables are decomposed by arithmetic (Unicode, section 3.12). */

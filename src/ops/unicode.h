@@ -20,6 +20,8 @@ bool maas_uni_is_ignorable(uint32_t c);
 /* One character to one. U+0130 gives U+0069 (Python appends U+0307), U+03A3 the sigma that is not
  * final. */
 uint32_t maas_uni_lower(uint32_t c);
+/* One character to one; what has no capital of one character (the sharp s) stays. */
+uint32_t maas_uni_upper(uint32_t c);
 /* NFKD without combining characters; returns how many of out[] there are. */
 int maas_uni_strip(uint32_t c, uint32_t out[MAAS_UNI_MAX_STRIPPED]);
 

@@ -1,5 +1,6 @@
 /* Texts taken apart as scikit-learn does it, hashes, and the lines and quantiles beside them. */
 #include "interp.h"
+#include "ops/regex.h"
 #include "ops/text.h"
 #include "ops/unicode.h"
 
@@ -265,7 +266,82 @@ static void quantiles_of_the_normal_distribution(void)
     done(&o);
 }
 
+/* ---- regular expressions ---- */
+
+static int full_match(const char *pattern, const char *text)
+{
+    maas_err err = {0};
+    maas_regex *r = NULL;
+    bool yes = false;
+    maas_status st = maas_regex_create((maas_str){pattern, strlen(pattern)}, &r, &err);
+    if (st == MAAS_OK)
+        st = maas_regex_full_match(r, (maas_str){text, strlen(text)}, &yes, &err);
+    maas_regex_destroy(r);
+    return st == MAAS_OK ? yes : -1;
+}
+
+/* What RE2 answers; -1: it is refused. */
+static void patterns_mean_what_re2_says(void)
+{
+    static const struct {
+        const char *pattern, *text;
+        int want;
+    } rows[] = {
+        {"", "", 1},
+        {"", "a", 0},
+        {"a|ab", "ab", 1},
+        {"(a+)+b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0},
+        {"(?i)STRASSE", "strasse", 1},
+        {"(?i:A)b", "aB", 0},
+        {"a.c", "a\nc", 0},
+        {"(?s)a.c", "a\nc", 1},
+        {"a$", "a\n", 0},
+        {"(?m)a$\n^b", "a\nb", 1},
+        {"\\s", "\v", 0},
+        {"[\\S]", "\v", 1},
+        {"\\w+", "d\xc3\xa9j\xc3\xa0", 0},
+        {"\\pL+", "d\xc3\xa9j\xc3\xa0", 1},
+        {"\\p{Greek}", "\xcf\x83", 1},
+        {"[^\\P{Nd}]", "7", 1},
+        {"[\\d-z]", "-", 1},
+        {"[]a]+", "a]", 1},
+        {"\\Qa.b*\\E", "a.b*", 1},
+        {"a{2,3}", "aaaa", 0},
+        {"a{,2}", "a{,2}", 1},
+        {"^*a", "a", 1},
+        {"(?P<year>\\d{4})-\\d\\d", "2024-06", 1},
+        {"\\x{e9}\\101",
+         "\xc3\xa9"
+         "A",
+         1},
+        {"(a)\\1", "aa", -1},
+        {"(?=a)a", "a", -1},
+        {"(?<!a)b", "b", -1},
+        {"(?>a)", "a", -1},
+        {"a*+", "a", -1},
+        {"a**", "a", -1},
+        {"*a", "a", -1},
+        {"(*UTF)a", "a", -1},
+        {"a{1001}", "a", -1},
+        {"[z-a]", "a", -1},
+        {"[a", "a", -1},
+        {"(a", "a", -1},
+        {"a)", "a", -1},
+        {"\\h", " ", -1},
+        {"\\p{Nowhere}", "a", -1},
+        {"\\", "a", -1},
+        {"\xff", "a", -1},
+        {"a", "\xff", -1},
+    };
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        const int got = full_match(rows[i].pattern, rows[i].text);
+        EXPECT_MSG(got == rows[i].want, "/%s/ on '%s': %d, expected %d", rows[i].pattern,
+                   rows[i].text, got, rows[i].want);
+    }
+}
+
 static const mt_case cases[] = {
+    MT_CASE(patterns_mean_what_re2_says),
     MT_CASE(texts_are_taken_apart_as_scikit_learn_does),
     MT_CASE(stop_words_go_before_ngrams_are_made),
     MT_CASE(other_patterns_are_refused),
