@@ -93,6 +93,11 @@ static bool truncates_or_whole(const maas_graph *g, const maas_node *n)
            !(MAAS_DTS_FLOAT & MAAS_DT_BIT(g->values[n->in[0]].type.dtype));
 }
 
+static bool scale_is_like_data(const maas_graph *g, const maas_node *n)
+{
+    return g->values[n->in[0]].type.dtype == g->values[n->in[1]].type.dtype;
+}
+
 static const struct lowering {
     const char *op; /* default domain */
     int since;
@@ -118,6 +123,7 @@ static const struct lowering {
     {"BatchNormalization", 9, for_inference, "training_mode", false},
     {"Reshape", 5, no_zero_sizes, "allowzero", false},
     {"Mod", 13, truncates_or_whole, NULL, false},
+    {"QuantizeLinear", 13, scale_is_like_data, NULL, false},
     {"Shape", 13, no_attributes, NULL, false},
     {"Split", 13, equal_parts, "num_outputs", false},
     {"ReduceL1", 13, fixed_axes, "noop_with_empty_axes", true},
@@ -160,6 +166,11 @@ static const struct widening {
     {"IsNaN", MAAS_DTS_F8, 20},
     {"IsInf", MAAS_DTS_F8, 20},
     {"Dropout", MAAS_DTS_F8, 22},
+    {"QuantizeLinear", MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_BF16), 19},
+    {"QuantizeLinear", MAAS_DT_BIT(MAAS_I16) | MAAS_DT_BIT(MAAS_U16), 21},
+    {"DequantizeLinear", MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_BF16), 19},
+    {"DequantizeLinear", MAAS_DT_BIT(MAAS_I16) | MAAS_DT_BIT(MAAS_U16), 21},
+    {"QLinearMatMul", MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_BF16) | MAAS_DTS_F8, 21},
     {"Sin", MAAS_DT_BIT(MAAS_BF16), 22},
     {"Cos", MAAS_DT_BIT(MAAS_BF16), 22},
     {"Round", MAAS_DT_BIT(MAAS_BF16), 22},
@@ -213,6 +224,12 @@ static const struct later {
     {"", "CastLike", "saturate", 19},
     {"", "CastLike", "round_mode", 24},
     {"", "Range", "stash_type", 27},
+    {"", "QuantizeLinear", "saturate", 19},
+    {"", "QuantizeLinear", "block_size", 21},
+    {"", "QuantizeLinear", "output_dtype", 21},
+    {"", "QuantizeLinear", "precision", 23},
+    {"", "DequantizeLinear", "block_size", 21},
+    {"", "DequantizeLinear", "output_dtype", 23},
     {MAAS_DOMAIN_ML, "LabelEncoder", "keys_tensor", 4},
     {MAAS_DOMAIN_ML, "LabelEncoder", "values_tensor", 4},
     {MAAS_DOMAIN_ML, "LabelEncoder", "default_tensor", 4},
@@ -220,7 +237,7 @@ static const struct later {
 
 static int with_attributes(const maas_node *n)
 {
-    int since = n->op->since;
+    int since = 0;
     for (size_t i = 0; i < MAAS_COUNT(laters); i++)
         if (since < laters[i].since && strcmp(laters[i].op, n->op->name) == 0 &&
             strcmp(laters[i].domain, n->op->domain) == 0 && maas_node_attr(n, laters[i].attr))
@@ -231,7 +248,9 @@ static int with_attributes(const maas_node *n)
 int maas_onnx_lowest(const maas_graph *g, const maas_node *n)
 {
     const struct lowering *row = row_of(g, n);
-    const int form = row && row->since < n->op->since ? row->since : with_attributes(n);
+    int form = row && row->since < n->op->since ? row->since : n->op->since;
+    const int attributes = with_attributes(n);
+    form = form > attributes ? form : attributes;
     const int types = widened(g, n);
     return form > types ? form : types;
 }

@@ -2,7 +2,7 @@
  * MatMul - numpy.matmul: y[..][m][n] = sum over k of a[..][m][k] * b[..][k][n], batch dimensions
  * broadcast; a vector on the left counts as one row, on the right as one column.
  */
-#include "ops/ops_int.h"
+#include "ops/matmul.h"
 
 #include "base/ban.h"
 
@@ -24,13 +24,13 @@ static operand promote(const int64_t *dims, int rank, bool left)
     return o;
 }
 
-static maas_status matmul_infer(maas_infer *q, maas_err *err)
+maas_status maas_matmul_type(maas_infer *q, const maas_type *ta, const maas_type *tb, maas_dtype t,
+                             maas_err *err)
 {
-    const maas_type *ta = &q->in[0], *tb = &q->in[1];
     maas_type out, batch_a = *ta, batch_b = *tb;
     int64_t ignored;
     if (ta->rank < 0 || tb->rank < 0) {
-        maas_q_unranked(q, 0, (maas_dtype)ta->dtype);
+        maas_q_unranked(q, 0, t);
         return MAAS_OK;
     }
     if (ta->rank == 0 || tb->rank == 0)
@@ -45,21 +45,60 @@ static maas_status matmul_infer(maas_infer *q, maas_err *err)
         out.dims[out.rank++] = a.dims[a.rank - 2];
     if (tb->rank > 1)
         out.dims[out.rank++] = b.dims[b.rank - 1];
+    out.dtype = (uint8_t)t;
     q->out[0] = out;
     return MAAS_OK;
 }
 
-static void product(const maas_tensor *a, int64_t a_at, const maas_tensor *b, int64_t b_at,
-                    const maas_tensor *y, int64_t y_at, const int64_t mkn[3])
+static maas_status matmul_infer(maas_infer *q, maas_err *err)
 {
-    const int64_t m = mkn[0], k = mkn[1], n = mkn[2];
+    return maas_matmul_type(q, &q->in[0], &q->in[1], (maas_dtype)q->in[0].dtype, err);
+}
+
+void maas_products_init(maas_products *p, const maas_tensor *ta, const maas_tensor *tb)
+{
+    const operand a = promote(ta->dims, ta->rank, true), b = promote(tb->dims, tb->rank, false);
+    *p = (maas_products){.m = a.dims[a.rank - 2], .k = a.dims[a.rank - 1], .n = b.dims[b.rank - 1]};
+    /* One broadcast row element is one matrix. */
+    maas_tensor batch[2] = {maas_tensor_of(MAAS_F32, a.rank - 2, a.dims, NULL),
+                            maas_tensor_of(MAAS_F32, b.rank - 2, b.dims, NULL)};
+    maas_tensor out = {.dtype = MAAS_F32};
+    int rank;
+    maas_broadcast(batch[0].dims, batch[0].rank, batch[1].dims, batch[1].rank, out.dims, &rank);
+    out.rank = (uint8_t)rank;
+    maas_bcast_init(&p->batch, &out, batch, 2);
+}
+
+bool maas_products_next(maas_products *p)
+{
+    maas_bcast *w = &p->batch;
+    if (!w->begun || p->next == w->inner) {
+        p->next = 0;
+        do {
+            if (!maas_bcast_row(w))
+                return false;
+        } while (!w->inner);
+    }
+    p->a_no = w->at[0] + p->next * w->step[0];
+    p->b_no = w->at[1] + p->next * w->step[1];
+    p->a_at = p->a_no * p->m * p->k;
+    p->b_at = p->b_no * p->k * p->n;
+    p->y_at = (w->row * w->inner + p->next) * p->m * p->n;
+    p->next++;
+    return true;
+}
+
+static void product(const maas_tensor *a, const maas_tensor *b, const maas_tensor *y,
+                    const maas_products *at)
+{
+    const int64_t m = at->m, k = at->k, n = at->n;
     bool real = maas_is_float(y->dtype);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
             double sum = 0;
             uint64_t wrapped = 0; /* integers wrap, as everywhere */
             for (int64_t p = 0; p < k; p++) {
-                int64_t ia = a_at + i * k + p, ib = b_at + p * n + j;
+                int64_t ia = at->a_at + i * k + p, ib = at->b_at + p * n + j;
                 if (real)
                     sum += maas_ld(a, ia) * maas_ld(b, ib);
                 else
@@ -67,31 +106,18 @@ static void product(const maas_tensor *a, int64_t a_at, const maas_tensor *b, in
                                (uint64_t)maas_tensor_get_i64(b, ib);
             }
             if (real)
-                maas_st(y, y_at + i * n + j, sum);
+                maas_st(y, at->y_at + i * n + j, sum);
             else
-                maas_st_i64(y, y_at + i * n + j, (int64_t)wrapped);
+                maas_st_i64(y, at->y_at + i * n + j, (int64_t)wrapped);
         }
 }
 
 static maas_status matmul_reference(const maas_call *c, maas_err *err)
 {
-    operand a = promote(c->in[0].dims, c->in[0].rank, true);
-    operand b = promote(c->in[1].dims, c->in[1].rank, false);
-    const int64_t mkn[3] = {a.dims[a.rank - 2], a.dims[a.rank - 1], b.dims[b.rank - 1]};
-    /* One broadcast row element is one matrix. */
-    maas_tensor batch[2] = {maas_tensor_of(MAAS_F32, a.rank - 2, a.dims, NULL),
-                            maas_tensor_of(MAAS_F32, b.rank - 2, b.dims, NULL)};
-    maas_tensor out = {.dtype = MAAS_F32};
-    int rank;
-    maas_bcast w;
-    maas_broadcast(batch[0].dims, batch[0].rank, batch[1].dims, batch[1].rank, out.dims, &rank);
-    out.rank = (uint8_t)rank;
-    maas_bcast_init(&w, &out, batch, 2);
-    while (maas_bcast_row(&w))
-        for (int64_t i = 0; i < w.inner; i++)
-            product(&c->in[0], (w.at[0] + i * w.step[0]) * mkn[0] * mkn[1], &c->in[1],
-                    (w.at[1] + i * w.step[1]) * mkn[1] * mkn[2], &c->out[0],
-                    (w.row * w.inner + i) * mkn[0] * mkn[2], mkn);
+    maas_products p;
+    maas_products_init(&p, &c->in[0], &c->in[1]);
+    while (maas_products_next(&p))
+        product(&c->in[0], &c->in[1], &c->out[0], &p);
     return MAAS_OK;
 }
 

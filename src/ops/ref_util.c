@@ -28,7 +28,7 @@ void maas_st_i64(const maas_tensor *t, int64_t i, int64_t v)
 /* ---- shapes that data decides ---- */
 
 /* Operators whose shape depends on contents have at most this many inputs. */
-#define CHECK_IN 8
+#define CHECK_IN 12
 
 static void check_question(const maas_call *c, maas_infer *q, maas_type *in, maas_known *known)
 {
