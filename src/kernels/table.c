@@ -24,7 +24,11 @@ static bool has_avx512(const maas_cpu *cpu)
 #endif
 
 #ifdef MAAS_HAVE_DNNL
-#define DNNL(T) T(maas_kernels_dnnl_gemm, anywhere)
+#define DNNL(T)                                                                                    \
+    T(maas_kernels_dnnl_gemm, anywhere)                                                            \
+    T(maas_kernels_dnnl_conv, anywhere)                                                            \
+    T(maas_kernels_dnnl_conv_grad, anywhere)                                                       \
+    T(maas_kernels_dnnl_pool, anywhere)
 #else
 #define DNNL(T)
 #endif
@@ -48,6 +52,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_svm)             \
     ISAS(T, maas_kernels_linear)          \
     ISAS(T, maas_kernels_resize)          \
+    T(maas_kernels_blocks, anywhere)      \
     T(maas_kernels_lookup, anywhere)      \
     T(maas_kernels_move, anywhere)
 /* clang-format on */

@@ -78,8 +78,7 @@ int64_t maas_pool_grad_flops(const maas_call *c)
 
 /* ---- average ---- */
 
-/* What the sum of a window is divided by: its elements, with those on pads or without. */
-static double divisor(const maas_pool *p, const int64_t *place, bool include)
+double maas_pool_divisor(const maas_pool *p, const int64_t *place, bool include)
 {
     double n = 1;
     for (int a = 0; a < p->w.n; a++) {
@@ -108,7 +107,7 @@ static maas_status average_reference(const maas_call *c, maas_err *err)
     for (int64_t i = 0; i < p.planes; i++) {
         int64_t place[MAAS_WINDOW_AXES] = {0};
         for (int64_t o = 0; o < p.narrow_n; o++, maas_place_next(place, p.narrow, p.w.n)) {
-            const double n = divisor(&p, place, include);
+            const double n = maas_pool_divisor(&p, place, include);
             double sum = 0;
             maas_taps t;
             for (maas_taps_init(&t, &p.w, p.wide, place); t.left; maas_taps_step(&t))
@@ -141,7 +140,8 @@ static maas_status average_grad_reference(const maas_call *c, maas_err *err)
             maas_taps_init_covering(&t, &p.w, p.narrow, place);
             for (; t.left; maas_taps_step(&t)) {
                 place_of(&p, t.at, window);
-                sum += maas_ld(&c->in[0], i * p.narrow_n + t.at) / divisor(&p, window, include);
+                sum += maas_ld(&c->in[0], i * p.narrow_n + t.at) /
+                       maas_pool_divisor(&p, window, include);
             }
             maas_st(&c->out[0], i * p.wide_n + x, sum);
         }

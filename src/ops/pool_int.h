@@ -20,6 +20,8 @@ typedef struct maas_pool {
 } maas_pool;
 maas_status maas_pool_init(maas_pool *p, const maas_node *node, const maas_tensor *wide,
                            const maas_tensor *narrow, maas_err *err);
+/* What the sum of a window is divided by: its elements, with those on pads or without. */
+double maas_pool_divisor(const maas_pool *p, const int64_t *place, bool include);
 int64_t maas_pool_flops(const maas_call *c); /* elements of all windows; X input 0, Y output 0 */
 int64_t maas_pool_grad_flops(const maas_call *c); /* dY input 0, X input 1 */
 
