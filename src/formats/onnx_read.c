@@ -13,6 +13,7 @@ const maas_onnx_domain maas_onnx_domains[] = {
     {MAAS_DOMAIN_ML, 1, MAAS_ONNX_NEWEST_ML, MAAS_OPSET_ML},
     {MAAS_DOMAIN_OWN, 1, 1, 1},
     {MAAS_DOMAIN_TRAINING, 1, 1, 1},
+    {MAAS_DOMAIN_MS, 1, 1, 1},
 };
 _Static_assert(MAAS_COUNT(maas_onnx_domains) == MAAS_ONNX_N_DOMAINS, "arrays are indexed by row");
 

@@ -38,6 +38,7 @@ typedef int32_t maas_nid;            /* a node of a graph  */
 #define MAAS_OPSET_ML   5
 #define MAAS_DOMAIN_ML  "ai.onnx.ml"
 #define MAAS_DOMAIN_OWN "ai.maas"
+#define MAAS_DOMAIN_MS  "com.microsoft" /* version 1: what ONNX Runtime's tools emit */
 
 typedef enum maas_type_tag {
     MAAS_TYPE_NONE,

@@ -32,7 +32,8 @@ struct maas_builder {
 void maas_builder_init(maas_builder *b, maas_graph *g, maas_err *err);
 
 /* One node with one output and up to 4 inputs (trailing MAAS_NO_VALUE are left out). Types of its
- * outputs are inferred at once. Looks in the default domain, then ai.onnx.ml, then ai.maas. */
+ * outputs are inferred at once. Looks in the default domain, then ai.onnx.ml, ai.maas,
+ * com.microsoft. */
 maas_vid maas_b_op(maas_builder *b, const char *op, maas_vid a, maas_vid c, maas_vid d, maas_vid e);
 #define maas_b_op1(b, op, x)       maas_b_op(b, op, x, MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE)
 #define maas_b_op2(b, op, x, y)    maas_b_op(b, op, x, y, MAAS_NO_VALUE, MAAS_NO_VALUE)

@@ -1,7 +1,7 @@
 /*
  * QuantizeLinear y = round(x / scale) + zero point, saturated, and DequantizeLinear
  * y = (x - zero point) * scale; one scale for all, for each place of an axis, or for each block
- * along it. In the default domain and, with fewer attributes, in com.microsoft.
+ * along it.
  */
 #include "ops/quantize.h"
 #include "ops/ops_int.h"
