@@ -126,7 +126,8 @@ static maas_status read_shapes(const maas_infer *q, shapes *s, maas_err *err)
             return maas_fail(err, MAAS_E_INVALID, "nonpad_kv_seqlen must be a vector");
         MAAS_TRY(maas_dim_same(s->batch, valid->dims[0], &s->batch, "nonpad_kv_seqlen", err));
     }
-    if (s->kv_heads == 0 || (s->heads >= 0 && s->kv_heads >= 0 && s->heads % s->kv_heads))
+    if (s->kv_heads == 0 || s->heads == 0 ||
+        (s->heads >= 0 && s->kv_heads >= 0 && s->heads % s->kv_heads))
         return maas_fail(err, MAAS_E_INVALID, "%lld heads cannot share %lld heads of keys",
                          (long long)s->heads, (long long)s->kv_heads);
     return check_mask(q, s, err);
