@@ -11,6 +11,8 @@ maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maa
 maas_status maas_pass_dead_code(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fuse_elementwise(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_narrow_trees(maas_graph *g, const maas_pass_opts *o, maas_err *err);
+maas_status maas_pass_fold_norm(maas_graph *g, const maas_pass_opts *o, maas_err *err);
+maas_status maas_pass_fuse_conv(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fuse_gemm(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 
 /* Helpers that passes share (pass_util.c). */
