@@ -139,6 +139,15 @@ static maas_status scatter_by_new_name(maas_onnx_reader *r, maas_graph *g, maas_
     return MAAS_OK;
 }
 
+/* DFT before 20 had its axis, 1 unless given, in an attribute. */
+static maas_status dft_axis_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    const maas_attr axis = MAAS_A_INT("axis", 1);
+    if (!find_attr(n, "axis"))
+        MAAS_TRY(add_attr(r, n, &axis));
+    return ints_to_input(r, g, n, "axis", 2);
+}
+
 static maas_status clip_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     MAAS_TRY(float_to_input(r, g, n, "min", 1));
@@ -421,6 +430,7 @@ static const struct upgrade {
     {"", "Split", OLDEST, 17, split_says_outputs},
     {"", "Slice", OLDEST, 9, slice_to_inputs},
     {"", "Pad", OLDEST, 10, pad_to_inputs},
+    {"", "DFT", 17, 19, dft_axis_to_input},
     {"", "Scatter", 9, MAAS_ONNX_NEWEST, scatter_by_new_name},
     {"", "Clip", OLDEST, 10, clip_to_inputs},
     {"", "TopK", OLDEST, 9, k_to_input},

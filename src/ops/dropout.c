@@ -2,24 +2,17 @@
  * Dropout - the identity, except in training: there each element is dropped with chance `ratio` and
  * the others grow by 1 / (1 - ratio). The noise is a function of (seed, step, element), with
  * nothing hidden, so a run repeats bit for bit: the plain operator takes its attribute `seed` and
- * step 0; SeededDropout (ai.maas) takes the step as an input. DropoutGrad applies the same mask.
+ * step 0 (without a seed every run is another); SeededDropout (ai.maas) takes the step as an input.
+ * DropoutGrad applies the same mask.
  */
+#include "ops/noise.h"
 #include "ops/ops_int.h"
 
 #include "base/ban.h"
 
-/* One round of splitmix64 (S. Vigna, 2015) for each word that is mixed in. */
-static uint64_t mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 static bool keeps(uint64_t stream, int64_t i, double ratio)
 {
-    return (double)(mix(stream + (uint64_t)i) >> 11) * 0x1p-53 >= ratio;
+    return maas_noise_unit(stream, i) >= ratio;
 }
 
 static maas_status check_scalar(const maas_infer *q, int i, const char *what, maas_err *err)
@@ -68,7 +61,7 @@ static maas_status dropout_reference(const maas_call *c, maas_err *err)
     double ratio = 0;
     if (training && maas_n_elems(training) && *(const uint8_t *)training->data) {
         MAAS_TRY(ratio_of(c, &ratio, err));
-        apply(c, mix((uint64_t)maas_attr_i(c->node, "seed", 0)), ratio);
+        apply(c, maas_noise_stream(c->node), ratio);
         return MAAS_OK;
     }
     if (c->out[0].data != c->in[0].data)
@@ -84,8 +77,8 @@ static maas_status seeded_reference(const maas_call *c, maas_err *err)
     MAAS_TRY(ratio_of(c, &ratio, err));
     if (maas_n_elems(&c->in[2]) != 1)
         return maas_fail(err, MAAS_E_INVALID, "SeededDropout: step must be one number");
-    uint64_t seed = mix((uint64_t)maas_attr_i(c->node, "seed", 0));
-    apply(c, mix(seed ^ (uint64_t)maas_tensor_get_i64(&c->in[2], 0)), ratio);
+    uint64_t seed = maas_noise_mix((uint64_t)maas_attr_i(c->node, "seed", 0));
+    apply(c, maas_noise_mix(seed ^ (uint64_t)maas_tensor_get_i64(&c->in[2], 0)), ratio);
     return MAAS_OK;
 }
 

@@ -3,6 +3,7 @@
  * only data can get wrong. Everything else is compared with the node tests of the ONNX project.
  */
 #include "interp.h"
+#include "ops/fft.h"
 
 /* One node over inputs with given data; the answers stay until done(). */
 typedef struct one {
@@ -472,7 +473,76 @@ static void a_linear_classifier_of_two_classes(void)
     }
 }
 
+/* ---- transforms of every kind of length against their definition ---- */
+
+static void transform_of(int64_t n, int sign, maas_rng *rng)
+{
+    maas_err err = {0};
+    maas_fft *f = NULL;
+    double *x = calloc((size_t)n * 4, sizeof *x), *y = x + 2 * n, worst = 0;
+    for (int64_t i = 0; i < 2 * n; i++)
+        x[i] = y[i] = maas_rng_unit(rng) - 0.5;
+    EXPECT(maas_fft_create(n, &f, &err) == MAAS_OK);
+    if (f)
+        maas_fft_run(f, y, sign);
+    for (int64_t k = 0; k < n; k++) {
+        double re = 0, im = 0;
+        for (int64_t i = 0; i < n; i++) {
+            const double turn = sign * 2 * M_PI * (double)(i * k % n) / (double)n;
+            re += x[2 * i] * cos(turn) - x[2 * i + 1] * sin(turn);
+            im += x[2 * i] * sin(turn) + x[2 * i + 1] * cos(turn);
+        }
+        worst = fmax(worst, fmax(fabs(re - y[2 * k]), fabs(im - y[2 * k + 1])));
+    }
+    EXPECT_MSG(worst < 1e-12 * (double)n, "length %lld, sign %d: off by %g", (long long)n, sign,
+               worst);
+    maas_fft_destroy(f);
+    free(x);
+}
+
+static void transforms_follow_their_definition(void)
+{
+    static const int64_t lengths[] = {128, 243, 360, 625, 343, 169, 17, 97, 289, 514, 1009};
+    maas_rng rng;
+    maas_rng_seed(&rng, 1);
+    for (int64_t n = 1; n <= 40; n++)
+        transform_of(n, n & 1 ? 1 : -1, &rng);
+    for (size_t i = 0; i < MAAS_COUNT(lengths); i++)
+        transform_of(lengths[i], i & 1 ? 1 : -1, &rng);
+}
+
+/* ---- noise ---- */
+
+static void noise_has_the_moments_it_should(void)
+{
+    static const struct {
+        const char *op;
+        double mean, deviation;
+    } rows[] = {{"RandomUniform", 0.5, 0.288675}, {"RandomNormal", 0, 1}};
+    static const int64_t shape[] = {100000};
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        const maas_attr attr[] = {MAAS_A_INTS("shape", shape, 1), MAAS_A_FLOAT("seed", 2)};
+        one o;
+        begin(&o);
+        if (made(&o, rows[i].op, attr, 2, 1)) {
+            double sum = 0, squares = 0;
+            run(&o);
+            for (int64_t k = 0; k < shape[0]; k++) {
+                const double v = ((const float *)answer(&o, 0))[k] - rows[i].mean;
+                sum += v;
+                squares += v * v;
+            }
+            EXPECT_MSG(fabs(sum / 1e5) < 0.01, "%s: mean off by %g", rows[i].op, sum / 1e5);
+            EXPECT_MSG(fabs(sqrt(squares / 1e5) - rows[i].deviation) < 0.01, "%s: deviation %g",
+                       rows[i].op, sqrt(squares / 1e5));
+        }
+        done(&o);
+    }
+}
+
 static const mt_case cases[] = {
+    MT_CASE(transforms_follow_their_definition),
+    MT_CASE(noise_has_the_moments_it_should),
     MT_CASE(integer_arithmetic_is_defined_everywhere),
     MT_CASE(int64_extremes_divide),
     MT_CASE(casts_of_what_does_not_fit_are_defined),
