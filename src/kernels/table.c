@@ -48,6 +48,7 @@ static bool has_avx512(const maas_cpu *cpu)
     REALS(T, maas_kernels_reduce_axis)    \
     REALS(T, maas_kernels_top_k)          \
     ISAS(T, maas_kernels_rnn)             \
+    ISAS(T, maas_kernels_attention)       \
     ISAS(T, maas_kernels_forest)          \
     ISAS(T, maas_kernels_svm)             \
     ISAS(T, maas_kernels_linear)          \
