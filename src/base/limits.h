@@ -19,6 +19,11 @@
 #define MAAS_MAX_HEADER_BYTES (12u << 10) /* of a request's head: fits libmicrohttpd's pool */
 #define MAAS_MAX_CONTROL_BODY (4u << 20)  /* JSON of the control plane, bytes                 */
 #define MAAS_MAX_TEXT_BYTES   (64u << 20) /* of one text while it is taken apart to n-grams     */
+/* pictures (ops/image.h) */
+#define MAAS_MAX_IMAGE_SIDE   32768u
+#define MAAS_MAX_IMAGE_PIXELS (1u << 26) /* 200 MB of RGB                                  */
+#define MAAS_MAX_IMAGE_RATIO  1024u      /* pixels for one byte of a file ...               */
+#define MAAS_MIN_IMAGE_LIMIT  (1u << 22) /* ... with this many for any file                 */
 /* data sets */
 #define MAAS_MAX_COLUMNS   65536
 #define MAAS_MAX_CSV_FIELD (1u << 20) /* bytes of one CSV cell                            */

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "formats/onnx.h"
 #include "lib/lib_int.h"
+#include "graph/op.h"
+#include "ops/image.h"
 #include "base/ban.h"
 
 void maas_string_free(char *s)
@@ -17,6 +19,16 @@ void maas_string_free(char *s)
 void maas_model_ref(maas_model *m)
 {
     atomic_fetch_add(&m->refs, 1);
+}
+
+/* Pictures are decoded in this process: they are the program's own, as its models are. */
+static void open_decoders(const maas_graph *g)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (strcmp(g->nodes[i].op->name, "ImageDecoder") == 0) {
+            maas_image_open();
+            return;
+        }
 }
 
 static void free_ios(maas_io *ios, uint32_t n)
@@ -88,6 +100,7 @@ static maas_status load(maas_model *m, const char *path, const maas_load_opts *o
                          "imported by a server, which gives back ONNX)");
     const maas_onnx_opts o = {.budget = &m->budget};
     MAAS_TRY(maas_onnx_read(file, &o, &m->graph, err));
+    open_decoders(m->graph);
     MAAS_TRY(make_ios(m->graph, m->graph->inputs, m->graph->n_inputs, &m->inputs, err));
     return make_ios(m->graph, m->graph->outputs, m->graph->n_outputs, &m->outputs, err);
 }

@@ -15,6 +15,7 @@
 
 #include "formats/onnx.h"
 #include "ops/build.h"
+#include "ops/image.h"
 
 #define REL    1e-3 /* what the ONNX project asks of a backend */
 #define ABS    1e-7
@@ -393,6 +394,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: onnx_run_node DIR [UNSUPPORTED]\n");
         return 2;
     }
+    maas_image_open();
     if (argc > 2 && slurp(argv[2], &list))
         list.p[list.n] = 0;
     int n = scandir(argv[1], &names, NULL, alphasort);
