@@ -48,12 +48,10 @@ static uint8_t grey_of(const uint8_t *p)
     return (uint8_t)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
 }
 
-static maas_status decoder_reference(const maas_call *c, maas_err *err)
+static maas_status pixels(const maas_call *c, int format, maas_err *err)
 {
     const maas_span file = maas_span_of(c->in[0].data, maas_tensor_bytes(&c->in[0]));
     maas_image is;
-    int format;
-    MAAS_TRY(format_of(c->node, &format, err));
     MAAS_TRY(maas_image_look(file, &is, err));
     const size_t n = (size_t)is.width * is.height;
     const int64_t dims[] = {is.height, is.width, format == GREY ? 1 : 3};
@@ -67,11 +65,23 @@ static maas_status decoder_reference(const maas_call *c, maas_err *err)
     }
     AUTO_FREE uint8_t *rgb = maas_alloc(n * 3);
     if (!rgb)
-        return maas_fail(err, MAAS_E_NOMEM, "ImageDecoder: %u x %u pixels", is.width, is.height);
+        return maas_fail(err, MAAS_E_NOMEM, "%u x %u pixels", is.width, is.height);
     MAAS_TRY(maas_image_decode(file, &is, rgb, err));
     for (size_t i = 0; i < n; i++)
         y[i] = grey_of(rgb + 3 * i);
     return MAAS_OK;
+}
+
+/* Of an operator a picture is data: whatever is wrong with it, the data is. */
+static maas_status decoder_reference(const maas_call *c, maas_err *err)
+{
+    maas_err why = {0};
+    int format;
+    MAAS_TRY(format_of(c->node, &format, err));
+    const maas_status st = pixels(c, format, &why);
+    const bool data = st == MAAS_E_FORMAT || st == MAAS_E_MEDIA || st == MAAS_E_TOO_LARGE;
+    return st == MAAS_OK ? st
+                         : maas_fail(err, data ? MAAS_E_INVALID : st, "ImageDecoder: %s", why.msg);
 }
 
 static void decoder_example(maas_example *e)
