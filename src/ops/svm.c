@@ -74,6 +74,8 @@ static maas_status check_lists(const maas_node *n, maas_svm *m, maas_err *err)
     m->rho = list(n, "rho", &n_rho);
     m->prob[0] = list(n, "prob_a", &n_a);
     m->prob[1] = list(n, "prob_b", &n_b);
+    if (!n_a) /* an empty list is none */
+        m->prob[0] = NULL;
     for (int64_t i = 0; i < n_coef && m->positive; i++)
         m->positive = m->coef[i] >= 0;
     if (n_a != n_b || (m->n_vector && n_a && n_a < m->n_pair))
