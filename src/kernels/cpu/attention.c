@@ -118,8 +118,8 @@ static void products(const block *w, const float *k, int64_t step, int64_t n)
 {
     for (int64_t j = 0; j < n; j += TILE_M) {
         const int64_t rows = n - j < TILE_M ? n - j : TILE_M;
-        tiles[w->nv - 1][rows - 1](w->a->size, k + j * step, step, 1, w->q, w->s + j * w->width,
-                                   w->width, true);
+        tiles[w->nv - 1][rows - 1](w->a->size, k + j * step, step, 1, w->q, w->width,
+                                   w->s + j * w->width, w->width, true);
     }
 }
 
@@ -210,8 +210,8 @@ static void add_values(block *w, const float *v, int64_t step, int64_t n)
         }
     for (int64_t d = 0; d < size; d += TILE_M) {
         const int64_t rows = size - d < TILE_M ? size - d : TILE_M;
-        tiles[w->nv - 1][rows - 1](n, v + d, 1, step, w->s, w->sum + d * w->width, w->width,
-                                   !w->begun);
+        tiles[w->nv - 1][rows - 1](n, v + d, 1, step, w->s, w->width, w->sum + d * w->width,
+                                   w->width, !w->begun);
     }
     w->begun = true;
 }

@@ -1,49 +1,40 @@
 /*
  * Y = act(alpha op(A) op(B) + beta C) for MatMul, Gemm and FusedGemm.
  *
- *        n ->  panels of TILE_N columns            The panel of B (kc x TILE_N) is packed into the
- *      +------+------+--                           scratch of the thread that uses it, or once, at
- *   m  | tile | tile |      <- TILE_M rows         plan time, when B is constant; a column of tiles
- *   |  +------+------+--                           then runs down A with the panel in cache. What
- *   v  | tile | tile |                             follows the sums (bias, activation) is done on
- *      +------+------+--                           each tile while it is in L1.
+ *        n ->  panels of columns                   The panel of B is packed into the scratch of the
+ *      +------+------+--                           thread that uses it, or once, at plan time, when
+ *   m  | tile | tile |      <- TILE_M rows         B is constant, or read in place when few rows of
+ *   |  +------+------+--                           tiles would pay for packing; a column of tiles
+ *   v  | tile | tile |                             then runs down A with the panel in cache. What
+ *      +------+------+--                           follows the sums (bias, activation) is done on
+ *                                                  each tile while it is in L1.
  *
- * Threads form a grid over panels and tile rows: whole panels first, because packing is then never
- * done twice.
+ * Threads form a grid over panels and rows.
  */
+#include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"
 
 #include "base/mem.h"
-#include "kernels/gemm_args.h"
 #include "base/ban.h"
 
-#define MAX_KC 256 /* rows of a packed panel: 64 KiB at most, streams from L2 at full speed */
+#define MAX_KC 256 /* rows of a panel: 64 KiB at most, streams from L2 at full speed */
+/* Where columns of A are rows in memory each step of a tile takes a line of its own: a shorter
+ * panel leaves them room in L1. */
+#define MAX_KC_ACROSS 128
+#define GROUP         4 /* panels that rows of A meet one after the other, while they are in L1 */
+/* B in place: this many rows of tiles at most, rows of B so close that a panel is in few pages. */
+#define IN_PLACE_TILES 16
+#define IN_PLACE_ROW   2048 /* bytes */
 
 typedef struct gemm_state {
     maas_gemm_args g; /* attributes read and shapes worked out once */
-    real *panels;     /* B, block after block of k; NULL: packed in every run */
+    int64_t max_kc;
+    real *panels; /* B, block after block of k; NULL: packed in every run */
 } gemm_state;
 
 static int64_t blocks_of(int64_t n, int64_t size)
 {
     return n > size ? (n + size - 1) / size : 1;
-}
-
-/* Columns [j, j + w) of rows [k0, k0 + kc) of B, padded with zeros to whole vectors. */
-static void pack_panel(real *to, const maas_gemm_args *g, const real *b, int64_t k0, int64_t kc,
-                       int64_t j, int64_t w)
-{
-    const int64_t width = (w + VW - 1) / VW * VW;
-    const real *from = b + k0 * g->b_row + j * g->b_col;
-    for (int64_t k = 0; k < kc; k++, from += g->b_row, to += width) {
-        if (g->b_col == 1)
-            memcpy(to, from, (size_t)w * sizeof *to);
-        else
-            for (int64_t i = 0; i < w; i++)
-                to[i] = from[i * g->b_col];
-        for (int64_t i = w; i < width; i++)
-            to[i] = 0;
-    }
 }
 
 INLINE vf slope_or_act(vf y, vf v, maas_gemm_act act)
@@ -107,20 +98,20 @@ static void finish(const maas_gemm_args *g, int64_t i0, int64_t i1, int64_t j, i
 }
 
 /* A tile whose columns do not fill whole vectors goes through a buffer of its own. */
-static void run_tile(const maas_gemm_args *g, const real *a, const real *panel, int64_t kc,
-                     int64_t i0, int64_t i1, int64_t j, int64_t w, bool first)
+static void run_tile(const maas_gemm_args *g, const real *a, const real *panel, int64_t b_row,
+                     int64_t kc, int64_t i0, int64_t i1, int64_t j, int64_t w, bool first)
 {
     const int64_t nv = (w + VW - 1) / VW, rows = i1 - i0;
     tile_fn *run = tiles[nv - 1][rows - 1];
     real *y = (real *)g->y + i0 * g->n + j;
     if (w == nv * VW) {
-        run(kc, a, g->a_row, g->a_col, panel, y, g->n, first);
+        run(kc, a, g->a_row, g->a_col, panel, b_row, y, g->n, first);
         return;
     }
     real part[TILE_M * TILE_N];
     for (int64_t i = 0; i < rows && !first; i++)
         memcpy(part + i * nv * VW, y + i * g->n, (size_t)w * sizeof *y);
-    run(kc, a, g->a_row, g->a_col, panel, part, nv * VW, first);
+    run(kc, a, g->a_row, g->a_col, panel, b_row, part, nv * VW, first);
     for (int64_t i = 0; i < rows; i++)
         memcpy(y + i * g->n, part + i * nv * VW, (size_t)w * sizeof *y);
 }
@@ -129,18 +120,24 @@ typedef struct share {
     int64_t m0, m1, p0, p1; /* rows, panels */
 } share;
 
-/* The grid with the least work for its busiest thread. */
+/*
+ * The grid that is done first. Multiplications are those of the busiest thread; what it reads of A
+ * and B was often written by another core, which takes as long as FOREIGN multiplications each.
+ * Where all is equal threads share the rows, as element-wise steps do before and after.
+ */
+#define FOREIGN 16
 static share share_of(const maas_gemm_args *g, int ithr, int nthr)
 {
     const int64_t panels = blocks_of(g->n, TILE_N), rows = blocks_of(g->m, TILE_M);
     int best = 1;
-    int64_t best_work = INT64_MAX;
+    double best_work = INFINITY;
     for (int tn = 1; tn <= nthr; tn++) {
         if (nthr % tn)
             continue;
-        const int64_t tm = nthr / tn, my_panels = (panels + tn - 1) / tn;
-        /* packing a panel costs about as much as half a row of tiles */
-        const int64_t work = my_panels * (2 * ((rows + tm - 1) / tm) + 1);
+        const int64_t tm = nthr / tn;
+        const double n = (double)((panels + tn - 1) / tn * TILE_N);
+        const double m = (double)((rows + tm - 1) / tm * TILE_M);
+        const double work = n * m + FOREIGN * (n + m);
         if (work < best_work) {
             best = tn;
             best_work = work;
@@ -152,43 +149,89 @@ static share share_of(const maas_gemm_args *g, int ithr, int nthr)
     return s;
 }
 
-/* `ready`: all panels, packed at plan time; else NULL and each goes to `mine` first. */
-static void multiply(const maas_gemm_args *g, const real *ready, real *mine, share s)
+static bool in_place(const maas_gemm_args *g, int64_t tile_rows, int64_t w)
 {
-    const int64_t n_blocks = blocks_of(g->k, MAX_KC), tile_rows = blocks_of(s.m1 - s.m0, TILE_M);
-    const int64_t padded_n = (g->n + VW - 1) / VW * VW;
-    if (s.m1 <= s.m0 || g->n == 0)
-        return;
-    for (int64_t block = 0; block < n_blocks; block++) {
-        const int64_t k0 = g->k * block / n_blocks, k1 = g->k * (block + 1) / n_blocks;
-        for (int64_t p = s.p0; p < s.p1; p++) {
-            const int64_t j = p * TILE_N, w = g->n - j < TILE_N ? g->n - j : TILE_N;
-            const real *panel = mine;
-            if (ready)
-                panel = ready + k0 * padded_n + j * (k1 - k0);
-            else
-                pack_panel(mine, g, g->b, k0, k1 - k0, j, w);
-            for (int64_t t = 0; t < tile_rows; t++) {
-                const int64_t i0 = s.m0 + (s.m1 - s.m0) * t / tile_rows;
-                const int64_t i1 = s.m0 + (s.m1 - s.m0) * (t + 1) / tile_rows;
-                run_tile(g, (const real *)g->a + i0 * g->a_row + k0 * g->a_col, panel, k1 - k0, i0,
-                         i1, j, w, block == 0);
-                if (block == n_blocks - 1)
-                    finish(g, i0, i1, j, w);
-            }
+    return g->b_col == 1 && w % VW == 0 && tile_rows <= IN_PLACE_TILES &&
+           (tile_rows == 1 || g->b_row * (int64_t)sizeof(real) <= IN_PLACE_ROW);
+}
+
+/* Panels [p0, p1) and rows [k0, k1) of B, ready to be multiplied with. */
+typedef struct slab {
+    int64_t k0, k1, p0, p1;
+    bool first, last; /* of the blocks of k */
+    const real *panel[GROUP];
+    int64_t b_row[GROUP];
+} slab;
+
+static int64_t width_of(const maas_gemm_args *g, int64_t p)
+{
+    const int64_t left = g->n - p * TILE_N;
+    return left < TILE_N ? left : TILE_N;
+}
+
+static void find_panels(const gemm_state *s, const maas_gemm_args *g, int64_t tile_rows, real *mine,
+                        slab *b)
+{
+    const int64_t padded_n = (g->n + VW - 1) / VW * VW, kc = b->k1 - b->k0;
+    for (int64_t p = b->p0; p < b->p1; p++) {
+        const int64_t i = p - b->p0, j = p * TILE_N, w = width_of(g, p);
+        b->b_row[i] = (w + VW - 1) / VW * VW;
+        if (s->panels) {
+            b->panel[i] = s->panels + b->k0 * padded_n + j * kc;
+        } else if (in_place(g, tile_rows, w)) {
+            b->panel[i] = (const real *)g->b + b->k0 * g->b_row + j;
+            b->b_row[i] = g->b_row;
+        } else {
+            real *to = mine + i * TILE_N * kc;
+            pack_panel(to, g, g->b, b->k0, kc, j, w);
+            b->panel[i] = to;
         }
     }
 }
 
-static size_t scratch_of_thread(void)
+static void multiply_rows(const maas_gemm_args *g, const slab *b, int64_t i0, int64_t i1)
 {
-    return (size_t)MAX_KC * TILE_N * sizeof(real);
+    const real *a = (const real *)g->a + i0 * g->a_row + b->k0 * g->a_col;
+    for (int64_t p = b->p0; p < b->p1; p++) {
+        const int64_t i = p - b->p0, j = p * TILE_N, w = width_of(g, p);
+        run_tile(g, a, b->panel[i], b->b_row[i], b->k1 - b->k0, i0, i1, j, w, b->first);
+        if (b->last)
+            finish(g, i0, i1, j, w);
+    }
+}
+
+/* `mine`: room for a group of panels. */
+static void multiply(const gemm_state *state, const maas_gemm_args *g, real *mine, share s)
+{
+    const int64_t n_blocks = blocks_of(g->k, state->max_kc);
+    const int64_t rows = s.m1 - s.m0, tile_rows = blocks_of(rows, TILE_M);
+    if (rows <= 0 || g->n == 0)
+        return;
+    for (int64_t p = s.p0; p < s.p1; p += GROUP)
+        for (int64_t i = 0; i < n_blocks; i++) {
+            slab b = {.k0 = g->k * i / n_blocks,
+                      .k1 = g->k * (i + 1) / n_blocks,
+                      .p0 = p,
+                      .p1 = p + GROUP < s.p1 ? p + GROUP : s.p1,
+                      .first = i == 0,
+                      .last = i == n_blocks - 1};
+            find_panels(state, g, tile_rows, mine, &b);
+            for (int64_t t = 0; t < tile_rows; t++)
+                multiply_rows(g, &b, s.m0 + rows * t / tile_rows,
+                              s.m0 + rows * (t + 1) / tile_rows);
+        }
+}
+
+static size_t scratch_of_thread(const gemm_state *s)
+{
+    const int64_t panels = blocks_of(s->g.n, TILE_N), kc = s->g.k < MAX_KC ? s->g.k : MAX_KC;
+    return (size_t)(kc * TILE_N * (panels < GROUP ? panels : GROUP)) * sizeof(real);
 }
 
 static maas_status pack_all(gemm_state *s, maas_err *err)
 {
     const maas_gemm_args *g = &s->g;
-    const int64_t padded_n = (g->n + VW - 1) / VW * VW, n_blocks = blocks_of(g->k, MAX_KC);
+    const int64_t padded_n = (g->n + VW - 1) / VW * VW, n_blocks = blocks_of(g->k, s->max_kc);
     s->panels = maas_aligned(64, (size_t)(padded_n * g->k) * sizeof(real) + 64);
     if (!s->panels)
         return maas_fail(err, MAAS_E_NOMEM, "packing weights");
@@ -214,6 +257,7 @@ static maas_status gemm_prepare(maas_call *c, const maas_cpu *cpu, maas_err *err
     if (!s)
         return maas_fail(err, MAAS_E_NOMEM, "preparing a matrix product");
     maas_gemm_args_of(c, REAL_DTYPE, &s->g);
+    s->max_kc = s->g.a_col == 1 ? MAX_KC : MAX_KC_ACROSS;
     if (s->g.b && s->g.n_batch == 1) {
         maas_status st = pack_all(s, err);
         if (st != MAAS_OK) {
@@ -221,7 +265,7 @@ static maas_status gemm_prepare(maas_call *c, const maas_cpu *cpu, maas_err *err
             return st;
         }
     } else {
-        c->scratch_bytes = scratch_of_thread() * (size_t)c->n_threads;
+        c->scratch_bytes = scratch_of_thread(s) * (size_t)c->n_threads;
     }
     c->state = s;
     return MAAS_OK;
@@ -232,10 +276,10 @@ static maas_status gemm_run(const maas_call *c, int ithr, int nthr, maas_err *er
     const gemm_state *state = c->state;
     maas_gemm_args g = state->g;
     maas_gemm_args_point(c, &g);
-    real *mine = (real *)((char *)c->scratch + scratch_of_thread() * (size_t)ithr);
+    real *mine = (real *)((char *)c->scratch + scratch_of_thread(state) * (size_t)ithr);
     const share s = share_of(&g, ithr, nthr);
     for (int64_t i = 0; i < g.n_batch; i++) {
-        multiply(&g, state->panels, mine, s);
+        multiply(state, &g, mine, s);
         g.a = (const real *)g.a + g.m * g.k;
         g.b = (const real *)g.b + g.k * g.n;
         g.y = (real *)g.y + g.m * g.n;

@@ -2,9 +2,9 @@
  * kernels/cpu/gemm_tile.h - the inner product of blocks, C[mr][nv * VW] += A[mr][kc] B[kc][nv *
  * VW].
  *
- * B is a packed panel, its rows next to each other. A is read where it is, by strides: a broadcast
- * costs the same from a row or a column, so A is never packed or transposed. All sums of a tile
- * live in registers; every combination of rows and vectors is its own function.
+ * A is read where it is, by strides: a broadcast costs the same from a row or a column, so A is
+ * never packed or transposed. All sums of a tile live in registers; every combination of rows and
+ * vectors is its own function.
  */
 #ifndef MAAS_KERNELS_CPU_GEMM_TILE_H
 #define MAAS_KERNELS_CPU_GEMM_TILE_H
@@ -14,13 +14,14 @@
 #define TILE_M 6
 #define TILE_N (ISA_TILE_VEC * VW)
 
+/* b_row, c_row: elements from a row to the next */
 typedef void tile_fn(int64_t kc, const real *a, int64_t a_row, int64_t a_col, const real *b,
-                     real *c, int64_t c_row, bool first);
+                     int64_t b_row, real *c, int64_t c_row, bool first);
 
 /* x86 addresses base + {1, 2} * stride for free: one pointer serves three rows. */
 #define UNROLL _Pragma("GCC unroll 16")
 INLINE void tile(const int mr, const int nv, int64_t kc, const real *a, int64_t a_row,
-                 int64_t a_col, const real *b, real *c, int64_t c_row, bool first)
+                 int64_t a_col, const real *b, int64_t b_row, real *c, int64_t c_row, bool first)
 {
     vf sum[TILE_M][ISA_TILE_VEC];
     UNROLL for (int i = 0; i < mr; i++)
@@ -31,7 +32,7 @@ INLINE void tile(const int mr, const int nv, int64_t kc, const real *a, int64_t 
         }
     }
     const real *a3 = a + 3 * a_row;
-    for (int64_t k = 0; k < kc; k++, b += nv * VW, a += a_col, a3 += a_col) {
+    for (int64_t k = 0; k < kc; k++, b += b_row, a += a_col, a3 += a_col) {
         vf bv[ISA_TILE_VEC];
         UNROLL for (int j = 0; j < nv; j++)
         {
@@ -57,9 +58,9 @@ INLINE void tile(const int mr, const int nv, int64_t kc, const real *a, int64_t 
 
 #define TILE(mr, nv)                                                                               \
     static void tile_##mr##_##nv(int64_t kc, const real *a, int64_t a_row, int64_t a_col,          \
-                                 const real *b, real *c, int64_t c_row, bool first)                \
+                                 const real *b, int64_t b_row, real *c, int64_t c_row, bool first) \
     {                                                                                              \
-        tile(mr, nv, kc, a, a_row, a_col, b, c, c_row, first);                                     \
+        tile(mr, nv, kc, a, a_row, a_col, b, b_row, c, c_row, first);                              \
     }
 #define TILES(nv) TILE(1, nv) TILE(2, nv) TILE(3, nv) TILE(4, nv) TILE(5, nv) TILE(6, nv)
 #define TILE_ROW(nv)                                                                               \

@@ -40,12 +40,11 @@ typedef int32_t real_bits;
 #define ISA_JOIN_(name, type, isa) name##type##isa
 #define ISA_JOIN(name, type, isa)  ISA_JOIN_(name, type, isa)
 #if defined(MAAS_ISA_AVX512)
-#define ISA_BYTES 64 /* of a vector */
-#define ISA(name) ISA_JOIN(name, REAL_NAME, _avx512)
-#define ISA_TEXT  REAL_TEXT "avx512"
-#define ISA_TILE_VEC                                                                               \
-    4 /* vectors across a GEMM tile: 6 x 4 sums, 4 of b, 1 of a in 32 registers                    \
-       */
+#define ISA_BYTES     64 /* of a vector */
+#define ISA(name)     ISA_JOIN(name, REAL_NAME, _avx512)
+#define ISA_TEXT      REAL_TEXT "avx512"
+#define ISA_TILE_VEC  4 /* across a GEMM tile: 6 x 4 sums, 4 of b, 1 of a in 32 registers */
+#define ISA_TILE_TALL   /* or 12 x 2 */
 #elif defined(MAAS_ISA_AVX2)
 #define ISA_BYTES    32
 #define ISA(name)    ISA_JOIN(name, REAL_NAME, _avx2)

@@ -124,7 +124,7 @@ INLINE float v_greatest(vf v)
 }
 #endif
 
-/* m / (root(v) + e), to about 2 ulp. */
+/* m / (root(v) + e), to about 3 ulp. */
 #if defined(MAAS_ISA_AVX512)
 INLINE vf v_over_root(vf m, vf v, vf e)
 {

@@ -174,7 +174,7 @@ static void multiply(const rnn_state *s, int group, int64_t b0, int64_t b1, cons
             if (rows == 1 && nv == ISA_TILE_VEC)
                 one_row(p->k, a, b, y, p->first);
             else
-                tiles[nv - 1][rows - 1](p->k, a, p->a_row, 1, b, y, p->y_row, p->first);
+                tiles[nv - 1][rows - 1](p->k, a, p->a_row, 1, b, nv * VW, y, p->y_row, p->first);
         }
     }
 }
