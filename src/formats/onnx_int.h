@@ -73,7 +73,6 @@ enum { DIM_VALUE = 1, DIM_PARAM = 2 };
 #define MAAS_ONNX_OLDEST_OUT 13 /* default domain: what is written */
 #define MAAS_ONNX_NEWEST     28
 #define MAAS_ONNX_NEWEST_ML  5
-#define MAAS_DOMAIN_TRAINING "ai.onnx.preview.training"
 
 /* A domain that models may use: its newest known opset, and the one operators are looked up at. */
 typedef struct maas_onnx_domain {

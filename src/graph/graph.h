@@ -34,11 +34,12 @@ typedef int32_t maas_nid;            /* a node of a graph  */
 #define MAAS_RANK_UNKNOWN  ((int8_t)-1)
 
 /* The opset of the default domain that graphs in memory speak; importers convert to it. */
-#define MAAS_OPSET      28
-#define MAAS_OPSET_ML   5
-#define MAAS_DOMAIN_ML  "ai.onnx.ml"
-#define MAAS_DOMAIN_OWN "ai.maas"
-#define MAAS_DOMAIN_MS  "com.microsoft" /* version 1: what ONNX Runtime's tools emit */
+#define MAAS_OPSET           28
+#define MAAS_OPSET_ML        5
+#define MAAS_DOMAIN_ML       "ai.onnx.ml"
+#define MAAS_DOMAIN_OWN      "ai.maas"
+#define MAAS_DOMAIN_TRAINING "ai.onnx.preview.training"
+#define MAAS_DOMAIN_MS       "com.microsoft" /* version 1: what ONNX Runtime's tools emit */
 
 typedef enum maas_type_tag {
     MAAS_TYPE_NONE,
