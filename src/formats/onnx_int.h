@@ -128,6 +128,8 @@ maas_status maas_onnx_add_job(maas_onnx_reader *r, maas_graph *g, const maas_pb 
 
 /* The form of the operator in the file's opset becomes the one of the internal opset. */
 maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
+/* Operators of com.microsoft that are chains of the standard's become them. */
+maas_status maas_onnx_from_microsoft(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
 
 /* ---- writing ---- */
 

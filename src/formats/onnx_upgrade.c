@@ -333,15 +333,6 @@ static maas_status no_half_pixel(maas_onnx_reader *r, maas_graph *g, maas_onnx_n
     return add_attr(r, n, &a);
 }
 
-/* ---- rows: com.microsoft ---- */
-
-/* The default domain has since taken it over as it was. */
-static maas_status is_standard_now(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
-{
-    n->domain = "";
-    return MAAS_OK;
-}
-
 /* ---- rows: ai.onnx.ml ---- */
 
 /* LabelEncoder 1: a class is its place in the list, both ways; so says CategoryMapper. */
@@ -445,8 +436,6 @@ static const struct upgrade {
     {"", "Upsample", OLDEST, MAAS_ONNX_NEWEST, upsample_to_resize},
     {"", "GridSample", OLDEST, 19, rename_modes},
     {"", "RoiAlign", OLDEST, 15, no_half_pixel},
-    {MAAS_DOMAIN_MS, "QuantizeLinear", 1, 1, is_standard_now},
-    {MAAS_DOMAIN_MS, "DequantizeLinear", 1, 1, is_standard_now},
     {MAAS_DOMAIN_ML, "LabelEncoder", 1, 1, classes_to_mapper},
     {MAAS_DOMAIN_ML, "ZipMap", 1, MAAS_ONNX_NEWEST_ML, zip_map_to_rows},
     {MAAS_DOMAIN_ML, "DictVectorizer", 1, MAAS_ONNX_NEWEST_ML, refuse_maps},
@@ -456,6 +445,8 @@ static const struct upgrade {
 maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     const char *op = n->op, *domain = n->domain; /* rows may change them */
+    if (strcmp(domain, MAAS_DOMAIN_MS) == 0)
+        return maas_onnx_from_microsoft(r, g, n);
     for (size_t i = 0; i < MAAS_COUNT(upgrades); i++) {
         const struct upgrade *u = &upgrades[i];
         if (n->opset >= u->from && n->opset <= u->to && strcmp(op, u->op) == 0 &&
