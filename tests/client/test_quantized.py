@@ -302,10 +302,12 @@ def few_bits():
             x = {"a": f32(2, m, kk) if k % 2 else f32(m, kk)}
             for name, ins in [("", ["a", "b", "s"]), (" zeros", ["a", "b", "s", "z"]), (" float zeros", ["a", "b", "s", "zf"]),
                               (" bias", ["a", "b", "s", "z", "", "bias"])]:
+                if bits == 8 and "zf" in ins:
+                    continue  # the peer has no such kernel
                 case(f"MatMulNBits {bits} {k}{name}", ms("MatMulNBits", ins, **attr), x, c, {"y": T.FLOAT}, rtol=2e-5)
-            if bits == 4:
+            if bits == 4:  # without zero points, which the peer leaves out of account then
                 g = np.argsort(rng.random(kk)).astype(np.int32) // block
-                case(f"MatMulNBits {bits} {k} groups", ms("MatMulNBits", ["a", "b", "s", "z", "g"], **attr), x, c | {"g": g},
+                case(f"MatMulNBits {bits} {k} groups", ms("MatMulNBits", ["a", "b", "s", "", "g"], **attr), x, c | {"g": g},
                      {"y": T.FLOAT}, rtol=2e-5)
     for bits in (2, 4, 8):
         data = packed(rng.integers(0, 1 << bits, (11, 96)), bits)
