@@ -49,6 +49,8 @@ static bool has_avx512(const maas_cpu *cpu)
     REALS(T, maas_kernels_top_k)          \
     ISAS(T, maas_kernels_rnn)             \
     ISAS(T, maas_kernels_attention)       \
+    ISAS(T, maas_kernels_smooth)          \
+    REALS(T, maas_kernels_norm)           \
     ISAS(T, maas_kernels_forest)          \
     ISAS(T, maas_kernels_svm)             \
     ISAS(T, maas_kernels_linear)          \
