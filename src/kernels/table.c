@@ -81,3 +81,12 @@ bool maas_kernel_table_usable(size_t table, const maas_cpu *cpu)
 {
     return needs_of[table](cpu);
 }
+
+int64_t maas_kernel_block(const maas_cpu *cpu)
+{
+#if defined(MAAS_HAVE_DNNL) && defined(MAAS_HAVE_X86)
+    return has_avx512(cpu) ? 16 : has_avx2(cpu) ? 8 : 0;
+#else
+    return 0;
+#endif
+}

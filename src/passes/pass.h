@@ -11,6 +11,7 @@ typedef struct maas_pass_opts {
     int level;     /* 0: only what is needed to run; 2: everything */
     bool check;    /* verify after every pass                      */
     bool training; /* keep Dropout and batch statistics            */
+    int64_t block; /* channels of a block that kernels want; 0: do not change layouts */
 } maas_pass_opts;
 
 typedef struct maas_pass {

@@ -17,6 +17,7 @@ const maas_pass maas_passes[] = {
      "normalization with constant statistics becomes a product and a sum"},
     {"fuse-conv", 2, maas_pass_fuse_conv,
      "a convolution with what follows it: scale, bias, sum, activation"},
+    {"layout", 2, maas_pass_layout, "channels in blocks between convolutions"},
     {"fuse-gemm", 2, maas_pass_fuse_gemm,
      "a matrix product with what follows it: bias, activation"},
     {"fuse-elementwise", 2, maas_pass_fuse_elementwise,

@@ -92,7 +92,10 @@ static maas_status compile(maas_plan *p, const maas_graph *g, const maas_type *i
 {
     MAAS_TRY(maas_graph_clone(g, p->budget, &p->g, err));
     MAAS_TRY(fix_shapes(p->g, in_types, err));
-    const maas_pass_opts po = {.level = o->level, .check = o->check, .training = o->training};
+    const maas_pass_opts po = {.level = o->level,
+                               .check = o->check,
+                               .training = o->training,
+                               .block = o->reference ? 0 : maas_kernel_block(p->cpu)};
     MAAS_TRY(maas_graph_optimize(p->g, &po, err));
     MAAS_TRY(list_variables(p, err));
     MAAS_TRY(maas_plan_add_steps(p, err));
