@@ -44,7 +44,8 @@ extern const maas_kernel *const maas_kernel_tables[]; /* NULL-ended list of tabl
 bool maas_kernel_table_usable(size_t table, const maas_cpu *cpu);
 const maas_kernel *maas_kernel_pick(const maas_call *c, const maas_cpu *cpu); /* NULL: reference */
 
-/* How many channels the fast convolutions of this machine want side by side; 0: they do not care. */
+/* How many channels the fast convolutions of this machine want side by side; 0: they do not care.
+ */
 int64_t maas_kernel_block(const maas_cpu *cpu);
 
 /* For MAAS_KERNEL_BARRIER kernels: returns when every thread of the running call got here. */
