@@ -132,6 +132,14 @@ size_t maas_arena_bytes(const maas_arena *a)
     return n;
 }
 
+bool maas_arena_owns(const maas_arena *a, const void *p)
+{
+    for (const maas_arena_block *b = a->blocks; b; b = b->next)
+        if ((uintptr_t)p >= (uintptr_t)b->bytes && (uintptr_t)p < (uintptr_t)b->bytes + b->len)
+            return true;
+    return false;
+}
+
 static void release(maas_arena *a, maas_arena_block *keep)
 {
     for (maas_arena_hook *h = a->hooks; h; h = h->next)

@@ -45,8 +45,9 @@ char *maas_arena_strdup(maas_arena *a, const char *s);
 __attribute__((format(printf, 2, 3))) char *maas_arena_printf(maas_arena *a, const char *fmt, ...);
 /* fn(arg) runs when the arena is reset: how outside resources join its lifetime. */
 bool maas_arena_defer(maas_arena *a, void (*fn)(void *), void *arg);
-size_t maas_arena_bytes(const maas_arena *a); /* held, blocks included */
-void maas_arena_reset(maas_arena *a);         /* frees everything; the arena is usable again */
+bool maas_arena_owns(const maas_arena *a, const void *p); /* was p allocated from it? */
+size_t maas_arena_bytes(const maas_arena *a);             /* held, blocks included */
+void maas_arena_reset(maas_arena *a); /* frees everything; the arena is usable again */
 /* As reset, but keeps the newest block for reuse: no allocation in the steady state. */
 void maas_arena_rewind(maas_arena *a);
 

@@ -133,6 +133,21 @@ maas_status maas_onnx_from_microsoft(maas_onnx_reader *r, maas_graph *g, maas_on
 
 /* ---- writing ---- */
 
+/* A graph of the file: the model's, then those in attributes. */
+typedef struct maas_onnx_level {
+    struct maas_onnx_level *next;
+    const maas_graph *g;
+    const struct maas_onnx_level *outer;
+    const maas_node *node; /* that has it in an attribute; NULL for the model's */
+    const char **names;    /* [n_values] in the file */
+    const char **out;      /* [n_outputs] another name, where one is only passed on; else NULL */
+    uint32_t *uses;        /* [n_values] as the file will have them */
+} maas_onnx_level;
+
+/* All of a model, outer ones first, in `a`. */
+maas_status maas_onnx_levels(const maas_graph *g, maas_arena *a, maas_onnx_level **out,
+                             maas_err *err);
+
 /* The lowest opset of its domain that can say the node. */
 int maas_onnx_lowest(const maas_graph *g, const maas_node *n);
 

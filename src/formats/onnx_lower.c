@@ -257,7 +257,7 @@ int maas_onnx_lowest(const maas_graph *g, const maas_node *n)
 
 maas_onnx_form maas_onnx_form_of(const maas_graph *g, const maas_node *n, int opset)
 {
-    maas_onnx_form form = {.n_in = n->n_in};
+    maas_onnx_form form = {.n_in = (uint32_t)(n->n_in - n->n_captured)};
     const struct lowering *row = opset < n->op->since ? row_of(g, n) : NULL;
     if (!row)
         return form;

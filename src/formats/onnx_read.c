@@ -290,6 +290,7 @@ static maas_status read_model(maas_onnx_reader *r, maas_graph **out)
     MAAS_TRY(maas_graph_create(name, r->scratch.budget, out, r->err));
     MAAS_TRY(read_meta(r, *out, &model));
     MAAS_TRY(read_graphs(r, *out, &msg));
+    MAAS_TRY(maas_graph_capture(*out, r->err));
     MAAS_TRY(maas_graph_verify(*out, r->err));
     return maas_graph_infer(*out, r->err);
 }

@@ -400,6 +400,14 @@ static maas_status refuse_maps(maas_onnx_reader *r, maas_graph *g, maas_onnx_nod
                      "each key, without this operator");
 }
 
+/* Scan 8 had a batch in front of everything, and sequence_lens. */
+static maas_status scan_of_batches(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    n->op = "BatchedScan";
+    n->domain = MAAS_DOMAIN_OWN;
+    return MAAS_OK;
+}
+
 #define OLDEST MAAS_ONNX_OLDEST
 static const struct upgrade {
     const char *domain, *op;
@@ -426,6 +434,7 @@ static const struct upgrade {
     {"", "Clip", OLDEST, 10, clip_to_inputs},
     {"", "TopK", OLDEST, 9, k_to_input},
     {"", "Dropout", OLDEST, 11, drop_ratio},
+    {"", "Scan", 8, 8, scan_of_batches},
     {"", "Softmax", OLDEST, 12, softmax_over_rest},
     {"", "LogSoftmax", OLDEST, 12, softmax_over_rest},
     {"", "Hardmax", OLDEST, 12, softmax_over_rest},

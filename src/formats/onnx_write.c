@@ -11,7 +11,7 @@ typedef struct writer {
     const maas_tensor *(*vars)(void *user, const char *name);
     void *user;
     int opset[MAAS_ONNX_N_DOMAINS]; /* 0: not used */
-    uint32_t *uses;                 /* [n_values], as the file will have them */
+    maas_onnx_level *levels;        /* first: of g */
 } writer;
 
 /* What a variable holds now. */
@@ -107,15 +107,28 @@ static void put_type(maas_pb_writer *p, uint32_t field, const maas_graph *g, con
     maas_pb_end(p);
 }
 
-static void put_info(maas_pb_writer *p, uint32_t field, const maas_graph *g, const maas_value *v)
+static void put_info(maas_pb_writer *p, uint32_t field, const maas_graph *g, const maas_value *v,
+                     const char *name)
 {
     maas_pb_begin(p, field);
-    maas_pb_text(p, INFO_NAME, v->name);
-    put_type(p, INFO_TYPE, g, &v->type);
+    maas_pb_text(p, INFO_NAME, name);
+    if (v->type.tag != MAAS_TYPE_NONE && v->type.dtype)
+        put_type(p, INFO_TYPE, g, &v->type);
     maas_pb_end(p);
 }
 
-static void put_attr(maas_pb_writer *p, const maas_attr *a)
+static void put_graph(maas_pb_writer *p, uint32_t field, const writer *w, const maas_onnx_level *l);
+
+static const maas_onnx_level *level_of(const writer *w, const maas_graph *g)
+{
+    const maas_onnx_level *l = w->levels;
+    while (l->g != g)
+        l = l->next;
+    return l;
+}
+
+/* Graphs are nested no deeper than the verifier lets them. */
+static void put_attr(maas_pb_writer *p, const writer *w, const maas_attr *a)
 {
     maas_pb_begin(p, NODE_ATTR);
     maas_pb_text(p, ATTR_NAME, a->name);
@@ -145,76 +158,91 @@ static void put_attr(maas_pb_writer *p, const maas_attr *a)
     case MAAS_ATTR_TYPE:
         put_type(p, ATTR_TP, NULL, a->u.type);
         break;
-    case MAAS_ATTR_GRAPH: /* refused before writing began */
+    case MAAS_ATTR_GRAPH:
+        put_graph(p, ATTR_G, w, level_of(w, a->u.graph));
         break;
     }
     maas_pb_int(p, ATTR_TYPE, a->type);
     maas_pb_end(p);
 }
 
-static void put_axes(maas_pb_writer *p, const maas_tensor *axes)
+static void put_axes(maas_pb_writer *p, const writer *w, const maas_tensor *axes)
 {
     const maas_attr a = {.name = "axes",
                          .type = MAAS_ATTR_INTS,
                          .n = (uint32_t)maas_n_elems(axes),
                          .u.ints = axes->data};
     if (a.n) /* none: over all axes, which the older form says by silence */
-        put_attr(p, &a);
+        put_attr(p, w, &a);
 }
 
 /* Optional outputs that nobody reads are left out, so that a runtime need not compute them. */
-static bool output_wanted(const writer *w, const maas_node *n, uint32_t i)
+static bool output_wanted(const maas_onnx_level *l, const maas_node *n, uint32_t i)
 {
     const maas_op *op = n->op;
     const maas_io_schema *row = &op->out[i < op->n_out ? i : op->n_out - 1u];
-    return n->out[i] != MAAS_NO_VALUE && (!row->optional || w->uses[n->out[i]]);
+    return n->out[i] != MAAS_NO_VALUE && (!row->optional || l->uses[n->out[i]]);
 }
 
-static void put_outputs(maas_pb_writer *p, const writer *w, const maas_node *n)
+static void put_outputs(maas_pb_writer *p, const maas_onnx_level *l, const maas_node *n)
 {
     uint32_t n_out = n->n_out;
-    while (n_out && !output_wanted(w, n, n_out - 1))
+    while (n_out && !output_wanted(l, n, n_out - 1))
         n_out--;
     for (uint32_t i = 0; i < n_out; i++)
-        maas_pb_text(p, NODE_OUTPUT, output_wanted(w, n, i) ? w->g->values[n->out[i]].name : "");
+        maas_pb_text(p, NODE_OUTPUT, output_wanted(l, n, i) ? l->names[n->out[i]] : "");
 }
 
-static void put_node(maas_pb_writer *p, const writer *w, const maas_node *n)
+static void put_node(maas_pb_writer *p, const writer *w, const maas_onnx_level *l,
+                     const maas_node *n)
 {
-    const maas_onnx_form form = maas_onnx_form_of(w->g, n, w->opset[0]);
+    const maas_onnx_form form = maas_onnx_form_of(l->g, n, w->opset[0]);
     maas_pb_begin(p, GRAPH_NODE);
     for (uint32_t i = 0; i < form.n_in; i++)
-        maas_pb_text(p, NODE_INPUT, n->in[i] < 0 ? "" : w->g->values[n->in[i]].name);
-    put_outputs(p, w, n);
+        maas_pb_text(p, NODE_INPUT, n->in[i] < 0 ? "" : l->names[n->in[i]]);
+    put_outputs(p, l, n);
     if (*n->name)
         maas_pb_text(p, NODE_NAME, n->name);
     maas_pb_text(p, NODE_OP, n->op->name);
     for (uint32_t i = 0; i < n->n_attr; i++)
         if (!form.drop || strcmp(form.drop, n->attr[i].name) != 0)
-            put_attr(p, &n->attr[i]);
+            put_attr(p, w, &n->attr[i]);
     if (form.axes)
-        put_axes(p, form.axes);
+        put_axes(p, w, form.axes);
     if (*n->op->domain)
         maas_pb_text(p, NODE_DOMAIN, n->op->domain);
     maas_pb_end(p);
 }
 
-static void put_graph(maas_pb_writer *p, const writer *w)
+static void put_passed_on(maas_pb_writer *p, const maas_onnx_level *l, uint32_t k)
 {
-    const maas_graph *g = w->g;
+    maas_pb_begin(p, GRAPH_NODE);
+    maas_pb_text(p, NODE_INPUT, l->names[l->g->outputs[k]]);
+    maas_pb_text(p, NODE_OUTPUT, l->out[k]);
+    maas_pb_text(p, NODE_OP, "Identity");
+    maas_pb_end(p);
+}
+
+static void put_graph(maas_pb_writer *p, uint32_t field, const writer *w, const maas_onnx_level *l)
+{
+    const maas_graph *g = l->g;
     const uint32_t held = MAAS_VALUE_CONST | MAAS_VALUE_VARIABLE;
-    maas_pb_begin(p, MODEL_GRAPH);
+    maas_pb_begin(p, field);
     for (uint32_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead)
-            put_node(p, w, &g->nodes[i]);
+            put_node(p, w, l, &g->nodes[i]);
+    for (uint32_t k = 0; k < g->n_outputs; k++)
+        if (l->out[k])
+            put_passed_on(p, l, k);
     maas_pb_text(p, GRAPH_NAME, *g->name ? g->name : "graph");
     for (uint32_t i = 0; i < g->n_values; i++)
-        if ((g->values[i].flags & held) && w->uses[i])
-            put_tensor(p, GRAPH_INITIALIZER, g->values[i].name, content_of(w, &g->values[i]));
+        if ((g->values[i].flags & held) && l->uses[i])
+            put_tensor(p, GRAPH_INITIALIZER, l->names[i], content_of(w, &g->values[i]));
     for (uint32_t i = 0; i < g->n_inputs; i++)
-        put_info(p, GRAPH_INPUT, g, &g->values[g->inputs[i]]);
-    for (uint32_t i = 0; i < g->n_outputs; i++)
-        put_info(p, GRAPH_OUTPUT, g, &g->values[g->outputs[i]]);
+        put_info(p, GRAPH_INPUT, g, &g->values[g->inputs[i]], l->names[g->inputs[i]]);
+    for (uint32_t k = 0; k < g->n_outputs; k++)
+        put_info(p, GRAPH_OUTPUT, g, &g->values[g->outputs[k]],
+                 l->out[k] ? l->out[k] : l->names[g->outputs[k]]);
     maas_pb_end(p);
 }
 
@@ -234,7 +262,7 @@ static void put_model(maas_pb_writer *p, void *user)
     const writer *w = user;
     maas_pb_int(p, MODEL_IR, ir_version(w->opset[0]));
     maas_pb_text(p, MODEL_PRODUCER, "maas");
-    put_graph(p, w);
+    put_graph(p, MODEL_GRAPH, w, w->levels);
     for (int i = 0; i < MAAS_ONNX_N_DOMAINS; i++) {
         if (!w->opset[i])
             continue;
@@ -253,18 +281,13 @@ static void put_model(maas_pb_writer *p, void *user)
 
 /* ---- before writing: can the graph be said, and in which opset? ---- */
 
-static maas_status plan_node(writer *w, const maas_node *n, maas_err *err)
+static maas_status plan_node(writer *w, const maas_graph *g, const maas_node *n, maas_err *err)
 {
     int domain = maas_onnx_domain_find(n->op->domain);
     if (domain < 0)
         return maas_fail(err, MAAS_E_UNSUPPORTED, "node '%.80s': domain '%.80s' has no opset",
                          n->name, n->op->domain);
-    for (uint32_t i = 0; i < n->n_attr; i++)
-        if (n->attr[i].type == MAAS_ATTR_GRAPH)
-            return maas_fail(err, MAAS_E_UNSUPPORTED,
-                             "node '%.80s' (%s): an operator with a subgraph cannot be written",
-                             n->name, n->op->name);
-    int opset = maas_onnx_lowest(w->g, n);
+    int opset = maas_onnx_lowest(g, n);
     if (w->opset[domain] < opset)
         w->opset[domain] = opset;
     return MAAS_OK;
@@ -279,21 +302,26 @@ static maas_status check_content(const writer *w, const maas_value *v, maas_err 
     return MAAS_OK;
 }
 
+static maas_status plan_opsets(writer *w, maas_err *err)
+{
+    w->opset[0] = MAAS_ONNX_OLDEST_OUT;
+    for (maas_onnx_level *l = w->levels; l; l = l->next)
+        for (uint32_t i = 0; i < l->g->n_nodes; i++)
+            if (!l->g->nodes[i].dead)
+                MAAS_TRY(plan_node(w, l->g, &l->g->nodes[i], err));
+    for (maas_onnx_level *l = w->levels; l; l = l->next)
+        for (uint32_t i = 0; i < l->g->n_nodes; i++) {
+            const maas_node *n = &l->g->nodes[i];
+            if (!n->dead && maas_onnx_form_of(l->g, n, w->opset[0]).axes && l->uses[n->in[1]])
+                l->uses[n->in[1]]--; /* moved into an attribute */
+        }
+    return MAAS_OK;
+}
+
 static maas_status plan(writer *w, maas_err *err)
 {
     const maas_graph *g = w->g;
-    maas_graph_count_uses(g, w->uses);
-    for (uint32_t i = 0; i < g->n_bindings; i++)
-        w->uses[g->bindings[i].value]--; /* what only training reads stays behind */
-    w->opset[0] = MAAS_ONNX_OLDEST_OUT;
-    for (uint32_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i].dead)
-            MAAS_TRY(plan_node(w, &g->nodes[i], err));
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const maas_node *n = &g->nodes[i];
-        if (!n->dead && maas_onnx_form_of(g, n, w->opset[0]).axes)
-            w->uses[n->in[1]]--; /* moved into an attribute */
-    }
+    MAAS_TRY(plan_opsets(w, err));
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].flags & MAAS_VALUE_VARIABLE)
             MAAS_TRY(check_content(w, &g->values[i], err));
@@ -311,10 +339,10 @@ maas_status maas_onnx_write(const maas_graph *g,
                             maas_buf *out, maas_err *err)
 {
     MAAS_TRY(maas_graph_verify(g, err));
-    AUTO_FREE uint32_t *uses = maas_calloc(g->n_values + 1u, sizeof *uses);
-    if (!uses)
-        return maas_onnx_no_memory(err);
-    writer w = {.g = g, .vars = vars, .user = user, .uses = uses};
+    AUTO(maas_arena_reset) maas_arena scratch;
+    maas_arena_init(&scratch, NULL);
+    writer w = {.g = g, .vars = vars, .user = user};
+    MAAS_TRY(maas_onnx_levels(g, &scratch, &w.levels, err));
     MAAS_TRY(plan(&w, err));
     return maas_pb_write(put_model, &w, out, err);
 }

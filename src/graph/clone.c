@@ -47,6 +47,10 @@ static bool copy_structure(const maas_graph *g, maas_graph *to)
     to->n_meta = g->n_meta;
     to->n_symbols = g->n_symbols;
     to->n_made_up = g->n_made_up;
+    to->n_captured = g->n_captured;
+    if (g->n_captured && !(to->captured = maas_arena_dup(&to->arena, g->captured,
+                                                         g->n_captured * sizeof *g->captured)))
+        return false;
 #define COPY(field, which)                                                                         \
     copy_array(to, &to->field, g->field, which, g->n_##field, sizeof *g->field)
     bool ok = COPY(values, MAAS_CAP_VALUES) && COPY(nodes, MAAS_CAP_NODES) &&

@@ -125,9 +125,18 @@ static void put_content(const maas_tensor *t, maas_buf *out)
     maas_buf_char(out, '}');
 }
 
-static void put_node(const maas_graph *g, uint32_t i, maas_buf *out)
+static void put_indent(int depth, maas_buf *out)
+{
+    for (int i = 0; i < depth; i++)
+        maas_buf_str(out, "    ");
+}
+
+static void put_graph(const maas_graph *g, int depth, maas_buf *out);
+
+static void put_node(const maas_graph *g, uint32_t i, int depth, maas_buf *out)
 {
     const maas_node *n = &g->nodes[i];
+    put_indent(depth, out);
     maas_buf_printf(out, "  n%u %s(", i, n->op->name);
     put_values(g, n->in, n->n_in, false, out);
     maas_buf_str(out, ") -> ");
@@ -138,27 +147,40 @@ static void put_node(const maas_graph *g, uint32_t i, maas_buf *out)
     }
     maas_buf_str(out, n->n_attr ? "}" : "");
     maas_buf_str(out, n->dead ? "  dead\n" : "\n");
+    for (uint32_t k = 0; k < n->n_attr && depth < MAAS_MAX_GRAPH_DEPTH; k++)
+        if (n->attr[k].type == MAAS_ATTR_GRAPH)
+            put_graph(n->attr[k].u.graph, depth + 1, out);
 }
 
-void maas_graph_dump(const maas_graph *g, maas_buf *out)
+static void put_graph(const maas_graph *g, int depth, maas_buf *out)
 {
+    put_indent(depth, out);
     maas_buf_printf(out, "graph \"%s\" (", g->name);
     put_values(g, g->inputs, g->n_inputs, true, out);
     maas_buf_str(out, ") -> (");
     put_values(g, g->outputs, g->n_outputs, true, out);
-    maas_buf_str(out, ")\n");
+    maas_buf_str(out, ")");
+    maas_buf_str(out, g->n_captured ? " captures " : "\n");
+    put_values(g, g->captured, g->n_captured, false, out);
+    maas_buf_str(out, g->n_captured ? "\n" : "");
     for (uint32_t i = 0; i < g->n_values; i++) {
         const maas_value *v = &g->values[i];
         if (!(v->flags & (MAAS_VALUE_CONST | MAAS_VALUE_VARIABLE)))
             continue;
+        put_indent(depth, out);
         maas_buf_str(out, v->flags & MAAS_VALUE_CONST ? "  const " : "  variable ");
         put_value(g, (maas_vid)i, true, out);
         put_content(&v->init, out);
         maas_buf_char(out, '\n');
     }
     for (uint32_t i = 0; i < g->n_nodes; i++)
-        put_node(g, i, out);
+        put_node(g, i, depth, out);
     for (uint32_t i = 0; i < g->n_bindings; i++)
         maas_buf_printf(out, "  bind %s <- %s\n", g->values[g->bindings[i].variable].name,
                         g->values[g->bindings[i].value].name);
+}
+
+void maas_graph_dump(const maas_graph *g, maas_buf *out)
+{
+    put_graph(g, 0, out);
 }

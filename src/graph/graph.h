@@ -60,7 +60,13 @@ typedef struct maas_type {
 } maas_type;
 
 /* maas_value.flags */
-enum { MAAS_VALUE_INPUT = 1, MAAS_VALUE_OUTPUT = 2, MAAS_VALUE_CONST = 4, MAAS_VALUE_VARIABLE = 8 };
+enum {
+    MAAS_VALUE_INPUT = 1,
+    MAAS_VALUE_OUTPUT = 2,
+    MAAS_VALUE_CONST = 4,
+    MAAS_VALUE_VARIABLE = 8,
+    MAAS_VALUE_CAPTURED = 16 /* in a subgraph: an input of its node, see maas_graph_capture */
+};
 
 typedef struct maas_value {
     const char *name; /* unique in the graph, never NULL                         */
@@ -109,7 +115,8 @@ typedef struct maas_node {
     maas_vid *in, *out;
     uint16_t n_in, n_out;
     uint16_t n_attr;
-    bool dead; /* removed; maas_graph_compact drops it */
+    uint16_t n_captured; /* the last of in[]: what its subgraphs read from this graph */
+    bool dead;           /* removed; maas_graph_compact drops it */
     /* Of the operator's infer, for attributes that take long to check: what it found out about
      * them, 0 for nothing. Copies of the node keep it, maas_node_set forgets it. */
     uint32_t checked;
@@ -132,8 +139,9 @@ struct maas_graph {
     maas_vid *inputs, *outputs;
     maas_binding *bindings;
     maas_meta *meta;
+    maas_vid *captured;   /* of a subgraph, for each captured input of its node; or MAAS_NO_VALUE */
     const char **symbols; /* names of symbolic dimensions; "" for made-up ones */
-    uint32_t n_values, n_nodes, n_inputs, n_outputs, n_bindings, n_meta, n_symbols;
+    uint32_t n_values, n_nodes, n_inputs, n_outputs, n_bindings, n_meta, n_symbols, n_captured;
     const maas_graph *parent; /* subgraph of a control-flow node; else NULL */
     void *names;              /* private: name -> value */
     uint32_t caps[7];         /* private: capacities of the arrays above */
@@ -183,7 +191,8 @@ maas_status maas_graph_node(maas_graph *g, const maas_op *op, const char *name, 
                             uint32_t n_in, maas_vid *out, uint32_t n_out, maas_nid *out_node,
                             maas_err *err);
 /* Attributes are copied into the arena; setting a name again replaces it. A GRAPH is taken over: it
- * dies with g. In it, a value that nothing produces is the one of that name further out. */
+ * dies with g. In it, a value that nothing produces is the one of that name further out, which
+ * maas_graph_capture makes an input of the node. */
 maas_status maas_node_set(maas_graph *g, maas_nid n, const maas_attr *attr, maas_err *err);
 const maas_attr *maas_node_attr(const maas_node *n, const char *name); /* NULL when absent */
 /* The attribute, else its default: for schemas that were verified. */
@@ -191,6 +200,16 @@ int64_t maas_attr_i(const maas_node *n, const char *name, int64_t otherwise);
 float maas_attr_f(const maas_node *n, const char *name, float otherwise);
 maas_str maas_attr_s(const maas_node *n, const char *name, const char *otherwise);
 const int64_t *maas_attr_ints(const maas_node *n, const char *name, uint32_t *out_n); /* NULL, 0 */
+
+/* ---- subgraphs ---- (capture.c) */
+/* Names to values: in the subgraphs of all levels, what nothing produces becomes a constant, where
+ * the one further out is one, or is CAPTURED. E_INVALID: there is none of that name. */
+maas_status maas_graph_capture(maas_graph *g, maas_err *err);
+maas_status maas_node_capture(maas_graph *g, maas_nid n, maas_err *err); /* one node of g */
+/* A body alone: captured values become its last inputs, or constants where outer[k] is one, whose
+ * data is borrowed. */
+maas_status maas_graph_close(maas_graph *g, const maas_value *const *outer, maas_err *err);
+void maas_graph_forget_types(maas_graph *g); /* of all that nodes compute: to infer them anew */
 
 /* ---- editing, for passes ---- */
 /* Every use of `from` (inputs, outputs, bindings) becomes `to`. An output keeps its name: `to` gets

@@ -23,7 +23,9 @@ enum {
     MAAS_OP_SHAPE_ONLY = 64,         /* outputs depend on shapes, not on data (Shape, Size)    */
     /* Makes what it returns in call.arena: its shape (NonZero), or bytes of strings, are known only
      * when it has run. Its outputs come without data; reference code fills them. */
-    MAAS_OP_DYNAMIC = 128
+    MAAS_OP_DYNAMIC = 128,
+    /* Runs the graphs in its attributes: call.bodies. What it returns, it makes like DYNAMIC. */
+    MAAS_OP_CONTROL = 256
 };
 
 #define MAAS_TAG(tag) (1u << (tag)) /* of a maas_type_tag */
@@ -67,6 +69,17 @@ typedef struct maas_infer {
     maas_known *out_known;      /* [node->n_out]; starts as n = -1              */
 } maas_infer;
 
+/* How reference code of CONTROL operators runs a graph: as a plan in the runtime, node by node in
+ * tests. */
+typedef struct maas_bodies maas_bodies;
+struct maas_bodies {
+    /* in: for each input of the body, then for each captured input of the node. out: [n_outputs],
+     * valid until the same body runs again; items of lists live as long as call.arena. Refuses when
+     * a run has had more steps than it may have. */
+    maas_status (*run)(maas_bodies *b, const maas_graph *body, const maas_tensor *in,
+                       maas_tensor *out, maas_err *err);
+};
+
 /* One execution: resolved tensors, and what a kernel prepared. in[i].dtype NONE: omitted. */
 typedef struct maas_call {
     const maas_node *node;
@@ -79,8 +92,9 @@ typedef struct maas_call {
     size_t scratch_bytes;
     int n_threads; /* that the plan was made for */
     /* Memory that lasts until the executor's next run, under the plan's budget. NULL, except for
-     * DYNAMIC operators. */
+     * DYNAMIC and CONTROL operators. */
     maas_arena *arena;
+    maas_bodies *bodies; /* of CONTROL operators */
 } maas_call;
 
 typedef struct maas_builder maas_builder; /* ops/build.h */

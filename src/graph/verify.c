@@ -6,9 +6,9 @@
 
 /* Everything a loop over the graph may rely on without looking. Reports the first thing wrong. */
 
-enum { PRODUCED = MAAS_VALUE_INPUT | MAAS_VALUE_CONST | MAAS_VALUE_VARIABLE };
+enum { PRODUCED = MAAS_VALUE_INPUT | MAAS_VALUE_CONST | MAAS_VALUE_VARIABLE | MAAS_VALUE_CAPTURED };
 /* Bits of seen[value], beside MAAS_VALUE_INPUT and MAAS_VALUE_OUTPUT. */
-enum { SEEN_PRODUCED = 16, SEEN_BOUND = 32 };
+enum { SEEN_PRODUCED = 16, SEEN_BOUND = 32, SEEN_CAPTURED = 64 };
 
 static maas_status check_type(const maas_graph *g, const maas_value *v, maas_err *err)
 {
@@ -81,13 +81,26 @@ static maas_status check_list(const maas_graph *g, const maas_vid *list, uint32_
     return MAAS_OK;
 }
 
-/* In a subgraph a value that nothing makes stands for the one of that name further out. */
-static bool captured(const maas_graph *g, const char *name)
+/* Exactly the values with the flag stand for outer ones, each once. */
+static maas_status check_captured(const maas_graph *g, uint8_t *seen, maas_err *err)
 {
-    for (const maas_graph *up = g->parent; up; up = up->parent)
-        if (maas_graph_find(up, name) != MAAS_NO_VALUE)
-            return true;
-    return false;
+    uint32_t n_flagged = 0, n = 0;
+    for (uint32_t i = 0; i < g->n_values; i++)
+        n_flagged += (g->values[i].flags & MAAS_VALUE_CAPTURED) != 0;
+    for (uint32_t i = 0; i < g->n_captured; i++) {
+        const maas_vid v = g->captured[i];
+        if (v == MAAS_NO_VALUE)
+            continue;
+        if (!maas_vid_ok(g, v) || !(g->values[v].flags & MAAS_VALUE_CAPTURED) ||
+            (seen[v] & SEEN_CAPTURED))
+            return maas_fail(err, MAAS_E_INVALID, "captured value %u is none", i);
+        seen[v] |= SEEN_CAPTURED;
+        n++;
+    }
+    return n == n_flagged
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_INVALID, "%u values are marked as captured, %u are listed",
+                           n_flagged, n);
 }
 
 /* May v be read after the nodes before `n` have run? */
@@ -98,8 +111,6 @@ static maas_status check_use(const maas_graph *g, maas_vid v, uint32_t n, const 
         return maas_fail(err, MAAS_E_INVALID, "%s reads value %d, which does not exist", who, v);
     const maas_value *val = &g->values[v];
     if (val->flags & PRODUCED)
-        return MAAS_OK;
-    if (val->producer == MAAS_NO_NODE && captured(g, val->name))
         return MAAS_OK;
     if (val->producer == MAAS_NO_NODE || g->nodes[val->producer].dead)
         return maas_fail(err, MAAS_E_INVALID, "%s reads '%.120s', which nothing produces", who,
@@ -200,11 +211,14 @@ static maas_status check_attrs(const maas_node *n, maas_err *err)
 static maas_status check_schema(const maas_graph *g, const maas_node *n, maas_err *err)
 {
     const maas_op *op = n->op;
-    MAAS_TRY(check_arity(op->in, op->n_in, n->in, n->n_in, "input", err));
+    const uint32_t n_in = n->n_in - (uint32_t)n->n_captured;
+    if (n->n_captured > n->n_in)
+        return maas_fail(err, MAAS_E_INVALID, "more captured values than inputs");
+    MAAS_TRY(check_arity(op->in, op->n_in, n->in, n_in, "input", err));
     MAAS_TRY(check_arity(op->out, op->n_out, n->out, n->n_out, "output", err));
     MAAS_TRY(check_attrs(n, err));
     type_vars vars = {.op = op};
-    for (uint32_t i = 0; i < n->n_in; i++)
+    for (uint32_t i = 0; i < n_in; i++)
         if (n->in[i] != MAAS_NO_VALUE)
             MAAS_TRY(
                 check_dtype(&vars, i < op->n_in ? i : op->n_in - 1u, &g->values[n->in[i]], err));
@@ -279,6 +293,7 @@ static maas_status verify_one(const maas_graph *g, maas_err *err)
     MAAS_TRY(check_values(g, err));
     MAAS_TRY(check_list(g, g->inputs, g->n_inputs, MAAS_VALUE_INPUT, seen, err));
     MAAS_TRY(check_list(g, g->outputs, g->n_outputs, MAAS_VALUE_OUTPUT, seen, err));
+    MAAS_TRY(check_captured(g, seen, err));
     MAAS_TRY(check_nodes(g, seen, err));
     for (uint32_t i = 0; i < g->n_outputs; i++)
         MAAS_TRY(check_use(g, g->outputs[i], g->n_nodes, "the list of outputs", err));
@@ -302,6 +317,10 @@ static maas_status add_children(const todo *job, maas_arena *a, todo **list, maa
             if (job->depth >= MAAS_MAX_GRAPH_DEPTH)
                 return maas_fail(err, MAAS_E_TOO_LARGE, "subgraphs are nested deeper than %d",
                                  MAAS_MAX_GRAPH_DEPTH);
+            if (attr->u.graph->n_captured != job->g->nodes[i].n_captured)
+                return maas_fail(err, MAAS_E_INVALID,
+                                 "subgraph '%.120s' reads other values than its node",
+                                 attr->u.graph->name);
             if (attr->u.graph->parent != job->g)
                 return maas_fail(err, MAAS_E_INVALID, "subgraph '%.120s' belongs elsewhere",
                                  attr->u.graph->name);

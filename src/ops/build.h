@@ -46,6 +46,7 @@ maas_vid maas_b_node(maas_builder *b, const char *op, const maas_attr *attr, uin
 #define MAAS_A_FLOAT(key, val) ((maas_attr){.name = (key), .type = MAAS_ATTR_FLOAT, .u.f = (val)})
 #define MAAS_A_INTS(key, p, count)                                                                 \
     ((maas_attr){.name = (key), .type = MAAS_ATTR_INTS, .n = (uint32_t)(count), .u.ints = (p)})
+#define MAAS_A_GRAPH(key, g) ((maas_attr){.name = (key), .type = MAAS_ATTR_GRAPH, .u.graph = (g)})
 #define MAAS_A_STR(key, text)                                                                      \
     ((maas_attr){.name = (key), .type = MAAS_ATTR_STRING, .u.s = {(text), strlen(text)}})
 

@@ -17,16 +17,16 @@ static const maas_io_schema *schema_row(const maas_io_schema *rows, int n_rows, 
 static maas_status check_arity(const maas_node *n, maas_err *err)
 {
     const maas_op *op = n->op;
-    if (n->n_in > op->n_in && !schema_row(op->in, op->n_in, n->n_in - 1))
-        return maas_fail(err, MAAS_E_INVALID, "%d inputs, at most %d are allowed", n->n_in,
-                         op->n_in);
+    const int n_in = n->n_in - n->n_captured;
+    if (n_in > op->n_in && !schema_row(op->in, op->n_in, n_in - 1))
+        return maas_fail(err, MAAS_E_INVALID, "%d inputs, at most %d are allowed", n_in, op->n_in);
     if (n->n_out > op->n_out && !schema_row(op->out, op->n_out, n->n_out - 1))
         return maas_fail(err, MAAS_E_INVALID, "%d outputs, at most %d are allowed", n->n_out,
                          op->n_out);
     for (int i = 0; i < op->n_in; i++)
-        if (!op->in[i].optional && (i >= n->n_in || n->in[i] == MAAS_NO_VALUE))
+        if (!op->in[i].optional && (i >= n_in || n->in[i] == MAAS_NO_VALUE))
             return maas_fail(err, MAAS_E_INVALID, "input '%s' is missing", op->in[i].name);
-    for (int i = op->n_in; i < n->n_in; i++)
+    for (int i = op->n_in; i < n_in; i++)
         if (n->in[i] == MAAS_NO_VALUE)
             return maas_fail(err, MAAS_E_INVALID, "input %d is missing", i);
     return n->n_out ? MAAS_OK : maas_fail(err, MAAS_E_INVALID, "no outputs");
@@ -49,7 +49,7 @@ static maas_status check_attrs(const maas_node *n, maas_err *err)
 static maas_status check_dtypes(const maas_infer *q, maas_err *err)
 {
     const maas_node *n = q->node;
-    for (int i = 0; i < n->n_in; i++) {
+    for (int i = 0; i < n->n_in - n->n_captured; i++) {
         const maas_type *t = &q->in[i];
         const maas_io_schema *row = schema_row(n->op->in, n->op->n_in, i);
         if (n->in[i] == MAAS_NO_VALUE)

@@ -77,6 +77,25 @@ maas_status maas_node_infer(maas_graph *g, maas_nid n, maas_known_fn known, void
 void maas_known_of(const maas_tensor *t, maas_known *out); /* n = -1: too large, not integers */
 bool maas_is_symbolic(const maas_known *k);
 
+/* ---- graphs in attributes (body.c) ---- */
+static inline int maas_n_own_in(const maas_node *n) /* inputs of the operator itself */
+{
+    return n->n_in - n->n_captured;
+}
+maas_graph *maas_body_of(const maas_node *n, const char *attr);
+/* Types through a body, given those of its inputs, which are in terms of the outer graph. */
+maas_status maas_body_infer(maas_infer *q, maas_graph *body, const maas_type *in, int n_in,
+                            maas_err *err);
+maas_type maas_body_out(maas_infer *q, const maas_graph *body, uint32_t k);
+/* The strongest type that both are of; E_INVALID when kinds or elements differ. */
+maas_status maas_type_join(const maas_type *a, const maas_type *b, maas_type *out, maas_err *err);
+/* How deep in graphs the node is. */
+int maas_graph_depth(const maas_graph *g);
+/* Output k becomes what a body returned: copied, for the body may run again. */
+maas_status maas_ref_take(const maas_call *c, int k, const maas_tensor *t, maas_err *err);
+/* The same into memory of the caller's. */
+maas_status maas_value_copy(maas_arena *a, const maas_tensor *t, maas_tensor *out, maas_err *err);
+
 /* ---- reference code (ref_util.c) ---- */
 static inline const maas_tensor *maas_c_in(const maas_call *c, int i) /* NULL: omitted */
 {

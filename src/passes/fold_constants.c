@@ -54,11 +54,13 @@ static maas_status make_outputs(maas_graph *g, const maas_node *n, maas_tensor *
             continue;
         const maas_type *t = &maas_graph_at(g, n->out[i])->type;
         size_t bytes;
+        if (t->tag != MAAS_TYPE_TENSOR) /* there are no constant lists */
+            return MAAS_OK;
         if (n->op->flags & MAAS_OP_DYNAMIC) {
             out[i].dtype = t->dtype;
             continue;
         }
-        if (t->tag != MAAS_TYPE_TENSOR || t->rank < 0 ||
+        if (t->rank < 0 ||
             maas_shape_bytes((maas_dtype)t->dtype, t->dims, t->rank, &bytes, NULL) != MAAS_OK ||
             bytes > limit)
             return MAAS_OK;

@@ -60,8 +60,9 @@ static maas_status allocate(maas_exec *e, maas_err *err)
     e->bound = maas_arena_array(a, p->g->n_inputs, sizeof *e->bound);
     e->outputs = maas_arena_array(a, p->g->n_outputs, sizeof *e->outputs);
     e->ns = maas_arena_array(a, p->n_steps, sizeof *e->ns);
+    e->flows = maas_arena_array(a, p->n_steps, sizeof *e->flows);
     if (!e->var_at || !e->values || !e->operands || !e->calls || !e->inputs || !e->bound ||
-        !e->outputs || !e->ns || !maas_budget_take(p->budget, p->block_bytes))
+        !e->outputs || !e->ns || !e->flows || !maas_budget_take(p->budget, p->block_bytes))
         return maas_fail(err, MAAS_E_NOMEM, "an executor of %zu bytes", maas_plan_exec_bytes(p));
     e->own_block = maas_aligned(64, p->block_bytes);
     if (!e->own_block) {
@@ -124,6 +125,8 @@ void maas_exec_destroy(maas_exec *e)
 {
     if (!e)
         return;
+    for (uint32_t i = 0; e->flows && i < e->p->n_steps; i++)
+        maas_flow_destroy(e->flows[i]);
     if (e->own_block)
         maas_budget_give(e->p->budget, e->p->block_bytes);
     maas_free(e->own_block);
@@ -208,6 +211,8 @@ maas_status maas_exec_run(maas_exec *e, maas_err *err)
     rebind(e);
     if (p->any_late)
         maas_arena_rewind(&e->late);
+    if (!e->root)
+        e->fuel = MAAS_MAX_LOOP_STEPS;
     MAAS_TRY(maas_region_run(e, err));
     copy_variables(e);
     show_outputs(e);

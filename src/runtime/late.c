@@ -94,6 +94,25 @@ static maas_status infer_now(maas_exec *e, const maas_node *n, maas_tensor *in, 
     return MAAS_OK;
 }
 
+/* Types were found when the plan was made: the graphs are asked about shapes as they run. */
+static maas_status run_control(maas_exec *e, uint32_t step, maas_err *err)
+{
+    const maas_node *n = e->p->steps[step].node;
+    maas_call *c = &e->calls[step];
+    MAAS_TRY(maas_flow_of(e, step, &c->bodies, err));
+    c->arena = &e->late;
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0)
+            MAAS_TRY(place_output(e, n->out[i], &maas_graph_at(e->p->g, n->out[i])->type, true,
+                                  &c->out[i], err));
+    MAAS_TRY(n->op->reference(c, err));
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0)
+            MAAS_TRY(take_output(e, n->out[i], &maas_graph_at(e->p->g, n->out[i])->type, &c->out[i],
+                                 err));
+    return MAAS_OK;
+}
+
 static maas_tensor late_value(const maas_exec *e, maas_vid v)
 {
     const maas_place *at = &e->p->places[v];
@@ -112,6 +131,8 @@ maas_status maas_late_run(maas_exec *e, uint32_t step, maas_err *err)
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0 && e->p->places[n->out[i]].where == MAAS_AT_LATE)
             c->out[i].data = NULL;
+    if (n->op->flags & MAAS_OP_CONTROL)
+        return run_control(e, step, err);
     if ((n->op->flags & MAAS_OP_VIEW) && in[0].holds) { /* nobody ever writes into a list */
         c->out[0] = e->values[n->out[0]] = in[0];
         return MAAS_OK;

@@ -87,16 +87,10 @@ static maas_status list_variables(maas_plan *p, maas_err *err)
     return MAAS_OK;
 }
 
-static maas_status compile(maas_plan *p, const maas_graph *g, const maas_type *in_types,
-                           const maas_plan_opts *o, maas_err *err)
+/* The graph has its types. */
+static maas_status compile(maas_plan *p, maas_err *err)
 {
-    MAAS_TRY(maas_graph_clone(g, p->budget, &p->g, err));
-    MAAS_TRY(fix_shapes(p->g, in_types, err));
-    const maas_pass_opts po = {.level = o->level,
-                               .check = o->check,
-                               .training = o->training,
-                               .block = o->reference ? 0 : maas_kernel_block(p->cpu)};
-    MAAS_TRY(maas_graph_optimize(p->g, &po, err));
+    MAAS_TRY(maas_graph_optimize(p->g, &p->passes, err));
     MAAS_TRY(list_variables(p, err));
     MAAS_TRY(maas_plan_add_steps(p, err));
     MAAS_TRY(maas_plan_place(p, err));
@@ -105,30 +99,94 @@ static maas_status compile(maas_plan *p, const maas_graph *g, const maas_type *i
     return MAAS_OK;
 }
 
+static maas_plan *plan_open(maas_budget *budget, const maas_pass_opts *passes, bool reference)
+{
+    maas_plan *p = maas_calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    atomic_store(&p->n_refs, 1);
+    p->budget = budget;
+    maas_arena_init(&p->arena, budget);
+    p->cpu = maas_cpu_get();
+    p->reference = reference;
+    p->passes = *passes;
+    return p;
+}
+
+static maas_status hand_over(maas_plan *p, maas_status st, maas_plan **out)
+{
+    if (st == MAAS_OK)
+        *out = p;
+    else
+        maas_plan_destroy(p);
+    return st;
+}
+
+static maas_status compile_graph(maas_plan *p, const maas_graph *g, const maas_type *in_types,
+                                 maas_err *err)
+{
+    MAAS_TRY(maas_graph_clone(g, p->budget, &p->g, err));
+    MAAS_TRY(fix_shapes(p->g, in_types, err));
+    return compile(p, err);
+}
+
 maas_status maas_plan_create(const maas_graph *g, const maas_type *in_types,
                              const maas_plan_opts *opts, maas_plan **out, maas_err *err)
 {
     const maas_plan_opts preset = MAAS_PLAN_OPTS_INIT;
     const maas_plan_opts *o = opts ? opts : &preset;
-    maas_plan *p = maas_calloc(1, sizeof *p);
+    const maas_pass_opts passes = {.level = o->level,
+                                   .check = o->check,
+                                   .training = o->training,
+                                   .block = o->reference ? 0 : maas_kernel_block(maas_cpu_get())};
+    maas_plan *p = plan_open(o->budget, &passes, o->reference);
     if (!p)
         return maas_fail(err, MAAS_E_NOMEM, "a plan");
-    atomic_store(&p->n_refs, 1);
-    p->budget = o->budget;
-    maas_arena_init(&p->arena, o->budget);
-    p->cpu = maas_cpu_get();
-    p->reference = o->reference;
     p->n_threads = o->n_threads > 0 ? o->n_threads : p->cpu->n_cores;
 #ifndef MAAS_OPENMP
     p->n_threads = 1;
 #endif
-    maas_status st = compile(p, g, in_types, o, err);
-    if (st != MAAS_OK) {
-        maas_plan_destroy(p);
-        return st;
+    return hand_over(p, compile_graph(p, g, in_types, err), out);
+}
+
+/* ---- bodies of control flow ---- */
+
+static maas_status close_body(maas_plan *p, const maas_plan *outer, const maas_node *node,
+                              const maas_type *types, maas_err *err)
+{
+    maas_graph *g = p->g;
+    const maas_vid *captured = node->in + node->n_in - node->n_captured;
+    const maas_value **values = maas_arena_array(&p->arena, g->n_captured, sizeof *values);
+    if (!values)
+        return maas_fail(err, MAAS_E_NOMEM, "%u captured values", g->n_captured);
+    for (uint32_t k = 0; k < g->n_inputs; k++)
+        maas_graph_at(g, g->inputs[k])->type = types[k];
+    for (uint32_t k = 0; k < g->n_captured; k++) {
+        values[k] = maas_graph_at(outer->g, captured[k]);
+        if (g->captured[k] != MAAS_NO_VALUE)
+            maas_graph_at(g, g->captured[k])->type = types[g->n_inputs + k];
     }
-    *out = p;
-    return MAAS_OK;
+    return maas_graph_close(g, values, err);
+}
+
+static maas_status compile_body(maas_plan *p, const maas_plan *outer, const maas_node *node,
+                                const maas_graph *body, const maas_type *types, maas_err *err)
+{
+    MAAS_TRY(maas_graph_clone(body, p->budget, &p->g, err));
+    MAAS_TRY(close_body(p, outer, node, types, err));
+    maas_graph_forget_types(p->g);
+    return compile(p, err);
+}
+
+maas_status maas_plan_create_body(const maas_plan *outer, const maas_node *node,
+                                  const maas_graph *body, const maas_type *types, maas_plan **out,
+                                  maas_err *err)
+{
+    maas_plan *p = plan_open(outer->budget, &outer->passes, outer->reference);
+    if (!p)
+        return maas_fail(err, MAAS_E_NOMEM, "a plan");
+    p->n_threads = outer->n_threads;
+    return hand_over(p, compile_body(p, outer, node, body, types, err), out);
 }
 
 void maas_plan_ref(maas_plan *p)

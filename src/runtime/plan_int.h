@@ -50,11 +50,14 @@ typedef struct maas_copy {
     uint32_t output;
 } maas_copy;
 
+typedef struct maas_flow maas_flow; /* bodies.c: the graphs that one step runs */
+
 struct maas_plan {
     _Atomic int n_refs;
     maas_graph *g;
     maas_arena arena;
     maas_budget *budget;
+    maas_pass_opts passes; /* as it was made with: for the bodies of control flow */
     const maas_cpu *cpu;
     int n_threads;
     bool reference;
@@ -94,9 +97,12 @@ struct maas_exec {
     const void **bound;    /* [n_inputs] what operands point at */
     maas_tensor *outputs;  /* [n_outputs] */
     maas_graph
-        *late_graph;  /* inference of late steps may add symbols: each executor its own copy */
-    maas_arena late;  /* values of one run whose shape depends on data */
-    maas_arena arena; /* everything above */
+        *late_graph;   /* inference of late steps may add symbols: each executor its own copy */
+    maas_arena late;   /* values of one run whose shape depends on data */
+    maas_arena arena;  /* everything above */
+    maas_flow **flows; /* [n_steps] NULL, except of steps that have run graphs */
+    maas_exec *root;   /* of the run that this one is part of; NULL: this one  */
+    uint64_t fuel;     /* of a root: steps that its loops may still take       */
     bool profile;
     uint64_t *ns; /* [n_steps] of the last run */
 
@@ -115,6 +121,12 @@ bool maas_node_is_alias(const maas_graph *g, const maas_node *n); /* a view that
 maas_status maas_plan_add_steps(maas_plan *p, maas_err *err);     /* steps.c */
 maas_status maas_plan_place(maas_plan *p, maas_err *err);         /* place.c */
 maas_status maas_late_run(maas_exec *e, uint32_t step, maas_err *err); /* late.c   */
-maas_status maas_region_run(maas_exec *e, maas_err *err);              /* region.c */
+/* A body of a node of p->g; types: of its inputs, then of what it captures. Dimensions that are not
+ * known may differ from run to run. */
+maas_status maas_plan_create_body(const maas_plan *p, const maas_node *node, const maas_graph *body,
+                                  const maas_type *types, maas_plan **out, maas_err *err);
+maas_status maas_flow_of(maas_exec *e, uint32_t step, maas_bodies **out, maas_err *err);
+void maas_flow_destroy(maas_flow *f);
+maas_status maas_region_run(maas_exec *e, maas_err *err); /* region.c */
 
 #endif

@@ -59,7 +59,8 @@ static void add_step(maas_plan *p, const maas_node *n)
     maas_step *s = &p->steps[p->n_steps++];
     s->node = n;
     s->operand = p->n_operands;
-    s->late = (n->op->flags & MAAS_OP_DYNAMIC) != 0;
+    s->late = (n->op->flags & (MAAS_OP_DYNAMIC | MAAS_OP_CONTROL)) != 0;
+    s->whole = (n->op->flags & MAAS_OP_CONTROL) != 0; /* its plans may have teams */
     for (int i = 0; i < n->n_in; i++)
         s->late |= n->in[i] >= 0 && maas_value_is_late(p->g, n->in[i]);
     for (int i = 0; i < n->n_out; i++)

@@ -209,6 +209,7 @@ static maas_status build(maas_budget *budget, maas_graph **out, maas_err *err)
     MAAS_TRY(maas_graph_value(child, "x", NULL, &outer, err));
     MAAS_TRY(maas_graph_node(child, &t_neg, "", &outer, 1, &made, 1, NULL, err));
     MAAS_TRY(maas_graph_output(child, made, err));
+    MAAS_TRY(maas_graph_capture(g, err));
     MAAS_TRY(maas_graph_output(g, c, err));
     MAAS_TRY(maas_graph_bind(g, w, y, err));
     return maas_graph_set_meta(g, "k", "v", err);

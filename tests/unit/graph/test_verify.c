@@ -214,6 +214,7 @@ static void subgraphs_see_outer_names_and_have_a_depth(void)
     maas_err err = {0};
     t_input(top, "x");
     for (int depth = 0; depth <= MAAS_MAX_GRAPH_DEPTH; depth++) {
+        EXPECT_EQ(maas_graph_capture(top, &err), MAAS_OK);
         EXPECT_EQ(maas_graph_verify(top, &err), MAAS_OK);
         maas_graph *child = t_graph();
         maas_vid outer;
@@ -228,6 +229,7 @@ static void subgraphs_see_outer_names_and_have_a_depth(void)
         EXPECT_EQ(maas_node_set(g, n, &body, NULL), MAAS_OK);
         g = child;
     }
+    EXPECT_EQ(maas_graph_capture(top, &err), MAAS_OK);
     EXPECT_EQ(maas_graph_verify(top, &err), MAAS_E_TOO_LARGE);
     maas_graph_destroy(top);
 }

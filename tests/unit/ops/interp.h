@@ -14,6 +14,7 @@ typedef struct interp {
     const maas_graph *g;
     maas_tensor *v;   /* [n_values] */
     void **own;       /* [n_values] what this engine allocated */
+    int n_bodies;     /* that were run */
     maas_arena arena; /* of operators that make their outputs */
 } interp;
 
@@ -27,9 +28,10 @@ MAYBE void interp_close(interp *p)
     *p = (interp){0};
 }
 
+#define INTERP_MAKES (MAAS_OP_DYNAMIC | MAAS_OP_CONTROL)
 MAYBE bool interp_makes_own(const maas_graph *g, const maas_value *v)
 {
-    return v->producer >= 0 && (g->nodes[v->producer].op->flags & MAAS_OP_DYNAMIC);
+    return v->producer >= 0 && (g->nodes[v->producer].op->flags & INTERP_MAKES);
 }
 
 /* Some tensors of one shape: what may follow from the shapes of items is asked elsewhere. */
@@ -80,6 +82,46 @@ MAYBE bool interp_open(interp *p, const maas_graph *g)
     return true;
 }
 
+MAYBE maas_status interp_run(interp *p, maas_err *err);
+
+typedef struct interp_bodies {
+    maas_bodies b; /* first */
+    interp *outer;
+    const maas_node *node;
+} interp_bodies;
+
+/* The body, closed and with the shapes that came; outputs stay in the memory of the outer one. */
+MAYBE maas_status interp_body(maas_bodies *bodies, const maas_graph *body, const maas_tensor *in,
+                              maas_tensor *out, maas_err *err)
+{
+    const interp_bodies *b = (const interp_bodies *)bodies;
+    const maas_value *outer[64];
+    maas_graph *g = NULL;
+    interp p = {0};
+    if (++b->outer->n_bodies > 1000)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "too many rounds for a test");
+    MAAS_CHECK(maas_graph_clone(body, NULL, &g, err) == MAAS_OK && body->n_captured <= 64);
+    for (uint32_t k = 0; k < body->n_captured; k++)
+        outer[k] = &b->outer->g->values[b->node->in[b->node->n_in - b->node->n_captured + (int)k]];
+    maas_graph_close(g, outer, err);
+    for (uint32_t k = 0; k < g->n_inputs; k++)
+        g->values[g->inputs[k]].type = maas_type_of(&in[k]);
+    maas_graph_forget_types(g);
+    maas_status st = maas_graph_infer(g, err);
+    if (st == MAAS_OK && interp_open(&p, g)) {
+        for (uint32_t k = 0; k < g->n_inputs; k++)
+            p.v[g->inputs[k]] = in[k];
+        st = interp_run(&p, err);
+    }
+    for (uint32_t k = 0; st == MAAS_OK && k < g->n_outputs; k++) {
+        out[k] = p.v[g->outputs[k]];
+        out[k].data = maas_arena_dup(&b->outer->arena, out[k].data, maas_tensor_bytes(&out[k]));
+    }
+    interp_close(&p);
+    maas_graph_destroy(g);
+    return st;
+}
+
 MAYBE maas_status interp_node(interp *p, const maas_node *n, maas_err *err)
 {
     maas_tensor in[64] = {{0}}, out[64] = {{0}};
@@ -90,15 +132,17 @@ MAYBE maas_status interp_node(interp *p, const maas_node *n, maas_err *err)
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0)
             out[i] = p->v[n->out[i]];
+    interp_bodies bodies = {.b = {interp_body}, .outer = p, .node = n};
     const maas_call c = {.node = n,
                          .in = in,
                          .out = out,
                          .n_in = n->n_in,
                          .n_out = n->n_out,
                          .n_threads = 1,
-                         .arena = &p->arena};
+                         .arena = &p->arena,
+                         .bodies = &bodies.b};
     maas_status st = n->op->reference(&c, err);
-    for (int i = 0; i < n->n_out && (n->op->flags & MAAS_OP_DYNAMIC); i++)
+    for (int i = 0; i < n->n_out && (n->op->flags & INTERP_MAKES); i++)
         if (n->out[i] >= 0) {
             EXPECT_MSG(st != MAAS_OK || out[i].data, "%s: output %d was not made", n->op->name, i);
             p->v[n->out[i]] = out[i];
