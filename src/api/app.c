@@ -11,10 +11,12 @@
 #include "api/routes.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "jobs/image_pool.h"
 #include "runtime/threads.h"
 #include "base/ban.h"
 
 #define IO_POOL         8 /* threads that may block on disk and importers */
+#define MAX_DECODERS    4 /* of pictures */
 #define PUBLIC_PER_IP   256
 #define MAX_PER_IP_NONE 1000000
 
@@ -59,6 +61,14 @@ static maas_status start_models(maas_app *app, maas_err *err)
         .threads_per_lane = per_lane > 0 ? per_lane : 1,
     };
     return maas_models_create(&o, &app->models, err);
+}
+
+static maas_status start_images(maas_app *app, maas_err *err)
+{
+    const int cores = app->conf.cores ? (int)app->conf.cores : maas_sys_n_cores();
+    const int n = cores < MAX_DECODERS ? cores : MAX_DECODERS;
+    MAAS_TRY(maas_image_pool_create(app->helper, n, &app->images, err));
+    return maas_iopool_create(n, &app->image_io, err);
 }
 
 static maas_status start_jobs(maas_app *app, maas_err *err)
@@ -115,6 +125,8 @@ maas_status maas_app_start(maas_app *app, maas_helper *helper, maas_err *err)
     if (st == MAAS_OK)
         st = maas_iopool_create(IO_POOL, &app->io, err);
     if (st == MAAS_OK)
+        st = start_images(app, err);
+    if (st == MAAS_OK)
         st = start_models(app, err);
     if (st == MAAS_OK)
         st = maas_explainers_create(&app->explainers, err);
@@ -145,6 +157,10 @@ void maas_app_stop(maas_app *app)
     app->http = NULL;
     maas_iopool_destroy(app->io);
     app->io = NULL;
+    maas_iopool_destroy(app->image_io);
+    app->image_io = NULL;
+    maas_image_pool_destroy(app->images);
+    app->images = NULL;
     maas_jobs_destroy(app->jobs);
     app->jobs = NULL;
     maas_keeper_stop(app->keeper);

@@ -33,6 +33,8 @@ typedef struct maas_app {
     maas_helper *helper; /* borrowed: main started it before any thread */
     maas_http *http;
     maas_iopool *io;
+    maas_iopool *image_io; /* as many threads as there are decoders */
+    struct maas_image_pool *images;
     maas_keeper *keeper;
     maas_explainers *explainers;
     maas_budget memory; /* instances: plans and activations */

@@ -12,6 +12,8 @@
 #include "base/num.h"
 #include "base/ban.h"
 
+#define MAX_EXTRA (16 << 20) /* bytes of a recipe, or of labels */
+
 maas_status maas_version_param(maas_req *r, int i, int64_t *out, maas_err *err)
 {
     const char *text = maas_req_param(r, i);
@@ -48,12 +50,77 @@ static maas_status hash_file(int fd, char hex[MAAS_SHA256_HEX], maas_err *err)
     return ok ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a digest");
 }
 
+/* What comes with a model of images: formats/image_recipe.h. */
+typedef struct extras {
+    json_t *recipe, *labels; /* NULL: none */
+} extras;
+
+static void extras_reset(extras *x)
+{
+    json_decref(x->recipe);
+    json_decref(x->labels);
+}
+
+static bool is_extra(const maas_upload_part *p)
+{
+    return strcmp(p->name, "image_recipe") == 0 || strcmp(p->name, "labels") == 0;
+}
+
+static maas_status read_part(maas_req *r, const maas_upload_part *p, maas_span *out, maas_err *err)
+{
+    maas_map map;
+    if (p->bytes > MAX_EXTRA)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "the part '%s' may have %d bytes", p->name,
+                         MAX_EXTRA);
+    MAAS_TRY(maas_sys_map(p->fd, &map, err));
+    char *text = maas_arena_strndup(maas_req_arena(r), (const char *)map.p, map.n);
+    *out = maas_span_of(text, map.n);
+    maas_sys_unmap(&map);
+    return text ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for an upload");
+}
+
+/* One a line, or a JSON list. */
+static maas_status read_labels(maas_span text, json_t **out, maas_err *err)
+{
+    if (text.n && *text.p == '[')
+        return maas_json_parse(text, out, err);
+    *out = json_array();
+    while (text.n) {
+        const uint8_t *end = memchr(text.p, '\n', text.n);
+        size_t n = end ? (size_t)(end - text.p) : text.n;
+        const char *line = (const char *)text.p;
+        maas_span_skip(&text, n + (end != NULL));
+        n -= n && line[n - 1] == '\r';
+        if (json_array_append_new(*out, json_stringn(line, n)) != 0)
+            return maas_fail(err, MAAS_E_INVALID, "label %zu is no UTF-8", json_array_size(*out));
+    }
+    return MAAS_OK;
+}
+
+static maas_status read_extras(maas_req *r, const maas_upload *u, extras *x, maas_err *err)
+{
+    const char *name = maas_req_query(r, "image_recipe");
+    for (const maas_upload_part *p = u->parts; p; p = p->next) {
+        json_t **to = strcmp(p->name, "labels") == 0 ? &x->labels : &x->recipe;
+        maas_span text;
+        if (!is_extra(p))
+            continue;
+        if (*to)
+            return maas_fail(err, MAAS_E_INVALID, "the part '%s' is there twice", p->name);
+        MAAS_TRY(read_part(r, p, &text, err));
+        MAAS_TRY(to == &x->labels ? read_labels(text, to, err) : maas_json_parse(text, to, err));
+    }
+    if (name && !x->recipe)
+        x->recipe = json_string(name);
+    return MAAS_OK;
+}
+
 /*
  * The one way a model file becomes a version: parsed in the sandbox, written canonically,
  * committed. `others`: further members of the manifest, or NULL.
  */
-static maas_status publish(maas_req *r, int fd, const char *format, const json_t *others,
-                           json_t **out, bool *created, maas_err *err)
+static maas_status publish(maas_req *r, int fd, const char *format, const extras *x,
+                           const json_t *others, json_t **out, bool *created, maas_err *err)
 {
     maas_app *app = maas_app_of(r);
     const char *name = maas_req_param(r, 0);
@@ -64,7 +131,7 @@ static maas_status publish(maas_req *r, int fd, const char *format, const json_t
     if (!maas_name_valid(name) || strcmp(name, "stats") == 0)
         return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", name);
     MAAS_TRY(maas_blob_tmp(app->registry, &artifact, err));
-    MAAS_TRY(maas_helper_import_model(app->helper, fd, format, artifact,
+    MAAS_TRY(maas_helper_import_model(app->helper, fd, format, x->recipe, x->labels, artifact,
                                       (int)app->conf.import_timeout * 1000, &parsed, err));
     MAAS_TRY(hash_file(artifact, hex, err));
     MAAS_TRY(maas_blob_link(app->registry, artifact, hex, err));
@@ -97,8 +164,14 @@ static bool put_on_io(maas_req *r)
     bool created = false;
     if (maas_idem_begin(&idem, r, maas_upload_digest(u)))
         return true;
-    if (publish(r, u->parts->fd, maas_req_query(r, "format"), NULL, &body, &created, &err) ==
-        MAAS_OK)
+    AUTO(extras_reset) extras x = {0};
+    const maas_upload_part *model = u->parts;
+    while (is_extra(model))
+        model = model->next;
+    maas_status st = read_extras(r, u, &x, &err);
+    if (st == MAAS_OK)
+        st = publish(r, model->fd, maas_req_query(r, "format"), &x, NULL, &body, &created, &err);
+    if (st == MAAS_OK)
         maas_idem_reply(&idem, created ? 201 : 200, body);
     else
         maas_idem_fail(&idem, &err);
@@ -110,9 +183,13 @@ void maas_versions_put(maas_req *r)
     maas_upload *u;
     maas_err err = {0};
     maas_status st = maas_upload_finish(r, &u, &err);
-    if (st == MAAS_OK && u->parts->next)
+    int n = 0;
+    for (const maas_upload_part *p = st == MAAS_OK ? u->parts : NULL; p; p = p->next)
+        n += !is_extra(p);
+    if (st == MAAS_OK && n != 1)
         st = maas_fail(&err, MAAS_E_INVALID,
-                       "a model version is one file; several go through blobs");
+                       "a model version is one file, beside the parts 'image_recipe' and 'labels'; "
+                       "several go through blobs");
     if (st != MAAS_OK)
         maas_req_fail(r, &err);
     else
@@ -140,7 +217,7 @@ static const char *model_member(const json_t *files)
 
 static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_err *err)
 {
-    static const char *const keys[] = {"files", "format", NULL};
+    static const char *const keys[] = {"files", "format", "image_recipe", "labels", NULL};
     AUTO(maas_json_unref) json_t *body = NULL, *others = NULL;
     AUTO_FD fd = -1;
     uint64_t bytes;
@@ -161,7 +238,8 @@ static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_e
     MAAS_TRY(maas_blob_open(maas_app_of(r)->registry, hex, &fd, &bytes, err));
     others = json_copy(files);
     json_object_del(others, member);
-    return publish(r, fd, format, others, out, created, err);
+    const extras x = {json_object_get(body, "image_recipe"), json_object_get(body, "labels")};
+    return publish(r, fd, format, &x, others, out, created, err);
 }
 
 static bool post_on_io(maas_req *r)

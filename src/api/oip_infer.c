@@ -2,11 +2,13 @@
  * api/oip_infer.c - POST /v2/models/{m}[/versions/{v}]/infer of the Open Inference Protocol, with
  * Triton's binary tensor and classification extensions.
  */
-#include <stdlib.h>
 #include <string.h>
 
+#include "api/classify.h"
+#include "api/image.h"
 #include "api/oip.h"
 #include "api/oip_request.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "tensor/json.h"
 #include "base/ban.h"
@@ -98,40 +100,18 @@ static void put_binary(const maas_tensor *t, maas_buf *out)
     }
 }
 
-typedef struct ranked {
-    double score;
-    int64_t index;
-} ranked;
-
-static int by_score(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    return x->score > y->score ? -1 : x->score < y->score ? 1 : x->index < y->index ? -1 : 1;
-}
-
-/* Triton's classification extension: the k best of each row as "score:index" strings. */
+/* Triton's classification extension: the k best of each row as "score:index[:label]" strings. */
 static maas_status classify(maas_prediction *q, const maas_tensor *t, int64_t k, maas_tensor *out,
                             maas_err *err)
 {
-    int64_t n = t->rank ? t->dims[t->rank - 1] : 1, rows = n ? maas_n_elems(t) / n : 0;
-    k = k < n ? k : n;
-    const int64_t dims[2] = {rows, k};
-    *out = maas_tensor_of(MAAS_STRING, 2, dims, NULL);
-    maas_str *text = out->data = maas_arena_array(q->arena, (size_t)(rows * k) + 1, sizeof *text);
-    ranked *order = maas_arena_array(q->arena, (size_t)n + 1, sizeof *order);
-    for (int64_t r = 0; text && order && r < rows; r++) {
-        for (int64_t i = 0; i < n; i++)
-            order[i] = (ranked){maas_tensor_get(t, r * n + i), i};
-        qsort(order, (size_t)n, sizeof *order, by_score);
-        for (int64_t i = 0; i < k; i++) {
-            char *s = maas_arena_printf(q->arena, "%f:%lld", order[i].score,
-                                        (long long)order[i].index);
-            if (!s)
-                return maas_fail(err, MAAS_E_NOMEM, "memory for the answer");
-            text[r * k + i] = (maas_str){s, strlen(s)};
-        }
-    }
-    return text && order ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for the answer");
+    AUTO(maas_labels_reset) maas_labels l;
+    maas_ranked *ranked;
+    int64_t rows;
+    MAAS_TRY(maas_rank(q->arena, t, false, &k, &rows, &ranked, err));
+    maas_labels_of(q->model, &l);
+    if (!t->rank || l.n != t->dims[t->rank - 1])
+        maas_labels_reset(&l); /* names of something else */
+    return maas_rank_texts(q->arena, ranked, rows, k, &l, out, err);
 }
 
 static void put_shape(const maas_tensor *t, maas_buf *out)
@@ -257,6 +237,8 @@ const maas_codec maas_oip_codec = {"oip", decode, encode, NULL};
 maas_status maas_oip_infer_body(maas_req *r, maas_span piece, maas_err *err)
 {
     maas_oip_request *o = maas_req_state(r);
+    if (maas_image_is(r))
+        return maas_image_body(r, piece, err);
     if (!o) {
         o = maas_arena_alloc(maas_req_arena(r), sizeof *o);
         if (!o)
@@ -274,7 +256,11 @@ maas_status maas_oip_infer_body(maas_req *r, maas_span piece, maas_err *err)
 
 maas_oip_request *maas_oip_request_of(maas_req *r, maas_err *err)
 {
-    maas_oip_request *o = maas_req_state(r);
+    maas_oip_request *o = maas_image_is(r) ? NULL : maas_req_state(r);
+    if (maas_image_is(r)) {
+        maas_fail(err, MAAS_E_MEDIA, "images are for /infer; this takes tensors");
+        return NULL;
+    }
     maas_status st = o ? maas_oip_request_end(o, err)
                        : maas_fail(err, MAAS_E_INVALID, "the request has no body");
     return st == MAAS_OK ? o : NULL;
@@ -283,6 +269,10 @@ maas_oip_request *maas_oip_request_of(maas_req *r, maas_err *err)
 void maas_oip_infer(maas_req *r)
 {
     maas_err err = {0};
+    if (maas_image_is(r)) {
+        maas_image_infer(r);
+        return;
+    }
     maas_oip_request *o = maas_oip_request_of(r, &err);
     if (o)
         maas_infer_start(r, maas_req_param(r, 0), maas_req_param(r, 1), &maas_oip_codec, o);

@@ -25,6 +25,7 @@
 #define MAAS_MAX_IMAGE_PIXELS (1u << 26) /* 200 MB of RGB                                  */
 #define MAAS_MAX_IMAGE_RATIO  1024u      /* pixels for one byte of a file ...               */
 #define MAAS_MIN_IMAGE_LIMIT  (1u << 22) /* ... with this many for any file                 */
+#define MAAS_MAX_FIT_SIDE     8192u      /* of what a model takes                          */
 /* data sets */
 #define MAAS_MAX_COLUMNS   65536
 #define MAAS_MAX_CSV_FIELD (1u << 20) /* bytes of one CSV cell                            */

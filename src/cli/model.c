@@ -14,7 +14,7 @@
 
 static struct {
     maas_client_opts client;
-    char *format, *alias, *output, *file;
+    char *format, *recipe, *labels, *alias, *output, *file;
     bool force;
 } opts;
 
@@ -27,6 +27,16 @@ maas_conf maas_import_settings(void)
          .offset = AT(format),
          .arg = "NAME",
          .help = "of the file; else by content"},
+        {.name = "image-recipe",
+         .type = MAAS_CONF_STR,
+         .offset = AT(recipe),
+         .arg = "NAME|FILE",
+         .help = "how an image becomes the input: imagenet, unit, signed, or a JSON file"},
+        {.name = "labels",
+         .type = MAAS_CONF_STR,
+         .offset = AT(labels),
+         .arg = "FILE",
+         .help = "names of the classes, one a line or a JSON list"},
         MAAS_CLIENT_ROWS,
     };
     return (maas_conf){rows, MAAS_COUNT(rows), &opts};
@@ -309,21 +319,44 @@ static maas_status models_download(maas_cli *cli, maas_err *err)
 
 /* ---- import, promote ---- */
 
+/* The query, and the parts of the form when more than the model is sent. */
+static maas_status import_body(maas_cli *cli, maas_buf *path, maas_http_part parts[3],
+                               maas_http_call *call, maas_err *err)
+{
+    const char *const queries[] = {"format", "image_recipe"};
+    const bool is_file = opts.recipe && access(opts.recipe, F_OK) == 0;
+    const char *const values[] = {opts.format, is_file ? NULL : opts.recipe};
+    parts[call->n_parts++] = (maas_http_part){"model", cli->args[1]};
+    if (is_file)
+        parts[call->n_parts++] = (maas_http_part){"image_recipe", opts.recipe};
+    if (opts.labels)
+        parts[call->n_parts++] = (maas_http_part){"labels", opts.labels};
+    if (call->n_parts == 1) {
+        call->file = cli->args[1];
+        call->n_parts = 0;
+    } else {
+        call->parts = parts;
+    }
+    for (size_t i = 0, n = 0; i < MAAS_COUNT(queries); i++) {
+        if (!values[i])
+            continue;
+        maas_buf_printf(path, "%c%s=", n++ ? '&' : '?', queries[i]);
+        maas_url_segment(path, values[i]);
+    }
+    return path->failed ? maas_fail(err, MAAS_E_INVALID, "--format or --image-recipe is too long")
+                        : MAAS_OK;
+}
+
 maas_status maas_cmd_import(maas_cli *cli, maas_err *err)
 {
     AUTO(maas_buf_reset) maas_buf path = MAAS_BUF_INIT(8192);
     AUTO(maas_http_response_reset) maas_http_response r = MAAS_HTTP_RESPONSE_INIT;
     AUTO(maas_json_unref) json_t *version = NULL;
     maas_bar bar = {.on = cli->bars, .label = "upload"};
-    maas_http_call call = {
-        .method = "PUT", .user = &bar, .progress = maas_bar_upload, .file = cli->args[1]};
+    maas_http_part parts[3];
+    maas_http_call call = {.method = "PUT", .user = &bar, .progress = maas_bar_upload};
     MAAS_TRY(maas_cli_path(&path, err, "models", cli->args[0], "versions", NULL));
-    if (opts.format) {
-        maas_buf_str(&path, "?format=");
-        maas_url_segment(&path, opts.format);
-    }
-    if (path.failed)
-        return maas_fail(err, MAAS_E_INVALID, "--format is too long");
+    MAAS_TRY(import_body(cli, &path, parts, &call, err));
     call.path = path.p;
     maas_status st = maas_cli_send(cli, &call, &r, err);
     maas_bar_clear(&bar);

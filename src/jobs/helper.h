@@ -38,8 +38,10 @@ uint64_t maas_helper_n_crashes(const maas_helper *h);
  * out_fd (an unnamed file) and gives
  * {"format":"onnx","inputs":[...],"outputs":[...],"info":{layers, parameters, bytes, flops,...}}.
  * Blocks, at most `deadline_ms`. Fails as the reader said, or E_FORMAT for a crash or a time-out.
+ * image_recipe and labels (formats/image_recipe.h) change the model; NULL: none.
  */
-maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format, int out_fd,
+maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format,
+                                     const json_t *image_recipe, const json_t *labels, int out_fd,
                                      int deadline_ms, json_t **out_info, maas_err *err);
 /* Parses a table in a sandboxed child; rows come back through a pipe into `sink`, in the calling
  * thread. options: {"header":..,"delimiter":..,"types":{..}} or NULL. The child may compute for

@@ -9,4 +9,7 @@ void maas_helper_loop(int server_fd);
 /* In the sandboxed child: reads the spec from `control`, parses `in`, writes `out`, reports. */
 void maas_import_child(const maas_wire_order *o, int control, int in, int out);
 
+/* The child that decodes pictures: image_child.c. */
+void maas_image_child(const maas_wire_order *o, int control);
+
 #endif

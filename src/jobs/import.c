@@ -83,14 +83,17 @@ static maas_status finish(maas_helper *h, uint64_t id, int control, int deadline
     return MAAS_OK;
 }
 
-maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format, int out_fd,
+maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format,
+                                     const json_t *image_recipe, const json_t *labels, int out_fd,
                                      int deadline_ms, json_t **out_info, maas_err *err)
 {
     uint64_t bytes;
     AUTO_FD control = -1;
     MAAS_TRY(maas_sys_size(in_fd, &bytes, err));
     maas_wire_order o = order_for(MAAS_CHILD_IMPORT_MODEL, bytes);
-    AUTO(maas_json_unref) json_t *spec = json_pack("{s:s*}", "format", format);
+    AUTO(maas_json_unref)
+    json_t *spec = json_pack("{s:s*, s:O*, s:O*}", "format", format, "image_recipe",
+                             (json_t *)image_recipe, "labels", (json_t *)labels);
     if (!spec)
         return maas_fail(err, MAAS_E_NOMEM, "starting an importer");
     MAAS_TRY(start(h, &o, spec, in_fd, out_fd, &control, err));

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "formats/image_recipe.h"
 #include "formats/model.h"
 #include "formats/onnx.h"
 #include "jobs/helper_proc.h"
@@ -34,8 +35,11 @@ static maas_status import_model(import *m, json_t **result, maas_err *err)
     MAAS_TRY(maas_model_format_find(file, spec_text(m, "format"), &format, err));
     MAAS_TRY(format->read(file, &m->budget, &g, err));
     maas_status st = g->n_outputs && g->n_inputs
-                         ? maas_onnx_write(g, NULL, NULL, &artifact, err)
+                         ? maas_image_recipe_apply(g, json_object_get(m->spec, "image_recipe"),
+                                                   json_object_get(m->spec, "labels"), err)
                          : maas_fail(err, MAAS_E_FORMAT, "the model has no inputs or no outputs");
+    if (st == MAAS_OK)
+        st = maas_onnx_write(g, NULL, NULL, &artifact, err);
     if (st == MAAS_OK && artifact.failed)
         st = maas_fail(err, MAAS_E_NOMEM, "the model does not fit the memory of the importer");
     if (st == MAAS_OK)

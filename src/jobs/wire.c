@@ -101,10 +101,19 @@ static maas_status read_exactly(int fd, void *p, size_t n, uint64_t deadline_ns,
     return MAAS_OK;
 }
 
+static uint64_t deadline_of(int timeout_ms)
+{
+    return timeout_ms < 0 ? UINT64_MAX : maas_now_ns() + (uint64_t)timeout_ms * 1000000;
+}
+
+maas_status maas_wire_get_bytes(int fd, int timeout_ms, void *p, size_t n, maas_err *err)
+{
+    return read_exactly(fd, p, n, deadline_of(timeout_ms), err);
+}
+
 maas_status maas_wire_get_json(int fd, int timeout_ms, json_t **out, maas_err *err)
 {
-    uint64_t deadline = timeout_ms < 0 ? UINT64_MAX
-                                       : maas_now_ns() + (uint64_t)timeout_ms * 1000000;
+    const uint64_t deadline = deadline_of(timeout_ms);
     uint32_t n;
     MAAS_TRY(read_exactly(fd, &n, sizeof n, deadline, err));
     if (n > MAAS_WIRE_MAX_JSON)

@@ -13,13 +13,15 @@
 typedef enum maas_child_kind {
     MAAS_CHILD_IMPORT_MODEL,
     MAAS_CHILD_IMPORT_TABLE,
+    MAAS_CHILD_IMAGES,
     MAAS_CHILD_WORKER
 } maas_child_kind;
 
 typedef struct maas_wire_order { /* server -> helper */
     uint64_t id;
     uint32_t kill_signal; /* not 0: signal the child `id`; nothing else is read */
-    uint32_t kind;        /* maas_child_kind; descriptors: control, input, output */
+    uint32_t kind;        /* maas_child_kind; descriptors: control, input, output; */
+                          /* of IMAGES and workers control alone     */
     maas_sandbox_limits limits;
     int32_t n_cores, nice;
 } maas_wire_order;
@@ -35,6 +37,9 @@ maas_status maas_wire_send(int fd, const void *record, size_t n, const int *fds,
                            maas_err *err);
 /* *out_n_fds descriptors arrive (CLOEXEC), yours. False: end of the connection, or a bad record. */
 bool maas_wire_receive(int fd, void *record, size_t n, int fds[MAAS_WIRE_MAX_FDS], int *out_n_fds);
+
+/* Blocking; all n bytes or E_UNAVAILABLE, E_TIMEOUT after timeout_ms (-1: none). */
+maas_status maas_wire_get_bytes(int fd, int timeout_ms, void *p, size_t n, maas_err *err);
 
 #define MAAS_WIRE_MAX_JSON (256u << 20)
 /* Blocking; u32 length, then compact JSON. */

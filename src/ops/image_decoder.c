@@ -42,12 +42,6 @@ static void swap_colours(uint8_t *p, size_t n)
     }
 }
 
-/* The weights of ITU-R BT.601, in 65536ths. */
-static uint8_t grey_of(const uint8_t *p)
-{
-    return (uint8_t)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
-}
-
 static maas_status pixels(const maas_call *c, int format, maas_err *err)
 {
     const maas_span file = maas_span_of(c->in[0].data, maas_tensor_bytes(&c->in[0]));
@@ -68,7 +62,7 @@ static maas_status pixels(const maas_call *c, int format, maas_err *err)
         return maas_fail(err, MAAS_E_NOMEM, "%u x %u pixels", is.width, is.height);
     MAAS_TRY(maas_image_decode(file, &is, rgb, err));
     for (size_t i = 0; i < n; i++)
-        y[i] = grey_of(rgb + 3 * i);
+        y[i] = maas_image_grey(rgb + 3 * i);
     return MAAS_OK;
 }
 

@@ -40,6 +40,11 @@ maas_status maas_resize_plan(const maas_node *n, const maas_tensor *x, const maa
                              const maas_tensor *scales, const maas_tensor *sizes, maas_resize *r,
                              maas_err *err);
 
+/* Two axes of a picture, [in] to [out] elements each: half pixels, as image libraries do it; what
+ * lies outside of the picture has no weight, and shrinking looks at all that is covered. */
+maas_status maas_resize_picture(maas_resize_mode mode, const int64_t in[2], const int64_t out[2],
+                                maas_resize *r, maas_err *err);
+
 /* Element i of an axis: the inputs first .. first + n - 1, held inside of the axis. */
 typedef struct maas_resize_at {
     int64_t first;

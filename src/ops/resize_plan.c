@@ -199,6 +199,26 @@ maas_status maas_resize_plan(const maas_node *n, const maas_tensor *x, const maa
     return MAAS_OK;
 }
 
+maas_status maas_resize_picture(maas_resize_mode mode, const int64_t in[2], const int64_t out[2],
+                                maas_resize *r, maas_err *err)
+{
+    *r = (maas_resize){.rank = 2,
+                       .mode = (int)mode,
+                       .coordinates = HALF_PIXEL,
+                       .nearest = PREFER_CEIL,
+                       .antialias = mode != MAAS_RESIZE_NEAREST,
+                       .exclude_outside = true,
+                       .cubic_a = -0.5};
+    for (int i = 0; i < 2; i++) {
+        if (in[i] < 1 || out[i] < 1)
+            return maas_fail(err, MAAS_E_INVALID, "a picture without pixels");
+        r->axis[i] = (maas_resize_axis){in[i], out[i], (double)out[i] / (double)in[i], 0, 1, false,
+                                        0,     1};
+        MAAS_TRY(reach_of(r, &r->axis[i], err));
+    }
+    return MAAS_OK;
+}
+
 /* ---- weights ---- */
 
 /* Where element i lies in the input. */
