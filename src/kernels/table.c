@@ -43,6 +43,7 @@ static bool has_avx512(const maas_cpu *cpu)
     REALS(T, maas_kernels_elementwise)    \
     ISAS(T, maas_kernels_fused)           \
     REALS(T, maas_kernels_softmax)        \
+    REALS(T, maas_kernels_batch_norm)     \
     REALS(T, maas_kernels_reduce)         \
     REALS(T, maas_kernels_compare)        \
     REALS(T, maas_kernels_reduce_axis)    \
