@@ -69,7 +69,7 @@ enum { TENSOR_TYPE_ELEM = 1, TENSOR_TYPE_SHAPE = 2 };
 enum { SHAPE_DIM = 1 };
 enum { DIM_VALUE = 1, DIM_PARAM = 2 };
 
-#define MAAS_ONNX_OLDEST     7  /* default domain: what is read */
+#define MAAS_ONNX_OLDEST     1  /* default domain: what is read */
 #define MAAS_ONNX_OLDEST_OUT 13 /* default domain: what is written */
 #define MAAS_ONNX_NEWEST     28
 #define MAAS_ONNX_NEWEST_ML  5
@@ -91,6 +91,7 @@ typedef struct maas_onnx_reader {
     maas_arena scratch;             /* of one node or initializer; rewound after it */
     maas_arena jobs;                /* of subgraphs that wait */
     struct maas_onnx_job *next_job;
+    uint64_t looked_at; /* nodes, by onnx_first.c */
 } maas_onnx_reader;
 
 /* A node between file and graph: what upgrade rows may change. Arrays are in the scratch arena. */
@@ -130,6 +131,29 @@ maas_status maas_onnx_add_job(maas_onnx_reader *r, maas_graph *g, const maas_pb 
 maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
 /* Operators of com.microsoft that are chains of the standard's become them. */
 maas_status maas_onnx_from_microsoft(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
+
+/* One change of one operator between opsets (onnx_upgrade.c, onnx_first.c), and what such changes
+ * are made of (onnx_form.c). */
+typedef struct maas_onnx_form_row {
+    const char *domain, *op;
+    int from, to; /* opsets of the file for which the row holds, both included */
+    maas_status (*fn)(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
+} maas_onnx_form_row;
+extern const maas_onnx_form_row maas_onnx_first_forms[]; /* opsets 1 to 6; they run first */
+extern const size_t maas_onnx_n_first_forms;
+maas_attr *maas_onnx_attr_find(const maas_onnx_node *n, const char *name); /* NULL */
+void maas_onnx_attr_drop(maas_onnx_node *n, const maas_attr *a);
+maas_status maas_onnx_attr_add(maas_onnx_reader *r, maas_onnx_node *n, const maas_attr *a);
+/* An attribute, where there is one, becomes input `at`: integers as a vector, a number as a scalar
+ * of the dtype of input 0, which may not be known yet. */
+maas_status maas_onnx_ints_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n,
+                                    const char *name, uint32_t at);
+maas_status maas_onnx_float_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n,
+                                     const char *name, uint32_t at);
+/* A node of the default domain beside the one that is read. */
+maas_status maas_onnx_extra_node(maas_onnx_reader *r, maas_graph *g, const char *op,
+                                 const maas_attr *attr, const maas_vid *in, uint32_t n_in,
+                                 maas_vid *out);
 
 /* ---- writing ---- */
 

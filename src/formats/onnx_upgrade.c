@@ -13,123 +13,35 @@
 
 #define MAX_CLASSES_TEXT (1 << 20) /* bytes of the labels of a classifier as JSON */
 
-static maas_attr *find_attr(const maas_onnx_node *n, const char *name)
-{
-    for (uint32_t i = 0; i < n->n_attr; i++)
-        if (strcmp(n->attr[i].name, name) == 0)
-            return &n->attr[i];
-    return NULL;
-}
-
-static void drop_attr(maas_onnx_node *n, const maas_attr *a)
-{
-    uint32_t at = (uint32_t)(a - n->attr);
-    n->n_attr--;
-    memmove(&n->attr[at], &n->attr[at + 1], (n->n_attr - at) * sizeof *n->attr);
-    memmove(&n->body[at], &n->body[at + 1], (n->n_attr - at) * sizeof *n->body);
-}
-
-static maas_status add_attr(maas_onnx_reader *r, maas_onnx_node *n, const maas_attr *a)
-{
-    maas_attr *attr = maas_arena_array(&r->scratch, n->n_attr + 1u, sizeof *attr);
-    maas_span *body = maas_arena_array(&r->scratch, n->n_attr + 1u, sizeof *body);
-    if (!attr || !body)
-        return maas_onnx_no_memory(r->err);
-    if (n->n_attr) {
-        memcpy(attr, n->attr, n->n_attr * sizeof *attr);
-        memcpy(body, n->body, n->n_attr * sizeof *body);
-    }
-    attr[n->n_attr] = *a;
-    n->attr = attr;
-    n->body = body;
-    n->n_attr++;
-    return MAAS_OK;
-}
-
-/* ---- what rows are made of ---- */
-
-static maas_status ints_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n,
-                                 const char *name, uint32_t at)
-{
-    const maas_attr *a = find_attr(n, name);
-    if (!a)
-        return MAAS_OK;
-    const bool single = a->type == MAAS_ATTR_INT;
-    if ((!single && a->type != MAAS_ATTR_INTS) || n->n_in > at || at >= n->in_cap)
-        return maas_fail(r->err, MAAS_E_FORMAT, "attribute '%s' must be integers", name);
-    const int64_t dims[] = {single ? 1 : a->n};
-    const void *data = single ? &a->u.i : a->u.ints;
-    const maas_tensor t = maas_tensor_of(MAAS_I64, 1, dims, (void *)(uintptr_t)data);
-    while (n->n_in < at)
-        n->in[n->n_in++] = MAAS_NO_VALUE;
-    MAAS_TRY(maas_graph_const(g, NULL, &t, true, &n->in[at], r->err));
-    n->n_in = at + 1;
-    drop_attr(n, a);
-    return MAAS_OK;
-}
-
-/* A node of the default domain beside the one that is read. */
-static maas_status extra_node(maas_onnx_reader *r, maas_graph *g, const char *op,
-                              const maas_attr *attr, const maas_vid *in, uint32_t n_in,
-                              maas_vid *out)
-{
-    maas_nid nid;
-    MAAS_TRY(
-        maas_graph_node(g, maas_op_find("", op, MAAS_OPSET), "", in, n_in, out, 1, &nid, r->err));
-    return attr ? maas_node_set(g, nid, attr, r->err) : MAAS_OK;
-}
-
-/* A number as a scalar input of the dtype of input 0, which may not be known yet. */
-static maas_status float_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n,
-                                  const char *name, uint32_t at)
-{
-    const maas_attr *a = find_attr(n, name);
-    if (!a)
-        return MAAS_OK;
-    if (a->type != MAAS_ATTR_FLOAT || n->n_in < 1 || n->n_in > at || at >= n->in_cap)
-        return maas_fail(r->err, MAAS_E_FORMAT, "attribute '%s' must be a number", name);
-    float v = a->u.f;
-    const maas_tensor t = maas_tensor_of(MAAS_F32, 0, NULL, &v);
-    maas_vid in[2], out = MAAS_NO_VALUE;
-    MAAS_TRY(maas_graph_const(g, NULL, &t, true, &in[0], r->err));
-    in[1] = n->in[0];
-    while (n->n_in < at)
-        n->in[n->n_in++] = MAAS_NO_VALUE;
-    MAAS_TRY(extra_node(r, g, "CastLike", NULL, in, 2, &out));
-    n->in[at] = out;
-    n->n_in = at + 1;
-    drop_attr(n, a);
-    return MAAS_OK;
-}
-
 /* ---- rows: default domain ---- */
 
 /* Reduce* before 18 (ReduceSum, Squeeze and Unsqueeze before 13) had the axes in an attribute. */
 static maas_status axes_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    return ints_to_input(r, g, n, "axes", 1);
+    return maas_onnx_ints_to_input(r, g, n, "axes", 1);
 }
 
 /* Split before 18 made as many equal parts as it had outputs. */
 static maas_status split_says_outputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     const maas_attr a = MAAS_A_INT("num_outputs", n->n_out);
-    MAAS_TRY(ints_to_input(r, g, n, "split", 1));
+    MAAS_TRY(maas_onnx_ints_to_input(r, g, n, "split", 1));
     bool has_sizes = n->n_in > 1 && n->in[1] != MAAS_NO_VALUE;
-    return has_sizes || find_attr(n, "num_outputs") ? MAAS_OK : add_attr(r, n, &a);
+    return has_sizes || maas_onnx_attr_find(n, "num_outputs") ? MAAS_OK
+                                                              : maas_onnx_attr_add(r, n, &a);
 }
 
 static maas_status slice_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    MAAS_TRY(ints_to_input(r, g, n, "starts", 1));
-    MAAS_TRY(ints_to_input(r, g, n, "ends", 2));
-    return ints_to_input(r, g, n, "axes", 3);
+    MAAS_TRY(maas_onnx_ints_to_input(r, g, n, "starts", 1));
+    MAAS_TRY(maas_onnx_ints_to_input(r, g, n, "ends", 2));
+    return maas_onnx_ints_to_input(r, g, n, "axes", 3);
 }
 
 static maas_status pad_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    MAAS_TRY(ints_to_input(r, g, n, "pads", 1));
-    return float_to_input(r, g, n, "value", 2);
+    MAAS_TRY(maas_onnx_ints_to_input(r, g, n, "pads", 1));
+    return maas_onnx_float_to_input(r, g, n, "value", 2);
 }
 
 /* What ScatterElements was called in opset 9 and 10; from 11 on the name is only deprecated. */
@@ -143,57 +55,58 @@ static maas_status scatter_by_new_name(maas_onnx_reader *r, maas_graph *g, maas_
 static maas_status dft_axis_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     const maas_attr axis = MAAS_A_INT("axis", 1);
-    if (!find_attr(n, "axis"))
-        MAAS_TRY(add_attr(r, n, &axis));
-    return ints_to_input(r, g, n, "axis", 2);
+    if (!maas_onnx_attr_find(n, "axis"))
+        MAAS_TRY(maas_onnx_attr_add(r, n, &axis));
+    return maas_onnx_ints_to_input(r, g, n, "axis", 2);
 }
 
 static maas_status clip_to_inputs(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    MAAS_TRY(float_to_input(r, g, n, "min", 1));
-    return float_to_input(r, g, n, "max", 2);
+    MAAS_TRY(maas_onnx_float_to_input(r, g, n, "min", 1));
+    return maas_onnx_float_to_input(r, g, n, "max", 2);
 }
 
 static maas_status k_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    return ints_to_input(r, g, n, "k", 1);
+    return maas_onnx_ints_to_input(r, g, n, "k", 1);
 }
 
 static maas_status drop_ratio(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    const maas_attr *a = find_attr(n, "ratio");
+    const maas_attr *a = maas_onnx_attr_find(n, "ratio");
     if (a)
-        drop_attr(n, a);
+        maas_onnx_attr_drop(n, a);
     return MAAS_OK;
 }
 
 /* Softmax before 13 ran over all axes from `axis` (1, unless given) on, as over one. */
 static maas_status softmax_over_rest(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    const maas_attr *a = find_attr(n, "axis");
+    const maas_attr *a = maas_onnx_attr_find(n, "axis");
     const maas_attr axis = MAAS_A_INT("axis", a && a->type == MAAS_ATTR_INT ? a->u.i : 1);
     const maas_attr last = MAAS_A_INT("axis", -1);
     maas_vid flat = MAAS_NO_VALUE, sizes = MAAS_NO_VALUE, y = n->n_out ? n->out[0] : MAAS_NO_VALUE;
     if (axis.u.i == -1 || n->n_in != 1 || n->in[0] == MAAS_NO_VALUE || y == MAAS_NO_VALUE)
         return MAAS_OK;
     if (a)
-        drop_attr(n, a);
-    MAAS_TRY(extra_node(r, g, "Shape", NULL, n->in, 1, &sizes));
-    MAAS_TRY(extra_node(r, g, "Flatten", &axis, n->in, 1, &flat));
+        maas_onnx_attr_drop(n, a);
+    MAAS_TRY(maas_onnx_extra_node(r, g, "Shape", NULL, n->in, 1, &sizes));
+    MAAS_TRY(maas_onnx_extra_node(r, g, "Flatten", &axis, n->in, 1, &flat));
     n->in[0] = flat;
     MAAS_TRY(maas_graph_value(g, NULL, NULL, &n->out[0], r->err));
-    MAAS_TRY(extra_node(r, g, "Reshape", NULL, (const maas_vid[]){n->out[0], sizes}, 2, &y));
-    return add_attr(r, n, &last);
+    MAAS_TRY(
+        maas_onnx_extra_node(r, g, "Reshape", NULL, (const maas_vid[]){n->out[0], sizes}, 2, &y));
+    return maas_onnx_attr_add(r, n, &last);
 }
 
 /* BatchNormalization before 14 was in training mode when it had more than one output. */
 static maas_status refuse_old_training(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    const maas_attr *spatial = find_attr(n, "spatial");
+    const maas_attr *spatial = maas_onnx_attr_find(n, "spatial");
     if (spatial && (spatial->type != MAAS_ATTR_INT || spatial->u.i != 1))
         return maas_fail(r->err, MAAS_E_UNSUPPORTED, "statistics for each place (spatial 0)");
     if (spatial)
-        drop_attr(n, spatial);
+        maas_onnx_attr_drop(n, spatial);
     return n->n_out <= 1 ? MAAS_OK
                          : maas_fail(r->err, MAAS_E_UNSUPPORTED,
                                      "training outputs of opset %d; export for inference or with "
@@ -213,9 +126,11 @@ static maas_status repeat_for_channels(maas_onnx_reader *r, maas_graph *g, maas_
     const maas_tensor to = maas_tensor_of(MAAS_I64, 1, dims, &all);
     MAAS_TRY(maas_graph_const(g, NULL, &axis, true, &last, r->err));
     MAAS_TRY(maas_graph_const(g, NULL, &to, true, &flat, r->err));
-    MAAS_TRY(extra_node(r, g, "Unsqueeze", NULL, (const maas_vid[]){*v, last}, 2, &column));
-    MAAS_TRY(extra_node(r, g, "Expand", NULL, (const maas_vid[]){column, sizes}, 2, &wide));
-    MAAS_TRY(extra_node(r, g, "Reshape", NULL, (const maas_vid[]){wide, flat}, 2, &out));
+    MAAS_TRY(
+        maas_onnx_extra_node(r, g, "Unsqueeze", NULL, (const maas_vid[]){*v, last}, 2, &column));
+    MAAS_TRY(
+        maas_onnx_extra_node(r, g, "Expand", NULL, (const maas_vid[]){column, sizes}, 2, &wide));
+    MAAS_TRY(maas_onnx_extra_node(r, g, "Reshape", NULL, (const maas_vid[]){wide, flat}, 2, &out));
     *v = out;
     return MAAS_OK;
 }
@@ -226,7 +141,7 @@ static maas_status repeat_for_channels(maas_onnx_reader *r, maas_graph *g, maas_
  */
 static maas_status groups_to_channels(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    const maas_attr *a = find_attr(n, "num_groups"), axis = MAAS_A_INT("axis", 0);
+    const maas_attr *a = maas_onnx_attr_find(n, "num_groups"), axis = MAAS_A_INT("axis", 0);
     if (!a || a->type != MAAS_ATTR_INT || n->n_in != 3)
         return maas_fail(r->err, MAAS_E_FORMAT, "num_groups or an input is missing");
     int64_t groups = a->u.i, ends[2] = {1, 2};
@@ -239,10 +154,13 @@ static maas_status groups_to_channels(maas_onnx_reader *r, maas_graph *g, maas_o
     MAAS_TRY(maas_graph_const(g, NULL, &t, true, &count, r->err));
     MAAS_TRY(maas_graph_const(g, NULL, &t1, true, &from, r->err));
     MAAS_TRY(maas_graph_const(g, NULL, &t2, true, &to, r->err));
-    MAAS_TRY(extra_node(r, g, "Shape", NULL, n->in, 1, &shape));
-    MAAS_TRY(extra_node(r, g, "Slice", NULL, (const maas_vid[]){shape, from, to}, 3, &channels));
-    MAAS_TRY(extra_node(r, g, "Div", NULL, (const maas_vid[]){channels, count}, 2, &each));
-    MAAS_TRY(extra_node(r, g, "Concat", &axis, (const maas_vid[]){count, each}, 2, &sizes));
+    MAAS_TRY(maas_onnx_extra_node(r, g, "Shape", NULL, n->in, 1, &shape));
+    MAAS_TRY(maas_onnx_extra_node(r, g, "Slice", NULL, (const maas_vid[]){shape, from, to}, 3,
+                                  &channels));
+    MAAS_TRY(
+        maas_onnx_extra_node(r, g, "Div", NULL, (const maas_vid[]){channels, count}, 2, &each));
+    MAAS_TRY(
+        maas_onnx_extra_node(r, g, "Concat", &axis, (const maas_vid[]){count, each}, 2, &sizes));
     MAAS_TRY(repeat_for_channels(r, g, &n->in[1], sizes));
     return repeat_for_channels(r, g, &n->in[2], sizes);
 }
@@ -250,15 +168,15 @@ static maas_status groups_to_channels(maas_onnx_reader *r, maas_graph *g, maas_o
 /* They say something of small floats only. */
 static maas_status drop_saturate(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    const maas_attr *to = find_attr(n, "to");
+    const maas_attr *to = maas_onnx_attr_find(n, "to");
     if (!to || to->type != MAAS_ATTR_INT || to->u.i < 0 || to->u.i > UINT8_MAX ||
         maas_dtype_in((maas_dtype)to->u.i, MAAS_DTS_SMALL_FLOAT))
         return MAAS_OK;
     static const char *const names[] = {"saturate", "round_mode"};
     for (size_t i = 0; i < MAAS_COUNT(names); i++) {
-        const maas_attr *a = find_attr(n, names[i]);
+        const maas_attr *a = maas_onnx_attr_find(n, names[i]);
         if (a)
-            drop_attr(n, a);
+            maas_onnx_attr_drop(n, a);
     }
     return MAAS_OK;
 }
@@ -293,13 +211,13 @@ static maas_status resize_from_corner(maas_onnx_reader *r, maas_graph *g, maas_o
     n->in[2] = n->in[1];
     n->in[1] = MAAS_NO_VALUE;
     n->n_in = 3;
-    MAAS_TRY(add_attr(r, n, &place));
-    return add_attr(r, n, &nearest);
+    MAAS_TRY(maas_onnx_attr_add(r, n, &place));
+    return maas_onnx_attr_add(r, n, &nearest);
 }
 
 static maas_status upsample_to_resize(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    const maas_attr *a = find_attr(n, "scales");
+    const maas_attr *a = maas_onnx_attr_find(n, "scales");
     if (a && n->n_in == 1 && n->in_cap > 1) {
         const int64_t dims[] = {a->n};
         if (a->type != MAAS_ATTR_FLOATS)
@@ -307,7 +225,7 @@ static maas_status upsample_to_resize(maas_onnx_reader *r, maas_graph *g, maas_o
         const maas_tensor t = maas_tensor_of(MAAS_F32, 1, dims, (void *)(uintptr_t)a->u.floats);
         MAAS_TRY(maas_graph_const(g, NULL, &t, true, &n->in[1], r->err));
         n->n_in = 2;
-        drop_attr(n, a);
+        maas_onnx_attr_drop(n, a);
     }
     n->op = "Resize";
     return resize_from_corner(r, g, n);
@@ -315,7 +233,7 @@ static maas_status upsample_to_resize(maas_onnx_reader *r, maas_graph *g, maas_o
 
 static maas_status rename_modes(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    maas_attr *a = find_attr(n, "mode");
+    maas_attr *a = maas_onnx_attr_find(n, "mode");
     const maas_attr named = MAAS_A_STR("mode", "linear");
     if (!a || a->type != MAAS_ATTR_STRING)
         return MAAS_OK;
@@ -330,7 +248,7 @@ static maas_status rename_modes(maas_onnx_reader *r, maas_graph *g, maas_onnx_no
 static maas_status no_half_pixel(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     const maas_attr a = MAAS_A_STR("coordinate_transformation_mode", "output_half_pixel");
-    return add_attr(r, n, &a);
+    return maas_onnx_attr_add(r, n, &a);
 }
 
 /* ---- rows: ai.onnx.ml ---- */
@@ -338,7 +256,7 @@ static maas_status no_half_pixel(maas_onnx_reader *r, maas_graph *g, maas_onnx_n
 /* LabelEncoder 1: a class is its place in the list, both ways; so says CategoryMapper. */
 static maas_status classes_to_mapper(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
-    maas_attr *a = find_attr(n, "classes_strings");
+    maas_attr *a = maas_onnx_attr_find(n, "classes_strings");
     if (!a || a->type != MAAS_ATTR_STRINGS)
         return maas_fail(r->err, MAAS_E_FORMAT, "classes_strings is missing");
     int64_t *places = maas_arena_array(&r->scratch, a->n, sizeof *places);
@@ -349,7 +267,7 @@ static maas_status classes_to_mapper(maas_onnx_reader *r, maas_graph *g, maas_on
     const maas_attr ints = MAAS_A_INTS("cats_int64s", places, a->n);
     a->name = "cats_strings";
     n->op = "CategoryMapper";
-    return add_attr(r, n, &ints);
+    return maas_onnx_attr_add(r, n, &ints);
 }
 
 /* The labels of a classifier as JSON: ["a","b"] or [0,1]. */
@@ -376,14 +294,14 @@ static maas_status zip_map_to_rows(maas_onnx_reader *r, maas_graph *g, maas_onnx
 {
     static const char *const names[] = {"classlabels_strings", "classlabels_int64s"};
     for (size_t i = 0; i < MAAS_COUNT(names); i++) {
-        maas_attr *a = find_attr(n, names[i]);
+        maas_attr *a = maas_onnx_attr_find(n, names[i]);
         if (!a)
             continue;
         if (a->type != (i ? MAAS_ATTR_INTS : MAAS_ATTR_STRINGS))
             return maas_fail(r->err, MAAS_E_FORMAT, "attribute '%s' must be a list", names[i]);
         if (a->n)
             MAAS_TRY(classes_meta(r, g, a));
-        drop_attr(n, a);
+        maas_onnx_attr_drop(n, a);
     }
     n->op = "Identity";
     n->domain = "";
@@ -409,11 +327,7 @@ static maas_status scan_of_batches(maas_onnx_reader *r, maas_graph *g, maas_onnx
 }
 
 #define OLDEST MAAS_ONNX_OLDEST
-static const struct upgrade {
-    const char *domain, *op;
-    int from, to; /* opsets of the file for which the row holds, both included */
-    maas_status (*fn)(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n);
-} upgrades[] = {
+static const maas_onnx_form_row upgrades[] = {
     {"", "ReduceL1", OLDEST, 17, axes_to_input},
     {"", "ReduceL2", OLDEST, 17, axes_to_input},
     {"", "ReduceLogSum", OLDEST, 17, axes_to_input},
@@ -451,16 +365,23 @@ static const struct upgrade {
     {MAAS_DOMAIN_ML, "CastMap", 1, MAAS_ONNX_NEWEST_ML, refuse_maps},
 };
 
-maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+static maas_status run_rows(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n,
+                            const maas_onnx_form_row *rows, size_t n_rows)
 {
     const char *op = n->op, *domain = n->domain; /* rows may change them */
-    if (strcmp(domain, MAAS_DOMAIN_MS) == 0)
-        return maas_onnx_from_microsoft(r, g, n);
-    for (size_t i = 0; i < MAAS_COUNT(upgrades); i++) {
-        const struct upgrade *u = &upgrades[i];
+    for (size_t i = 0; i < n_rows; i++) {
+        const maas_onnx_form_row *u = &rows[i];
         if (n->opset >= u->from && n->opset <= u->to && strcmp(op, u->op) == 0 &&
             strcmp(domain, u->domain) == 0)
             MAAS_TRY(u->fn(r, g, n));
     }
     return MAAS_OK;
+}
+
+maas_status maas_onnx_upgrade(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    if (strcmp(n->domain, MAAS_DOMAIN_MS) == 0)
+        return maas_onnx_from_microsoft(r, g, n);
+    MAAS_TRY(run_rows(r, g, n, maas_onnx_first_forms, maas_onnx_n_first_forms));
+    return run_rows(r, g, n, upgrades, MAAS_COUNT(upgrades));
 }

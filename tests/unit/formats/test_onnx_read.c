@@ -240,7 +240,6 @@ static const struct refusal {
     maas_status want;
     const char *words;
 } refusals[] = {
-    {{.opset = 6}, MAAS_E_UNSUPPORTED, "opset 6"},
     {{.opset = 29}, MAAS_E_UNSUPPORTED, "opset 29"},
     {{.ml = 6}, MAAS_E_UNSUPPORTED, "opset 6 of domain 'ai.onnx.ml'"},
     {{.no_ir = true}, MAAS_E_FORMAT, "IR version"},
