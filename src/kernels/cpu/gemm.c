@@ -161,6 +161,8 @@ typedef struct slab {
     bool first, last; /* of the blocks of k */
     const real *panel[GROUP];
     int64_t b_row[GROUP];
+    const real *next; /* what is multiplied after this, when it was packed at plan time */
+    int64_t n_next;
 } slab;
 
 static int64_t width_of(const maas_gemm_args *g, int64_t p)
@@ -189,11 +191,40 @@ static void find_panels(const gemm_state *s, const maas_gemm_args *g, int64_t ti
     }
 }
 
-static void multiply_rows(const maas_gemm_args *g, const slab *b, int64_t i0, int64_t i1)
+/* The slab after this one, as its address and size. */
+static void find_next(const gemm_state *s, const maas_gemm_args *g, const share *sh, slab *b)
 {
+    const int64_t padded_n = (g->n + VW - 1) / VW * VW;
+    const int64_t p = b->last ? b->p1 : b->p0, k0 = b->last ? 0 : b->k1;
+    const int64_t end = p + GROUP < sh->p1 ? p + GROUP : sh->p1;
+    b->next = s->panels;
+    b->n_next = 0;
+    if (!s->panels || p >= sh->p1)
+        return;
+    const int64_t kc = g->k - k0 < b->k1 - b->k0 ? g->k - k0 : b->k1 - b->k0;
+    const int64_t columns = (end * TILE_N < padded_n ? end * TILE_N : padded_n) - p * TILE_N;
+    b->next += k0 * padded_n + p * TILE_N * kc;
+    b->n_next = columns * kc;
+}
+
+/* Asks for part i of n of it: weights come from far, and the first tiles would wait for all. */
+static void fetch_ahead(const slab *b, int64_t i, int64_t n)
+{
+    const char *from = (const char *)(b->next + b->n_next * i / n);
+    const char *to = (const char *)(b->next + b->n_next * (i + 1) / n);
+    for (; from < to; from += 64)
+        __builtin_prefetch(from, 0, 2);
+}
+
+static void multiply_rows(const maas_gemm_args *g, const slab *b, int64_t t, int64_t tile_rows,
+                          int64_t i0, int64_t i1)
+{
+    const int64_t panels = b->p1 - b->p0;
     const real *a = (const real *)g->a + i0 * g->a_row + b->k0 * g->a_col;
     for (int64_t p = b->p0; p < b->p1; p++) {
         const int64_t i = p - b->p0, j = p * TILE_N, w = width_of(g, p);
+        if (b->n_next)
+            fetch_ahead(b, t * panels + i, tile_rows * panels);
         run_tile(g, a, b->panel[i], b->b_row[i], b->k1 - b->k0, i0, i1, j, w, b->first);
         if (b->last)
             finish(g, i0, i1, j, w);
@@ -216,8 +247,9 @@ static void multiply(const gemm_state *state, const maas_gemm_args *g, real *min
                       .first = i == 0,
                       .last = i == n_blocks - 1};
             find_panels(state, g, tile_rows, mine, &b);
+            find_next(state, g, &s, &b);
             for (int64_t t = 0; t < tile_rows; t++)
-                multiply_rows(g, &b, s.m0 + rows * t / tile_rows,
+                multiply_rows(g, &b, t, tile_rows, s.m0 + rows * t / tile_rows,
                               s.m0 + rows * (t + 1) / tile_rows);
         }
 }
