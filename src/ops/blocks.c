@@ -1,6 +1,8 @@
 /*
  * Channels in blocks (see fused_conv.h), in ai.maas: ToBlocks [N][C][d..] -> [N][ceil(C /
- * b)][d..][b], FromBlocks the other way, BlockedPool pools what lies between.
+ * b)][d..][b], FromBlocks the other way, BlockedPool pools what lies between, BlockedRepeat gives
+ * each place as often along each spatial axis as `times` says (Resize to the nearest by whole
+ * numbers).
  */
 #include "ops/fused_conv.h"
 
@@ -136,6 +138,48 @@ static int64_t pool_flops(const maas_call *c)
     return maas_n_elems(&c->out[0]);
 }
 
+/* ---- repeating ---- */
+
+static maas_status repeat_infer(maas_infer *q, maas_err *err)
+{
+    const maas_type *x = &q->in[0];
+    uint32_t n;
+    const int64_t *times = maas_attr_ints(q->node, "times", &n);
+    q->out[0] = *x;
+    if (x->rank < 0)
+        return MAAS_OK;
+    if (x->rank < 4 || n != (uint32_t)x->rank - 3)
+        return maas_fail(err, MAAS_E_INVALID, "X has rank %d, times %u numbers", x->rank, n);
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t *d = &q->out[0].dims[i + 2];
+        if (times[i] < 1)
+            return maas_fail(err, MAAS_E_INVALID, "times: %" PRId64 " is not possible", times[i]);
+        if (*d < 0)
+            *d = times[i] == 1 ? *d : MAAS_DIM_UNKNOWN;
+        else if (__builtin_mul_overflow(*d, times[i], d))
+            return maas_fail(err, MAAS_E_TOO_LARGE, "spatial axis %u has too many elements", i);
+    }
+    return MAAS_OK;
+}
+
+static maas_status repeat_reference(const maas_call *c, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0], *y = &c->out[0];
+    const size_t lanes = (size_t)x->dims[x->rank - 1] * maas_dtype_size((maas_dtype)x->dtype);
+    uint32_t n;
+    const int64_t *times = maas_attr_ints(c->node, "times", &n);
+    const int64_t places = maas_dims_product(y->dims, 0, y->rank - 1);
+    int64_t place[MAAS_MAX_RANK] = {0};
+    for (int64_t i = 0; i < places; i++, maas_place_next(place, y->dims, y->rank - 1)) {
+        int64_t at = place[0] * x->dims[1] + place[1];
+        for (uint32_t k = 0; k < n; k++)
+            at = at * x->dims[k + 2] + place[k + 2] / times[k];
+        memcpy((char *)y->data + (size_t)i * lanes, (const char *)x->data + (size_t)at * lanes,
+               lanes);
+    }
+    return MAAS_OK;
+}
+
 /* ---- examples and rows ---- */
 
 static const struct {
@@ -177,10 +221,22 @@ static void pool_example(maas_example *e)
     maas_b_node(e->b, "BlockedPool", a, 7, &v, 1, NULL, 1);
 }
 
+static void repeat_example(maas_example *e)
+{
+    static const int64_t times[][2] = {{2, 3}, {1, 2}, {4, 4}, {1, 1}, {8, 1}};
+    const int k = e->variant / 2;
+    const maas_type t = maas_type_tensor(maas_ex_float(e), shapes[k].rank, shapes[k].dims),
+                    x = maas_type_blocked(&t, shapes[k].block);
+    const maas_vid v = maas_ex_in(e, (maas_dtype)x.dtype, -2, 2, x.rank, x.dims);
+    maas_b_attr1(e->b, "BlockedRepeat", MAAS_A_INTS("times", times[k], t.rank - 2), v,
+                 MAAS_NO_VALUE);
+}
+
 static const maas_io_schema in[] = {MAAS_REQ("X", "T", MAAS_DTS_FLOAT)};
 static const maas_io_schema out[] = {MAAS_REQ("Y", "T", MAAS_DTS_FLOAT)};
 static const maas_attr_schema to_attrs[] = {{"block", MAAS_ATTR_INT, false}};
 static const maas_attr_schema from_attrs[] = {{"channels", MAAS_ATTR_INT, true}};
+static const maas_attr_schema repeat_attrs[] = {{"times", MAAS_ATTR_INTS, true}};
 static const maas_attr_schema pool_attrs[] = {{"auto_pad", MAAS_ATTR_STRING, false},
                                               {"ceil_mode", MAAS_ATTR_INT, false},
                                               {"count_include_pad", MAAS_ATTR_INT, false},
@@ -231,5 +287,19 @@ const maas_op maas_op_BlockedPool = {
     .reference = pool_reference,
     .flops = pool_flops,
     .example = pool_example,
+    .no_gradient = AFTER,
+};
+
+const maas_op maas_op_BlockedRepeat = {
+    .domain = MAAS_DOMAIN_OWN,
+    .name = "BlockedRepeat",
+    .since = 1,
+    MAAS_SCHEMA(in, out),
+    MAAS_ATTRS(repeat_attrs),
+    .n_examples = 2 * MAAS_COUNT(shapes),
+    .infer = repeat_infer,
+    .reference = repeat_reference,
+    .flops = maas_flops_none,
+    .example = repeat_example,
     .no_gradient = AFTER,
 };

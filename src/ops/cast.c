@@ -31,8 +31,12 @@ static maas_status cast_out(maas_infer *q, maas_dtype to, maas_err *err)
         return maas_fail(err, MAAS_E_INVALID, "attribute 'round_mode' must be up, down or nearest");
     q->out[0] = q->in[0];
     q->out[0].dtype = (uint8_t)to;
-    if (q->in_known[0].n >= 0 && to == MAAS_I64)
-        q->out_known[0] = q->in_known[0];
+    const maas_known *k = &q->in_known[0];
+    bool kept = k->n >= 0 && (to == MAAS_I64 || (to == MAAS_I32 && k->exact));
+    for (int i = 0; i < k->n && kept && to == MAAS_I32; i++)
+        kept = k->v[i] == (int32_t)k->v[i];
+    if (kept)
+        q->out_known[0] = *k;
     return MAAS_OK;
 }
 

@@ -8,7 +8,11 @@
 #include "ops/build.h"
 #include "base/ban.h"
 
-static bool changes_nothing(const maas_graph *g, const maas_node *n, const maas_op *cast,
+typedef struct casts {
+    const maas_op *to, *like;
+} casts;
+
+static bool changes_nothing(const maas_graph *g, const maas_node *n, const casts *cast,
                             bool training)
 {
     if (n->n_in < 1 || n->n_out < 1 || n->in[0] < 0 || n->out[0] < 0)
@@ -17,7 +21,7 @@ static bool changes_nothing(const maas_graph *g, const maas_node *n, const maas_
     const maas_type *out = &maas_graph_at(g, n->out[0])->type;
     if (n->op->flags & MAAS_OP_INFERENCE_IDENTITY)
         return !training;
-    if (n->op == cast)
+    if (n->op == cast->to || n->op == cast->like)
         return in->tag == MAAS_TYPE_TENSOR && in->dtype == out->dtype;
     return (n->op->flags & MAAS_OP_VIEW) && maas_type_eq(in, out);
 }
@@ -45,7 +49,8 @@ static void count_uses(const maas_graph *g, uint32_t *uses)
 
 maas_status maas_pass_drop_identity(maas_graph *g, const maas_pass_opts *o, maas_err *err)
 {
-    const maas_op *cast = maas_op_find("", "Cast", MAAS_OPSET);
+    const casts cast = {maas_op_find("", "Cast", MAAS_OPSET),
+                        maas_op_find("", "CastLike", MAAS_OPSET)};
     AUTO_FREE uint32_t *uses = maas_calloc(g->n_values, sizeof *uses);
     AUTO_FREE maas_vid *same = maas_calloc(g->n_values, sizeof *same);
     if (!uses || !same)
@@ -60,7 +65,7 @@ maas_status maas_pass_drop_identity(maas_graph *g, const maas_pass_opts *o, maas
             if (n->in[k] >= 0)
                 n->in[k] = same[n->in[k]];
         /* the name of an output is a promise: its node stays */
-        if (!changes_nothing(g, n, cast, o->training) || !only_first_is_read(n, uses) ||
+        if (!changes_nothing(g, n, &cast, o->training) || !only_first_is_read(n, uses) ||
             maas_value_is(g, n->out[0], MAAS_VALUE_OUTPUT))
             continue;
         same[n->out[0]] = n->in[0];

@@ -5,6 +5,7 @@
  *   Conv, FusedConv, FusedConvAdd    take and give blocks; ToBlocks where what they read has none
  *   MaxPool, AveragePool, Global..   become BlockedPool
  *   element-wise                     run as they are, constants of channels become blocks
+ *   Resize to the nearest            becomes BlockedRepeat when it repeats
  *   Concat of channels               runs as it is when only its last input has a gap
  *   anything else                    reads FromBlocks, which is swept away where nobody does
  *
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "ops/build.h"
 #include "ops/fused_conv.h"
+#include "ops/resize.h"
 #include "base/ban.h"
 
 typedef struct layout {
@@ -278,6 +280,54 @@ static void block_concat(layout *l, maas_nid i)
     give_twin(l, i);
 }
 
+/* ---- Resize to the nearest, by whole numbers ---- */
+
+static const maas_tensor *data_of(const layout *l, const maas_node *n, int i)
+{
+    const bool given = i < n->n_in && n->in[i] >= 0;
+    return given && maas_value_is(l->g, n->in[i], MAAS_VALUE_CONST)
+               ? &maas_graph_at(l->g, n->in[i])->init
+               : NULL;
+}
+
+/* Axis a is repeated: element i is element i / times of the input. */
+static bool is_repeated(const maas_resize *r, int a, int64_t *out_times)
+{
+    const int64_t times = r->axis[a].out / r->axis[a].in;
+    bool ok = times >= 1 && r->axis[a].out == times * r->axis[a].in;
+    for (int64_t i = 0; ok && i < r->axis[a].out; i++) {
+        const maas_resize_at at = maas_resize_look(r, a, i);
+        ok = at.n == 1 && !at.outside && maas_resize_input(r, a, &at, 0) == i / times;
+    }
+    *out_times = times;
+    return ok;
+}
+
+static bool block_resize(layout *l, maas_nid i)
+{
+    const maas_node *n = &l->g->nodes[i];
+    maas_resize r;
+    int64_t times[MAAS_MAX_RANK];
+    if (strcmp(n->op->name, "Resize") != 0 || twin_of(l, n->in[0]) < 0 || !is_picture(l, n->out[0]))
+        return false;
+    const maas_type t = type_of(l, n->in[0]);
+    const maas_tensor x = maas_tensor_of(MAAS_F32, t.rank, t.dims, NULL);
+    if (maas_resize_attrs(n, &r, NULL) != MAAS_OK || r.mode != MAAS_RESIZE_NEAREST ||
+        maas_resize_plan(n, &x, data_of(l, n, 1), data_of(l, n, 2), data_of(l, n, 3), &r, NULL) !=
+            MAAS_OK)
+        return false;
+    for (int a = 0; a < t.rank; a++)
+        if (!is_repeated(&r, a, &times[a]) || (a < 2 && times[a] != 1))
+            return false;
+    l->g->nodes[i].op = maas_op_find(MAAS_DOMAIN_OWN, "BlockedRepeat", MAAS_OPSET);
+    l->g->nodes[i].n_in = 1;
+    l->g->nodes[i].checked = 0;
+    set_input(l, i, 0, twin_of(l, n->in[0]));
+    set(l, i, MAAS_A_INTS("times", times + 2, t.rank - 2));
+    give_twin(l, i);
+    return true;
+}
+
 /* ---- the walk ---- */
 
 static bool visit(layout *l, maas_nid i)
@@ -287,7 +337,7 @@ static bool visit(layout *l, maas_nid i)
         return false;
     if (is_conv(l, n))
         block_conv(l, i);
-    else if (block_pool(l, i))
+    else if (block_pool(l, i) || block_resize(l, i))
         return true;
     else if (is_elementwise(l, n))
         block_elementwise(l, i);
