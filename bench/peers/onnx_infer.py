@@ -1,6 +1,6 @@
 """ONNX Runtime on one network: onnx_infer.py STEM BATCH THREADS [SECONDS]
 
-Reads STEM.onnx and STEM.dims. Prints `us MEDIAN least LEAST` of one call; leaves the input in STEM.BATCH.rows and the
+Reads STEM.onnx and STEM.dims. Prints `us MEDIAN least LEAST cpu USED` of one call; leaves the input in STEM.BATCH.rows and the
 first output in STEM.BATCH.answers, both raw floats.
 """
 import sys
@@ -22,9 +22,10 @@ feed = {session.get_inputs()[0].name: x}
 answers = session.run(None, feed)[0]
 x.tofile(f"{stem}.{batch}.rows")
 answers.astype(np.float32).tofile(f"{stem}.{batch}.answers")
-times, end = [], time.perf_counter() + seconds
+times, used, end = [], [], time.perf_counter() + seconds
 while len(times) < 5 or time.perf_counter() < end:
-    t = time.perf_counter()
+    t, u = time.perf_counter(), time.process_time()
     session.run(None, feed)
     times.append((time.perf_counter() - t) * 1e6)
-print(f"us {np.median(times):.1f} least {min(times):.1f}")
+    used.append((time.process_time() - u) * 1e6)
+print(f"us {np.median(times):.1f} least {min(times):.1f} cpu {np.median(used):.1f}")

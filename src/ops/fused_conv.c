@@ -238,7 +238,7 @@ static int64_t fused_flops(const maas_call *c)
 
 /* ---- examples and rows ---- */
 
-#define N_CASES 16
+#define N_CASES 17
 static const struct {
     int group, x_block, block, bias, scale, n_acts;
     const char *act[2];
@@ -286,6 +286,7 @@ static const struct {
     {2, 16, 16, 1, 0, 1, {"Relu"}, {0}, {1, 64, 4, 4}, {32, 32, 3, 3}, 1, 1, 1},
     {1, 16, 16, 1, 1, 1, {"Relu"}, {0}, {1, 64, 7, 7}, {64, 64, 3, 3}, 2, 1, 1},
     {1, 8, 8, 1, 1, 1, {"Relu"}, {0}, {2, 20, 4, 3}, {12, 20, 1, 1}, 1, 1, 0},
+    {1, 16, 16, 1, 1, 1, {"Relu"}, {0}, {1, 64, 10, 11}, {32, 64, 3, 3}, 1, 1, 1},
 };
 
 static maas_vid vector(maas_example *e, maas_dtype t, double lo, double hi, int64_t n)

@@ -123,7 +123,7 @@ static dnnl_primitive_attr_t attributes(const maas_fused_conv *f)
 
 /* `keep`: blocks stay as they are. */
 static void open_step(maas_dnnl_step *step, const maas_fused_conv *f, const shapes *s,
-                      const_dnnl_primitive_attr_t attr, bool keep)
+                      const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t alg, bool keep)
 {
     shapes any = *s;
     dnnl_convolution_desc_t desc;
@@ -134,10 +134,20 @@ static void open_step(maas_dnnl_step *step, const maas_fused_conv *f, const shap
     maas_dnnl_md_any(&any.w, &s->w);
     *step = (maas_dnnl_step){.failed = true};
     if (dnnl_dilated_convolution_forward_desc_init(
-            &desc, dnnl_forward_inference, dnnl_convolution_direct, &any.x, &any.w,
-            f->b ? &any.b : NULL, &any.y, s->strides, s->dilations, s->before,
-            s->after) == dnnl_success)
+            &desc, dnnl_forward_inference, alg, &any.x, &any.w, f->b ? &any.b : NULL, &any.y,
+            s->strides, s->dilations, s->before, s->after) == dnnl_success)
         maas_dnnl_step_open(step, &desc, attr, NULL);
+}
+
+/* 3 x 3 with fewer products: where there are places enough to pay for the transforms. */
+static bool is_winograd(const maas_fused_conv *f)
+{
+    const maas_conv *v = &f->v;
+    bool ok = v->w.n == 2 && v->groups == 1 && f->x_block && f->y_block && v->narrow_n >= 100 &&
+              v->wide_c >= 32 && v->narrow_c >= 32;
+    for (int a = 0; a < 2 && ok; a++)
+        ok = v->w.kernel[a] == 3 && v->w.stride[a] == 1 && v->w.dilation[a] == 1;
+    return ok;
 }
 
 static bool make_step(state *st, const maas_fused_conv *f, const shapes *s)
@@ -146,10 +156,14 @@ static bool make_step(state *st, const maas_fused_conv *f, const shapes *s)
     dnnl_primitive_attr_t attr = attributes(f);
     if (!attr)
         return false;
-    open_step(step, f, s, attr, true);
+    *step = (maas_dnnl_step){.failed = true};
+    if (is_winograd(f))
+        open_step(step, f, s, attr, dnnl_convolution_winograd, true);
+    if (step->failed)
+        open_step(step, f, s, attr, dnnl_convolution_direct, true);
     if ((f->x_block || f->y_block) && (step->failed || !maas_dnnl_is_fast(step->pd))) {
         maas_dnnl_step_reset(step);
-        open_step(step, f, s, attr, false);
+        open_step(step, f, s, attr, dnnl_convolution_direct, false);
     }
     dnnl_primitive_attr_destroy(attr);
     maas_dnnl_step_arg(step, DNNL_ARG_SRC, &s->x, false);
