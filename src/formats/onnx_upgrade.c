@@ -71,12 +71,18 @@ static maas_status k_to_input(maas_onnx_reader *r, maas_graph *g, maas_onnx_node
     return maas_onnx_ints_to_input(r, g, n, "k", 1);
 }
 
+/* Dropout before 12 was the identity outside of training; before 10 its mask had the type of X. */
 static maas_status drop_ratio(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
     const maas_attr *a = maas_onnx_attr_find(n, "ratio");
     if (a)
         maas_onnx_attr_drop(n, a);
-    return MAAS_OK;
+    if (n->opset >= 10 || n->n_out < 2 || n->out[1] == MAAS_NO_VALUE || n->n_in != 1)
+        return MAAS_OK;
+    maas_vid mask = n->out[1];
+    MAAS_TRY(maas_graph_value(g, NULL, NULL, &n->out[1], r->err));
+    return maas_onnx_extra_node(r, g, "CastLike", NULL, (const maas_vid[]){n->out[1], n->in[0]}, 2,
+                                &mask);
 }
 
 /* Softmax before 13 ran over all axes from `axis` (1, unless given) on, as over one. */
