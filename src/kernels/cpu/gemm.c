@@ -9,7 +9,7 @@
  *      +------+------+--                           follows the sums (bias, activation) is done on
  *                                                  each tile while it is in L1.
  *
- * Threads form a grid over panels and rows.
+ * Threads form a grid over panels and rows, or share the sums and add them up.
  */
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_tile.h"
@@ -22,6 +22,9 @@
  * panel leaves them room in L1. */
 #define MAX_KC_ACROSS 128
 #define GROUP         4 /* panels that rows of A meet one after the other, while they are in L1 */
+#define MAX_PARTS     (1 << 16) /* elements of Y, where threads may share the sums */
+#define LEAST_K       32        /* of a share of them */
+#define JOIN_WORK     32768     /* multiplications in the time of a barrier */
 /* B in place: this many rows of tiles at most, rows of B so close that a panel is in few pages. */
 #define IN_PLACE_TILES 16
 #define IN_PLACE_ROW   2048 /* bytes */
@@ -117,33 +120,54 @@ static void run_tile(const maas_gemm_args *g, const real *a, const real *panel, 
 }
 
 typedef struct share {
-    int64_t m0, m1, p0, p1; /* rows, panels */
+    int64_t m0, m1, p0, p1, k0, k1; /* rows, panels, steps of the sums */
+    bool by_k;                      /* all of Y, a part of each sum */
 } share;
 
 /*
- * The grid that is done first. Multiplications are those of the busiest thread; what it reads of A
+ * The cut that is done first. Multiplications are those of the busiest thread; what it reads of A
  * and B was often written by another core, which takes as long as FOREIGN multiplications each.
- * Where all is equal threads share the rows, as element-wise steps do before and after.
+ * Where all is equal threads share the rows, as element-wise steps do before and after. A cut of
+ * the sums reads least of A and B, and of a weight just the rows that its thread moved in the last
+ * step; but then parts of Y are written, read and added up.
  */
-#define FOREIGN 16
-static share share_of(const maas_gemm_args *g, int ithr, int nthr)
+#define FOREIGN 28
+static double work_of(double m, double n, double k)
 {
+    return k * (n * m + FOREIGN * (n + m));
+}
+
+static bool may_cut_sums(const gemm_state *s)
+{
+    return !s->panels && s->g.n_batch == 1 && s->g.m * s->g.n <= MAX_PARTS;
+}
+
+static share share_of(const gemm_state *state, int ithr, int nthr)
+{
+    const maas_gemm_args *g = &state->g;
     const int64_t panels = blocks_of(g->n, TILE_N), rows = blocks_of(g->m, TILE_M);
+    const double all_n = (double)(panels * TILE_N), all_m = (double)(rows * TILE_M);
     int best = 1;
     double best_work = INFINITY;
     for (int tn = 1; tn <= nthr; tn++) {
         if (nthr % tn)
             continue;
         const int64_t tm = nthr / tn;
-        const double n = (double)((panels + tn - 1) / tn * TILE_N);
-        const double m = (double)((rows + tm - 1) / tm * TILE_M);
-        const double work = n * m + FOREIGN * (n + m);
+        const double work = work_of((double)((rows + tm - 1) / tm * TILE_M),
+                                    (double)((panels + tn - 1) / tn * TILE_N), (double)g->k);
         if (work < best_work) {
             best = tn;
             best_work = work;
         }
     }
-    share s;
+    share s = {.m1 = g->m, .p1 = panels, .k1 = g->k};
+    if (nthr > 1 && may_cut_sums(state) && g->k >= LEAST_K * nthr &&
+        work_of(all_m, all_n, (double)g->k / nthr) + JOIN_WORK + FOREIGN * all_m * all_n <
+            best_work) {
+        s.by_k = true;
+        maas_share(g->k, 1, ithr, nthr, &s.k0, &s.k1);
+        return s;
+    }
     maas_share(g->m, TILE_M, ithr / best, nthr / best, &s.m0, &s.m1);
     maas_share(panels, 1, ithr % best, best, &s.p0, &s.p1);
     return s;
@@ -234,18 +258,18 @@ static void multiply_rows(const maas_gemm_args *g, const slab *b, int64_t t, int
 /* `mine`: room for a group of panels. */
 static void multiply(const gemm_state *state, const maas_gemm_args *g, real *mine, share s)
 {
-    const int64_t n_blocks = blocks_of(g->k, state->max_kc);
+    const int64_t k = s.k1 - s.k0, n_blocks = blocks_of(k, state->max_kc);
     const int64_t rows = s.m1 - s.m0, tile_rows = blocks_of(rows, TILE_M);
     if (rows <= 0 || g->n == 0)
         return;
     for (int64_t p = s.p0; p < s.p1; p += GROUP)
         for (int64_t i = 0; i < n_blocks; i++) {
-            slab b = {.k0 = g->k * i / n_blocks,
-                      .k1 = g->k * (i + 1) / n_blocks,
+            slab b = {.k0 = s.k0 + k * i / n_blocks,
+                      .k1 = s.k0 + k * (i + 1) / n_blocks,
                       .p0 = p,
                       .p1 = p + GROUP < s.p1 ? p + GROUP : s.p1,
                       .first = i == 0,
-                      .last = i == n_blocks - 1};
+                      .last = i == n_blocks - 1 && !s.by_k};
             find_panels(state, g, tile_rows, mine, &b);
             find_next(state, g, &s, &b);
             for (int64_t t = 0; t < tile_rows; t++)
@@ -254,10 +278,56 @@ static void multiply(const gemm_state *state, const maas_gemm_args *g, real *min
         }
 }
 
-static size_t scratch_of_thread(const gemm_state *s)
+static size_t size_of_panels(const gemm_state *s)
 {
     const int64_t panels = blocks_of(s->g.n, TILE_N), kc = s->g.k < MAX_KC ? s->g.k : MAX_KC;
-    return (size_t)(kc * TILE_N * (panels < GROUP ? panels : GROUP)) * sizeof(real);
+    return (size_t)(kc * TILE_N * (panels < GROUP ? panels : GROUP));
+}
+
+/* In elements; of whole lines. */
+static size_t size_of_parts(const gemm_state *s)
+{
+    return may_cut_sums(s) ? (size_t)blocks_of(s->g.m * s->g.n, TILE_N) * TILE_N : 0;
+}
+
+static size_t scratch_of_thread(const gemm_state *s)
+{
+    return (size_of_panels(s) + size_of_parts(s)) * sizeof(real);
+}
+
+/* Threads have summed their parts; each adds up all parts of some rows. */
+static void add_parts(const gemm_state *s, const maas_gemm_args *g, const real *parts, int ithr,
+                      int nthr)
+{
+    const size_t from_thread = scratch_of_thread(s) / sizeof(real);
+    int64_t r0, r1;
+    maas_share(g->m, 1, ithr, nthr, &r0, &r1);
+    real *y = g->y;
+    for (int64_t i = r0 * g->n; i < r1 * g->n; i += VW) {
+        const int64_t left = r1 * g->n - i;
+        vf sum = {0};
+        for (int t = 0; t < nthr; t++) {
+            const real *p = parts + (size_t)t * from_thread + i;
+            sum += left >= VW ? v_load(p) : v_load_part(p, left, 0);
+        }
+        if (left >= VW)
+            v_store(y + i, sum);
+        else
+            v_store_part(y + i, sum, left);
+    }
+    finish(g, r0, r1, 0, g->n);
+}
+
+static void multiply_by_k(const gemm_state *state, const maas_gemm_args *g, real *scratch, share s,
+                          int ithr, int nthr)
+{
+    const size_t from_thread = scratch_of_thread(state) / sizeof(real);
+    real *parts = scratch + size_of_panels(state);
+    maas_gemm_args mine = *g;
+    mine.y = parts + (size_t)ithr * from_thread;
+    multiply(state, &mine, scratch + (size_t)ithr * from_thread, s);
+    maas_call_barrier();
+    add_parts(state, g, parts, ithr, nthr);
 }
 
 static maas_status pack_all(gemm_state *s, maas_err *err)
@@ -309,7 +379,11 @@ static maas_status gemm_run(const maas_call *c, int ithr, int nthr, maas_err *er
     maas_gemm_args g = state->g;
     maas_gemm_args_point(c, &g);
     real *mine = (real *)((char *)c->scratch + scratch_of_thread(state) * (size_t)ithr);
-    const share s = share_of(&g, ithr, nthr);
+    const share s = share_of(state, ithr, nthr);
+    if (s.by_k) {
+        multiply_by_k(state, &g, c->scratch, s, ithr, nthr);
+        return MAAS_OK;
+    }
     for (int64_t i = 0; i < g.n_batch; i++) {
         multiply(state, &g, mine, s);
         g.a = (const real *)g.a + g.m * g.k;
@@ -334,8 +408,8 @@ static bool gemm_fits(const maas_call *c, const maas_cpu *cpu)
 
 #define ROW(which)                                                                                 \
     {                                                                                              \
-        .op = &maas_op_##which, .name = #which "." ISA_TEXT, .fits = gemm_fits,                    \
-        .prepare = gemm_prepare, .release = gemm_release, .run = gemm_run                          \
+        .op = &maas_op_##which, .name = #which "." ISA_TEXT, .flags = MAAS_KERNEL_BARRIER,         \
+        .fits = gemm_fits, .prepare = gemm_prepare, .release = gemm_release, .run = gemm_run       \
     }
 const maas_kernel ISA(maas_kernels_gemm)[] = {
 #ifndef MAAS_REAL64
