@@ -58,13 +58,13 @@ typedef struct seen {
 static maas_status outer_value(maas_graph *g, const char *name, maas_vid *out, maas_err *err)
 {
     *out = maas_graph_find(g, name);
-    if (*out != MAAS_NO_VALUE && !is_open(&g->values[*out]))
+    if (*out != MAAS_NO_VALUE) /* open itself: captured when g is looked at, or refused */
         return MAAS_OK;
     if (!g->parent)
         return maas_fail(err, MAAS_E_INVALID, "a subgraph reads '%.120s', which nothing produces",
                          name);
     /* it is further out still: whoever looks at the node of g takes it from there */
-    return *out == MAAS_NO_VALUE ? maas_graph_value(g, name, NULL, out, err) : MAAS_OK;
+    return maas_graph_value(g, name, NULL, out, err);
 }
 
 static maas_status add_input(seen *s, maas_vid v, uint32_t *out_at, maas_err *err)

@@ -175,7 +175,7 @@ static maas_status spend(maas_exec *root, uint64_t steps, maas_err *err)
 {
     if (root->fuel < steps)
         return maas_fail(err, MAAS_E_TOO_LARGE, "more than %llu steps in the loops of one run",
-                         (unsigned long long)MAAS_MAX_LOOP_STEPS);
+                         (unsigned long long)root->p->loop_steps);
     root->fuel -= steps;
     return MAAS_OK;
 }

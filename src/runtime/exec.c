@@ -212,7 +212,7 @@ maas_status maas_exec_run(maas_exec *e, maas_err *err)
     if (p->any_late)
         maas_arena_rewind(&e->late);
     if (!e->root)
-        e->fuel = MAAS_MAX_LOOP_STEPS;
+        e->fuel = p->loop_steps;
     MAAS_TRY(maas_region_run(e, err));
     copy_variables(e);
     show_outputs(e);

@@ -142,6 +142,7 @@ maas_status maas_plan_create(const maas_graph *g, const maas_type *in_types,
     maas_plan *p = plan_open(o->budget, &passes, o->reference);
     if (!p)
         return maas_fail(err, MAAS_E_NOMEM, "a plan");
+    p->loop_steps = o->loop_steps ? o->loop_steps : MAAS_MAX_LOOP_STEPS;
     p->n_threads = o->n_threads > 0 ? o->n_threads : p->cpu->n_cores;
 #ifndef MAAS_OPENMP
     p->n_threads = 1;

@@ -27,6 +27,7 @@ typedef struct maas_plan_opts {
     bool check;          /* verify between passes */
     bool reference;      /* no fast kernels: for tests */
     maas_budget *budget; /* may be NULL; must outlive the plan */
+    uint64_t loop_steps; /* that all loops of one run may take; 0: MAAS_MAX_LOOP_STEPS */
 } maas_plan_opts;
 #define MAAS_PLAN_OPTS_INIT                                                                        \
     {                                                                                              \

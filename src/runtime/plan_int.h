@@ -61,6 +61,7 @@ struct maas_plan {
     const maas_cpu *cpu;
     int n_threads;
     bool reference;
+    uint64_t loop_steps; /* of one run, at most */
 
     maas_place *places; /* [n_values] */
     maas_mem_item *buffers;
