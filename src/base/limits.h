@@ -10,9 +10,12 @@
 #define MAAS_MAX_TENSOR_BYTES (1ull << 40) /* any size product above is refused as an attack  */
 #define MAAS_MAX_NODES        (1u << 20)
 #define MAAS_MAX_VALUES       (1u << 22)
-#define MAAS_MAX_NODE_IO      (1u << 12)   /* inputs or outputs of one node (Concat of many)   */
-#define MAAS_MAX_GRAPH_DEPTH  8            /* subgraphs in subgraphs                           */
-#define MAAS_MAX_LOOP_STEPS   (1ull << 26) /* in all loops of one run: seconds to minutes    */
+#define MAAS_MAX_NODE_IO      (1u << 12)     /* inputs or outputs of one node (Concat of many)   */
+#define MAAS_MAX_GRAPH_DEPTH  8              /* subgraphs in subgraphs                           */
+#define MAAS_MAX_LOOP_STEPS   (1ull << 26)   /* in all loops of one run: seconds to minutes    */
+#define MAAS_MAX_CALL_DEPTH   16             /* functions of a model in functions                */
+#define MAAS_MAX_CALLS        (1u << 15)     /* of functions of a model, all together ...        */
+#define MAAS_MAX_CALL_BYTES   (256ull << 20) /* ... and what of the file they make us read again */
 /* text from outside */
 #define MAAS_MAX_NAME         128 /* bytes of a model, data set, alias or column name */
 #define MAAS_MAX_JSON_DEPTH   64

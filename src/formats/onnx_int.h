@@ -31,7 +31,8 @@ enum {
     NODE_NAME = 3,
     NODE_OP = 4,
     NODE_ATTR = 5,
-    NODE_DOMAIN = 7
+    NODE_DOMAIN = 7,
+    NODE_OVERLOAD = 8
 };
 enum {
     ATTR_NAME = 1,
@@ -44,6 +45,7 @@ enum {
     ATTR_INTS = 8,
     ATTR_STRINGS = 9,
     ATTR_TP = 14,
+    ATTR_SPARSE = 22,
     ATTR_TYPE = 20,
     ATTR_REF = 21
 };
@@ -83,15 +85,23 @@ extern const maas_onnx_domain maas_onnx_domains[];
 enum { MAAS_ONNX_N_DOMAINS = 5 };
 int maas_onnx_domain_find(const char *name); /* index, -1 when unknown */
 
+typedef struct maas_onnx_function maas_onnx_function; /* onnx_function.c */
+typedef struct maas_onnx_scope maas_onnx_scope;
+
 typedef struct maas_onnx_reader {
     const maas_onnx_opts *opts;
     maas_err *err;
     maas_span file;
-    int opset[MAAS_ONNX_N_DOMAINS]; /* that the model imports; 0: none */
-    maas_arena scratch;             /* of one node or initializer; rewound after it */
-    maas_arena jobs;                /* of subgraphs that wait */
+    int model_opset[MAAS_ONNX_N_DOMAINS]; /* that the model imports; 0: none */
+    int *opset;                           /* that hold here: the model's or a function's */
+    maas_arena scratch;                   /* of one node or initializer; rewound after it */
+    maas_arena jobs;                      /* of subgraphs that wait */
     struct maas_onnx_job *next_job;
     uint64_t looked_at; /* nodes, by onnx_first.c */
+    maas_onnx_function *functions;
+    const maas_onnx_scope *scope; /* of the function whose body is read; NULL: of none */
+    uint32_t n_calls;
+    uint64_t call_bytes;
 } maas_onnx_reader;
 
 /* A node between file and graph: what upgrade rows may change. Arrays are in the scratch arena. */
@@ -124,6 +134,37 @@ maas_status maas_onnx_read_info(maas_onnx_reader *r, maas_graph *g, const maas_p
 /* One NodeProto into the graph; Constant nodes only when `constants`, all others when not. */
 maas_status maas_onnx_read_node(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg,
                                 bool constants);
+/* The parts of a node that a function takes over: names, attributes; n_in and n_out are counts. */
+maas_status maas_onnx_read_call(maas_onnx_reader *r, const maas_pb *msg, maas_onnx_node *n);
+/* out_given false: it refers to an attribute that the call of the function did not give. */
+maas_status maas_onnx_read_attr(maas_onnx_reader *r, const maas_pb *msg, maas_attr *out,
+                                maas_span *body, bool *out_given);
+/* The value of a name in the graph; when nobody has made it yet, one for a later node or an outer
+ * graph. MAAS_NO_VALUE for "". */
+maas_status maas_onnx_named(maas_onnx_reader *r, maas_graph *g, const char *name, maas_vid *out);
+
+/* ---- functions (onnx_function.c) ---- */
+maas_status maas_onnx_read_opsets(maas_onnx_reader *r, const maas_pb *msg, uint32_t field);
+maas_status maas_onnx_read_function(maas_onnx_reader *r, const maas_pb *msg);
+maas_onnx_function *maas_onnx_function_find(const maas_onnx_reader *r, maas_span domain,
+                                            maas_span name, maas_span overload); /* NULL */
+/* The node becomes the nodes of the function's body. */
+maas_status maas_onnx_call(maas_onnx_reader *r, maas_graph *g, const maas_pb *call,
+                           maas_onnx_function *fn);
+/* A name as it is in the body that is read becomes the one in the graph; in the scratch arena. */
+maas_status maas_onnx_scoped(maas_onnx_reader *r, const char **name);
+const maas_attr *maas_onnx_scope_attr(const maas_onnx_scope *s, const char *name); /* NULL */
+int *maas_onnx_scope_opset(maas_onnx_reader *r, const maas_onnx_scope *s);
+static inline void maas_onnx_enter(maas_onnx_reader *r, const maas_onnx_scope *s)
+{
+    r->scope = s;
+    r->opset = maas_onnx_scope_opset(r, s);
+}
+
+/* All elements of a sparse tensor, in `a`. */
+maas_status maas_onnx_read_sparse(maas_onnx_reader *r, const maas_pb *msg, maas_arena *a,
+                                  maas_tensor *out, const char **out_name);
+
 /* A subgraph is read later: no recursion. */
 maas_status maas_onnx_add_job(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg);
 

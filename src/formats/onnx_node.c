@@ -9,7 +9,7 @@
 /* ---- attributes ---- */
 
 typedef struct attr_msg {
-    maas_span name, s, t, g, tp, ref;
+    maas_span name, s, t, g, tp, sparse, ref;
     int64_t i, type;
     float f;
     uint32_t n_floats, n_ints, n_strings;
@@ -17,12 +17,19 @@ typedef struct attr_msg {
 
 #define AT(f) offsetof(attr_msg, f)
 static const maas_pb_row attr_rows[] = {
-    {ATTR_NAME, MAAS_PB_SPAN, AT(name)},    {ATTR_F, MAAS_PB_FLOAT, AT(f)},
-    {ATTR_I, MAAS_PB_INT, AT(i)},           {ATTR_S, MAAS_PB_SPAN, AT(s)},
-    {ATTR_T, MAAS_PB_SPAN, AT(t)},          {ATTR_G, MAAS_PB_SPAN, AT(g)},
-    {ATTR_TP, MAAS_PB_SPAN, AT(tp)},        {ATTR_FLOATS, MAAS_PB_COUNT, AT(n_floats)},
-    {ATTR_INTS, MAAS_PB_COUNT, AT(n_ints)}, {ATTR_STRINGS, MAAS_PB_COUNT, AT(n_strings)},
-    {ATTR_TYPE, MAAS_PB_INT, AT(type)},     {ATTR_REF, MAAS_PB_SPAN, AT(ref)},
+    {ATTR_NAME, MAAS_PB_SPAN, AT(name)},
+    {ATTR_F, MAAS_PB_FLOAT, AT(f)},
+    {ATTR_I, MAAS_PB_INT, AT(i)},
+    {ATTR_S, MAAS_PB_SPAN, AT(s)},
+    {ATTR_T, MAAS_PB_SPAN, AT(t)},
+    {ATTR_G, MAAS_PB_SPAN, AT(g)},
+    {ATTR_TP, MAAS_PB_SPAN, AT(tp)},
+    {ATTR_SPARSE, MAAS_PB_SPAN, AT(sparse)},
+    {ATTR_FLOATS, MAAS_PB_COUNT, AT(n_floats)},
+    {ATTR_INTS, MAAS_PB_COUNT, AT(n_ints)},
+    {ATTR_STRINGS, MAAS_PB_COUNT, AT(n_strings)},
+    {ATTR_TYPE, MAAS_PB_INT, AT(type)},
+    {ATTR_REF, MAAS_PB_SPAN, AT(ref)},
 };
 #undef AT
 
@@ -67,6 +74,19 @@ static maas_status read_graph_attr(const attr_in *in, maas_attr *a)
 {
     *in->body = in->m->g;
     return in->m->g.p ? MAAS_OK : maas_pb_fail(in->msg, MAAS_E_FORMAT, "a graph is missing");
+}
+
+/* Constant may have one: it is a tensor here. */
+static maas_status read_sparse_attr(const attr_in *in, maas_attr *a)
+{
+    maas_pb msg = maas_pb_message(in->msg, in->m->sparse);
+    const char *name;
+    maas_tensor *t = maas_arena_alloc(&in->r->scratch, sizeof *t);
+    if (!t)
+        return maas_onnx_no_memory(in->r->err);
+    a->type = MAAS_ATTR_TENSOR;
+    a->u.tensor = t;
+    return maas_onnx_read_sparse(in->r, &msg, &in->r->scratch, t, &name);
 }
 
 static maas_status read_type_attr(const attr_in *in, maas_attr *a)
@@ -134,23 +154,40 @@ static maas_status read_strings(const attr_in *in, maas_attr *a)
     return r.status;
 }
 
+enum { ATTR_TYPE_SPARSE = 11 }; /* of AttributeProto.AttributeType */
 static maas_status (*const attr_readers[])(const attr_in *in, maas_attr *a) = {
     [MAAS_ATTR_FLOAT] = read_float,      [MAAS_ATTR_INT] = read_int,
     [MAAS_ATTR_STRING] = read_string,    [MAAS_ATTR_TENSOR] = read_tensor_attr,
     [MAAS_ATTR_GRAPH] = read_graph_attr, [MAAS_ATTR_FLOATS] = read_floats,
     [MAAS_ATTR_TYPE] = read_type_attr,   [MAAS_ATTR_INTS] = read_ints,
-    [MAAS_ATTR_STRINGS] = read_strings,
+    [MAAS_ATTR_STRINGS] = read_strings,  [ATTR_TYPE_SPARSE] = read_sparse_attr,
 };
 
-static maas_status read_attr(maas_onnx_reader *r, const maas_pb *msg, maas_attr *out,
-                             maas_span *body)
+/* An attribute of a function's body that stands for one of the call. */
+static maas_status take_attr(maas_onnx_reader *r, const maas_pb *msg, maas_span ref, maas_attr *out,
+                             bool *out_given)
+{
+    const char *name, *own = out->name;
+    MAAS_TRY(maas_onnx_text(msg, ref, &r->scratch, "the name of an attribute", &name));
+    if (!r->scope)
+        return maas_pb_fail(msg, MAAS_E_FORMAT, "attribute '%.120s' refers to a function's", own);
+    const maas_attr *a = maas_onnx_scope_attr(r->scope, name);
+    *out_given = a != NULL;
+    if (a)
+        *out = *a;
+    out->name = own;
+    return MAAS_OK;
+}
+
+maas_status maas_onnx_read_attr(maas_onnx_reader *r, const maas_pb *msg, maas_attr *out,
+                                maas_span *body, bool *out_given)
 {
     attr_msg m = {0};
+    *out_given = true;
     MAAS_TRY(maas_pb_decode(msg, attr_rows, MAAS_COUNT(attr_rows), &m));
     MAAS_TRY(maas_onnx_text(msg, m.name, &r->scratch, "the name of an attribute", &out->name));
     if (m.ref.n)
-        return maas_pb_fail(msg, MAAS_E_FORMAT, "attribute '%.120s' refers to a function's",
-                            out->name);
+        return take_attr(r, msg, m.ref, out, out_given);
     if (m.type <= 0 || m.type >= (int64_t)MAAS_COUNT(attr_readers) || !attr_readers[m.type])
         return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
                             "attribute '%.120s' has the type %" PRId64 ", which is not supported",
@@ -165,16 +202,23 @@ static maas_status read_attrs(maas_onnx_reader *r, const maas_pb *msg, maas_onnx
     maas_pb m = *msg;
     maas_span bytes;
     uint32_t cap = n->n_attr;
-    for (n->n_attr = 0; n->n_attr < cap && maas_pb_each(&m, NODE_ATTR, &bytes); n->n_attr++) {
+    bool given;
+    for (n->n_attr = 0; n->n_attr < cap && maas_pb_each(&m, NODE_ATTR, &bytes);
+         n->n_attr += given) {
         maas_pb attr = maas_pb_message(&m, bytes);
-        MAAS_TRY(read_attr(r, &attr, &n->attr[n->n_attr], &n->body[n->n_attr]));
+        MAAS_TRY(maas_onnx_read_attr(r, &attr, &n->attr[n->n_attr], &n->body[n->n_attr], &given));
     }
     return m.status;
 }
 
 /* ---- inputs and outputs ---- */
 
-/* The value of a name; when nobody has made it yet, one for a later node or an outer graph. */
+maas_status maas_onnx_named(maas_onnx_reader *r, maas_graph *g, const char *name, maas_vid *out)
+{
+    *out = *name ? maas_graph_find(g, name) : MAAS_NO_VALUE;
+    return *name && *out == MAAS_NO_VALUE ? maas_graph_value(g, name, NULL, out, r->err) : MAAS_OK;
+}
+
 static maas_status value_of(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg, maas_span bytes,
                             maas_vid *out)
 {
@@ -183,8 +227,8 @@ static maas_status value_of(maas_onnx_reader *r, maas_graph *g, const maas_pb *m
     if (!bytes.n)
         return MAAS_OK;
     MAAS_TRY(maas_onnx_text(msg, bytes, &r->scratch, "the name of a value", &name));
-    *out = maas_graph_find(g, name);
-    return *out == MAAS_NO_VALUE ? maas_graph_value(g, name, NULL, out, r->err) : MAAS_OK;
+    MAAS_TRY(maas_onnx_scoped(r, &name));
+    return maas_onnx_named(r, g, name, out);
 }
 
 /* Omitted ones at the end are as if they were not there. */
@@ -205,15 +249,16 @@ static maas_status read_values(maas_onnx_reader *r, maas_graph *g, const maas_pb
 /* ---- the node ---- */
 
 typedef struct node_msg {
-    maas_span name, op, domain;
+    maas_span name, op, domain, overload;
     uint32_t n_in, n_out, n_attr;
 } node_msg;
 
 #define AT(f) offsetof(node_msg, f)
 static const maas_pb_row node_rows[] = {
-    {NODE_INPUT, MAAS_PB_COUNT, AT(n_in)},  {NODE_OUTPUT, MAAS_PB_COUNT, AT(n_out)},
-    {NODE_NAME, MAAS_PB_SPAN, AT(name)},    {NODE_OP, MAAS_PB_SPAN, AT(op)},
-    {NODE_ATTR, MAAS_PB_COUNT, AT(n_attr)}, {NODE_DOMAIN, MAAS_PB_SPAN, AT(domain)},
+    {NODE_INPUT, MAAS_PB_COUNT, AT(n_in)},       {NODE_OUTPUT, MAAS_PB_COUNT, AT(n_out)},
+    {NODE_NAME, MAAS_PB_SPAN, AT(name)},         {NODE_OP, MAAS_PB_SPAN, AT(op)},
+    {NODE_ATTR, MAAS_PB_COUNT, AT(n_attr)},      {NODE_DOMAIN, MAAS_PB_SPAN, AT(domain)},
+    {NODE_OVERLOAD, MAAS_PB_SPAN, AT(overload)},
 };
 #undef AT
 
@@ -311,6 +356,7 @@ static const struct constant_row {
     {"value_floats", MAAS_ATTR_FLOATS, MAAS_F32, 1},
     {"value_ints", MAAS_ATTR_INTS, MAAS_I64, 1},
     {"value_strings", MAAS_ATTR_STRINGS, MAAS_STRING, 1},
+    {"sparse_value", MAAS_ATTR_TENSOR, MAAS_DT_NONE, 0},
 };
 
 /* A view of what the attribute holds: scalars in it, lists behind it. */
@@ -329,6 +375,7 @@ static maas_status add_constant(maas_onnx_reader *r, maas_graph *g, const maas_p
     const char *name;
     maas_vid v;
     MAAS_TRY(maas_onnx_text(msg, out_name, &r->scratch, "the name of a value", &name));
+    MAAS_TRY(maas_onnx_scoped(r, &name));
     for (size_t i = 0; n->n_attr == 1 && i < MAAS_COUNT(constant_rows); i++) {
         const struct constant_row *row = &constant_rows[i];
         if (strcmp(row->attr, n->attr[0].name) != 0 || row->type != n->attr[0].type)
@@ -342,6 +389,30 @@ static maas_status add_constant(maas_onnx_reader *r, maas_graph *g, const maas_p
                         name);
 }
 
+maas_status maas_onnx_read_call(maas_onnx_reader *r, const maas_pb *msg, maas_onnx_node *n)
+{
+    node_msg m = {0};
+    MAAS_TRY(maas_pb_decode(msg, node_rows, MAAS_COUNT(node_rows), &m));
+    MAAS_TRY(read_head(r, msg, &m, n));
+    n->n_in = m.n_in;
+    n->n_out = m.n_out;
+    return read_attrs(r, msg, n);
+}
+
+/* The function of the model that the node calls; the standard's operators are never replaced. */
+static maas_onnx_function *called(const maas_onnx_reader *r, const node_msg *m)
+{
+    maas_onnx_function *fn = r->functions
+                                 ? maas_onnx_function_find(r, m->domain, m->op, m->overload)
+                                 : NULL;
+    char op[64];
+    if (!fn || m->op.n >= sizeof op || (m->domain.n && !maas_span_is(m->domain, "ai.onnx")))
+        return fn;
+    memcpy(op, m->op.p, m->op.n);
+    op[m->op.n] = '\0';
+    return maas_op_find("", op, MAAS_OPSET) ? NULL : fn;
+}
+
 maas_status maas_onnx_read_node(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg,
                                 bool constants)
 {
@@ -352,6 +423,9 @@ maas_status maas_onnx_read_node(maas_onnx_reader *r, maas_graph *g, const maas_p
     MAAS_TRY(maas_pb_decode(msg, node_rows, MAAS_COUNT(node_rows), &m));
     if (!m.op.n)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "a node without an operator");
+    maas_onnx_function *fn = called(r, &m);
+    if (fn)
+        return constants ? MAAS_OK : maas_onnx_call(r, g, msg, fn);
     bool is_constant = maas_span_is(m.op, "Constant") && !m.domain.n && m.n_out == 1 && !m.n_in;
     if (is_constant != constants)
         return MAAS_OK;

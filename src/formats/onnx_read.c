@@ -60,6 +60,7 @@ static maas_status read_initializer(maas_onnx_reader *r, maas_graph *g, const ma
     MAAS_TRY(maas_onnx_read_tensor(r, msg, &g->arena, &t, &name));
     if (!*name)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "an initializer without a name");
+    MAAS_TRY(maas_onnx_scoped(r, &name));
     /* Strings point into the file, numbers there or into the arena: both live as long as needed. */
     return maas_graph_const(g, name, &t, false, &v, r->err);
 }
@@ -69,6 +70,7 @@ static maas_status read_input(maas_onnx_reader *r, maas_graph *g, const maas_pb 
     const char *name;
     maas_type type;
     MAAS_TRY(maas_onnx_read_info(r, g, msg, "input", &name, &type));
+    MAAS_TRY(maas_onnx_scoped(r, &name));
     if (type.tag == MAAS_TYPE_MAP)
         return refuse_type(msg, "input", name);
     maas_vid v = maas_graph_find(g, name);
@@ -88,6 +90,7 @@ static maas_status read_output(maas_onnx_reader *r, maas_graph *g, const maas_pb
     const char *name;
     maas_type type;
     MAAS_TRY(maas_onnx_read_info(r, g, msg, "output", &name, &type));
+    MAAS_TRY(maas_onnx_scoped(r, &name));
     maas_vid v = maas_graph_find(g, name);
     if (v == MAAS_NO_VALUE && g->parent)
         MAAS_TRY(maas_graph_value(g, name, NULL, &v, r->err));
@@ -115,9 +118,16 @@ static maas_status read_node(maas_onnx_reader *r, maas_graph *g, const maas_pb *
     return maas_onnx_read_node(r, g, msg, false);
 }
 
-static maas_status refuse_sparse(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg)
+static maas_status read_sparse(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg)
 {
-    return maas_pb_fail(msg, MAAS_E_UNSUPPORTED, "sparse initializers are not supported");
+    maas_tensor t;
+    const char *name;
+    maas_vid v;
+    MAAS_TRY(maas_onnx_read_sparse(r, msg, &g->arena, &t, &name));
+    if (!*name)
+        return maas_pb_fail(msg, MAAS_E_FORMAT, "an initializer without a name");
+    MAAS_TRY(maas_onnx_scoped(r, &name));
+    return maas_graph_const(g, name, &t, false, &v, r->err);
 }
 
 /* In this order: what has a value, before what may only be a reference to one. */
@@ -125,9 +135,9 @@ static const struct part {
     uint32_t field;
     maas_status (*read)(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg);
 } parts[] = {
-    {GRAPH_SPARSE, refuse_sparse}, {GRAPH_INITIALIZER, read_initializer},
-    {GRAPH_INPUT, read_input},     {GRAPH_NODE, read_constant},
-    {GRAPH_NODE, read_node},       {GRAPH_OUTPUT, read_output},
+    {GRAPH_SPARSE, read_sparse}, {GRAPH_INITIALIZER, read_initializer},
+    {GRAPH_INPUT, read_input},   {GRAPH_NODE, read_constant},
+    {GRAPH_NODE, read_node},     {GRAPH_OUTPUT, read_output},
 };
 
 static maas_status read_graph(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg)
@@ -154,6 +164,7 @@ typedef struct maas_onnx_job {
     struct maas_onnx_job *next;
     maas_graph *g;
     maas_pb msg;
+    const maas_onnx_scope *scope;
 } maas_onnx_job;
 
 maas_status maas_onnx_add_job(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg)
@@ -167,7 +178,7 @@ maas_status maas_onnx_add_job(maas_onnx_reader *r, maas_graph *g, const maas_pb 
     maas_onnx_job *job = maas_arena_alloc(&r->jobs, sizeof *job);
     if (!job)
         return maas_onnx_no_memory(r->err);
-    *job = (maas_onnx_job){r->next_job, g, *msg};
+    *job = (maas_onnx_job){r->next_job, g, *msg, r->scope};
     r->next_job = job;
     return MAAS_OK;
 }
@@ -178,6 +189,7 @@ static maas_status read_graphs(maas_onnx_reader *r, maas_graph *g, const maas_pb
     while (r->next_job) {
         maas_onnx_job job = *r->next_job;
         r->next_job = job.next;
+        maas_onnx_enter(r, job.scope);
         MAAS_TRY(read_graph(r, job.g, &job.msg));
     }
     return MAAS_OK;
@@ -188,12 +200,10 @@ static maas_status read_graphs(maas_onnx_reader *r, maas_graph *g, const maas_pb
 typedef struct model_msg {
     int64_t ir;
     maas_span graph;
-    uint32_t n_functions;
 } model_msg;
 static const maas_pb_row model_rows[] = {
     {MODEL_IR, MAAS_PB_INT, offsetof(model_msg, ir)},
     {MODEL_GRAPH, MAAS_PB_SPAN, offsetof(model_msg, graph)},
-    {MODEL_FUNCTION, MAAS_PB_COUNT, offsetof(model_msg, n_functions)},
 };
 
 typedef struct opset_msg {
@@ -228,13 +238,13 @@ static maas_status read_opset(maas_onnx_reader *r, const maas_pb *msg)
     return MAAS_OK;
 }
 
-static maas_status read_opsets(maas_onnx_reader *r, const maas_pb *model)
+maas_status maas_onnx_read_opsets(maas_onnx_reader *r, const maas_pb *msg, uint32_t field)
 {
-    maas_pb m = *model;
+    maas_pb m = *msg;
     maas_span bytes;
-    while (maas_pb_each(&m, MODEL_OPSET, &bytes)) {
-        maas_pb msg = maas_pb_message(&m, bytes);
-        MAAS_TRY(read_opset(r, &msg));
+    while (maas_pb_each(&m, field, &bytes)) {
+        maas_pb one = maas_pb_message(&m, bytes);
+        MAAS_TRY(read_opset(r, &one));
         maas_arena_rewind(&r->scratch);
     }
     return m.status;
@@ -273,6 +283,18 @@ static maas_status graph_name(maas_onnx_reader *r, const maas_pb *msg, const cha
     return maas_onnx_text(msg, name, &r->jobs, "the name of the graph", out);
 }
 
+static maas_status read_functions(maas_onnx_reader *r, const maas_pb *model)
+{
+    maas_pb m = *model;
+    maas_span bytes;
+    while (maas_pb_each(&m, MODEL_FUNCTION, &bytes)) {
+        maas_pb msg = maas_pb_message(&m, bytes);
+        MAAS_TRY(msg.status);
+        MAAS_TRY(maas_onnx_read_function(r, &msg));
+    }
+    return m.status;
+}
+
 static maas_status read_model(maas_onnx_reader *r, maas_graph **out)
 {
     model_msg m = {0};
@@ -281,10 +303,8 @@ static maas_status read_model(maas_onnx_reader *r, maas_graph **out)
     MAAS_TRY(maas_pb_decode(&model, model_rows, MAAS_COUNT(model_rows), &m));
     if (m.ir <= 0 || !m.graph.p)
         return maas_pb_fail(&model, MAAS_E_FORMAT, "no ONNX model: IR version or graph is missing");
-    if (m.n_functions)
-        return maas_pb_fail(&model, MAAS_E_UNSUPPORTED,
-                            "models with functions of their own are not supported; inline them");
-    MAAS_TRY(read_opsets(r, &model));
+    MAAS_TRY(maas_onnx_read_opsets(r, &model, MODEL_OPSET));
+    MAAS_TRY(read_functions(r, &model));
     maas_pb msg = maas_pb_message(&model, m.graph);
     MAAS_TRY(graph_name(r, &msg, &name));
     MAAS_TRY(maas_graph_create(name, r->scratch.budget, out, r->err));
@@ -301,6 +321,7 @@ maas_status maas_onnx_read(maas_span file, const maas_onnx_opts *opts, maas_grap
     maas_err own = {0};
     maas_onnx_reader r = {.opts = opts, .err = err ? err : &own, .file = file};
     maas_graph *g = NULL;
+    r.opset = r.model_opset;
     maas_arena_init(&r.scratch, opts ? opts->budget : NULL);
     maas_arena_init(&r.jobs, opts ? opts->budget : NULL);
     maas_status st = read_model(&r, &g);

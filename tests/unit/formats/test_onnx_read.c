@@ -199,6 +199,155 @@ static void g_same_producer(maas_pb_writer *w)
     static const onnx_make again = {0};
     onnx_put_node(w, &again);
 }
+/* y = If(c) then `then` else `otherwise`, each an Identity of a value further out */
+static void put_branch(maas_pb_writer *w, const char *attr, const char *of)
+{
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, attr);
+    maas_pb_int(w, ATTR_TYPE, MAAS_ATTR_GRAPH);
+    maas_pb_begin(w, ATTR_G);
+    maas_pb_begin(w, GRAPH_NODE);
+    maas_pb_text(w, NODE_INPUT, of);
+    maas_pb_text(w, NODE_OUTPUT, attr);
+    maas_pb_text(w, NODE_OP, "Identity");
+    maas_pb_end(w);
+    maas_pb_begin(w, GRAPH_OUTPUT);
+    maas_pb_text(w, INFO_NAME, attr);
+    maas_pb_end(w);
+    maas_pb_end(w);
+    maas_pb_end(w);
+}
+static void n_branches(maas_pb_writer *w)
+{
+    put_branch(w, "then_branch", "x");
+    put_branch(w, "else_branch", "w");
+}
+static void put_if(maas_pb_writer *w, const char *then, const char *otherwise)
+{
+    const uint8_t yes = 1;
+    maas_pb_begin(w, GRAPH_INITIALIZER);
+    maas_pb_int(w, TENSOR_DTYPE, MAAS_BOOL);
+    maas_pb_bytes(w, TENSOR_RAW, &yes, 1);
+    maas_pb_text(w, TENSOR_NAME, "c");
+    maas_pb_end(w);
+    maas_pb_begin(w, GRAPH_NODE);
+    maas_pb_text(w, NODE_INPUT, "c");
+    maas_pb_text(w, NODE_OUTPUT, "same");
+    maas_pb_text(w, NODE_OP, "Not");
+    maas_pb_end(w);
+    maas_pb_begin(w, GRAPH_NODE);
+    maas_pb_text(w, NODE_INPUT, "same");
+    maas_pb_text(w, NODE_OUTPUT, "chosen");
+    maas_pb_text(w, NODE_OP, "If");
+    put_branch(w, "then_branch", then);
+    put_branch(w, "else_branch", otherwise);
+    maas_pb_end(w);
+}
+static void g_ghost(maas_pb_writer *w)
+{
+    put_if(w, "x", "ghost");
+}
+static void g_kinds(maas_pb_writer *w)
+{
+    put_if(w, "x", "c");
+}
+static void g_own_output(maas_pb_writer *w)
+{
+    put_if(w, "x", "chosen");
+}
+static void n_reference(maas_pb_writer *w)
+{
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, "axis");
+    maas_pb_text(w, ATTR_REF, "of_the_call");
+    maas_pb_end(w);
+}
+static void put_sparse(maas_pb_writer *w, int64_t index, int64_t dim)
+{
+    const int64_t one = 1;
+    maas_pb_begin(w, GRAPH_SPARSE);
+    maas_pb_begin(w, 1);
+    tensor_head(w, MAAS_F32, &one, 1);
+    maas_pb_floats(w, TENSOR_FLOATS, f2, 1);
+    maas_pb_end(w);
+    maas_pb_begin(w, 2);
+    tensor_head(w, MAAS_I64, &one, 1);
+    maas_pb_ints(w, TENSOR_INT64S, &index, 1);
+    maas_pb_end(w);
+    maas_pb_ints(w, 3, &dim, 1);
+    maas_pb_end(w);
+}
+static void g_sparse_outside(maas_pb_writer *w)
+{
+    put_sparse(w, 7, 7);
+}
+static void g_sparse_large(maas_pb_writer *w)
+{
+    put_sparse(w, 7, 1ll << 36);
+}
+/* A function of domain "us": x, w -> y by nodes us.body[0], us.body[1] of (x, w) */
+static void put_function(maas_pb_writer *w, const char *name, int n_in, const char *first,
+                         const char *second)
+{
+    const char *const body[] = {first, second};
+    maas_pb_begin(w, MODEL_FUNCTION);
+    maas_pb_text(w, 1, name);
+    maas_pb_text(w, 10, "us");
+    maas_pb_text(w, 4, "x");
+    if (n_in > 1)
+        maas_pb_text(w, 4, "w");
+    maas_pb_text(w, 5, "y");
+    for (int i = 0; i < 2; i++) {
+        maas_pb_begin(w, 7);
+        maas_pb_text(w, NODE_INPUT, "x");
+        maas_pb_text(w, NODE_INPUT, "x");
+        maas_pb_text(w, NODE_OUTPUT, i ? "y" : "z");
+        maas_pb_text(w, NODE_OP, body[i]);
+        maas_pb_text(w, NODE_DOMAIN, "us");
+        maas_pb_end(w);
+    }
+    maas_pb_end(w);
+}
+static void m_twins(maas_pb_writer *w)
+{
+    put_function(w, "A", 2, "B", "B");
+    put_function(w, "A", 1, "B", "B");
+}
+static void m_recursion(maas_pb_writer *w)
+{
+    put_function(w, "A", 2, "B", "B");
+    put_function(w, "B", 2, "C", "C");
+    put_function(w, "C", 2, "A", "A");
+}
+static void m_one_input(maas_pb_writer *w)
+{
+    put_function(w, "one", 1, "one", "one");
+}
+/* 2^14 leaves, each of them calls, and no node at all */
+static void put_chain(maas_pb_writer *w, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char name[8], next[8];
+        snprintf(name, sizeof name, "f%d", i);
+        snprintf(next, sizeof next, i + 1 < n ? "f%d" : "leaf", i + 1);
+        put_function(w, name, 2, next, next);
+    }
+    maas_pb_begin(w, MODEL_FUNCTION);
+    maas_pb_text(w, 1, "leaf");
+    maas_pb_text(w, 10, "us");
+    maas_pb_text(w, 4, "x");
+    maas_pb_text(w, 4, "w");
+    maas_pb_text(w, 5, "y");
+    maas_pb_end(w);
+}
+static void m_doubling(maas_pb_writer *w)
+{
+    put_chain(w, 15);
+}
+static void m_deep(maas_pb_writer *w)
+{
+    put_chain(w, 20);
+}
 static void m_function(maas_pb_writer *w)
 {
     maas_pb_text(w, MODEL_FUNCTION, "");
@@ -266,7 +415,12 @@ static const struct refusal {
     {{.tensor = t_external}, MAAS_E_UNSUPPORTED, "in another file"},
     {{.node = n_unknown_attr}, MAAS_E_UNSUPPORTED, "'colour'"},
     {{.node = n_untyped_attr}, MAAS_E_UNSUPPORTED, "has the type 0"},
-    {{.node = n_sparse_attr}, MAAS_E_UNSUPPORTED, "has the type 11"},
+    {{.node = n_sparse_attr}, MAAS_E_FORMAT, "without values"},
+    {{.node = n_reference}, MAAS_E_FORMAT, "refers to a function's"},
+    {{.op = "If", .node = n_branches}, MAAS_E_FORMAT, "2 input, at most 1"},
+    {{.graph = g_ghost}, MAAS_E_FORMAT, "a subgraph reads 'ghost', which nothing produces"},
+    {{.graph = g_kinds}, MAAS_E_FORMAT, "tensor float or tensor bool"},
+    {{.graph = g_own_output}, MAAS_E_FORMAT, "depends on itself"},
     {{.node = n_attr_twice}, MAAS_E_FORMAT, "comes twice"},
     {{.node = n_many_attrs}, MAAS_E_TOO_LARGE, "300 attributes"},
     {{.node = n_many_inputs}, MAAS_E_TOO_LARGE, "inputs"},
@@ -280,9 +434,20 @@ static const struct refusal {
     {{.graph = g_same_input}, MAAS_E_FORMAT, "two values are named 'x'"},
     {{.graph = g_lost_output}, MAAS_E_FORMAT, "output 'z' is not computed"},
     {{.graph = g_output_twice}, MAAS_E_FORMAT, "is an output twice"},
-    {{.graph = g_sparse}, MAAS_E_UNSUPPORTED, "sparse"},
+    {{.graph = g_sparse}, MAAS_E_FORMAT, "without values"},
+    {{.graph = g_sparse_outside}, MAAS_E_FORMAT, "index 7 is outside"},
+    {{.graph = g_sparse_large}, MAAS_E_TOO_LARGE, "a sparse tensor of"},
     {{.graph = g_same_producer}, MAAS_E_FORMAT, "'y' has a producer already"},
-    {{.model = m_function}, MAAS_E_UNSUPPORTED, "functions"},
+    {{.model = m_function}, MAAS_E_FORMAT, "a function without a name"},
+    {{.model = m_twins}, MAAS_E_FORMAT, "two functions of one name"},
+    {{.domain = "us", .op = "A", .model = m_recursion},
+     MAAS_E_UNSUPPORTED,
+     "function 'A' calls itself"},
+    {{.domain = "us", .op = "one", .model = m_one_input},
+     MAAS_E_FORMAT,
+     "the function has 1 and 1"},
+    {{.domain = "us", .op = "f0", .model = m_doubling}, MAAS_E_TOO_LARGE, "calls of functions"},
+    {{.domain = "us", .op = "f0", .model = m_deep}, MAAS_E_TOO_LARGE, "functions in functions"},
     {{.model = m_opset_twice}, MAAS_E_FORMAT, "opsets 13 and 14"},
     {{.model = m_graph_twice}, MAAS_E_FORMAT, "comes twice"},
     {{.input = i_sequence}, MAAS_E_UNSUPPORTED, "input 'x'"},
