@@ -40,6 +40,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_gemm)            \
     DNNL(T)                               \
     ISAS(T, maas_kernels_gemm64)          \
+    ISAS(T, maas_kernels_gemm_int8)       \
     REALS(T, maas_kernels_elementwise)    \
     ISAS(T, maas_kernels_fused)           \
     REALS(T, maas_kernels_softmax)        \
