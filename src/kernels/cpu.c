@@ -3,6 +3,10 @@
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#endif
 
 #include "base/sys.h"
 #include "base/ban.h"
@@ -16,6 +20,17 @@ static size_t cache_bytes(int name, size_t otherwise)
     return n > 0 ? (size_t)n : otherwise;
 }
 
+#if defined(__x86_64__)
+/* Tiles are large: the system saves them for processes that ask. */
+static bool may_use_tiles(void)
+{
+    enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA */
+    unsigned a, b, c, d;
+    const bool has = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 3) == 3;
+    return has && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
+#endif
+
 static void detect(void)
 {
 #if defined(__x86_64__)
@@ -26,6 +41,7 @@ static void detect(void)
     cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     cpu.avx512_vnni = cpu.avx512 && __builtin_cpu_supports("avx512vnni");
+    cpu.amx_int8 = cpu.avx512_vnni && may_use_tiles();
     cpu.avx512_bf16 = cpu.avx512 && __builtin_cpu_supports("avx512bf16");
 #endif
     cpu.n_cores = maas_sys_n_cores();
@@ -35,7 +51,7 @@ static void detect(void)
     if (!only)
         return;
     if (strcmp(only, "avx512") != 0)
-        cpu.avx512 = cpu.avx512_vnni = cpu.avx512_bf16 = false;
+        cpu.avx512 = cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = false;
     if (strcmp(only, "avx512") != 0 && strcmp(only, "avx2") != 0)
         cpu.avx2 = cpu.fma = cpu.f16c = false;
 }

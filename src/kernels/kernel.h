@@ -15,6 +15,7 @@ typedef struct maas_cpu { /* what this machine (or MAAS_CPU=plain|avx2|avx512) o
     bool avx2, fma, f16c;
     bool avx512; /* F, BW, VL, DQ */
     bool avx512_vnni, avx512_bf16;
+    bool amx_int8; /* and the system lets this process use it */
     int n_cores;
     size_t l1_bytes, l2_bytes;
 } maas_cpu;

@@ -19,6 +19,7 @@
 
 extern const maas_op maas_op_MatMulInteger, maas_op_QLinearMatMul;
 
+enum { TALL = 32, HALF = TALL / 2 }; /* rows of a block where there are tile registers */
 enum { ROWS = 6, VECS = ISA_TILE_VEC, PANEL = ISA_TILE_VEC * VW, BLOCK = 512 };
 enum { WORD = 4 }; /* bytes of a group, of one row or column */
 
@@ -29,6 +30,7 @@ typedef struct product {
     const maas_tensor *a_scale, *b_scale, *scale, *zero; /* QLinearMatMul: scale and zero of Y */
     int64_t batch, m, k, n;                              /* batch: matrices of B */
     bool quad;                                           /* groups of four bytes */
+    bool amx;                                            /* and 64 of them are a tile's row */
 } product;
 
 static const maas_tensor *input(const maas_call *c, int i)
@@ -172,7 +174,7 @@ static tile_fn *const quad_tiles[ROWS] = TILE_ROW(quads);
 
 static int64_t groups_of(const product *p)
 {
-    return p->quad ? (p->k + 3) / 4 : (p->k + 1) / 2;
+    return p->amx ? (p->k + 63) / 64 * 16 : p->quad ? (p->k + 3) / 4 : (p->k + 1) / 2;
 }
 
 static int64_t panels_of(const product *p)
@@ -262,13 +264,17 @@ typedef struct place {
     int64_t panel, row, j0, w; /* of all matrices: panel and row; columns */
     const int32_t *column_sums;
     int32_t b_zero[PANEL];
-    bool any_zero; /* of b_zero */
+    bool any_zero;   /* of b_zero */
+    int a_shift;     /* of what was multiplied last */
+    float by[PANEL]; /* QLinearMatMul: scales of A, at row `by_row`, and B over that of Y */
+    int64_t by_row;
 } place;
 
 static void place_of(const product *p, const packed *b, int64_t panel, place *at)
 {
     const int64_t no = panel / panels_of(p);
     at->panel = panel;
+    at->by_row = -1;
     at->j0 = panel % panels_of(p) * PANEL;
     at->w = p->n - at->j0 < PANEL ? p->n - at->j0 : PANEL;
     at->column_sums = b->sums + panel * PANEL;
@@ -279,7 +285,7 @@ static void place_of(const product *p, const packed *b, int64_t panel, place *at
     }
 }
 
-static uint32_t sum_of_row(const product *p, int64_t row)
+static uint32_t sum_of_row(const product *p, int64_t row, int shift)
 {
     const uint8_t *a = (const uint8_t *)p->a->data + row * p->k;
     uint32_t sum = 0;
@@ -289,31 +295,38 @@ static uint32_t sum_of_row(const product *p, int64_t row)
     else
         for (int64_t k = 0; k < p->k; k++)
             sum += a[k];
-    return sum + (uint32_t)(a_shift(p) * p->k);
+    return sum + (uint32_t)(shift * p->k);
 }
 
 static void take_zeros(const product *p, const place *at, int32_t *sums)
 {
-    const uint32_t za = (uint32_t)(zero_at(p->a_zero, at->row) + a_shift(p));
-    const uint32_t rest = at->any_zero ? sum_of_row(p, at->row) - (uint32_t)p->k * za : 0;
+    const uint32_t za = (uint32_t)(zero_at(p->a_zero, at->row) + at->a_shift);
+    const uint32_t rest = at->any_zero ? sum_of_row(p, at->row, at->a_shift) - (uint32_t)p->k * za
+                                       : 0;
     for (int64_t j = 0; j < at->w; j++)
         sums[j] = (int32_t)((uint32_t)sums[j] - za * (uint32_t)at->column_sums[j] -
                             (uint32_t)at->b_zero[j] * rest);
 }
 
+static void scales_of(const product *p, place *at)
+{
+    const int64_t column = at->panel / panels_of(p) * p->n + at->j0;
+    const float sa = scale_at(p->a_scale, at->row), scale = ((const float *)p->scale->data)[0];
+    if (at->by_row >= 0 && maas_n_elems(p->a_scale) == 1)
+        return;
+    at->by_row = at->row;
+    for (int64_t j = 0; j < at->w; j++)
+        at->by[j] = sa * scale_at(p->b_scale, column + j) / scale;
+}
+
 /* To bytes: rounding a number that was clamped first gives the same, since the ends are whole. */
 static void store_codes(const product *p, const place *at, const int32_t *sums, uint8_t *y)
 {
-    const float magic = 12582912.0f, scale = ((const float *)p->scale->data)[0];
+    const float magic = 12582912.0f;
     const int zero = number(p->zero, 0), lo = p->zero->dtype == MAAS_I8 ? -128 : 0;
     const float least = (float)(lo - zero), most = (float)(lo + 255 - zero);
-    const int64_t column = at->panel / panels_of(p) * p->n + at->j0;
-    const float sa = scale_at(p->a_scale, at->row);
-    float by[PANEL];
-    for (int64_t j = 0; j < at->w; j++)
-        by[j] = sa * scale_at(p->b_scale, column + j) / scale;
     for (int64_t j = 0; j < at->w; j++) {
-        float v = (float)sums[j] * by[j];
+        float v = (float)sums[j] * at->by[j];
         v = v == v ? v : 0;
         v = v > least ? v : least;
         v = v < most ? v : most;
@@ -321,14 +334,16 @@ static void store_codes(const product *p, const place *at, const int32_t *sums, 
     }
 }
 
-static void finish(const maas_call *c, const product *p, const place *at, int32_t *sums)
+static void finish(const maas_call *c, const product *p, place *at, int32_t *sums)
 {
     const int64_t to = at->row * p->n + at->j0;
     take_zeros(p, at, sums);
-    if (p->scale)
-        store_codes(p, at, sums, (uint8_t *)c->out[0].data + to);
-    else
+    if (!p->scale) {
         memcpy((int32_t *)c->out[0].data + to, sums, (size_t)at->w * sizeof *sums);
+        return;
+    }
+    scales_of(p, at);
+    store_codes(p, at, sums, (uint8_t *)c->out[0].data + to);
 }
 
 /* ---- rows of A times a panel ---- */
@@ -369,28 +384,168 @@ static void pair_sums(const product *p, const uint8_t *b, int64_t row, int rows,
     }
 }
 
+#if defined(MAAS_ISA_AVX512)
+/* ---- tile registers: 16 rows of 64 bytes. A is read where it lies, signed or not. ---- */
+
+typedef struct tile_config { /* as the processor reads it */
+    uint8_t palette, start, zero[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} tile_config;
+
+#define TILES_TARGET __attribute__((target("amx-tile")))
+TILES_TARGET static void tiles_on(void)
+{
+    tile_config t = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        t.row_bytes[i] = 64;
+        t.rows[i] = 16;
+    }
+    _tile_loadconfig(&t);
+}
+
+TILES_TARGET static void tiles_off(void)
+{
+    _tile_release();
+}
+
+/* The last bytes of rows that end within a tile. */
+static void copy_end(const product *p, const uint8_t *a, int rows, uint8_t *out)
+{
+    const int64_t whole = p->k / 64 * 64;
+    memset(out, 0, (size_t)rows * 64);
+    for (int i = 0; i < rows; i++)
+        memcpy(out + i * 64, a + i * p->k + whole, (size_t)(p->k - whole));
+}
+
+#define DOT(c, a, b)                                                                               \
+    do {                                                                                           \
+        if (is_signed)                                                                             \
+            _tile_dpbssd(c, a, b);                                                                 \
+        else                                                                                       \
+            _tile_dpbusd(c, a, b);                                                                 \
+    } while (0)
+
+/* 32 rows, half of a panel. */
+INLINE void tall_half(const product *p, const uint8_t *a, const uint8_t *end, const uint8_t *b,
+                      const bool is_signed, int32_t *sums)
+{
+    const int64_t steps = (p->k + 63) / 64, whole = p->k / 64, b_row = PANEL * WORD;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t s = 0; s < steps; s++, b += 16 * b_row) {
+        const uint8_t *from = s < whole ? a + s * 64 : end;
+        const int64_t row = s < whole ? p->k : 64;
+        _tile_loadd(4, from, row);
+        _tile_loadd(5, from + HALF * row, row);
+        _tile_loadd(6, b, b_row);
+        _tile_loadd(7, b + 64, b_row);
+        DOT(0, 4, 6);
+        DOT(1, 4, 7);
+        DOT(2, 5, 6);
+        DOT(3, 5, 7);
+    }
+    _tile_stored(0, sums, b_row);
+    _tile_stored(1, sums + 16, b_row);
+    _tile_stored(2, sums + HALF * PANEL, b_row);
+    _tile_stored(3, sums + HALF * PANEL + 16, b_row);
+}
+
+/* 16 rows, a panel. */
+INLINE void half_whole(const product *p, const uint8_t *a, const uint8_t *end, const uint8_t *b,
+                       const bool is_signed, int32_t *sums)
+{
+    const int64_t steps = (p->k + 63) / 64, whole = p->k / 64, b_row = PANEL * WORD;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t s = 0; s < steps; s++, b += 16 * b_row) {
+        _tile_loadd(4, s < whole ? a + s * 64 : end, s < whole ? p->k : 64);
+        _tile_loadd(5, b, b_row);
+        _tile_loadd(6, b + 64, b_row);
+        _tile_loadd(7, b + 128, b_row);
+        DOT(0, 4, 5);
+        _tile_loadd(5, b + 192, b_row);
+        DOT(1, 4, 6);
+        DOT(2, 4, 7);
+        DOT(3, 4, 5);
+    }
+    _tile_stored(0, sums, b_row);
+    _tile_stored(1, sums + 16, b_row);
+    _tile_stored(2, sums + 32, b_row);
+    _tile_stored(3, sums + 48, b_row);
+}
+
+INLINE void tile_sums_of(const product *p, const uint8_t *b, int64_t row, int rows,
+                         const bool is_signed, int32_t *sums)
+{
+    const uint8_t *a = (const uint8_t *)p->a->data + row * p->k;
+    uint8_t end[TALL * 64];
+    if (p->k % 64)
+        copy_end(p, a, rows, end);
+    if (rows == TALL) {
+        tall_half(p, a, end, b, is_signed, sums);
+        tall_half(p, a, end, b + PANEL / 2 * WORD, is_signed, sums + PANEL / 2);
+    } else {
+        half_whole(p, a, end, b, is_signed, sums);
+    }
+}
+
+static void tile_sums(const product *p, const uint8_t *b, int64_t row, int rows, int32_t *sums)
+{
+    if (p->a->dtype == MAAS_I8)
+        tile_sums_of(p, b, row, rows, true, sums);
+    else
+        tile_sums_of(p, b, row, rows, false, sums);
+}
+#endif
+
+/* As many rows as one way takes at once; gives how many. */
+static int some_sums(const product *p, const uint8_t *b, place *at, int rows, int32_t *sums)
+{
+#if defined(MAAS_ISA_AVX512)
+    if (p->amx && rows >= HALF) {
+        const int n = rows >= TALL ? TALL : HALF;
+        tile_sums(p, b, at->row, n, sums);
+        at->a_shift = 0; /* nothing was flipped */
+        return n;
+    }
+#endif
+    const int n = rows < ROWS ? rows : ROWS;
+    (p->quad ? quad_sums : pair_sums)(p, b, at->row, n, sums);
+    at->a_shift = a_shift(p);
+    return n;
+}
+
 static void multiply(const maas_call *c, const product *p, const packed *b, int64_t from,
                      int64_t to)
 {
-    const int64_t blocks = (p->m + ROWS - 1) / ROWS;
+    const int64_t each = p->amx ? TALL : ROWS, blocks = (p->m + each - 1) / each;
     place at = {.panel = -1};
     for (int64_t i = from; i < to; i++) {
-        const int64_t panel = i / blocks, first = i % blocks * ROWS;
-        const int rows = (int)(p->m - first < ROWS ? p->m - first : ROWS);
-        int32_t sums[ROWS * PANEL];
+        const int64_t panel = i / blocks, first = i % blocks * each;
+        const uint8_t *data = b->data + panel * panel_bytes(p);
+        int rows = (int)(p->m - first < each ? p->m - first : each);
+        int32_t sums[TALL * PANEL];
         if (at.panel != panel)
             place_of(p, b, panel, &at);
         at.row = panel / panels_of(p) * p->m + first;
-        (p->quad ? quad_sums : pair_sums)(p, b->data + panel * panel_bytes(p), at.row, rows, sums);
-        for (int r = 0; r < rows; r++, at.row++)
-            finish(c, p, &at, sums + r * PANEL);
+        while (rows > 0) {
+            const int n = some_sums(p, data, &at, rows, sums);
+            for (int r = 0; r < n; r++, at.row++)
+                finish(c, p, &at, sums + r * PANEL);
+            rows -= n;
+        }
     }
 }
 
 /* ---- the row ---- */
 
 typedef struct state {
-    bool quad;
+    bool quad, amx;
     void *packed; /* of constant weights; NULL: each run packs, into scratch */
 } state;
 
@@ -410,6 +565,7 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     product_of(c, &p);
 #if defined(MAAS_ISA_AVX512)
     st->quad = p.quad = cpu->avx512_vnni;
+    st->amx = p.amx = cpu->amx_int8;
 #endif
     c->state = st;
     if (!p.b->data) {
@@ -433,8 +589,10 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     int64_t from, to;
     product_of(c, &p);
     p.quad = st->quad;
+    p.amx = st->amx;
     const packed b = packed_at(&p, st->packed ? st->packed : c->scratch);
-    const int64_t panels = p.batch * panels_of(&p), blocks = (p.m + ROWS - 1) / ROWS;
+    const int64_t each = p.amx ? TALL : ROWS;
+    const int64_t panels = p.batch * panels_of(&p), blocks = (p.m + each - 1) / each;
     if (!st->packed) {
         maas_share(panels, 1, ithr, nthr, &from, &to);
         for (int64_t i = from; i < to; i++)
@@ -442,7 +600,15 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
         maas_call_barrier();
     }
     maas_share(panels * blocks, 1, ithr, nthr, &from, &to);
+#if defined(MAAS_ISA_AVX512)
+    if (p.amx)
+        tiles_on();
+#endif
     multiply(c, &p, &b, from, to);
+#if defined(MAAS_ISA_AVX512)
+    if (p.amx)
+        tiles_off();
+#endif
     return MAAS_OK;
 }
 
