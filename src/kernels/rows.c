@@ -61,6 +61,24 @@ void maas_rows_of(maas_rows *r, const maas_tensor *out, const maas_tensor *in, i
     r->rank = rank;
 }
 
+void maas_rows_tile(maas_rows *r)
+{
+    const int last = r->rank - 1;
+    if (last < 0 || r->inner < 2 || r->inner > 128 || MAAS_TILE % r->inner != 0)
+        return;
+    for (int k = 0; k < r->n_in; k++)
+        if (r->stride[k][last] != 0 && (!r->step[k] || r->stride[k][last] != r->inner))
+            return;
+    for (int k = 0; k < r->n_in; k++) {
+        r->tiled[k] = r->step[k] && r->stride[k][last] == 0;
+        if (r->tiled[k])
+            r->step[k] = 0;
+    }
+    r->tile = r->inner;
+    r->inner *= r->dims[last];
+    r->rank = last;
+}
+
 static void locate(maas_row_walk *w)
 {
     const maas_rows *r = w->r;

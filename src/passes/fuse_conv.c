@@ -111,7 +111,7 @@ static maas_status take_affine(const maas_graph *g, const maas_conv_ops *ops, ma
 static bool take_addend(const maas_graph *g, const maas_conv_ops *ops, maas_chain *c)
 {
     const maas_node *n = maas_only_reader(g, c);
-    if (!n || n->op != ops->add || c->n_acts || c->z >= 0 || n->in[0] == n->in[1])
+    if (!n || n->op != ops->add || c->n_acts || c->square || c->z >= 0 || n->in[0] == n->in[1])
         return false;
     const maas_vid other = n->in[0] == c->y ? n->in[1] : n->in[0];
     if (!maas_type_eq(&maas_graph_at(g, other)->type, &maas_graph_at(g, c->y)->type))
@@ -135,7 +135,7 @@ static maas_status vector_const(maas_graph *g, const double *v, int64_t n, maas_
     return maas_graph_const(g, NULL, &t, true, out, err);
 }
 
-static maas_status set_acts(maas_graph *g, maas_nid nid, const maas_chain *c, maas_err *err)
+maas_status maas_chain_set_acts(maas_graph *g, maas_nid nid, const maas_chain *c, maas_err *err)
 {
     maas_str names[MAAS_MAX_CONV_ACTS];
     float params[2 * MAAS_MAX_CONV_ACTS];
@@ -158,29 +158,30 @@ static maas_status set_acts(maas_graph *g, maas_nid nid, const maas_chain *c, ma
     return maas_node_set(g, nid, &p, err);
 }
 
-static maas_status rewrite(maas_graph *g, const maas_conv_ops *ops, maas_chain *c, maas_err *err)
+static maas_status rewrite(maas_graph *g, const maas_conv_ops *ops, const maas_chain *c,
+                           maas_err *err)
 {
-    maas_vid *in = maas_arena_array(&g->arena, 5, sizeof *in), s = MAAS_NO_VALUE;
+    maas_vid *in = maas_arena_array(&g->arena, 5, sizeof *in), s = MAAS_NO_VALUE, b = c->b;
     if (!in)
         return maas_fail(err, MAAS_E_NOMEM, "fusing convolutions");
     if (c->scale) {
         MAAS_TRY(vector_const(g, c->scale, c->channels, &s, err));
-        MAAS_TRY(vector_const(g, c->bias, c->channels, &c->b, err));
+        MAAS_TRY(vector_const(g, c->bias, c->channels, &b, err));
     }
     const maas_node conv = g->nodes[c->conv];
     maas_node *last = &g->nodes[c->last];
     const bool add = c->z >= 0;
-    const maas_vid all[] = {c->z, c->x, c->w, c->b, s};
+    const maas_vid all[] = {c->z, c->x, c->w, b, s};
     memcpy(in, all + !add, (5 - (size_t)!add) * sizeof *in);
     last->op = add ? ops->fused_add : ops->fused;
     last->in = in;
-    last->n_in = (uint16_t)(add + (s >= 0 ? 4 : c->b >= 0 ? 3 : 2));
+    last->n_in = (uint16_t)(add + (s >= 0 ? 4 : b >= 0 ? 3 : 2));
     last->attr = NULL;
     last->n_attr = 0;
     last->checked = 0;
     for (int i = 0; i < conv.n_attr; i++)
         MAAS_TRY(maas_node_set(g, c->last, &conv.attr[i], err));
-    MAAS_TRY(set_acts(g, c->last, c, err));
+    MAAS_TRY(maas_chain_set_acts(g, c->last, c, err));
     for (int i = 0; i < c->n_between; i++)
         g->nodes[c->between[i]].dead = true;
     return MAAS_OK;
@@ -192,8 +193,9 @@ static bool begin(const maas_graph *g, const maas_conv_ops *ops, maas_nid nid,
                   const maas_readers *readers, maas_chain *c)
 {
     const maas_node *n = &g->nodes[nid];
-    if (n->dead || n->op != ops->conv || n->out[0] < 0)
+    if (n->dead || (n->op != ops->conv && n->op != ops->transpose) || n->out[0] < 0)
         return false;
+    const int64_t square = n->op == ops->transpose ? maas_conv_square(g, n) : 0;
     *c = (maas_chain){.conv = nid,
                       .last = nid,
                       .readers = readers,
@@ -204,6 +206,12 @@ static bool begin(const maas_graph *g, const maas_conv_ops *ops, maas_nid nid,
                       .y = n->out[0]};
     const maas_type *y = &maas_graph_at(g, c->y)->type;
     c->channels = y->rank < 3 ? -1 : y->dims[1];
+    c->square = square;
+    for (int i = 0; i < y->rank && square; i++)
+        if (y->dims[i] < 1)
+            return false;
+    if (n->op == ops->transpose && (!square || !has_numbers(g, c)))
+        return false;
     return y->tag == MAAS_TYPE_TENSOR && y->dtype == MAAS_F32 && c->channels >= 1;
 }
 
@@ -230,8 +238,10 @@ maas_status maas_pass_fuse_conv(maas_graph *g, const maas_pass_opts *o, maas_err
         if (!begin(g, &ops, (maas_nid)i, readers, &c))
             continue;
         maas_status st = grow(g, &ops, &c, err);
-        if (st == MAAS_OK && c.last != c.conv) {
-            st = rewrite(g, &ops, &c, err);
+        if (st == MAAS_OK && c.square)
+            st = begin_numbers(g, &c, err);
+        if (st == MAAS_OK && (c.square || c.last != c.conv)) {
+            st = (c.square ? maas_chain_square : rewrite)(g, &ops, &c, err);
             any = true;
         }
         maas_free(c.scale);

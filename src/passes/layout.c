@@ -140,6 +140,16 @@ static const struct {
              {"MaxPool", "Max", false},
              {"GlobalMaxPool", "Max", true}};
 
+/* Of no meaning without indices, and BlockedPool has none. */
+static void drop_order(maas_node *n)
+{
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < n->n_attr; i++)
+        if (strcmp(n->attr[i].name, "storage_order") != 0)
+            n->attr[kept++] = n->attr[i];
+    n->n_attr = kept;
+}
+
 static bool block_pool(layout *l, maas_nid i)
 {
     const maas_node *n = &l->g->nodes[i];
@@ -151,6 +161,7 @@ static bool block_pool(layout *l, maas_nid i)
         return false;
     const maas_type x = type_of(l, n->in[0]);
     l->g->nodes[i].op = maas_op_find(MAAS_DOMAIN_OWN, "BlockedPool", MAAS_OPSET);
+    drop_order(&l->g->nodes[i]);
     set_input(l, i, 0, twin_of(l, n->in[0]));
     set(l, i, MAAS_A_STR("kind", pools[k].kind));
     if (pools[k].global)
@@ -321,6 +332,7 @@ static bool block_resize(layout *l, maas_nid i)
             return false;
     l->g->nodes[i].op = maas_op_find(MAAS_DOMAIN_OWN, "BlockedRepeat", MAAS_OPSET);
     l->g->nodes[i].n_in = 1;
+    l->g->nodes[i].n_attr = 0;
     l->g->nodes[i].checked = 0;
     set_input(l, i, 0, twin_of(l, n->in[0]));
     set(l, i, MAAS_A_INTS("times", times + 2, t.rank - 2));

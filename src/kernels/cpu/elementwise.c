@@ -129,9 +129,25 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     if (!s)
         return maas_fail(err, MAAS_E_NOMEM, "preparing %s", c->node->op->name);
     maas_rows_of(&s->rows, &c->out[0], c->in, c->n_in);
+    if (c->n_in == 2)
+        maas_rows_tile(&s->rows);
     s->run = ISA(maas_row_fn_of)(c->node->op);
     c->state = s;
     return MAAS_OK;
+}
+
+/* A part of a row with operands that repeat, block by block. */
+static void run_tiled(const state *s, real *y, const real *const *x, int64_t n)
+{
+    real tile[2][MAAS_TILE];
+    const maas_rows *r = &s->rows;
+    for (int k = 0; k < 2; k++)
+        for (int64_t j = 0; r->tiled[k] && j < MAAS_TILE; j += r->tile)
+            memcpy(tile[k] + j, x[k], (size_t)r->tile * sizeof(real));
+    for (int64_t i = 0; i < n; i += MAAS_TILE)
+        s->run(y + i, r->tiled[0] ? tile[0] : x[0] + i * r->step[0], r->step[0] || r->tiled[0],
+               r->tiled[1] ? tile[1] : x[1] + i * r->step[1], r->step[1] || r->tiled[1],
+               n - i < MAAS_TILE ? n - i : MAAS_TILE);
 }
 
 static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
@@ -144,9 +160,14 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     real *y = c->out[0].data;
     maas_row_walk w;
     /* shares end on cache lines: two threads never write the same one */
-    for (maas_row_walk_init(&w, &s->rows, 256, ithr, nthr); w.n > 0; maas_row_walk_step(&w))
-        s->run(y + w.out, (const real *)(a + (size_t)w.at[0] * a_size), s->rows.step[0],
-               b + w.at[second], s->rows.step[second], w.n);
+    for (maas_row_walk_init(&w, &s->rows, s->rows.tile ? MAAS_TILE : 256, ithr, nthr); w.n > 0;
+         maas_row_walk_step(&w)) {
+        const real *x[] = {(const real *)(a + (size_t)w.at[0] * a_size), b + w.at[second]};
+        if (s->rows.tile)
+            run_tiled(s, y + w.out, x, w.n);
+        else
+            s->run(y + w.out, x[0], s->rows.step[0], x[1], s->rows.step[second], w.n);
+    }
     return MAAS_OK;
 }
 

@@ -13,7 +13,7 @@
 
 extern const maas_op maas_op_FusedElementwise;
 
-#define BLOCK 512 /* elements: 2 KiB a buffer */
+#define BLOCK MAAS_TILE /* elements: 2 KiB a buffer */
 
 /* Where an operand is found: slot 0..n_in-1 inputs, then constants, outputs, buffers. */
 typedef struct instr {
@@ -25,7 +25,7 @@ typedef struct instr {
 
 typedef struct state {
     maas_rows rows;
-    int n_in, n_imm, n_out, n_buffers, n_steps, n_code;
+    int n_in, n_imm, n_out, n_buffers, n_steps, n_code, n_tiles;
     uint8_t in_size[MAAS_FUSED_MAX_IN]; /* bytes of an element */
     int delayed[MAAS_FUSED_MAX_OUT];    /* slot of the buffer that is copied out last, or -1 */
     float imm[2 * MAAS_FUSED_MAX_STEPS];
@@ -65,6 +65,12 @@ static bool fits(const maas_call *c, const maas_cpu *cpu)
             return false;
     }
     return true;
+}
+
+/* Within a block, does input k walk along? A tile does, in a buffer. */
+static int walks(const state *s, int k)
+{
+    return s->rows.step[k] || s->rows.tiled[k];
 }
 
 static int slot_of(const compiler *k, int64_t operand)
@@ -118,7 +124,7 @@ static void join(compiler *k)
     uint8_t in_step[MAAS_FUSED_MAX_IN + 2 * MAAS_FUSED_MAX_STEPS] = {0};
     joiner j = {.steps = k->steps, .n_steps = s->n_steps, .first = k->first, .in_step = in_step};
     for (int i = 0; i < s->n_in; i++)
-        in_step[i] = (uint8_t)s->rows.step[i];
+        in_step[i] = (uint8_t)walks(s, i);
     for (int i = 0; i < s->n_steps; i++)
         for (int a = 0; a < 2; a++)
             if (k->steps[i].arg[a] >= k->first)
@@ -154,7 +160,7 @@ static void compile(compiler *k, const maas_attr *ops)
         for (int a = 0; a < JOINED_MAX_ARGS; a++) {
             const int64_t arg = from->arg[a] < 0 ? from->arg[0] : from->arg[a];
             in->at[a] = (uint16_t)slot_of(k, arg);
-            in->step[a] = arg < s->n_in ? (uint8_t)s->rows.step[arg] : arg >= k->first;
+            in->step[a] = arg < s->n_in ? (uint8_t)walks(s, (int)arg) : arg >= k->first;
         }
         k->slot_of[i] = place_result(k, i);
         in->y = (uint16_t)k->slot_of[i];
@@ -166,6 +172,14 @@ static void compile(compiler *k, const maas_attr *ops)
         const int at = k->slot_of[k->outs[o] - k->first];
         s->delayed[o] = at == s->n_in + s->n_imm + o ? -1 : at;
     }
+}
+
+static bool all_floats(const maas_call *c)
+{
+    for (int i = 0; i < c->n_in; i++)
+        if (c->in[i].dtype != MAAS_F32)
+            return false;
+    return true;
 }
 
 static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
@@ -186,13 +200,18 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     for (int i = 0; i < s->n_in; i++)
         s->in_size[i] = (uint8_t)maas_dtype_size((maas_dtype)c->in[i].dtype);
     maas_rows_of(&s->rows, &c->out[0], c->in, c->n_in);
+    if (all_floats(c))
+        maas_rows_tile(&s->rows);
+    for (int i = 0; i < s->n_in; i++)
+        s->n_tiles += s->rows.tiled[i];
     compiler k = {.s = s,
                   .args = maas_attr_ints(c->node, "args", &n),
                   .outs = maas_attr_ints(c->node, "outs", &n),
                   .first = s->n_in + s->n_imm};
     compile(&k, ops);
     c->state = s;
-    c->scratch_bytes = (size_t)s->n_buffers * BLOCK * sizeof(float) * (size_t)c->n_threads;
+    c->scratch_bytes = (size_t)(s->n_buffers + s->n_tiles) * BLOCK * sizeof(float) *
+                       (size_t)c->n_threads;
     return MAAS_OK;
 }
 
@@ -213,24 +232,38 @@ static void run_block(const state *s, float **at, int64_t n)
             memcpy(at[s->n_in + s->n_imm + o], at[s->delayed[o]], (size_t)n * sizeof(float));
 }
 
+/* Operands at element i of a part of a row; tiles hold what their operand has for all of it. */
+static void point(const maas_call *c, const state *s, const maas_row_walk *w, int64_t i,
+                  float *tiles, float **at)
+{
+    for (int k = 0; k < s->n_in; k++) {
+        at[k] = (float *)((char *)c->in[k].data + (w->at[k] + i * s->rows.step[k]) * s->in_size[k]);
+        if (!s->rows.tiled[k])
+            continue;
+        for (int64_t j = 0; i == 0 && j < BLOCK; j += s->rows.tile)
+            memcpy(tiles + j, at[k], (size_t)s->rows.tile * sizeof(float));
+        at[k] = tiles;
+        tiles += BLOCK;
+    }
+    for (int k = 0; k < s->n_out; k++)
+        at[s->n_in + s->n_imm + k] = (float *)c->out[k].data + w->out + i;
+}
+
 static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
     const state *s = c->state;
     float *at[MAAS_FUSED_MAX_IN + 3 * MAAS_FUSED_MAX_STEPS + MAAS_FUSED_MAX_OUT];
-    float *buffers = (float *)c->scratch + (size_t)ithr * (size_t)s->n_buffers * BLOCK;
-    const int outs_at = s->n_in + s->n_imm;
+    const size_t each = (size_t)(s->n_buffers + s->n_tiles) * BLOCK;
+    float *tiles = (float *)c->scratch + (size_t)ithr * each;
+    float *buffers = tiles + (size_t)s->n_tiles * BLOCK;
     for (int i = 0; i < s->n_imm; i++)
         at[s->n_in + i] = (float *)&s->imm[i]; /* read only: constants are no results */
     for (int i = 0; i < s->n_buffers; i++)
-        at[outs_at + s->n_out + i] = buffers + (size_t)i * BLOCK;
+        at[s->n_in + s->n_imm + s->n_out + i] = buffers + (size_t)i * BLOCK;
     maas_row_walk w;
     for (maas_row_walk_init(&w, &s->rows, BLOCK, ithr, nthr); w.n > 0; maas_row_walk_step(&w))
         for (int64_t i = 0; i < w.n; i += BLOCK) {
-            for (int k = 0; k < s->n_in; k++)
-                at[k] = (float *)((char *)c->in[k].data +
-                                  (w.at[k] + i * s->rows.step[k]) * s->in_size[k]);
-            for (int k = 0; k < s->n_out; k++)
-                at[outs_at + k] = (float *)c->out[k].data + w.out + i;
+            point(c, s, &w, i, tiles, at);
             run_block(s, at, w.n - i < BLOCK ? w.n - i : BLOCK);
         }
     return MAAS_OK;

@@ -63,6 +63,27 @@ static maas_vid conv(maker *m, maas_vid x, int64_t out, int k, int stride, bool 
     return maas_b_node(&m->b, "Conv", a, 3, in, 2 + (uint32_t)below(m, 2), NULL, 1);
 }
 
+/* Windows that overlap, and windows that do not. */
+static maas_vid transposed(maker *m, maas_vid x, int64_t out, int k)
+{
+    const int64_t c = dims_of(m, x)[1], s[] = {2, 2}, w[] = {c, out, k, k};
+    const double range = 2 / sqrt((double)(c * k * k));
+    const maas_attr a[] = {MAAS_A_INTS("strides", s, 2)};
+    const maas_vid in[] = {x, constant(m, 4, w, -range, range), constant(m, 1, w + 1, -0.5, 0.5)};
+    return maas_b_node(&m->b, "ConvTranspose", a, 1, in, 2 + (uint32_t)below(m, 2), NULL, 1);
+}
+
+static maas_vid repeated(maker *m, maas_vid x)
+{
+    const float scales[] = {1, 1, 2, 3};
+    const maas_tensor t = maas_tensor_of(MAAS_F32, 1, (const int64_t[]){4},
+                                         (void *)(uintptr_t)scales);
+    const maas_attr a[] = {MAAS_A_STR("coordinate_transformation_mode", "asymmetric"),
+                           MAAS_A_STR("nearest_mode", "floor")};
+    const maas_vid in[] = {x, MAAS_NO_VALUE, maas_b_const(&m->b, NULL, &t)};
+    return maas_b_node(&m->b, "Resize", a, 2, in, 3, NULL, 1);
+}
+
 static maas_vid norm(maker *m, maas_vid x)
 {
     const int64_t c = dims_of(m, x)[1];
@@ -139,8 +160,13 @@ static void grow(maker *m)
 {
     static const int64_t channels[] = {3, 8, 16, 24, 32, 40};
     const maas_vid x = m->pool[m->n - 1 - below(m, m->n < 4 ? m->n : 4)];
-    const int kind = below(m, 16);
-    if (kind < 6) {
+    const int64_t *d = dims_of(m, x);
+    const int kind = below(m, d[2] * d[3] < 40 ? 18 : 16);
+    if (kind >= 16) {
+        maas_vid y = kind == 16 ? transposed(m, x, channels[below(m, 4)], 2 + below(m, 2))
+                                : repeated(m, x);
+        push(m, below(m, 2) ? activation(m, norm(m, y)) : y);
+    } else if (kind < 6) {
         maas_vid y = conv(m, x, channels[below(m, 6)], 1 + 2 * below(m, 3), 1 + below(m, 2),
                           below(m, 3) == 0);
         if (below(m, 2))
