@@ -123,17 +123,22 @@ static maas_status refused(int control, const maas_image_answer *a, maas_err *wi
     return MAAS_OK;
 }
 
-/* `wire`: what went wrong with the decoder; `err`: with the picture. */
-static maas_status ask(int control, maas_span file, const maas_image_fit *fit, uint8_t *out,
-                       maas_err *wire, maas_err *err)
+static maas_status send_picture(int control, maas_span file, const maas_image_fit *fit,
+                                maas_err *wire)
 {
     maas_image_order o;
-    maas_image_answer a;
     memset(&o, 0, sizeof o); /* padding goes through a pipe, too */
     o.fit = *fit;
     o.bytes = file.n;
     MAAS_TRY(maas_sys_write(control, &o, sizeof o, wire));
-    MAAS_TRY(maas_sys_write(control, file.p, file.n, wire));
+    return maas_sys_write(control, file.p, file.n, wire);
+}
+
+/* `wire`: what went wrong with the decoder; `err`: with the picture. */
+static maas_status receive(int control, const maas_image_fit *fit, uint8_t *out, maas_err *wire,
+                           maas_err *err)
+{
+    maas_image_answer a;
     MAAS_TRY(maas_wire_get_bytes(control, DEADLINE_MS, &a, sizeof a, wire));
     if (a.status != MAAS_OK)
         return refused(control, &a, wire, err);
@@ -155,15 +160,27 @@ static maas_status died(maas_image_pool *p, decoder *d, const maas_err *wire, ma
                      *words ? words : "its decoder stopped early");
 }
 
+/* A decoder that takes the picture: one that died while nobody looked is replaced, once. */
+static maas_status hand_over(maas_image_pool *p, decoder *d, maas_span file,
+                             const maas_image_fit *fit, maas_err *err)
+{
+    maas_err wire = {0};
+    MAAS_TRY(start(p, d, err));
+    if (send_picture(d->control, file, fit, &wire) == MAAS_OK)
+        return MAAS_OK;
+    stop(p, d, true);
+    MAAS_TRY(start(p, d, err));
+    wire = (maas_err){0};
+    return send_picture(d->control, file, fit, &wire) == MAAS_OK ? MAAS_OK : died(p, d, &wire, err);
+}
+
 maas_status maas_image_pool_decode(maas_image_pool *p, maas_span file, const maas_image_fit *fit,
                                    uint8_t *out, maas_err *err)
 {
     maas_err wire = {0}, why = {0};
     decoder *d = take(p);
-    maas_status st = start(p, d, &why);
-    if (st == MAAS_OK) {
-        st = ask(d->control, file, fit, out, &wire, &why);
-        if (st != MAAS_OK)
+    if (hand_over(p, d, file, fit, &why) == MAAS_OK) {
+        if (receive(d->control, fit, out, &wire, &why) != MAAS_OK)
             died(p, d, &wire, &why);
         else if (++d->n_pictures >= MAX_PICTURES)
             stop(p, d, false);

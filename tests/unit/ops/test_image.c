@@ -114,6 +114,80 @@ static void few_bytes_may_not_claim_a_wall(void)
     REFUSED("P5 2000 2000 255\n", MAAS_E_NO_SPACE, "2000 x 2000"); /* small enough to try */
 }
 
+/* ---- to the size of a model ---- */
+
+static void fitted_are(const char *what, const maas_image_fit *f, const uint8_t *want)
+{
+    /* 4 x 2 pixels, grey: 0 40 80 120 above 100 140 180 220 */
+    uint8_t rgb[24], out[64];
+    const maas_image is = {4, 2, "test"};
+    maas_err err = {0};
+    for (int i = 0; i < 24; i++)
+        rgb[i] = (uint8_t)(i / 3 % 4 * 40 + i / 12 * 100);
+    EXPECT_MSG(maas_image_fit_ok(f) && maas_image_fit_into(rgb, &is, f, out, &err) == MAAS_OK,
+               "%s: %s", what, err.msg);
+    for (uint32_t i = 0; i < f->width * f->height; i++)
+        EXPECT_MSG(out[i] == want[i], "%s: pixel %u is %d, not %d", what, i, out[i], want[i]);
+}
+
+static void pictures_are_stretched_cut_and_padded(void)
+{
+    const maas_image_fit same = {.width = 4,
+                                 .height = 2,
+                                 .fitting = MAAS_FIT_STRETCH,
+                                 .colours = MAAS_IMAGE_GREY,
+                                 .mode = 1};
+    maas_image_fit f = same;
+    fitted_are("as it is", &f, (const uint8_t[]){0, 40, 80, 120, 100, 140, 180, 220});
+    f.width = 2, f.height = 1, f.mode = 0; /* nearest: the one below the middle */
+    fitted_are("nearest", &f, (const uint8_t[]){140, 220});
+    f = same;
+    f.fitting = MAAS_FIT_CROP, f.shorter = 2, f.width = 2;
+    fitted_are("the middle", &f, (const uint8_t[]){40, 80, 140, 180});
+    f.width = 6; /* more than there is: zeros, or the fill, left and right */
+    f.fill = 9;
+    fitted_are("wider", &f, (const uint8_t[]){9, 0, 40, 80, 120, 9, 9, 100, 140, 180, 220, 9});
+    f = same;
+    f.fitting = MAAS_FIT_PAD, f.width = 4, f.height = 4, f.fill = 7;
+    fitted_are("padded", &f,
+               (const uint8_t[]){7, 7, 7, 7, 0, 40, 80, 120, 100, 140, 180, 220, 7, 7, 7, 7});
+    /* all of a picture to one pixel, which every one of them has a part in */
+    f = same;
+    f.width = f.height = 1;
+    fitted_are("the mean", &f, (const uint8_t[]){110});
+}
+
+static void colours_stand_where_the_model_wants_them(void)
+{
+    const uint8_t rgb[] = {10, 20, 30};
+    const maas_image is = {1, 1, "test"};
+    maas_image_fit f = {.width = 1, .height = 1, .fitting = MAAS_FIT_STRETCH, .mode = 1};
+    uint8_t out[3];
+    maas_err err = {0};
+    EXPECT(maas_image_fit_into(rgb, &is, &f, out, &err) == MAAS_OK && out[0] == 10 && out[2] == 30);
+    f.colours = MAAS_IMAGE_BGR;
+    EXPECT(maas_image_fit_into(rgb, &is, &f, out, &err) == MAAS_OK && out[0] == 30 && out[2] == 10);
+    f.colours = MAAS_IMAGE_GREY;
+    EXPECT(maas_image_fit_into(rgb, &is, &f, out, &err) == MAAS_OK && out[0] == 18);
+}
+
+static void fits_out_of_bounds_are_none(void)
+{
+    const maas_image_fit good = {.width = 1, .height = 1, .fitting = MAAS_FIT_STRETCH};
+    maas_image_fit f = good;
+    EXPECT(maas_image_fit_ok(&f));
+    f.width = 0;
+    EXPECT(!maas_image_fit_ok(&f));
+    f = good, f.height = MAAS_MAX_FIT_SIDE + 1;
+    EXPECT(!maas_image_fit_ok(&f));
+    f = good, f.fitting = MAAS_FIT_CROP;
+    EXPECT(!maas_image_fit_ok(&f)); /* to which size, before it is cut? */
+    f = good, f.colours = 3;
+    EXPECT(!maas_image_fit_ok(&f));
+    f = good, f.mode = 3;
+    EXPECT(!maas_image_fit_ok(&f));
+}
+
 /* Must be the first that asks: later ones of this process have them open. */
 static void libraries_are_opened_by_request_alone(void)
 {
@@ -128,10 +202,14 @@ static void libraries_are_opened_by_request_alone(void)
                "%s", err.msg);
 }
 
-static const mt_case cases[] = {
-    MT_CASE(libraries_are_opened_by_request_alone), MT_CASE(pnm_is_read_in_all_its_kinds),
-    MT_CASE(bmp_is_read_in_all_its_depths), MT_CASE(what_cannot_be_read_is_named),
-    MT_CASE(few_bytes_may_not_claim_a_wall)};
+static const mt_case cases[] = {MT_CASE(libraries_are_opened_by_request_alone),
+                                MT_CASE(pnm_is_read_in_all_its_kinds),
+                                MT_CASE(bmp_is_read_in_all_its_depths),
+                                MT_CASE(what_cannot_be_read_is_named),
+                                MT_CASE(few_bytes_may_not_claim_a_wall),
+                                MT_CASE(pictures_are_stretched_cut_and_padded),
+                                MT_CASE(colours_stand_where_the_model_wants_them),
+                                MT_CASE(fits_out_of_bounds_are_none)};
 int main(int argc, char **argv)
 {
     return mt_main(argc, argv, cases, MAAS_COUNT(cases));
