@@ -3,20 +3,20 @@
  * anything is added. What is added is a constant, or a place of what was not cropped: the nearest
  * one (edge), the one a mirror at either end shows (reflect), or the one of a ring (wrap).
  */
+#include "ops/pad.h"
+
 #include "ops/ops_int.h"
 
 #include "base/ban.h"
 
-typedef enum pad_mode { P_CONSTANT, P_REFLECT, P_EDGE, P_WRAP, P_BAD } pad_mode;
-
-static pad_mode mode_of(const maas_node *n)
+static maas_pad_mode mode_of(const maas_node *n)
 {
     static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
     const maas_str s = maas_attr_s(n, "mode", "constant");
     for (int i = 0; i < (int)MAAS_COUNT(names); i++)
         if (s.n == strlen(names[i]) && memcmp(s.p, names[i], s.n) == 0)
-            return (pad_mode)i;
-    return P_BAD;
+            return (maas_pad_mode)i;
+    return MAAS_PAD_BAD;
 }
 
 /* The padding of every axis from the two small inputs. */
@@ -38,7 +38,7 @@ static maas_status pads_of(const int64_t *pads, int n_pads, const int64_t *axes,
 }
 
 /* The size of an axis of d elements, padded; fills from nothing are refused. */
-static maas_status padded(int axis, int64_t d, int64_t before, int64_t after, pad_mode mode,
+static maas_status padded(int axis, int64_t d, int64_t before, int64_t after, maas_pad_mode mode,
                           int64_t *out, maas_err *err)
 {
     *out = before == 0 && after == 0 ? d : MAAS_DIM_UNKNOWN;
@@ -49,7 +49,7 @@ static maas_status padded(int axis, int64_t d, int64_t before, int64_t after, pa
     if (*out < 0)
         return maas_fail(err, MAAS_E_INVALID, "axis %d: more is cropped than there is", axis);
     const int64_t left = d + (before < 0 ? before : 0) + (after < 0 ? after : 0);
-    if (mode != P_CONSTANT && left <= 0 && *out > 0)
+    if (mode != MAAS_PAD_CONSTANT && left <= 0 && *out > 0)
         return maas_fail(err, MAAS_E_INVALID, "axis %d: nothing is there to pad with", axis);
     return MAAS_OK;
 }
@@ -60,8 +60,8 @@ static maas_status pad_infer(maas_infer *q, maas_err *err)
     int64_t pads[2 * MAAS_MAX_RANK], axes[2 * MAAS_MAX_RANK];
     int64_t before[MAAS_MAX_RANK], after[MAAS_MAX_RANK];
     int n_pads, n_axes = x->rank;
-    const pad_mode mode = mode_of(q->node);
-    if (mode == P_BAD)
+    const maas_pad_mode mode = mode_of(q->node);
+    if (mode == MAAS_PAD_BAD)
         return maas_fail(err, MAAS_E_INVALID,
                          "attribute 'mode' must be constant, reflect, edge or wrap");
     q->out[0] = *x;
@@ -80,22 +80,9 @@ static maas_status pad_infer(maas_infer *q, maas_err *err)
     return MAAS_OK;
 }
 
-/* One axis: place i of the output shows place from + f(i - before) of the `n` that were not
- * cropped.
- */
-typedef struct pad_axis {
-    int64_t before, from, n, stride; /* stride: of the data, in elements */
-} pad_axis;
-
-typedef struct pad_map {
-    pad_mode mode;
-    int rank;
-    pad_axis axis[MAAS_MAX_RANK];
-} pad_map;
-
-static maas_status map_of(pad_map *m, const maas_node *n, const maas_tensor *pads,
-                          const maas_tensor *axes, const maas_tensor *x, const maas_tensor *y,
-                          maas_err *err)
+maas_status maas_pad_map_of(maas_pad_map *m, const maas_node *n, const maas_tensor *pads,
+                            const maas_tensor *axes, const maas_tensor *x, const maas_tensor *y,
+                            maas_err *err)
 {
     int64_t p[2 * MAAS_MAX_RANK], a[2 * MAAS_MAX_RANK], strides[MAAS_MAX_RANK], size;
     int64_t before[MAAS_MAX_RANK], after[MAAS_MAX_RANK];
@@ -107,7 +94,7 @@ static maas_status map_of(pad_map *m, const maas_node *n, const maas_tensor *pad
     for (int i = 0; i < n_axes; i++)
         a[i] = axes ? maas_tensor_get_i64(axes, i) : i;
     MAAS_TRY(pads_of(p, (int)n_pads, a, (int)n_axes, x->rank, before, after, err));
-    *m = (pad_map){.mode = mode_of(n), .rank = x->rank};
+    *m = (maas_pad_map){.mode = mode_of(n), .rank = x->rank};
     maas_strides(x->dims, x->rank, strides);
     for (int i = 0; i < x->rank; i++) {
         MAAS_TRY(padded(i, x->dims[i], before[i], after[i], m->mode, &size, err));
@@ -116,25 +103,24 @@ static maas_status map_of(pad_map *m, const maas_node *n, const maas_tensor *pad
                              n->op->name, i, (long long)size, (long long)y->dims[i]);
         const int64_t from = before[i] < 0 ? -before[i] : 0;
         const int64_t to = x->dims[i] + (after[i] < 0 ? after[i] : 0);
-        m->axis[i] = (pad_axis){before[i] > 0 ? before[i] : 0, from, to - from, strides[i]};
+        m->axis[i] = (maas_pad_axis){before[i] > 0 ? before[i] : 0, from, to - from, strides[i]};
     }
     return MAAS_OK;
 }
 
-/* The element of the data, as an offset along this axis; -1: none, the constant is there. */
-static int64_t place_of(pad_mode mode, const pad_axis *a, int64_t i)
+int64_t maas_pad_place(maas_pad_mode mode, const maas_pad_axis *a, int64_t i)
 {
     int64_t k = i - a->before;
     const int64_t turn = a->n > 1 ? 2 * (a->n - 1) : 1; /* there and back */
     if (k < 0 || k >= a->n)
         switch (mode) {
-        case P_EDGE:
+        case MAAS_PAD_EDGE:
             k = k < 0 ? 0 : a->n - 1;
             break;
-        case P_WRAP:
+        case MAAS_PAD_WRAP:
             k = (k % a->n + a->n) % a->n;
             break;
-        case P_REFLECT:
+        case MAAS_PAD_REFLECT:
             k = (k % turn + turn) % turn;
             k = k < a->n ? k : turn - k;
             break;
@@ -145,11 +131,11 @@ static int64_t place_of(pad_mode mode, const pad_axis *a, int64_t i)
 }
 
 /* The element of the data that index idx of the output shows; -1: the constant. */
-static int64_t element_of(const pad_map *m, const int64_t *idx)
+static int64_t element_of(const maas_pad_map *m, const int64_t *idx)
 {
     int64_t at = 0;
     for (int i = 0; i < m->rank; i++) {
-        const int64_t k = place_of(m->mode, &m->axis[i], idx[i]);
+        const int64_t k = maas_pad_place(m->mode, &m->axis[i], idx[i]);
         if (k < 0)
             return -1;
         at += k;
@@ -161,11 +147,11 @@ static maas_status pad_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *x = &c->in[0], *fill = maas_c_in(c, 2), *y = &c->out[0];
     const size_t elem = maas_dtype_size((maas_dtype)x->dtype);
-    pad_map m;
+    maas_pad_map m;
     maas_walk w;
     if (fill && maas_n_elems(fill) != 1)
         return maas_fail(err, MAAS_E_INVALID, "Pad: constant_value must be one element");
-    MAAS_TRY(map_of(&m, c->node, &c->in[1], maas_c_in(c, 3), x, y, err));
+    MAAS_TRY(maas_pad_map_of(&m, c->node, &c->in[1], maas_c_in(c, 3), x, y, err));
     for (maas_walk_init(&w, y->dims, y->rank, ~0u, 0); w.left; maas_walk_step(&w)) {
         const int64_t from = element_of(&m, w.idx);
         char *to = (char *)y->data + (size_t)w.at * elem;
@@ -192,9 +178,9 @@ static maas_status pad_grad_infer(maas_infer *q, maas_err *err)
 static maas_status pad_grad_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *dy = &c->in[0], *dx = &c->out[0];
-    pad_map m;
+    maas_pad_map m;
     maas_walk w;
-    MAAS_TRY(map_of(&m, c->node, &c->in[2], maas_c_in(c, 3), dx, dy, err));
+    MAAS_TRY(maas_pad_map_of(&m, c->node, &c->in[2], maas_c_in(c, 3), dx, dy, err));
     memset(dx->data, 0, maas_tensor_bytes(dx));
     for (maas_walk_init(&w, dy->dims, dy->rank, ~0u, 0); w.left; maas_walk_step(&w)) {
         const int64_t to = element_of(&m, w.idx);
