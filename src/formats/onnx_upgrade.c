@@ -359,6 +359,7 @@ static const maas_onnx_form_row upgrades[] = {
     {"", "LogSoftmax", OLDEST, 12, softmax_over_rest},
     {"", "Hardmax", OLDEST, 12, softmax_over_rest},
     {"", "GroupNormalization", 18, 20, groups_to_channels},
+    {"", "SimplifiedLayerNormalization", 1, MAAS_ONNX_NEWEST, maas_onnx_from_microsoft},
     {"", "BatchNormalization", OLDEST, 13, refuse_old_training},
     {"", "Cast", 19, MAAS_ONNX_NEWEST, drop_saturate},
     {"", "Resize", OLDEST, 10, resize_from_corner},
