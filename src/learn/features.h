@@ -87,7 +87,8 @@ json_t *maas_features_json(const maas_features *fs);
 
 /* Copies rows[0..n) into the inputs: in[0] the numbers (if any), then one of codes a text column.
  */
-void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t n,
+/* Rows [from, to) of a batch. */
+void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t from, int64_t to,
                           void *const *in);
 uint32_t maas_features_n_raw(const maas_features *fs);
 /* Largest value of the numbers, for embeddings; E_INVALID for what is not a whole number >= 0. */

@@ -46,19 +46,25 @@ uint32_t maas_features_n_raw(const maas_features *fs)
     return fs->n_text + (fs->n_numbers > 0);
 }
 
-void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t n, void *const *in)
+void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t from, int64_t to,
+                          void *const *in)
 {
-    if (fs->n_numbers)
-        gather_numbers(fs, rows, n, *in++);
+    const int64_t n = to - from;
+    rows += from;
+    if (fs->n_numbers) {
+        const size_t row_bytes = (size_t)fs->n_numbers * maas_dtype_size(fs->raw);
+        gather_numbers(fs, rows, n, (char *)*in++ + (size_t)from * row_bytes);
+    }
     for (uint32_t c = 0; c < fs->n; c++) {
         if (!fs->f[c].is_text)
             continue;
         if (fs->f[c].encoder) {
-            copy_rows((const char *)fs->f[c].values, (size_t)fs->f[c].width * sizeof(float), rows,
-                      n, *in++);
+            const size_t row_bytes = (size_t)fs->f[c].width * sizeof(float);
+            copy_rows((const char *)fs->f[c].values, row_bytes, rows, n,
+                      (char *)*in++ + (size_t)from * row_bytes);
             continue;
         }
-        int64_t *out = *in++;
+        int64_t *out = (int64_t *)*in++ + from;
         for (int64_t i = 0; i < n; i++)
             out[i] = fs->f[c].codes[rows[i]];
     }

@@ -26,6 +26,8 @@ typedef struct maas_runner { /* a graph ready for one number of rows */
     maas_exec *exec;
     int64_t rows;  /* 0: not made */
     void **inputs; /* of the features */
+    const maas_features *features;
+    const uint32_t *now; /* [rows] of the data set: this run's */
 } maas_runner;
 
 typedef struct maas_fit {

@@ -80,7 +80,7 @@ static void score_batch(maas_score *score, const maas_exec *e, const uint32_t *r
 static maas_status train_batch(maas_fit *r, maas_runner *x, const uint32_t *rows, maas_err *err)
 {
     const maas_train_graph *g = &r->train_graph;
-    maas_features_gather(&r->features, rows, x->rows, x->inputs);
+    x->now = rows;
     maas_target_gather(&r->target, rows, x->rows, maas_exec_input(x->exec, g->y)->data);
     for (size_t i = 0; i < g->n_masks; i++) {
         maas_tensor *mask = maas_exec_input(x->exec, g->masks[i].input);
@@ -137,7 +137,7 @@ maas_status maas_fit_evaluate(maas_fit *r, const maas_rows *rows, maas_score *sc
                              (long long)r->epoch);
         maas_runner *x = r->eval_full.rows && rows->n - at >= r->eval_full.rows ? &r->eval_full
                                                                                 : &r->eval_tail;
-        maas_features_gather(&r->features, rows->at + at, x->rows, x->inputs);
+        x->now = rows->at + at;
         maas_target_gather(&r->target, rows->at + at, x->rows,
                            maas_exec_input(x->exec, maas_features_n_raw(&r->features))->data);
         MAAS_TRY(maas_exec_run(x->exec, err));

@@ -115,6 +115,13 @@ static void fix_rows(const maas_graph *g, int64_t rows, maas_type *out)
     }
 }
 
+static void gather_share(void *user, int ithr, int nthr)
+{
+    const maas_runner *x = user;
+    maas_features_gather(x->features, x->now, x->rows * ithr / nthr, x->rows * (ithr + 1) / nthr,
+                         x->inputs);
+}
+
 maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, bool training,
                              maas_runner *out, maas_err *err)
 {
@@ -134,6 +141,8 @@ maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, boo
     for (uint32_t i = 0; i < maas_features_n_raw(&r->features); i++)
         out->inputs[i] = maas_exec_input(out->exec, i)->data;
     out->rows = rows;
+    out->features = &r->features;
+    maas_exec_feed(out->exec, gather_share, out);
     return MAAS_OK;
 }
 

@@ -115,7 +115,7 @@ static void gemm_example(maas_example *e)
         {0, 0, -1, 1, 1, 3, 4, 5, {0, 0}},    {1, 0, 1, 1, 1, 3, 4, 5, {5, 0}},
         {0, 1, 2, .5f, 2, 2, 3, 4, {2, 1}},   {1, 1, 0, 2, .5f, 2, 5, 3, {0, 0}},
         {0, 1, 1, 1, 1, 64, 33, 17, {17, 0}}, {0, 0, 2, 1, 1, 1, 1, 1, {1, 1}},
-        {0, 0, 2, 1, 0, 2, 0, 3, {2, 3}},
+        {0, 0, 2, 1, 0, 2, 0, 3, {2, 3}},     {1, 0, 1, .5f, 2, 3, 130, 5, {5, 0}},
     };
     int k = e->variant / 2;
     maas_dtype t = maas_ex_float(e);
@@ -147,7 +147,7 @@ const maas_op maas_op_Gemm = {
     .since = 13,
     MAAS_SCHEMA(in, out),
     MAAS_ATTRS(attrs),
-    .n_examples = 14,
+    .n_examples = 16,
     .tolerance = 1e-4,
     .infer = gemm_infer,
     .reference = gemm_reference,

@@ -223,6 +223,12 @@ maas_status maas_exec_run(maas_exec *e, maas_err *err)
     return MAAS_OK;
 }
 
+void maas_exec_feed(maas_exec *e, maas_feed_fn *fn, void *user)
+{
+    e->feed = fn;
+    e->feed_user = user;
+}
+
 void maas_exec_profile(maas_exec *e, bool on)
 {
     e->profile = on;

@@ -63,6 +63,9 @@ void maas_exec_destroy(maas_exec *e);
 maas_tensor *maas_exec_input(maas_exec *e, uint32_t i);
 const maas_tensor *maas_exec_output(const maas_exec *e, uint32_t i); /* until the next run */
 maas_status maas_exec_run(maas_exec *e, maas_err *err);
+/* Fills a share of the inputs: called by each thread of the team, at the start of every run. */
+typedef void maas_feed_fn(void *user, int ithr, int nthr);
+void maas_exec_feed(maas_exec *e, maas_feed_fn *fn, void *user); /* NULL: the caller fills them */
 /* Optional profile: ns per step of the last run. NULL unless switched on before the run. */
 void maas_exec_profile(maas_exec *e, bool on);
 void maas_exec_profile_json(const maas_exec *e, maas_buf *out);

@@ -104,6 +104,8 @@ struct maas_exec {
     maas_flow **flows; /* [n_steps] NULL, except of steps that have run graphs */
     maas_exec *root;   /* of the run that this one is part of; NULL: this one  */
     uint64_t fuel;     /* of a root: steps that its loops may still take       */
+    maas_feed_fn *feed;
+    void *feed_user;
     bool profile;
     uint64_t *ns; /* [n_steps] of the last run */
 

@@ -55,6 +55,8 @@ static bool flushes(const maas_exec *e)
 static void run_alone(maas_exec *e, uint32_t from, uint32_t to, uint64_t *clock)
 {
     maas_err err = {0};
+    if (from == 0 && e->feed)
+        e->feed(e->feed_user, 0, 1);
     for (uint32_t i = from; i < to; i++) {
         run_step(e, i, 0, 1, &err);
         if (e->profile) {
@@ -70,6 +72,10 @@ static void run_member(maas_exec *e, uint32_t from, uint32_t to, int ithr, int n
                        uint64_t *clock)
 {
     maas_err err = {0};
+    if (from == 0 && e->feed) {
+        e->feed(e->feed_user, ithr, nthr);
+        maas_team_wait(&e->team);
+    }
     for (uint32_t i = from; i < to; i++) {
         const maas_step *s = &e->p->steps[i];
         if (s->shared)
@@ -122,6 +128,8 @@ maas_status maas_region_run(maas_exec *e, maas_err *err)
     atomic_store_explicit(&e->failed, MAAS_OK, memory_order_relaxed);
     const bool flush = flushes(e);
     const maas_subnormal before = flush ? maas_subnormal_flush() : 0;
+    if (p->n_steps == 0 && e->feed)
+        e->feed(e->feed_user, 0, 1);
     for (uint32_t i = 0; i < p->n_steps; i = p->steps[i].segment_end)
         (p->steps[i].team ? run_team : run_alone)(e, i, p->steps[i].segment_end, &clock);
     if (flush)

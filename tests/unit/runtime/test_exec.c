@@ -332,6 +332,45 @@ static void failing_runs_name_the_node(void)
     rig_reset(&r);
 }
 
+enum { FED = 1 << 16 };
+
+typedef struct feeder {
+    float *to;
+    _Atomic int n_calls;
+} feeder;
+
+static void feed_share(void *user, int ithr, int nthr)
+{
+    feeder *f = user;
+    f->n_calls++;
+    for (int i = FED * ithr / nthr; i < FED * (ithr + 1) / nthr; i++)
+        f->to[i] = (float)i;
+}
+
+static void threads_fill_their_shares_before_the_first_step(void)
+{
+    rig r;
+    rig_init(&r);
+    const int64_t n = FED;
+    maas_vid x = maas_b_input(&r.b, "x", MAAS_F32, 1, &n);
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Neg", x));
+    if (rig_plan(&r, 2)) {
+        feeder f = {.to = maas_exec_input(r.exec, 0)->data};
+        maas_exec_feed(r.exec, feed_share, &f);
+        for (int run = 1; run <= 3; run++) {
+            memset(f.to, 0, FED * sizeof *f.to);
+            EXPECT_EQ(maas_exec_run(r.exec, &r.err), MAAS_OK);
+            const float *y = maas_exec_output(r.exec, 0)->data;
+            int wrong = 0;
+            for (int i = 0; i < FED; i++)
+                wrong += y[i] != (float)-i;
+            EXPECT_EQ(wrong, 0);
+            EXPECT(f.n_calls >= run && f.n_calls <= 2 * run);
+        }
+    }
+    rig_reset(&r);
+}
+
 #if defined(__x86_64__) || defined(__aarch64__)
 /* By every thread of the team; the caller's own arithmetic stays as it was. */
 static void training_leaves_no_subnormal_numbers(void)
@@ -365,6 +404,7 @@ static const mt_case cases[] = {
 #if defined(__x86_64__) || defined(__aarch64__)
     MT_CASE(training_leaves_no_subnormal_numbers),
 #endif
+    MT_CASE(threads_fill_their_shares_before_the_first_step),
     MT_CASE(late_shapes_are_found_while_running),
     MT_CASE(failing_runs_name_the_node),
     MT_CASE(a_small_network_computes),
