@@ -209,8 +209,8 @@ maas_status maas_npy_open(maas_source *src, maas_array *a, maas_err *err)
     maas_npy h;
     MAAS_TRY(maas_source_window(src, MAAS_MAX_NPY_HEADER + 12, &w, &last, err));
     MAAS_TRY(maas_npy_header(w, &h, err));
-    if (!h.rank)
-        return maas_fail(err, MAAS_E_FORMAT, "npy: the array has no dimensions, so it has no rows");
+    if (!h.rank) /* a number alone is one row */
+        h.dims[h.rank++] = 1;
     for (int i = 1; i < h.rank; i++)
         if (!h.dims[i])
             return maas_fail(err, MAAS_E_FORMAT, "npy: dimension %d is 0", i + 1);

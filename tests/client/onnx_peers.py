@@ -54,7 +54,8 @@ def compare(binary, path, feeds, tolerance=1e-4):
     if isinstance(got, str):
         return got
     for name, value in want.items():
-        why = difference(got.get(name.replace("/", "_")), np.asarray(value), tolerance)
+        file = "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "_" for c in name)
+        why = difference(got.get(file), np.asarray(value), tolerance)
         if why:
             return f"output '{name}': {why}"
     return None
