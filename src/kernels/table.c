@@ -47,6 +47,8 @@ static bool has_avx512(const maas_cpu *cpu)
     REALS(T, maas_kernels_batch_norm)     \
     REALS(T, maas_kernels_reduce)         \
     REALS(T, maas_kernels_compare)        \
+    REALS(T, maas_kernels_activate)       \
+    REALS(T, maas_kernels_variadic)       \
     REALS(T, maas_kernels_reduce_axis)    \
     REALS(T, maas_kernels_top_k)          \
     ISAS(T, maas_kernels_rnn)             \
