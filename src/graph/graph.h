@@ -209,6 +209,10 @@ maas_status maas_node_capture(maas_graph *g, maas_nid n, maas_err *err); /* one 
 /* A body alone: captured values become its last inputs, or constants where outer[k] is one, whose
  * data is borrowed. */
 maas_status maas_graph_close(maas_graph *g, const maas_value *const *outer, maas_err *err);
+/* The node is dead, the body's nodes are copied behind the others and make its outputs; for bodies
+ * without inputs. `identity`: makes outputs that no node of the body makes. */
+maas_status maas_graph_inline(maas_graph *g, maas_nid n, const maas_graph *body,
+                              const maas_op *identity, maas_err *err);
 void maas_graph_forget_types(maas_graph *g); /* of all that nodes compute: to infer them anew */
 
 /* ---- editing, for passes ---- */

@@ -8,6 +8,7 @@
 maas_status maas_pass_infer(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_drop_identity(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err);
+maas_status maas_pass_control_flow(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_dead_code(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fuse_elementwise(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_narrow_trees(maas_graph *g, const maas_pass_opts *o, maas_err *err);

@@ -10,6 +10,8 @@ const maas_pass maas_passes[] = {
     {"drop-identity", 1, maas_pass_drop_identity,
      "drops what changes nothing: Identity, Dropout when not training, casts to the same type"},
     {"fold-constants", 1, maas_pass_fold_constants, "computes what depends on constants alone"},
+    {"control-flow", 1, maas_pass_control_flow,
+     "constants are constants in bodies, too; an If of a known condition is its branch"},
     {"infer-folded", 1, maas_pass_infer, "shapes that folding made known"},
     {"narrow-trees", 1, maas_pass_narrow_trees,
      "trees look at floats themselves, not at doubles made of them"},

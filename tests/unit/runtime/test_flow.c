@@ -394,7 +394,90 @@ static void branches_may_differ_in_shape(void)
     rig_reset(&r);
 }
 
+/* A branch with an If in it, whose condition c is a constant further out; and one that hands x on.
+ */
+static maas_graph *branch_of(rig *r, bool nested)
+{
+    maas_builder b;
+    maas_graph *g = NULL;
+    EXPECT_EQ(maas_graph_create("branch", NULL, &g, &r->err), MAAS_OK);
+    maas_builder_init(&b, g, &r->err);
+    const maas_vid x = value(&b, "x", maas_type_tensor(MAAS_F32, 1, D2));
+    if (nested) {
+        const maas_vid c = value(&b, "c", maas_type_tensor(MAAS_BOOL, 0, NULL));
+        const maas_attr attr[] = {MAAS_A_GRAPH("then_branch", branch_of(r, false)),
+                                  MAAS_A_GRAPH("else_branch", first_elements(r, 1))};
+        const maas_vid y = maas_b_node(&b, "If", attr, 2, &c, 1, NULL, 1);
+        maas_b_output(&b, "out", maas_b_op2(&b, "Add", y, maas_b_op1(&b, "Neg", x)));
+    } else if (b.status == MAAS_OK) {
+        b.status = maas_graph_output(g, x, &r->err);
+    }
+    EXPECT_MSG(b.status == MAAS_OK, "%s", r->err.msg);
+    return g;
+}
+
+static void known_conditions_leave_their_branch(void)
+{
+    rig r;
+    rig_init(&r);
+    const uint8_t yes = 1;
+    const maas_tensor t = maas_tensor_of(MAAS_BOOL, 0, NULL, (void *)(uintptr_t)&yes);
+    const maas_vid c = maas_b_const(&r.b, "c", &t);
+    maas_b_input(&r.b, "x", MAAS_F32, 1, D2);
+    const maas_attr attr[] = {MAAS_A_GRAPH("then_branch", branch_of(&r, true)),
+                              MAAS_A_GRAPH("else_branch", first_elements(&r, 1))};
+    const maas_vid y = maas_b_node(&r.b, "If", attr, 2, &c, 1, NULL, 1);
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Exp", y));
+    if (rig_plan(&r, NULL, 0)) {
+        AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(1 << 16);
+        maas_plan_dump(r.plan, &text);
+        EXPECT_MSG(!strstr(text.p, " If ") && !strstr(text.p, "late"), "%s", text.p);
+        memcpy(maas_exec_input(r.exec, 0)->data, (float[]){3, 4}, 8);
+        EXPECT(run(&r));
+        EXPECT_EQ(floats(&r, 0)[0], 1);
+        EXPECT_EQ(floats(&r, 0)[1], 1);
+    }
+    rig_reset(&r);
+}
+
+/* Each allocation of planning and of two runs fails once: a status, and nothing is left behind. */
+static void lack_of_memory_is_a_status(void)
+{
+    for (long n = 1; n < 4000; n++) {
+        rig r;
+        maas_builder b;
+        rig_init(&r);
+        maas_vid x = maas_b_input(&r.b, "x", MAAS_F32, 1, D2), out[2];
+        maas_graph *body = body_open(&b, &r);
+        pass_cond(&b);
+        const maas_vid y = maas_b_op1(&b, "Neg", maas_b_input(&b, "y", MAAS_F32, 1, D2));
+        maas_b_output(&b, "out", y);
+        maas_b_output(&b, "piece", maas_b_op1(&b, "NonZero", y));
+        loop(&r, body, maas_b_i64(&r.b, 3), MAAS_NO_VALUE, x, out, 2);
+        maas_b_output(&r.b, "end", out[0]);
+        maas_b_output(&r.b, "all", out[1]);
+        const maas_type type = maas_type_tensor(MAAS_F32, 1, D2);
+        const maas_plan_opts o = {.n_threads = 1, .level = 2};
+        maas_mem_fail_at(n);
+        maas_status st = maas_plan_create(r.g, &type, &o, &r.plan, &r.err);
+        if (st == MAAS_OK)
+            st = maas_exec_create(r.plan, NULL, &r.exec, &r.err);
+        for (int i = 0; i < 2 && st == MAAS_OK; i++) {
+            memcpy(maas_exec_input(r.exec, 0)->data, (float[]){3, 4}, 8);
+            st = maas_exec_run(r.exec, &r.err);
+        }
+        maas_mem_fail_at(0);
+        EXPECT_MSG(st == MAAS_OK || st == MAAS_E_NOMEM, "allocation %ld: %d %s", n, st, r.err.msg);
+        rig_reset(&r);
+        if (st == MAAS_OK)
+            return;
+    }
+    EXPECT_MSG(false, "it never ran");
+}
+
 static const mt_case cases[] = {
+    MT_CASE(known_conditions_leave_their_branch),
+    MT_CASE(lack_of_memory_is_a_status),
     MT_CASE(a_thousand_rounds_are_quick),
     MT_CASE(no_round_at_all_gives_what_came_and_nothing_collected),
     MT_CASE(an_endless_loop_ends_with_words),
