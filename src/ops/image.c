@@ -23,8 +23,8 @@ static const struct kind {
     {"PNM", 0, 2, "P6", maas_pnm_look, maas_pnm_decode},
     {"PAM", 0, 3, "P7\n", NULL, NULL},
     {"GIF", 0, 4, "GIF8", NULL, NULL},
-    {"TIFF", 0, 4, "II*\0", NULL, NULL},
-    {"TIFF", 0, 4, "MM\0*", NULL, NULL},
+    {"TIFF", 0, 4, "II*\0", maas_tiff_look, maas_tiff_decode},
+    {"TIFF", 0, 4, "MM\0*", maas_tiff_look, maas_tiff_decode},
     {"JPEG 2000", 4, 4, "jP  ", NULL, NULL},
     {"JPEG 2000", 0, 4, "\xff\x4f\xff\x51", NULL, NULL},
     {"JPEG XL", 4, 4, "JXL ", NULL, NULL},
@@ -41,12 +41,13 @@ static maas_status kind_of(maas_span file, const struct kind **out, maas_err *er
         *out = k;
         return k->look ? MAAS_OK
                        : maas_fail(err, MAAS_E_MEDIA,
-                                   "images of the kind %s are not read; JPEG, PNG, WebP, BMP and "
-                                   "PNM are",
+                                   "images of the kind %s are not read; JPEG, PNG, WebP, BMP, "
+                                   "PNM and TIFF are",
                                    k->name);
     }
-    return maas_fail(err, MAAS_E_MEDIA,
-                     "this is no image of a known kind: JPEG, PNG, WebP, BMP and PNM are read");
+    return maas_fail(
+        err, MAAS_E_MEDIA,
+        "this is no image of a known kind: JPEG, PNG, WebP, BMP, PNM and TIFF are read");
 }
 
 /* A few bytes may not claim a wall: pixels against a limit, and against the bytes they come from.

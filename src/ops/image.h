@@ -1,8 +1,8 @@
 /*
- * ops/image.h - encoded pictures to pixels: JPEG, PNG, WebP, BMP and PNM.
+ * ops/image.h - encoded pictures to pixels: JPEG, PNG, WebP, BMP, PNM and TIFF.
  *
- * BMP and PNM are read by bounded code of ours, the others by libraries that are opened when a
- * process asks for it (maas_image_open): programs that decode their own files, and the sandboxed
+ * BMP, PNM and TIFF are read by bounded code of ours, the others by libraries that are opened when
+ * a process asks for it (maas_image_open): programs that decode their own files, and the sandboxed
  * child that decodes what clients send. The server itself never opens them.
  *
  * A picture is RGB, 8 bits, rows from the top; alpha is dropped, colour profiles and the rotation

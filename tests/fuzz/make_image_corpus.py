@@ -26,6 +26,15 @@ def bmp(bits, width, height, palette=b"", packing=0, masks=b"", core=False):
     return b"BM" + struct.pack("<IHHI", at + len(rows), 0, 0, at) + head + masks + palette + rows
 
 
+def tiff(bits, meaning, packing, strip, more=()):
+    rows = [(256, 3, 1, 4), (257, 3, 1, 3), (258, 3, 1, bits), (259, 3, 1, packing), (262, 3, 1, meaning), (278, 3, 1, 3)]
+    rows += list(more)
+    at = 8 + 2 + 12 * (len(rows) + 2) + 4
+    rows += [(273, 4, 1, at), (279, 4, 1, len(strip))]
+    entries = b"".join(struct.pack("<HHII", *r) for r in sorted(rows))
+    return b"II*\0" + struct.pack("<IH", 8, len(rows)) + entries + struct.pack("<I", 0) + strip
+
+
 def main():
     save("p1.pbm", b"P1\n# bits\n3 2\n101\n0 1 0\n")
     save("p2.pgm", b"P2 3 1 15 0 7 15")
@@ -47,6 +56,11 @@ def main():
     save("rle.bmp", bmp(8, 5, 2, grey, packing=1))
     save("mask_none.bmp", bmp(16, 3, 2, packing=3, masks=struct.pack("<III", 0xF800, 0, 0x1F)))
     save("flat.bmp", bmp(24, 3, 2)[:60])
+    save("grey.tif", tiff(8, 1, 1, bytes(range(12))))
+    save("bits.tif", tiff(1, 0, 1, b"\xa0\x40\xe0"))
+    save("packbits.tif", tiff(8, 1, 32773, b"\xfd\x07\x03\x01\x02\x03\x04\x80\xfd\x09"))
+    save("palette.tif", tiff(8, 3, 1, bytes(range(12)), [(320, 3, 768, 400)]) + bytes(i & 255 for i in range(2000)))
+    save("lzw.tif", tiff(8, 1, 5, bytes(12)))
     save("gif", b"GIF89a\1\0\1\0")
     tests = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for kind in ("jpeg_rgb", "png_rgb", "webp_rgb", "tiff_rgb") if tests else ():

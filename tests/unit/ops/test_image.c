@@ -15,6 +15,8 @@ static maas_status decode(const void *p, size_t n, uint8_t *rgb, size_t room, ma
     return maas_image_decode(maas_span_of(p, n), &is, rgb, err);
 }
 
+static void refused(const void *p, size_t n, maas_status want, const char *words);
+
 static void pixels_are(const void *p, size_t n, const uint8_t *want, size_t n_want,
                        const char *what)
 {
@@ -75,6 +77,55 @@ static void bmp_is_read_in_all_its_depths(void)
     pixels_are(f, n, (const uint8_t[]){255, 0, 0}, 3, "16 bits by masks");
 }
 
+/* A directory of shorts, big-endian; then `rest` at 8 + 2 + 12 n. */
+static size_t tiff(uint8_t *p, const uint16_t (*rows)[2], size_t n, const void *rest, size_t n_rest)
+{
+    memcpy(p, "MM\0*\0\0\0\10\0", 9);
+    p[9] = (uint8_t)n;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *e = p + 10 + 12 * i;
+        memset(e, 0, 12);
+        e[0] = (uint8_t)(rows[i][0] >> 8);
+        e[1] = (uint8_t)rows[i][0];
+        e[3] = 3;
+        e[7] = 1;
+        e[8] = (uint8_t)(rows[i][1] >> 8);
+        e[9] = (uint8_t)rows[i][1];
+    }
+    memcpy(p + 10 + 12 * n, rest, n_rest);
+    return 10 + 12 * n + n_rest;
+}
+
+static void tiff_is_read_plain_and_packed(void)
+{
+    /* width, height, bits, packing, meaning, offset, rows a strip, bytes of the strip */
+    uint16_t rows[][2] = {{256, 3}, {257, 2}, {258, 8},       {259, 1},
+                          {262, 1}, {278, 2}, {273, 10 + 96}, {279, 6}};
+    uint8_t f[256];
+    size_t n = tiff(f, rows, 8, "\1\2\3\4\5\6", 6);
+    pixels_are(f, n, (const uint8_t[]){1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5}, 13, "grey");
+    rows[4][1] = 0;
+    n = tiff(f, rows, 8, "\1\2\3\4\5\6", 6);
+    pixels_are(f, n, (const uint8_t[]){254, 254, 254, 253}, 4, "white is zero");
+    rows[4][1] = 1, rows[3][1] = 32773;
+    n = tiff(f, rows, 8, "\xfe\7\2\1\2\3", 6); /* three times 7; three as they are */
+    pixels_are(f, n, (const uint8_t[]){7, 7, 7, 7, 7, 7, 7, 7, 7, 1, 1, 1, 2}, 13, "PackBits");
+    n = tiff(f, rows, 8, "\xfd\7\2\1\2\3", 6);
+    refused(f, n, MAAS_E_FORMAT, "packed wrongly");
+    rows[3][1] = 1, rows[2][1] = 1;
+    n = tiff(f, rows, 8, "\xa0\x40xxxx", 6);
+    pixels_are(f, n, (const uint8_t[]){255, 255, 255, 0, 0, 0, 255, 255, 255, 0}, 10, "bits");
+    rows[2][1] = 16;
+    n = tiff(f, rows, 8, "......", 6);
+    refused(f, n, MAAS_E_MEDIA, "not this one");
+    rows[2][1] = 8, rows[7][1] = 5;
+    n = tiff(f, rows, 8, "......", 6);
+    refused(f, n, MAAS_E_FORMAT, "ends early");
+    rows[6][1] = 60000;
+    n = tiff(f, rows, 8, "......", 6);
+    refused(f, n, MAAS_E_FORMAT, "ends early");
+}
+
 static void refused(const void *p, size_t n, maas_status want, const char *words)
 {
     uint8_t rgb[64];
@@ -91,7 +142,7 @@ static void what_cannot_be_read_is_named(void)
     REFUSED("", MAAS_E_MEDIA, "no image of a known kind");
     REFUSED("hello, this is text", MAAS_E_MEDIA, "no image of a known kind");
     REFUSED("GIF89a\1\0\1\0", MAAS_E_MEDIA, "GIF");
-    REFUSED("II*\0\0\0\0\0", MAAS_E_MEDIA, "TIFF");
+    REFUSED("II*\0\0\0\0\0", MAAS_E_FORMAT, "TIFF");
     REFUSED("\0\0\0\x0cjP  \r\n", MAAS_E_MEDIA, "JPEG 2000");
     REFUSED("P6 2 2 255\n\1\2\3", MAAS_E_FORMAT, "ends early");
     REFUSED("P6 2", MAAS_E_FORMAT, "no sizes");
@@ -205,6 +256,7 @@ static void libraries_are_opened_by_request_alone(void)
 static const mt_case cases[] = {MT_CASE(libraries_are_opened_by_request_alone),
                                 MT_CASE(pnm_is_read_in_all_its_kinds),
                                 MT_CASE(bmp_is_read_in_all_its_depths),
+                                MT_CASE(tiff_is_read_plain_and_packed),
                                 MT_CASE(what_cannot_be_read_is_named),
                                 MT_CASE(few_bytes_may_not_claim_a_wall),
                                 MT_CASE(pictures_are_stretched_cut_and_padded),
