@@ -1,4 +1,5 @@
 /* cli/train.c - `maas train`: options become the request of POST /api/v1/jobs. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,7 +35,9 @@ static const maas_conf_desc rows[] = {
     TEXT("params", params, "JSON|@FILE", "parameters of the learner; options below win"),
     TEXT("search", search, "JSON|@FILE",
          "try many parameters: {\"param_grid\":{\"lr\":[0.1,0.01]},\"cv\":5}"),
-    TEXT("layers", layers, "N,N,...", "dense layers of a network, the last one is the output"),
+    TEXT("layers", layers, "N,N,...|NAME",
+         "dense layers of a network, the last one is the output; or a known network: lenet, "
+         "resnet18, ..."),
     {.name = "activation",
      .type = MAAS_CONF_STR,
      .offset = AT(activation),
@@ -142,7 +145,8 @@ static maas_status add_layer(json_t *layers, maas_span units, const char *activa
     maas_span rest = units;
     if (!maas_num_i64(&rest, &n) || rest.n || n < 1)
         return maas_fail(err, MAAS_E_INVALID,
-                         "--layers must be sizes with commas between (128,128,10), not '%.40s'",
+                         "--layers must be sizes with commas between (128,128,10) or the name of a "
+                         "network, not '%.40s'",
                          opts.layers);
     json_array_append_new(layers, json_pack("{s:s, s:I, s:s*}", "type", "dense", "units",
                                             (json_int_t)n, "activation", activation));
@@ -152,6 +156,10 @@ static maas_status add_layer(json_t *layers, maas_span units, const char *activa
 /* "128,128,10" -> flatten, dense 128 relu, dense 128 relu, dense 10 and what the loss wants. */
 static maas_status put_layers(json_t *params, maas_err *err)
 {
+    if (isalpha((unsigned char)opts.layers[0])) { /* the server knows the names */
+        json_object_set_new(params, "layers", json_string(opts.layers));
+        return MAAS_OK;
+    }
     AUTO(maas_json_unref) json_t *layers = json_array();
     const char *loss = json_string_value(json_object_get(params, "loss"));
     const char *comma = strrchr(opts.layers, ',');
