@@ -32,6 +32,7 @@
 typedef struct gemm_state {
     maas_gemm_args g; /* attributes read and shapes worked out once */
     int64_t max_kc;
+    int n_threads;
     real *panels; /* B, block after block of k; NULL: packed in every run */
 } gemm_state;
 
@@ -139,7 +140,9 @@ static double work_of(double m, double n, double k)
 
 static bool may_cut_sums(const gemm_state *s)
 {
-    return !s->panels && s->g.n_batch == 1 && s->g.m * s->g.n <= MAX_PARTS;
+    const maas_gemm_args *g = &s->g;
+    return s->n_threads > 1 && !s->panels && g->n_batch == 1 && g->k >= 2 * LEAST_K &&
+           g->m * g->n <= MAX_PARTS;
 }
 
 static share share_of(const gemm_state *state, int ithr, int nthr)
@@ -359,6 +362,7 @@ static maas_status gemm_prepare(maas_call *c, const maas_cpu *cpu, maas_err *err
     if (!s)
         return maas_fail(err, MAAS_E_NOMEM, "preparing a matrix product");
     maas_gemm_args_of(c, REAL_DTYPE, &s->g);
+    s->n_threads = c->n_threads;
     s->max_kc = s->g.a_col == 1 ? MAX_KC : MAX_KC_ACROSS;
     if (s->g.b && s->g.n_batch == 1) {
         maas_status st = pack_all(s, err);
