@@ -50,6 +50,7 @@ static bool has_avx512(const maas_cpu *cpu)
     REALS(T, maas_kernels_activate)       \
     REALS(T, maas_kernels_variadic)       \
     REALS(T, maas_kernels_reduce_axis)    \
+    REALS(T, maas_kernels_reduce_any)     \
     REALS(T, maas_kernels_top_k)          \
     ISAS(T, maas_kernels_rnn)             \
     ISAS(T, maas_kernels_attention)       \

@@ -277,7 +277,7 @@ static void sum_square_gradient(maas_grad *g)
 
 /* ---- examples and rows ---- */
 
-#define N_SHAPES 6
+#define N_SHAPES 8
 #define N_REDUCE (2 * N_SHAPES + 2)
 
 static void example_of(maas_example *e, const char *op)
@@ -289,6 +289,7 @@ static void example_of(maas_example *e, const char *op)
         {2, 1, 1, 0, {3, 4}, {1}},     {3, 2, 0, 0, {2, 3, 4}, {-1, 0}},
         {3, -1, 0, 0, {2, 2, 3}, {0}}, {2, 0, 1, 0, {3, 2}, {0}},
         {2, 0, 0, 1, {3, 2}, {0}},     {4, 1, 1, 0, {2, 3, 1, 5}, {1}},
+        {3, 1, 0, 0, {2, 3, 67}, {1}}, {4, 2, 1, 0, {2, 3, 2, 17}, {0, 2}},
     };
     int k = e->variant / 2 % N_SHAPES;
     maas_dtype t = e->variant < 2 * N_SHAPES ? maas_ex_float(e)

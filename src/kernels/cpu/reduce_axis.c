@@ -86,10 +86,11 @@ static bool neighbours(const maas_call *c, shape3 *out)
     return mask >> end == 0;
 }
 
+/* Rows of results are better made as reduce_any.c does, unless they are short. */
 static bool sum_fits(const maas_call *c, const maas_cpu *cpu)
 {
     shape3 s;
-    return neighbours(c, &s);
+    return neighbours(c, &s) && s.inner < 64;
 }
 
 INLINE real last_step(const struct reducer *r, real y, int64_t n)
