@@ -68,14 +68,22 @@ static maas_status fold_branches(maas_graph *g, bool *out_any, maas_err *err)
     return *out_any ? maas_graph_compact(g, err) : MAAS_OK;
 }
 
+/* A branch may tell the shapes that the condition of the next If asks about. */
+#define MAX_ROUNDS (2 * MAAS_MAX_GRAPH_DEPTH)
+
 maas_status maas_pass_control_flow(maas_graph *g, const maas_pass_opts *o, maas_err *err)
 {
-    bool any = false;
-    for (uint32_t i = 0; i < g->n_nodes; i++)
-        bind_node(g, &g->nodes[i]);
-    MAAS_TRY(fold_branches(g, &any, err));
-    if (!any)
-        return MAAS_OK;
-    MAAS_TRY(maas_graph_infer(g, err));
-    return maas_pass_fold_constants(g, o, err);
+    bool any = true;
+    for (int round = 0; any && round < MAX_ROUNDS; round++) {
+        for (uint32_t i = 0; i < g->n_nodes; i++)
+            bind_node(g, &g->nodes[i]);
+        any = false;
+        MAAS_TRY(fold_branches(g, &any, err));
+        if (!any)
+            break;
+        MAAS_TRY(maas_graph_infer(g, err));
+        MAAS_TRY(maas_pass_drop_identity(g, o, err));
+        MAAS_TRY(maas_pass_fold_constants(g, o, err));
+    }
+    return MAAS_OK;
 }

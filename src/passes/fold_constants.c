@@ -1,8 +1,11 @@
 /*
- * What depends on constants alone is computed now, by reference code. A node that fails stays in
- * the graph and fails at run time, with the words it would have had anyway.
+ * What depends on constants alone, or on shapes that are known, is computed now, by reference code.
+ * A node that fails stays in the graph and fails at run time, with the words it would have had
+ * anyway.
  */
 #include "passes/pass_int.h"
+
+#include <string.h>
 
 #include "base/mem.h"
 #include "ops/build.h"
@@ -26,6 +29,20 @@ static bool handles_strings(const maas_node *n, const maas_tensor *t)
     return t->dtype != MAAS_STRING || (n->op->flags & MAAS_OP_STRINGS);
 }
 
+/* Of a shape that is known: all that Shape and Size look at. */
+static bool tells_shape(const maas_graph *g, const maas_node *n, maas_vid v, maas_tensor *out)
+{
+    const maas_type *t = &maas_graph_at(g, v)->type;
+    const bool asks = !*n->op->domain &&
+                      (strcmp(n->op->name, "Shape") == 0 || strcmp(n->op->name, "Size") == 0);
+    bool known = asks && t->tag == MAAS_TYPE_TENSOR && t->rank >= 0;
+    for (int i = 0; known && i < t->rank; i++)
+        known = t->dims[i] >= 0;
+    if (known)
+        *out = maas_tensor_of((maas_dtype)t->dtype, t->rank, t->dims, NULL);
+    return known;
+}
+
 static bool gather_inputs(const maas_graph *g, const maas_node *n, maas_tensor *in,
                           size_t *out_bytes)
 {
@@ -33,7 +50,7 @@ static bool gather_inputs(const maas_graph *g, const maas_node *n, maas_tensor *
     if ((n->op->flags & MAAS_OP_RANDOM) || has_subgraph(n))
         return false;
     for (int i = 0; i < n->n_in; i++) {
-        if (n->in[i] < 0)
+        if (n->in[i] < 0 || tells_shape(g, n, n->in[i], &in[i]))
             continue;
         if (!maas_value_is(g, n->in[i], MAAS_VALUE_CONST))
             return false;
