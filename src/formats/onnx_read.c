@@ -130,14 +130,33 @@ static maas_status read_sparse(maas_onnx_reader *r, maas_graph *g, const maas_pb
     return maas_graph_const(g, name, &t, false, &v, r->err);
 }
 
+/* Names that a graph made up stand in the files that are written from it ("_7"); those that are
+ * made up while this one is read must be none of them, wherever in the file they come. */
+static maas_status keep_names(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg)
+{
+    maas_pb m = *msg;
+    maas_span name;
+    while (maas_pb_each(&m, NODE_OUTPUT, &name)) {
+        uint32_t n = 0;
+        size_t i = 1;
+        if (name.n < 2 || name.n > 9 || name.p[0] != '_')
+            continue;
+        while (i < name.n && name.p[i] >= '0' && name.p[i] <= '9')
+            n = n * 10 + (uint32_t)(name.p[i++] - '0');
+        if (i == name.n && g->n_made_up <= n)
+            g->n_made_up = n + 1;
+    }
+    return m.status;
+}
+
 /* In this order: what has a value, before what may only be a reference to one. */
 static const struct part {
     uint32_t field;
     maas_status (*read)(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg);
 } parts[] = {
-    {GRAPH_SPARSE, read_sparse}, {GRAPH_INITIALIZER, read_initializer},
-    {GRAPH_INPUT, read_input},   {GRAPH_NODE, read_constant},
-    {GRAPH_NODE, read_node},     {GRAPH_OUTPUT, read_output},
+    {GRAPH_SPARSE, read_sparse}, {GRAPH_INITIALIZER, read_initializer}, {GRAPH_INPUT, read_input},
+    {GRAPH_NODE, keep_names},    {GRAPH_NODE, read_constant},           {GRAPH_NODE, read_node},
+    {GRAPH_OUTPUT, read_output},
 };
 
 static maas_status read_graph(maas_onnx_reader *r, maas_graph *g, const maas_pb *msg)
