@@ -47,7 +47,7 @@ static maas_status keep_output(applying *a, uint32_t k, const maas_tensor *t, in
                                int64_t n, maas_err *err)
 {
     maas_tensor *to = &a->out->out[k];
-    if (t->rank < 1 || t->dims[0] != n)
+    if (t->holds || t->rank < 1 || t->dims[0] != n)
         return maas_fail(err, MAAS_E_INVALID, "output '%s' has no row for each row",
                          maas_graph_at(a->g, a->g->outputs[k])->name);
     if (!to->data) {

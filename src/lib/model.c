@@ -59,6 +59,9 @@ static maas_status make_ios(const maas_graph *g, const maas_vid *ids, uint32_t n
     for (uint32_t i = 0; ios && i < n; i++) {
         const maas_value *v = maas_graph_at(g, ids[i]);
         int rank = v->type.rank;
+        if (v->type.tag != MAAS_TYPE_TENSOR)
+            return maas_fail(err, MAAS_E_UNSUPPORTED, "'%s' is a %s; sessions take tensors",
+                             v->name, maas_type_words[v->type.tag]);
         int64_t *dims = maas_calloc((size_t)(rank > 0 ? rank : 0) + 1, sizeof *dims);
         if (!dims)
             return maas_fail(err, MAAS_E_NOMEM, "memory for a model");

@@ -11,6 +11,8 @@
 #define FLOPS_PER_NS 16
 #define BYTES_PER_NS 16
 #define STEP_NS      60
+/* Graphs of control flow, until a run was measured: not for a thread that must not wait. */
+#define CONTROL_NS 1e6
 
 bool maas_type_is_concrete(const maas_type *t)
 {
@@ -88,6 +90,8 @@ static double estimate_ns(const maas_plan *p, const maas_step *s, int64_t *out_f
 
 static maas_status choose_kernel(maas_plan *p, maas_step *s, double *ns, maas_err *err)
 {
+    if (s->whole)
+        *ns += CONTROL_NS;
     if (s->late)
         return MAAS_OK; /* chosen when shapes are known: late.c */
     int64_t flops;

@@ -205,9 +205,75 @@ def tree_ensemble():
     return model([node], [info("x", T.DOUBLE, "n", 2)], [info("y", T.DOUBLE, "n", 2)], ml=5)
 
 
+def body(nodes, inputs, outputs):
+    return h.make_graph(nodes, "body", inputs, outputs)
+
+
+def branches():
+    yes = body([h.make_node("Add", ["x", "w"], ["p"])], [], [info("p", T.FLOAT, "n", 2)])
+    no = body([h.make_node("Sub", ["x", "w"], ["q"]), h.make_node("Abs", ["q"], ["r"])], [],
+              [info("r", T.FLOAT, "n", 2)])
+    nodes = [h.make_node("If", ["c"], ["y"], then_branch=yes, else_branch=no)]
+    return model(nodes, [info("x", T.FLOAT, "n", 2), info("c", T.BOOL)], [info("y", T.FLOAT, "n", 2)],
+                 [const("w", np.array([1, 2], np.float32))], opset=16)
+
+
+def rounds():
+    step = body([h.make_node("Add", ["s", "x"], ["t"]), h.make_node("Identity", ["go"], ["on"]),
+                 h.make_node("Neg", ["t"], ["piece"])],
+                [info("i", T.INT64), info("go", T.BOOL), info("s", T.FLOAT, 2)],
+                [info("on", T.BOOL), info("t", T.FLOAT, 2), info("piece", T.FLOAT, 2)])
+    scanned = body([h.make_node("Mul", ["m", "e"], ["o"])], [info("m", T.FLOAT, 2), info("e", T.FLOAT, 2)],
+                   [info("o", T.FLOAT, 2)])
+    nodes = [h.make_node("Loop", ["n", "", "x"], ["end", "all"], body=step),
+             h.make_node("Scan", ["end", "all"], ["y"], body=scanned, num_scan_inputs=1)]
+    return model(nodes, [info("x", T.FLOAT, 2)], [info("y", T.FLOAT, 2)],
+                 [const("n", np.array(3, np.int64))], opset=16)
+
+
+def lists():
+    grow = body([h.make_node("SequenceInsert", ["s", "x"], ["t"]), h.make_node("Identity", ["go"], ["on"])],
+                [info("i", T.INT64), info("go", T.BOOL),
+                 h.make_tensor_sequence_value_info("s", T.FLOAT, None)],
+                [info("on", T.BOOL), h.make_tensor_sequence_value_info("t", T.FLOAT, None)])
+    nodes = [h.make_node("SequenceConstruct", ["x", "x"], ["s0"]),
+             h.make_node("Loop", ["n", "", "s0"], ["s1"], body=grow),
+             h.make_node("Optional", ["s1"], ["o"]), h.make_node("OptionalGetElement", ["o"], ["s2"]),
+             h.make_node("ConcatFromSequence", ["s2"], ["y"], axis=0),
+             h.make_node("SequenceErase", ["s2", "n"], ["s3"])]
+    return model(nodes, [info("x", T.FLOAT, 2)],
+                 [info("y", T.FLOAT, "m"), h.make_tensor_sequence_value_info("s3", T.FLOAT, None)],
+                 [const("n", np.array(2, np.int64))], opset=18)
+
+
+def functions():
+    def opsets(us):
+        return [h.make_opsetid("", 17)] + ([h.make_opsetid("us", 1)] if us else [])
+
+    leaky = h.make_node("LeakyRelu", ["a"], ["t"])
+    leaky.attribute.add(name="alpha", ref_attr_name="slope", type=1)
+    leaf = h.make_function("us", "leaf", ["a", "b"], ["y"], [leaky, h.make_node("Mul", ["t", "b"], ["y"])],
+                           opsets(False), ["slope"])
+    twice = h.make_function("us", "twice", ["a"], ["z"],
+                            [h.make_node("leaf", ["a", "a"], ["y"], domain="us", slope=0.5),
+                             h.make_node("leaf", ["y", "a"], ["z"], domain="us", slope=0.25)], opsets(True))
+    graph = h.make_graph([h.make_node("twice", ["x"], ["y"], domain="us")], "g", [info("x", T.FLOAT, 2)],
+                         [info("y", T.FLOAT, 2)])
+    return h.make_model(graph, opset_imports=opsets(True), functions=[leaf, twice], ir_version=8)
+
+
+def sparse():
+    values = nh.from_array(np.array([1.5, -2], np.float32), "w")
+    weights = h.make_sparse_tensor(values, nh.from_array(np.array([1, 5], np.int64)), [2, 3])
+    graph = h.make_graph([h.make_node("Add", ["x", "w"], ["y"])], "g", [info("x", T.FLOAT, 2, 3)],
+                         [info("y", T.FLOAT, 2, 3)], sparse_initializer=[weights])
+    return h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+
+
 MODELS = [mlp, gemm, reduce_old, reduce_new, shapes, labels, label_tensors, strings, select, slices,
           dtypes, constants, with_default, unsorted,
-          tree_regressor, tree_classifier, tree_margin, tree_ensemble]
+          tree_regressor, tree_classifier, tree_margin, tree_ensemble,
+          branches, rounds, lists, functions, sparse]
 
 
 def main():

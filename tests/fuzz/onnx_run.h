@@ -40,6 +40,8 @@ static bool onnx_run_types(const maas_graph *g, maas_type *types)
 
 static void onnx_run_fill(const maas_tensor *t)
 {
+    if (t->holds)
+        return; /* an empty list */
     if (t->dtype == MAAS_STRING)
         for (int64_t i = 0; i < maas_n_elems(t); i++)
             ((maas_str *)t->data)[i] = i % 2 ? (maas_str){"yes", 3} : (maas_str){"", 0};
@@ -48,16 +50,22 @@ static void onnx_run_fill(const maas_tensor *t)
             maas_tensor_set(t, i, (double)(i % 5) - (t->dtype == MAAS_BOOL ? 0 : 2));
 }
 
+static uint64_t onnx_run_sum(const maas_tensor *t)
+{
+    uint64_t sum = 0;
+    for (int64_t k = 0; k < maas_n_elems(t); k++)
+        sum += t->holds                  ? onnx_run_sum(maas_list_items(t) + k)
+               : t->dtype == MAAS_STRING ? ((maas_str *)t->data)[k].n
+                                         : (uint64_t)(maas_tensor_get(t, k) > 0);
+    return sum;
+}
+
 /* Every byte of what came out must be initialised and in place: look at it. */
 static uint64_t onnx_run_look(const maas_exec *e, uint32_t n_outputs)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < n_outputs; i++) {
-        const maas_tensor *t = maas_exec_output(e, i);
-        for (int64_t k = 0; t && k < maas_n_elems(t); k++)
-            sum += t->dtype == MAAS_STRING ? ((maas_str *)t->data)[k].n
-                                           : (uint64_t)(maas_tensor_get(t, k) > 0);
-    }
+    for (uint32_t i = 0; i < n_outputs; i++)
+        sum += onnx_run_sum(maas_exec_output(e, i));
     return sum;
 }
 
@@ -85,7 +93,7 @@ static void onnx_run_graph(const maas_graph *g, maas_budget *budget, onnx_run *r
 {
     maas_type *types = maas_calloc(g->n_inputs + 1u, sizeof *types);
     maas_plan *p = NULL;
-    const maas_plan_opts opts = {.n_threads = 1, .level = 2, .budget = budget};
+    const maas_plan_opts opts = {.n_threads = 1, .level = 2, .budget = budget, .loop_steps = 20000};
     if (types && onnx_run_types(g, types)) {
         r->status = maas_plan_create(g, types, &opts, &p, &r->err);
         r->planned = r->status == MAAS_OK;

@@ -457,6 +457,71 @@ static const struct refusal {
     {{.input = i_shape}, MAAS_E_FORMAT, "node"},
 };
 
+/* us.scaled(x, w; slope) = LeakyRelu(x + w; alpha = slope), in an opset of its own */
+static void m_scaled(maas_pb_writer *w)
+{
+    maas_pb_begin(w, MODEL_FUNCTION);
+    maas_pb_text(w, 1, "scaled");
+    maas_pb_text(w, 10, "us");
+    maas_pb_text(w, 4, "a");
+    maas_pb_text(w, 4, "b");
+    maas_pb_text(w, 5, "out");
+    maas_pb_text(w, 6, "slope");
+    maas_pb_begin(w, 9);
+    maas_pb_text(w, OPSET_DOMAIN, "");
+    maas_pb_int(w, OPSET_VERSION, 17);
+    maas_pb_end(w);
+    maas_pb_begin(w, 7);
+    maas_pb_text(w, NODE_INPUT, "a");
+    maas_pb_text(w, NODE_INPUT, "b");
+    maas_pb_text(w, NODE_OUTPUT, "x"); /* the caller has an x, too */
+    maas_pb_text(w, NODE_OP, "Add");
+    maas_pb_end(w);
+    maas_pb_begin(w, 7);
+    maas_pb_text(w, NODE_INPUT, "x");
+    maas_pb_text(w, NODE_OUTPUT, "out");
+    maas_pb_text(w, NODE_OP, "LeakyRelu");
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, "alpha");
+    maas_pb_text(w, ATTR_REF, "slope");
+    maas_pb_int(w, ATTR_TYPE, MAAS_ATTR_FLOAT);
+    maas_pb_end(w);
+    maas_pb_end(w);
+    maas_pb_end(w);
+}
+static void n_slope(maas_pb_writer *w)
+{
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, "slope");
+    maas_pb_float(w, ATTR_F, 0.25f);
+    maas_pb_int(w, ATTR_TYPE, MAAS_ATTR_FLOAT);
+    maas_pb_end(w);
+}
+
+static void a_function_is_the_nodes_of_its_body(void)
+{
+    for (int given = 0; given < 2; given++) {
+        const onnx_make make = {
+            .domain = "us", .op = "scaled", .model = m_scaled, .node = given ? n_slope : NULL};
+        maas_graph *g = NULL;
+        maas_err err = {0};
+        maas_buf file;
+        EXPECT_MSG(onnx_make_read(&make, NULL, &file, &g, &err) == MAAS_OK, "%s", err.msg);
+        if (g) {
+            EXPECT_EQ(g->n_nodes, 2);
+            EXPECT_STR(g->nodes[0].op->name, "Add");
+            EXPECT_STR(g->nodes[1].op->name, "LeakyRelu");
+            EXPECT_STR(g->values[g->nodes[0].in[0]].name, "x");
+            EXPECT_STR(g->values[g->nodes[0].out[0]].name, "scaled#1/x");
+            EXPECT_STR(g->values[g->nodes[1].out[0]].name, "y");
+            EXPECT_EQ(maas_attr_f(&g->nodes[1], "alpha", -1), given ? 0.25f : -1);
+        }
+        maas_graph_destroy(g);
+        maas_buf_reset(&file);
+    }
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
 static void every_refusal_has_its_words(void)
 {
     for (size_t i = 0; i < MAAS_COUNT(refusals); i++) {
@@ -651,11 +716,10 @@ static void old_reductions_get_their_axes_as_an_input(void)
     maas_buf_reset(&file);
 }
 
-static void reading_survives_every_failed_allocation(void)
+static void survives(const onnx_make *make)
 {
-    static const onnx_make make = {.op = "ReduceMax", .in2 = "", .opset = 17, .node = n_axes};
     AUTO(maas_buf_reset) maas_buf file = MAAS_BUF_INIT(1 << 20);
-    onnx_make_file(&make, &file);
+    onnx_make_file(make, &file);
     long before = maas_mem_live();
     for (long n = 1; n < 10000; n++) {
         maas_graph *g = NULL;
@@ -672,6 +736,22 @@ static void reading_survives_every_failed_allocation(void)
         EXPECT_MSG(st == MAAS_E_NOMEM, "allocation %ld: %d %s", n, st, err.msg);
     }
     EXPECT(!"reached");
+}
+
+static void g_branches(maas_pb_writer *w)
+{
+    put_if(w, "x", "w");
+}
+
+static void reading_survives_every_failed_allocation(void)
+{
+    static const onnx_make makes[] = {
+        {.op = "ReduceMax", .in2 = "", .opset = 17, .node = n_axes},
+        {.op = "scaled", .domain = "us", .model = m_scaled, .node = n_slope},
+        {.graph = g_branches},
+    };
+    for (size_t i = 0; i < MAAS_COUNT(makes); i++)
+        survives(&makes[i]);
 }
 
 static void a_budget_bounds_reading(void)
@@ -692,6 +772,7 @@ static void a_budget_bounds_reading(void)
 }
 
 static const mt_case cases[] = {
+    MT_CASE(a_function_is_the_nodes_of_its_body),
     MT_CASE(every_refusal_has_its_words),
     MT_CASE(nodes_are_named_in_refusals),
     MT_CASE(data_is_borrowed_when_aligned_and_copied_when_not),
