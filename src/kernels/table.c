@@ -61,6 +61,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_linear)          \
     ISAS(T, maas_kernels_resize)          \
     T(maas_kernels_blocks, anywhere)      \
+    T(maas_kernels_pool, anywhere)        \
     T(maas_kernels_lookup, anywhere)      \
     T(maas_kernels_views, anywhere)       \
     T(maas_kernels_pad, anywhere)         \
