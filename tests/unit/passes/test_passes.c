@@ -243,7 +243,118 @@ static void trees_look_at_floats_themselves(void)
     rig_reset(&r);
 }
 
+/* ---- convolutions ---- */
+
+static maas_vid numbers(rig *r, int rank, const int64_t *dims)
+{
+    static float data[4096];
+    for (int i = 0; i < 4096; i++)
+        data[i] = 0.01f * (float)(i % 7) + 0.5f;
+    const maas_tensor t = maas_tensor_of(MAAS_F32, rank, dims, data);
+    return maas_b_const(&r->b, NULL, &t);
+}
+
+static maas_vid conv(rig *r, maas_vid x, int64_t out, int64_t in)
+{
+    return maas_b_op2(&r->b, "Conv", x, numbers(r, 4, (const int64_t[]){out, in, 1, 1}));
+}
+
+static maas_vid norm(rig *r, maas_vid x, int64_t c)
+{
+    const maas_vid v = numbers(r, 1, &c), in[] = {x, v, v, v, v};
+    return maas_b_node(&r->b, "BatchNormalization", NULL, 0, in, 5, NULL, 1);
+}
+
+static maas_vid picture(rig *r, int64_t c)
+{
+    return maas_b_input(&r->b, "p", MAAS_F32, 4, (const int64_t[]){1, c, 4, 4});
+}
+
+static void in_blocks(rig *r)
+{
+    const maas_pass_opts o = {.level = 2, .check = true, .block = 16};
+    EXPECT_MSG(r->b.status == MAAS_OK, "%s", r->err.msg);
+    EXPECT_MSG(maas_graph_optimize(r->g, &o, &r->err) == MAAS_OK, "%s", r->err.msg);
+}
+
+static void a_convolution_takes_in_what_follows_it(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid x = picture(&r, 16);
+    maas_vid y = maas_b_op1(&r.b, "Relu", norm(&r, conv(&r, x, 16, 16), 16));
+    y = maas_b_op2(&r.b, "Add", norm(&r, conv(&r, y, 16, 16), 16), x);
+    maas_b_output(&r.b, "y", maas_b_op2(&r.b, "Mul", y, maas_b_op1(&r.b, "Sigmoid", y)));
+    optimize(&r, 2, false);
+    EXPECT_EQ(r.g->n_nodes, 2);
+    EXPECT_EQ(n_of(&r, "FusedConv"), 1);
+    EXPECT_EQ(n_of(&r, "FusedConvAdd"), 1);
+    rig_reset(&r);
+}
+
+static void a_convolution_read_twice_keeps_its_output(void)
+{
+    rig r;
+    rig_init(&r);
+    const maas_vid y = conv(&r, picture(&r, 16), 16, 16);
+    maas_b_output(&r.b, "a", maas_b_op1(&r.b, "Relu", y));
+    maas_b_output(&r.b, "b", maas_b_op1(&r.b, "Tanh", y));
+    optimize(&r, 2, false);
+    EXPECT_EQ(n_of(&r, "Conv"), 1);
+    rig_reset(&r);
+}
+
+static void training_keeps_its_statistics(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_b_output(&r.b, "y", norm(&r, conv(&r, picture(&r, 16), 16, 16), 16));
+    const maas_attr a = MAAS_A_INT("training_mode", 1);
+    EXPECT_EQ(maas_node_set(r.g, (maas_nid)r.g->n_nodes - 1, &a, &r.err), MAAS_OK);
+    optimize(&r, 2, true);
+    EXPECT_EQ(n_of(&r, "BatchNormalization"), 1);
+    rig_reset(&r);
+}
+
+static void blocks_reach_from_the_first_convolution_to_the_last(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_vid a = maas_b_op1(&r.b, "Relu", conv(&r, picture(&r, 3), 32, 3));
+    maas_vid b = maas_b_op2(&r.b, "Mul", a, maas_b_op1(&r.b, "GlobalAveragePool", a));
+    const maas_vid both[] = {a, maas_b_op1(&r.b, "Tanh", b)};
+    const maas_attr axis = MAAS_A_INT("axis", 1);
+    maas_vid c = maas_b_node(&r.b, "Concat", &axis, 1, both, 2, NULL, 1);
+    maas_b_output(&r.b, "y", conv(&r, c, 16, 64));
+    in_blocks(&r);
+    EXPECT_EQ(n_of(&r, "ToBlocks"), 0);
+    EXPECT_EQ(n_of(&r, "FromBlocks"), 1);
+    EXPECT_EQ(n_of(&r, "BlockedPool"), 1);
+    EXPECT_EQ(n_of(&r, "FusedConv"), 2);
+    rig_reset(&r);
+}
+
+static void what_knows_no_blocks_gets_the_plain_array(void)
+{
+    rig r;
+    rig_init(&r);
+    const int64_t perm[] = {0, 2, 3, 1};
+    const maas_attr to = MAAS_A_INTS("perm", perm, 4);
+    maas_vid a = conv(&r, picture(&r, 16), 16, 16);
+    maas_b_output(&r.b, "t", maas_b_node(&r.b, "Transpose", &to, 1, &a, 1, NULL, 1));
+    maas_b_output(&r.b, "y", conv(&r, a, 16, 16));
+    in_blocks(&r);
+    EXPECT_EQ(n_of(&r, "ToBlocks"), 1);
+    EXPECT_EQ(n_of(&r, "FromBlocks"), 2);
+    rig_reset(&r);
+}
+
 static const mt_case cases[] = {
+    MT_CASE(a_convolution_takes_in_what_follows_it),
+    MT_CASE(a_convolution_read_twice_keeps_its_output),
+    MT_CASE(training_keeps_its_statistics),
+    MT_CASE(blocks_reach_from_the_first_convolution_to_the_last),
+    MT_CASE(what_knows_no_blocks_gets_the_plain_array),
     MT_CASE(products_take_bias_and_activation_with_them),
     MT_CASE(a_product_read_twice_stays),
     MT_CASE(an_addend_that_broadcasts_the_product_stays),
