@@ -120,6 +120,7 @@ static const struct lowering {
     {"Equal", 13, not_text, NULL, false},
     {"Pad", 13, pads_all_axes, NULL, false},
     {"ScatterElements", 13, overwrites, "reduction", false},
+    {"ScatterND", 13, overwrites, "reduction", false},
     {"BatchNormalization", 9, for_inference, "training_mode", false},
     {"Reshape", 5, no_zero_sizes, "allowzero", false},
     {"Mod", 13, truncates_or_whole, NULL, false},
@@ -189,6 +190,27 @@ static const struct widening {
     {"RoiAlign", MAAS_DT_BIT(MAAS_BF16), 22},
     {"MaxRoiPool", MAAS_DT_BIT(MAAS_BF16), 22},
     {"DeformConv", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Tan", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Acos", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Asin", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Atan", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Sinh", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Cosh", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Asinh", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Acosh", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Atanh", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Det", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Mish", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"RandomNormal", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"RandomUniform", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"RandomNormalLike", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"RandomUniformLike", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Bernoulli", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Multinomial", MAAS_DT_BIT(MAAS_BF16), 22},
+    {"Celu", MAAS_DT_BIT(MAAS_BF16) | MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_F64), 28},
+    {"BitShift", MAAS_DTS_INT, 28},
+    {"ReverseSequence", MAAS_DT_BIT(MAAS_BF16), 28},
+    {"Unique", MAAS_DT_BIT(MAAS_BF16), 28},
     {"TopK", MAAS_DT_BIT(MAAS_BF16), 24},
     {"OneHot", MAAS_DT_BIT(MAAS_BF16), 28},
     {"Range", MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_BF16), 27},
@@ -218,7 +240,10 @@ static int widened(const maas_graph *g, const maas_node *n)
 static const struct later {
     const char *domain, *op, *attr;
     int since;
+    const char *value; /* text that came later than the attribute; NULL: the attribute itself */
 } laters[] = {
+    {"", "Pad", "mode", 19, "wrap"},
+    {"", "SpaceToDepth", "mode", 28},
     {"", "Cast", "saturate", 19},
     {"", "Cast", "round_mode", 24},
     {"", "CastLike", "saturate", 19},
@@ -235,12 +260,17 @@ static const struct later {
     {MAAS_DOMAIN_ML, "LabelEncoder", "default_tensor", 4},
 };
 
+static bool needs(const maas_node *n, const struct later *l)
+{
+    return l->value ? says(n, l->attr, l->value) : maas_node_attr(n, l->attr) != NULL;
+}
+
 static int with_attributes(const maas_node *n)
 {
     int since = 0;
     for (size_t i = 0; i < MAAS_COUNT(laters); i++)
         if (since < laters[i].since && strcmp(laters[i].op, n->op->name) == 0 &&
-            strcmp(laters[i].domain, n->op->domain) == 0 && maas_node_attr(n, laters[i].attr))
+            strcmp(laters[i].domain, n->op->domain) == 0 && needs(n, &laters[i]))
             since = laters[i].since;
     return since;
 }

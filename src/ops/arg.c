@@ -130,31 +130,56 @@ static maas_status top_k_infer(maas_infer *q, maas_err *err)
     return MAAS_OK;
 }
 
-/* Inserts candidate `at` into the sorted first n of list (of at most k); returns the new n. */
-static int64_t insert(const maas_tensor *x, int64_t base, int64_t step, int64_t *list, int64_t n,
-                      int64_t k, int64_t at, bool largest)
+/* One line along the axis: element i is at base + i * step. */
+typedef struct ranking {
+    const maas_tensor *x;
+    int64_t base, step;
+    bool largest;
+} ranking;
+
+static bool goes_before(const ranking *r, int64_t i, int64_t j)
 {
-    int64_t i = n < k ? n : k;
-    while (i > 0) {
-        int64_t a = base + at * step, b = base + list[i - 1] * step;
-        if (!(largest ? above(x, a, b) : above(x, b, a)))
-            break;
-        if (i < k)
-            list[i] = list[i - 1];
-        i--;
-    }
-    if (i < k)
-        list[i] = at;
-    return n < k ? n + 1 : k;
+    const int64_t a = r->base + i * r->step, b = r->base + j * r->step;
+    if (r->largest ? above(r->x, a, b) : above(r->x, b, a))
+        return true;
+    return i < j && !(r->largest ? above(r->x, b, a) : above(r->x, a, b));
 }
 
-/* The k best so far are kept sorted in the index output itself, then spread to their places. */
-static void top_k_line(const maas_tensor *x, const maas_split3 *s, int64_t base, int64_t *list,
-                       int64_t k, bool largest)
+/* A heap with the last of all at its root. */
+static void sink(const ranking *r, int64_t *heap, int64_t n, int64_t i)
 {
-    int64_t n = 0;
-    for (int64_t i = 0; i < s->n; i++)
-        n = insert(x, base, s->inner, list, n, k, i, largest);
+    for (;;) {
+        int64_t last = i;
+        for (int64_t child = 2 * i + 1; child <= 2 * i + 2 && child < n; child++)
+            if (goes_before(r, heap[last], heap[child]))
+                last = child;
+        if (last == i)
+            return;
+        const int64_t t = heap[i];
+        heap[i] = heap[last];
+        heap[last] = t;
+        i = last;
+    }
+}
+
+/* The first k of n in order; their heap keeps the work at n log k whatever the data are. */
+static void top_k_line(const ranking *r, int64_t n, int64_t *list, int64_t k)
+{
+    for (int64_t i = 0; i < k; i++)
+        list[i] = i;
+    for (int64_t i = k / 2 - 1; i >= 0; i--)
+        sink(r, list, k, i);
+    for (int64_t i = k; i < n && k > 0; i++)
+        if (goes_before(r, i, list[0])) {
+            list[0] = i;
+            sink(r, list, k, 0);
+        }
+    for (int64_t left = k - 1; left > 0; left--) {
+        const int64_t t = list[0];
+        list[0] = list[left];
+        list[left] = t;
+        sink(r, list, left, 0);
+    }
 }
 
 static maas_status top_k_reference(const maas_call *c, maas_err *err)
@@ -172,7 +197,8 @@ static maas_status top_k_reference(const maas_call *c, maas_err *err)
     for (int64_t o = 0; o < s.outer; o++)
         for (int64_t i = 0; i < s.inner; i++) {
             const int64_t base = o * s.n * s.inner + i;
-            top_k_line(x, &s, base, list, k, largest);
+            const ranking r = {x, base, s.inner, largest};
+            top_k_line(&r, s.n, list, k);
             for (int64_t j = 0; j < k; j++) {
                 int64_t to = (o * k + j) * s.inner + i;
                 if (values)
@@ -209,7 +235,7 @@ static void top_k_example(maas_example *e)
     static const struct {
         int axis, largest;
         int64_t k;
-    } cases[] = {{-1, 1, 3}, {0, 0, 2}, {1, 1, 0}, {-1, 0, 2}};
+    } cases[] = {{-1, 1, 3}, {0, 0, 2}, {1, 1, 0}, {-1, 0, 7}};
     const int64_t *k = &cases[e->variant / 2].k;
     const maas_attr attr[] = {MAAS_A_INT("axis", cases[e->variant / 2].axis),
                               MAAS_A_INT("largest", cases[e->variant / 2].largest)};

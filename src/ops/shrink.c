@@ -43,8 +43,9 @@ static void example(maas_example *e)
     maas_b_node(e->b, "Shrink", attr, plain ? 0 : 2, &x, 1, NULL, 1);
 }
 
-static const maas_io_schema in[] = {MAAS_REQ("input", "T", MAAS_DTS_NUMERIC)};
-static const maas_io_schema out[] = {MAAS_REQ("output", "T", MAAS_DTS_NUMERIC)};
+#define DTS (MAAS_DTS_NUMERIC & ~MAAS_DT_BIT(MAAS_BF16)) /* which the standard leaves out */
+static const maas_io_schema in[] = {MAAS_REQ("input", "T", DTS)};
+static const maas_io_schema out[] = {MAAS_REQ("output", "T", DTS)};
 static const maas_attr_schema attrs[] = {{"bias", MAAS_ATTR_FLOAT, false},
                                          {"lambd", MAAS_ATTR_FLOAT, false}};
 

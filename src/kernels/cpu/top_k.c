@@ -1,6 +1,7 @@
 /*
  * TopK along the last axis: the k best so far are kept sorted; once there are k, whole vectors that
- * hold nothing better than the worst of them are passed over. A NaN counts as the largest.
+ * hold nothing better than the worst of them are passed over. A NaN counts as the largest. Data in
+ * the wrong order cost k moves an element, so a large k is left to the heap of the reference code.
  */
 #include "kernels/cpu/isa.h"
 
@@ -8,13 +9,15 @@
 
 extern const maas_op maas_op_TopK;
 
+#define MAX_K 1024
+
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     const maas_tensor *x = &c->in[0], *k = &c->in[1];
     const int64_t axis = maas_attr_i(c->node, "axis", -1);
     return x->dtype == REAL_DTYPE && x->rank > 0 && (axis == -1 || axis == x->rank - 1) &&
-           k->data && maas_tensor_get_i64(k, 0) > 0 && c->n_out > 1 &&
-           c->out[0].dtype != MAAS_DT_NONE && c->out[1].dtype != MAAS_DT_NONE;
+           k->data && maas_tensor_get_i64(k, 0) > 0 && maas_tensor_get_i64(k, 0) <= MAX_K &&
+           c->n_out > 1 && c->out[0].dtype != MAAS_DT_NONE && c->out[1].dtype != MAAS_DT_NONE;
 }
 
 /* `a` goes before `b` */
