@@ -81,6 +81,18 @@ static maas_status read_input(maas_onnx_reader *r, maas_graph *g, const maas_pb 
     return maas_graph_input(g, name, &type, &v, r->err);
 }
 
+/* Bodies may return one value twice, as what is carried and as what is collected. */
+static maas_status again_as_other(maas_onnx_reader *r, maas_graph *g, maas_vid *v)
+{
+    maas_vid other = MAAS_NO_VALUE;
+    if (!g->parent || !(maas_graph_at(g, *v)->flags & MAAS_VALUE_OUTPUT))
+        return MAAS_OK;
+    MAAS_TRY(maas_graph_node(g, maas_op_find("", "Identity", MAAS_OPSET), "", v, 1, &other, 1, NULL,
+                             r->err));
+    *v = other;
+    return MAAS_OK;
+}
+
 /*
  * What is declared about an output: its element type and rank must be true, names of dimensions are
  * kept; sizes are computed (exporters often declare those of the batch they happened to trace).
@@ -96,6 +108,7 @@ static maas_status read_output(maas_onnx_reader *r, maas_graph *g, const maas_pb
         MAAS_TRY(maas_graph_value(g, name, NULL, &v, r->err));
     if (v == MAAS_NO_VALUE)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "output '%.120s' is not computed", name);
+    MAAS_TRY(again_as_other(r, g, &v));
     /* the list of maps that a ZipMap made is rows here: see onnx_upgrade.c */
     const bool rows = maas_graph_at(g, v)->type.tag == MAAS_TYPE_TENSOR;
     if (type.tag == MAAS_TYPE_MAP && !rows)

@@ -222,10 +222,10 @@ def rounds():
     step = body([h.make_node("Add", ["s", "x"], ["t"]), h.make_node("Identity", ["go"], ["on"]),
                  h.make_node("Neg", ["t"], ["piece"])],
                 [info("i", T.INT64), info("go", T.BOOL), info("s", T.FLOAT, 2)],
-                [info("on", T.BOOL), info("t", T.FLOAT, 2), info("piece", T.FLOAT, 2)])
+                [info("on", T.BOOL), info("t", T.FLOAT, 2), info("piece", T.FLOAT, 2), info("t", T.FLOAT, 2)])
     scanned = body([h.make_node("Mul", ["m", "e"], ["o"])], [info("m", T.FLOAT, 2), info("e", T.FLOAT, 2)],
                    [info("o", T.FLOAT, 2)])
-    nodes = [h.make_node("Loop", ["n", "", "x"], ["end", "all"], body=step),
+    nodes = [h.make_node("Loop", ["n", "", "x"], ["end", "all", "same"], body=step),
              h.make_node("Scan", ["end", "all"], ["y"], body=scanned, num_scan_inputs=1)]
     return model(nodes, [info("x", T.FLOAT, 2)], [info("y", T.FLOAT, 2)],
                  [const("n", np.array(3, np.int64))], opset=16)
