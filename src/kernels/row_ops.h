@@ -29,7 +29,12 @@
 MAAS_ROW_OPS(MAAS_DECLARE_OP, MAAS_DECLARE_OP)
 #undef MAAS_DECLARE_OP
 
-extern const maas_op maas_op_Cast; /* from u8: reads an input of a fused program, nothing else */
+/* Reads an input of a fused program, nothing else. */
+extern const maas_op maas_op_Cast;
+static inline bool maas_row_cast(maas_dtype from)
+{
+    return from == MAAS_U8 || from == MAAS_I32;
+}
 
 bool maas_row_op(const maas_op *op); /* is it one of these? (Cast is not) */
 

@@ -41,6 +41,9 @@ static bool has_avx512(const maas_cpu *cpu)
     DNNL(T)                               \
     ISAS(T, maas_kernels_gemm64)          \
     ISAS(T, maas_kernels_gemm_int8)       \
+    ISAS(T, maas_kernels_conv_int8)       \
+    ISAS(T, maas_kernels_matmul_nbits)    \
+    ISAS(T, maas_kernels_quantize)        \
     REALS(T, maas_kernels_elementwise)    \
     ISAS(T, maas_kernels_fused)           \
     REALS(T, maas_kernels_softmax)        \

@@ -9,7 +9,7 @@
  *
  * Operands are numbered: inputs 0.., then constants, then the results of the instructions. All
  * inputs broadcast to one shape, which every output has. An instruction reads what is before it.
- * An input may be u8: only "Cast" reads it, and Cast reads nothing else.
+ * An input may be u8 or i32: only "Cast" reads it, and Cast reads nothing else.
  */
 #include "ops/ops_int.h"
 
@@ -75,14 +75,14 @@ static maas_status check(const maas_node *n, const program *p, maas_err *err)
     return MAAS_OK;
 }
 
-/* Bytes are read by Cast, and Cast reads bytes. */
+/* Whole numbers are read by Cast, and Cast reads those. */
 static maas_status check_casts(const maas_infer *q, const program *p, maas_err *err)
 {
     for (uint32_t i = 0; i < 2 * p->n_steps; i++) {
         const bool cast = step_op(p, i / 2) == &maas_op_Cast;
         const int64_t a = p->args[i];
-        const bool bytes = a >= 0 && a < q->node->n_in && q->in[a].dtype == MAAS_U8;
-        if (a >= 0 && bytes != cast)
+        const bool whole = a >= 0 && a < q->node->n_in && q->in[a].dtype != MAAS_F32;
+        if (a >= 0 && whole != cast)
             return maas_fail(err, MAAS_E_INVALID, "step %u reads another type than it can", i / 2);
     }
     return MAAS_OK;
@@ -198,14 +198,14 @@ static void fused_example(maas_example *e)
     for (uint32_t i = 0; i < samples[s].n_in; i++) {
         const int small = i > 0 && i + 1 == samples[s].n_in;
         const bool bytes = s == 3 && i == 0;
-        in[i] = maas_ex_in(e, bytes ? MAAS_U8 : MAAS_F32, bytes ? 0 : -2, bytes ? 256 : 2,
-                           shapes[k][small].rank, shapes[k][small].dims);
+        in[i] = maas_ex_in(e, bytes ? (k % 2 ? MAAS_I32 : MAAS_U8) : MAAS_F32, bytes ? 0 : -2,
+                           bytes ? 256 : 2, shapes[k][small].rank, shapes[k][small].dims);
     }
     maas_b_node(e->b, "FusedElementwise", attr, 4, in, samples[s].n_in, out, samples[s].n_outs);
 }
 
 static const maas_io_schema in[] = {
-    MAAS_VARIADIC("X", NULL, MAAS_DT_BIT(MAAS_F32) | MAAS_DT_BIT(MAAS_U8))};
+    MAAS_VARIADIC("X", NULL, MAAS_DT_BIT(MAAS_F32) | MAAS_DT_BIT(MAAS_U8) | MAAS_DT_BIT(MAAS_I32))};
 static const maas_io_schema out[] = {MAAS_VARIADIC("Y", "T", MAAS_DT_BIT(MAAS_F32))};
 static const maas_attr_schema attrs[] = {{"ops", MAAS_ATTR_STRINGS, true},
                                          {"args", MAAS_ATTR_INTS, true},

@@ -39,10 +39,11 @@ typedef struct grouper {
 
 static bool fusable(const maas_graph *g, const maas_node *n)
 {
-    const bool cast = n->op == &maas_op_Cast; /* of bytes: reading them costs nothing extra */
+    const bool cast = n->op ==
+                      &maas_op_Cast; /* of bytes, sums of them: reading costs nothing extra */
     if ((!cast && (!maas_row_op(n->op) || n->n_attr)) || n->n_out != 1)
         return false;
-    if (cast && (maas_graph_at(g, n->in[0])->type.dtype != MAAS_U8 ||
+    if (cast && (!maas_row_cast((maas_dtype)maas_graph_at(g, n->in[0])->type.dtype) ||
                  maas_value_is(g, n->in[0], MAAS_VALUE_CONST)))
         return false;
     for (int i = 0; i < n->n_in; i++)

@@ -79,7 +79,17 @@ static const struct {
 };
 
 #ifndef MAAS_REAL64
-/* u8 to f32; the source is bytes behind a real pointer, as every operand is passed. */
+/* u8 and i32 to f32; the source is behind a real pointer, as every operand is passed. */
+static void row_Cast32(real *y, const real *a, int a_step, const real *b, int b_step, int64_t n)
+{
+    const int32_t *one = (const int32_t *)(const void *)a;
+    int64_t i = 0;
+    for (; a_step && i + VW <= n; i += VW)
+        v_store(y + i, __builtin_convertvector(*(const vi_any *)(one + i), vf));
+    for (; i < n; i++)
+        y[i] = (real)one[a_step ? i : 0];
+}
+
 static void row_Cast(real *y, const real *a, int a_step, const real *b, int b_step, int64_t n)
 {
     const uint8_t *x = (const uint8_t *)a;
@@ -94,7 +104,7 @@ static void row_Cast(real *y, const real *a, int a_step, const real *b, int b_st
 
 static bool cast_fits(const maas_call *c, const maas_cpu *cpu)
 {
-    return c->in[0].dtype == MAAS_U8 && c->out[0].dtype == REAL_DTYPE;
+    return maas_row_cast((maas_dtype)c->in[0].dtype) && c->out[0].dtype == REAL_DTYPE;
 }
 #endif
 
@@ -109,6 +119,13 @@ row_fn *ISA(maas_row_fn_of)(const maas_op *op)
 #endif
     return NULL;
 }
+
+#ifndef MAAS_REAL64
+row_fn *ISA(maas_row_cast_of)(maas_dtype from)
+{
+    return from == MAAS_I32 ? row_Cast32 : row_Cast;
+}
+#endif
 
 typedef struct state {
     maas_rows rows;
@@ -132,6 +149,10 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     if (c->n_in == 2)
         maas_rows_tile(&s->rows);
     s->run = ISA(maas_row_fn_of)(c->node->op);
+#ifndef MAAS_REAL64
+    if (c->node->op == &maas_op_Cast)
+        s->run = ISA(maas_row_cast_of)((maas_dtype)c->in[0].dtype);
+#endif
     c->state = s;
     return MAAS_OK;
 }
@@ -154,7 +175,7 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
     const state *s = c->state;
     const int second = c->n_in > 1 ? 1 : 0;
-    const size_t a_size = c->in[0].dtype == REAL_DTYPE ? sizeof(real) : 1;
+    const size_t a_size = maas_dtype_size((maas_dtype)c->in[0].dtype);
     const char *a = c->in[0].data;
     const real *b = c->in[second].data;
     real *y = c->out[0].data;

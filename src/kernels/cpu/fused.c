@@ -156,6 +156,8 @@ static void compile(compiler *k, const maas_attr *ops)
             continue;
         instr *in = &s->code[s->n_code++];
         in->run = ISA(maas_row_fn_of)(from->op);
+        if (from->op == &maas_op_Cast)
+            in->run = ISA(maas_row_cast_of)(s->in_size[from->arg[0]] == 1 ? MAAS_U8 : MAAS_I32);
         in->joined = from->joined;
         for (int a = 0; a < JOINED_MAX_ARGS; a++) {
             const int64_t arg = from->arg[a] < 0 ? from->arg[0] : from->arg[a];

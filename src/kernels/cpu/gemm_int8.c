@@ -3,12 +3,9 @@
  *
  * B is packed in panels of columns, groups of rows next to each other, 4 bytes for each column:
  * four signed bytes where the processor multiplies bytes (VNNI: unsigned A, signed B; the other
- * kind is turned by flipping its top bit), else two 16-bit numbers. Zero points come off at the
- * end, by the sums of rows and columns:
- *
- *   sum (a - za)(b - zb) = sum ab - za sum b - zb (sum a - k za)
+ * kind is turned by flipping its top bit), else two 16-bit numbers.
  */
-#include "kernels/cpu/int8_tile.h"
+#include "kernels/cpu/int8_product.h"
 
 #include "base/mem.h"
 #include "base/ban.h"
@@ -17,22 +14,9 @@ extern const maas_op maas_op_MatMulInteger, maas_op_QLinearMatMul;
 
 /* ---- one product: who is who ---- */
 
-typedef struct product {
-    const maas_tensor *a, *b, *a_zero, *b_zero;          /* zeros may be NULL */
-    const maas_tensor *a_scale, *b_scale, *scale, *zero; /* QLinearMatMul: scale and zero of Y */
-    int64_t batch, m, k, n;                              /* batch: matrices of B */
-    bool quad;                                           /* groups of four bytes */
-    bool amx;                                            /* and 64 of them are a tile's row */
-} product;
-
 static const maas_tensor *input(const maas_call *c, int i)
 {
     return i < c->n_in && c->in[i].dtype != MAAS_DT_NONE ? &c->in[i] : NULL;
-}
-
-static bool is_byte(const maas_tensor *t)
-{
-    return t->dtype == MAAS_U8 || t->dtype == MAAS_I8;
 }
 
 /* Stacks of matrices go together when they are as many; one B serves all rows of A. */
@@ -43,7 +27,7 @@ static bool sizes_of(product *p)
         return false;
     p->k = a->dims[a->rank - 1];
     p->n = b->dims[b->rank - 1];
-    p->batch = maas_dims_product(b->dims, 0, b->rank - 2);
+    p->batch = p->a_mats = maas_dims_product(b->dims, 0, b->rank - 2);
     for (int i = 0; b->rank > 2 && i < b->rank - 2; i++)
         if (a->dims[i] != b->dims[i])
             return false;
@@ -54,11 +38,17 @@ static bool sizes_of(product *p)
 static bool product_of(const maas_call *c, product *p)
 {
     if (c->node->op == &maas_op_MatMulInteger)
-        *p = (product){&c->in[0], &c->in[1], input(c, 2), input(c, 3), NULL, NULL, NULL,
-                       NULL,      0,         0,           0,           0,    false};
+        *p = (product){
+            .a = &c->in[0], .b = &c->in[1], .a_zero = input(c, 2), .b_zero = input(c, 3)};
     else
-        *p = (product){&c->in[0], &c->in[3], &c->in[2], &c->in[5], &c->in[1], &c->in[4], &c->in[6],
-                       &c->in[7], 0,         0,         0,         0,         false};
+        *p = (product){.a = &c->in[0],
+                       .a_scale = &c->in[1],
+                       .a_zero = &c->in[2],
+                       .b = &c->in[3],
+                       .b_scale = &c->in[4],
+                       .b_zero = &c->in[5],
+                       .scale = &c->in[6],
+                       .zero = &c->in[7]};
     return is_byte(p->a) && is_byte(p->b) && sizes_of(p);
 }
 
@@ -69,21 +59,6 @@ static bool fits(const maas_call *c, const maas_cpu *cpu)
 }
 
 /* ---- packing B ---- */
-
-static int64_t groups_of(const product *p)
-{
-    return p->amx ? (p->k + 63) / 64 * 16 : p->quad ? (p->k + 3) / 4 : (p->k + 1) / 2;
-}
-
-static int64_t panels_of(const product *p)
-{
-    return (p->n + PANEL - 1) / PANEL;
-}
-
-static int64_t panel_bytes(const product *p)
-{
-    return groups_of(p) * PANEL * WORD;
-}
 
 typedef struct packed {
     uint8_t *data; /* [batch][panels][groups][PANEL] words */
@@ -100,11 +75,6 @@ static packed packed_at(const product *p, void *memory)
 {
     const int64_t panels = p->batch * panels_of(p);
     return (packed){memory, (int32_t *)(void *)((char *)memory + panels * panel_bytes(p))};
-}
-
-static int number(const maas_tensor *t, int64_t i)
-{
-    return t->dtype == MAAS_I8 ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[i];
 }
 
 static void pack_panel(const product *p, const packed *to, int64_t at)
@@ -136,189 +106,17 @@ static void pack_panel(const product *p, const packed *to, int64_t at)
     }
 }
 
-/* ---- zero points, scales, storing ---- */
-
-static int zero_at(const maas_tensor *t, int64_t i)
-{
-    return t ? number(t, i % maas_n_elems(t)) : 0;
-}
-
-static float scale_at(const maas_tensor *t, int64_t i)
-{
-    return ((const float *)t->data)[i % maas_n_elems(t)];
-}
-
-/* What flipping the top bit added. */
-static int a_shift(const product *p)
-{
-    return p->quad && p->a->dtype == MAAS_I8 ? 128 : 0;
-}
-static int b_shift(const product *p)
-{
-    return p->quad && p->b->dtype == MAAS_U8 ? -128 : 0;
-}
-
-typedef struct place {
-    int64_t panel, row, j0, w; /* of all matrices: panel and row; columns */
-    const int32_t *column_sums;
-    int32_t b_zero[PANEL];
-    bool any_zero;   /* of b_zero */
-    int a_shift;     /* of what was multiplied last */
-    float by[PANEL]; /* QLinearMatMul: scales of A, at row `by_row`, and B over that of Y */
-    int64_t by_row;
-} place;
-
-static void place_of(const product *p, const packed *b, int64_t panel, place *at)
-{
-    const int64_t no = panel / panels_of(p);
-    at->panel = panel;
-    at->by_row = -1;
-    at->j0 = panel % panels_of(p) * PANEL;
-    at->w = p->n - at->j0 < PANEL ? p->n - at->j0 : PANEL;
-    at->column_sums = b->sums + panel * PANEL;
-    at->any_zero = false;
-    for (int64_t j = 0; j < at->w; j++) {
-        at->b_zero[j] = zero_at(p->b_zero, no * p->n + at->j0 + j) + b_shift(p);
-        at->any_zero |= at->b_zero[j] != 0;
-    }
-}
-
-static uint32_t sum_of_row(const product *p, int64_t row, int shift)
-{
-    const uint8_t *a = (const uint8_t *)p->a->data + row * p->k;
-    uint32_t sum = 0;
-    if (p->a->dtype == MAAS_I8)
-        for (int64_t k = 0; k < p->k; k++)
-            sum += (uint32_t)(int8_t)a[k];
-    else
-        for (int64_t k = 0; k < p->k; k++)
-            sum += a[k];
-    return sum + (uint32_t)(shift * p->k);
-}
-
-static void take_zeros(const product *p, const place *at, int32_t *sums)
-{
-    const uint32_t za = (uint32_t)(zero_at(p->a_zero, at->row) + at->a_shift);
-    const uint32_t rest = at->any_zero ? sum_of_row(p, at->row, at->a_shift) - (uint32_t)p->k * za
-                                       : 0;
-    for (int64_t j = 0; j < at->w; j++)
-        sums[j] = (int32_t)((uint32_t)sums[j] - za * (uint32_t)at->column_sums[j] -
-                            (uint32_t)at->b_zero[j] * rest);
-}
-
-static void scales_of(const product *p, place *at)
-{
-    const int64_t column = at->panel / panels_of(p) * p->n + at->j0;
-    const float sa = scale_at(p->a_scale, at->row), scale = ((const float *)p->scale->data)[0];
-    if (at->by_row >= 0 && maas_n_elems(p->a_scale) == 1)
-        return;
-    at->by_row = at->row;
-    for (int64_t j = 0; j < at->w; j++)
-        at->by[j] = sa * scale_at(p->b_scale, column + j) / scale;
-}
-
-/* To bytes: rounding a number that was clamped first gives the same, since the ends are whole. */
-static void store_codes(const product *p, const place *at, const int32_t *sums, uint8_t *y)
-{
-    const float magic = 12582912.0f;
-    const int zero = number(p->zero, 0), lo = p->zero->dtype == MAAS_I8 ? -128 : 0;
-    const float least = (float)(lo - zero), most = (float)(lo + 255 - zero);
-    for (int64_t j = 0; j < at->w; j++) {
-        float v = (float)sums[j] * at->by[j];
-        v = v == v ? v : 0;
-        v = v > least ? v : least;
-        v = v < most ? v : most;
-        y[j] = (uint8_t)((int32_t)(v + magic - magic) + zero);
-    }
-}
-
-static void finish(const maas_call *c, const product *p, place *at, int32_t *sums)
-{
-    const int64_t to = at->row * p->n + at->j0;
-    take_zeros(p, at, sums);
-    if (!p->scale) {
-        memcpy((int32_t *)c->out[0].data + to, sums, (size_t)at->w * sizeof *sums);
-        return;
-    }
-    scales_of(p, at);
-    store_codes(p, at, sums, (uint8_t *)c->out[0].data + to);
-}
-
-/* ---- rows of A times a panel ---- */
-
-/* Four bytes are taken where they lie; a last group that is not full, from a copy. */
-static void quad_sums(const product *p, const uint8_t *b, int64_t row, int rows, int32_t *sums)
-{
-    const uint8_t *a = (const uint8_t *)p->a->data + row * p->k;
-    const uint32_t flip = p->a->dtype == MAAS_I8 ? 0x80808080u : 0;
-    const int64_t whole = p->k / 4, left = p->k % 4;
-    quad_tiles[rows - 1](whole, a, p->k, flip, b, sums, true);
-    if (!left)
-        return;
-    uint8_t last[ROWS * WORD] = {0};
-    for (int i = 0; i < rows; i++)
-        memcpy(last + i * WORD, a + i * p->k + whole * 4, (size_t)left);
-    quad_tiles[rows - 1](1, last, WORD, flip, b + whole * PANEL * WORD, sums, false);
-}
-
-static void pair_sums(const product *p, const uint8_t *b, int64_t row, int rows, int32_t *sums)
-{
-    int16_t wide[ROWS][BLOCK];
-    for (int64_t k0 = 0; k0 < p->k; k0 += BLOCK) {
-        const int64_t n = p->k - k0 < BLOCK ? p->k - k0 : BLOCK;
-        for (int i = 0; i < rows; i++) {
-            const uint8_t *a = (const uint8_t *)p->a->data + (row + i) * p->k + k0;
-            if (p->a->dtype == MAAS_I8)
-                for (int64_t k = 0; k < n; k++)
-                    wide[i][k] = (int8_t)a[k];
-            else
-                for (int64_t k = 0; k < n; k++)
-                    wide[i][k] = a[k];
-            if (n % 2)
-                wide[i][n] = 0;
-        }
-        pair_tiles[rows - 1]((n + 1) / 2, (const uint8_t *)wide, sizeof *wide, 0,
-                             b + k0 / 2 * PANEL * WORD, sums, k0 == 0);
-    }
-}
-
-/* As many rows as one way takes at once; gives how many. */
-static int some_sums(const product *p, const uint8_t *b, place *at, int rows, int32_t *sums)
-{
-#if defined(MAAS_ISA_AVX512)
-    if (p->amx && rows >= HALF) {
-        const int n = rows >= TALL ? TALL : HALF;
-        tile_sums(p->k, (const uint8_t *)p->a->data + at->row * p->k, b, n, p->a->dtype == MAAS_I8,
-                  sums);
-        at->a_shift = 0; /* nothing was flipped */
-        return n;
-    }
-#endif
-    const int n = rows < ROWS ? rows : ROWS;
-    (p->quad ? quad_sums : pair_sums)(p, b, at->row, n, sums);
-    at->a_shift = a_shift(p);
-    return n;
-}
-
 static void multiply(const maas_call *c, const product *p, const packed *b, int64_t from,
                      int64_t to)
 {
     const int64_t each = p->amx ? TALL : ROWS, blocks = (p->m + each - 1) / each;
-    place at = {.panel = -1};
+    spot at = {.panel = -1};
     for (int64_t i = from; i < to; i++) {
         const int64_t panel = i / blocks, first = i % blocks * each;
-        const uint8_t *data = b->data + panel * panel_bytes(p);
-        int rows = (int)(p->m - first < each ? p->m - first : each);
-        int32_t sums[TALL * PANEL];
         if (at.panel != panel)
-            place_of(p, b, panel, &at);
-        at.row = panel / panels_of(p) * p->m + first;
-        while (rows > 0) {
-            const int n = some_sums(p, data, &at, rows, sums);
-            for (int r = 0; r < n; r++, at.row++)
-                finish(c, p, &at, sums + r * PANEL);
-            rows -= n;
-        }
+            place_of(p, b->sums + panel * PANEL, panel, &at);
+        multiply_rows(c, p, b->data + panel * panel_bytes(p), &at, first,
+                      (int)(p->m - first < each ? p->m - first : each));
     }
 }
 
