@@ -171,6 +171,18 @@ static maas_status groups_to_channels(maas_onnx_reader *r, maas_graph *g, maas_o
     return repeat_for_channels(r, g, &n->in[2], sizes);
 }
 
+/* Strings are made, not moved: an operator of ours. */
+static maas_status cast_to_text(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    const maas_attr *to = maas_onnx_attr_find(n, "to");
+    if (!to || to->type != MAAS_ATTR_INT || to->u.i != MAAS_STRING)
+        return MAAS_OK;
+    n->op = "CastToText";
+    n->domain = MAAS_DOMAIN_OWN;
+    n->n_attr = 0;
+    return MAAS_OK;
+}
+
 /* They say something of small floats only. */
 static maas_status drop_saturate(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
 {
@@ -362,6 +374,7 @@ static const maas_onnx_form_row upgrades[] = {
     {"", "SimplifiedLayerNormalization", 1, MAAS_ONNX_NEWEST, maas_onnx_from_microsoft},
     {"", "BatchNormalization", OLDEST, 13, refuse_old_training},
     {"", "Cast", 19, MAAS_ONNX_NEWEST, drop_saturate},
+    {"", "Cast", 9, MAAS_ONNX_NEWEST, cast_to_text},
     {"", "Resize", OLDEST, 10, resize_from_corner},
     {"", "Upsample", OLDEST, MAAS_ONNX_NEWEST, upsample_to_resize},
     {"", "GridSample", OLDEST, 19, rename_modes},

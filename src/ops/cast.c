@@ -1,10 +1,12 @@
 /*
  * Cast, CastLike and BitCast between numbers and booleans. Floats to integers go toward zero; what
  * does not fit saturates at 64 bits and then wraps to the width, NaN is 0: never undefined.
- * Integers wrap. Small floats are described in tensor/small.h.
+ * Integers wrap. Small floats are described in tensor/small.h. Text is read as numbers; CastToText
+ * (ai.maas), which Cast to strings becomes when a model is read, writes it: its bytes are new ones.
  */
 #include "ops/ops_int.h"
 
+#include "base/num.h"
 #include "tensor/small.h"
 
 #include "base/ban.h"
@@ -67,10 +69,106 @@ static void cast_small_float(const maas_call *c)
                                    : maas_small_of(to, maas_ld(x, i), saturate);
 }
 
+/* ---- text ---- */
+
+static bool is_word(maas_span s, const char *word)
+{
+    size_t n = strlen(word);
+    if (s.n != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((s.p[i] & ~0x20) != word[i])
+            return false;
+    return true;
+}
+
+/* A number, or INF, NAN in any case, with or without a sign. */
+static bool number_of(maas_str text, double *out)
+{
+    maas_span s = maas_span_of(text.p, text.n), word = s;
+    const bool minus = s.n && s.p[0] == '-';
+    if (s.n && (minus || s.p[0] == '+'))
+        maas_span_skip(&word, 1);
+    if (is_word(word, "INF") || is_word(word, "NAN")) {
+        *out = is_word(word, "NAN") ? NAN : minus ? -INFINITY : INFINITY;
+        return true;
+    }
+    if (s.n && s.p[0] == '+')
+        s = word;
+    return maas_num_f64(&s, out) && !s.n;
+}
+
+static maas_status cast_text(const maas_call *c, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0], *y = &c->out[0];
+    const bool whole = !maas_is_float(y->dtype);
+    for (int64_t i = 0, n = maas_n_elems(x); i < n; i++) {
+        const maas_str text = ((const maas_str *)x->data)[i];
+        maas_span s = maas_span_of(text.p, text.n);
+        int64_t integer;
+        double v;
+        if (whole && maas_num_i64(&s, &integer) && !s.n)
+            maas_st_i64(y, i, integer);
+        else if (number_of(text, &v))
+            maas_st(y, i, v);
+        else
+            return maas_fail(err, MAAS_E_INVALID, "element %lld, '%.*s', is no number",
+                             (long long)i, text.n < 40 ? (int)text.n : 40, text.p);
+    }
+    return MAAS_OK;
+}
+
+static size_t put_number(const maas_tensor *x, int64_t i, char *out)
+{
+    const double v = maas_is_float(x->dtype) ? maas_ld(x, i) : 0;
+    if (v != v || isinf(v)) {
+        const char *word = v != v ? "NaN" : v < 0 ? "-INF" : "INF";
+        memcpy(out, word, strlen(word));
+        return strlen(word);
+    }
+    if (x->dtype == MAAS_F64)
+        return maas_num_put_f64(out, v);
+    if (maas_is_float(x->dtype))
+        return maas_num_put_f32(out, (float)v);
+    return x->dtype == MAAS_U64 ? maas_num_put_u64(out, (uint64_t)maas_tensor_get_i64(x, i))
+                                : maas_num_put_i64(out, maas_tensor_get_i64(x, i));
+}
+
+static maas_status to_text_infer(maas_infer *q, maas_err *err)
+{
+    q->out[0] = q->in[0];
+    q->out[0].dtype = MAAS_STRING;
+    return MAAS_OK;
+}
+
+static maas_status to_text_reference(const maas_call *c, maas_err *err)
+{
+    const maas_tensor *x = &c->in[0];
+    MAAS_TRY(maas_ref_alloc(c, 0, x->rank, x->dims, err));
+    maas_str *out = c->out[0].data;
+    for (int64_t i = 0, n = maas_n_elems(x); i < n && out; i++) {
+        char text[MAAS_NUM_MAX + 1], *copy;
+        const size_t size = put_number(x, i, text);
+        MAAS_TRY(maas_ref_text(c, size, &copy, err));
+        memcpy(copy, text, size);
+        out[i] = (maas_str){copy, size};
+    }
+    return MAAS_OK;
+}
+
+static void to_text_example(maas_example *e)
+{
+    static const maas_dtype types[] = {MAAS_F32, MAAS_F64, MAAS_I64, MAAS_U8};
+    const maas_dtype t = types[e->variant];
+    maas_b_op1(e->b, "CastToText", maas_ex_in(e, t, t == MAAS_U8 ? 0 : -100, 100, MAAS_DIMS(2, 3)));
+}
+
 static maas_status cast_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *x = &c->in[0], *y = &c->out[0];
     const int64_t n = maas_n_elems(x);
+    if (x->dtype == MAAS_STRING)
+        return cast_text(c, err);
     if (x->dtype == y->dtype) {
         if (x->data != y->data)
             memcpy(y->data, x->data, maas_tensor_bytes(x));
@@ -150,8 +248,15 @@ static const maas_dtype to[] = {MAAS_F64,      MAAS_F64, MAAS_F32, MAAS_I8,     
                                 MAAS_I64,      MAAS_F32, MAAS_F32, MAAS_BF16,   MAAS_BOOL,
                                 MAAS_F8E4M3FN, MAAS_I4,  MAAS_U2,  MAAS_F8E8M0, MAAS_F4E2M1};
 
+static const char *const words[] = {"1", "-2.5", "+INF", "1e3", "nan", "007"};
+
 static void cast_example(maas_example *e)
 {
+    if (e->variant == MAAS_COUNT(from)) {
+        maas_b_attr1(e->b, "Cast", MAAS_A_INT("to", MAAS_F32), maas_b_strings(e->b, words, 6),
+                     MAAS_NO_VALUE);
+        return;
+    }
     maas_vid x = maas_ex_in(e, from[e->variant], from[e->variant] == MAAS_U8 ? 0 : -100, 100,
                             MAAS_DIMS(3, 4));
     maas_b_attr1(e->b, "Cast", MAAS_A_INT("to", to[e->variant]), x, MAAS_NO_VALUE);
@@ -165,7 +270,9 @@ static void cast_like_example(maas_example *e)
 }
 
 static const maas_io_schema in[] = {MAAS_REQ("input", NULL, CASTABLE)};
-static const maas_io_schema like_in[] = {MAAS_REQ("input", NULL, CASTABLE),
+static const maas_io_schema text_in[] = {MAAS_REQ("input", NULL, CASTABLE | MAAS_DTS_STR)};
+static const maas_io_schema text_out[] = {MAAS_REQ("output", NULL, MAAS_DTS_STR)};
+static const maas_io_schema like_in[] = {MAAS_REQ("input", NULL, CASTABLE | MAAS_DTS_STR),
                                          MAAS_REQ("target_type", "T2", CASTABLE)};
 static const maas_io_schema out[] = {MAAS_REQ("output", NULL, CASTABLE)};
 static const maas_io_schema like_out[] = {MAAS_REQ("output", "T2", CASTABLE)};
@@ -177,9 +284,10 @@ const maas_op maas_op_Cast = {
     .domain = "",
     .name = "Cast",
     .since = 13,
-    MAAS_SCHEMA(in, out),
+    .flags = MAAS_OP_STRINGS,
+    MAAS_SCHEMA(text_in, out),
     MAAS_ATTRS(attrs),
-    .n_examples = MAAS_COUNT(from),
+    .n_examples = MAAS_COUNT(from) + 1,
     .tolerance = 1e-6,
     .infer = cast_infer,
     .reference = cast_reference,
@@ -192,6 +300,7 @@ const maas_op maas_op_CastLike = {
     .domain = "",
     .name = "CastLike",
     .since = 15,
+    .flags = MAAS_OP_STRINGS,
     MAAS_SCHEMA(like_in, like_out),
     .attr = attrs + 1,
     .n_attr = 2,
@@ -218,4 +327,18 @@ const maas_op maas_op_BitCast = {
     .flops = maas_flops_none,
     .example = bitcast_example,
     .no_gradient = "bits are no numbers",
+};
+
+const maas_op maas_op_CastToText = {
+    .domain = MAAS_DOMAIN_OWN,
+    .name = "CastToText",
+    .since = 1,
+    .flags = MAAS_OP_DYNAMIC | MAAS_OP_STRINGS,
+    MAAS_SCHEMA(in, text_out),
+    .n_examples = 4,
+    .infer = to_text_infer,
+    .reference = to_text_reference,
+    .flops = maas_flops_out,
+    .example = to_text_example,
+    .no_gradient = "text is no number",
 };
