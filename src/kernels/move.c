@@ -8,7 +8,7 @@
 
 #include "base/ban.h"
 
-extern const maas_op maas_op_Cast, maas_op_Gather;
+extern const maas_op maas_op_Cast, maas_op_Gather, maas_op_GatherElements;
 
 /* ---- Gather: rows of what is behind the axis ---- */
 
@@ -61,6 +61,70 @@ static maas_status gather_run(const maas_call *c, int ithr, int nthr, maas_err *
     return MAAS_OK;
 }
 
+/* ---- GatherElements: rows of the last axis, each element by an index of its own ---- */
+
+static bool elements_fit(const maas_call *c, const maas_cpu *cpu)
+{
+    return c->in[0].rank > 0;
+}
+
+/* Steps in x, in elements, for each axis of the indices and for what an index says. */
+typedef struct picker {
+    int axis, last;
+    int64_t n, stride[MAAS_MAX_RANK];
+    size_t elem;
+} picker;
+
+static picker picker_of(const maas_call *c)
+{
+    const maas_tensor *x = &c->in[0];
+    const int64_t axis = maas_attr_i(c->node, "axis", 0);
+    picker p = {.axis = (int)(axis < 0 ? axis + x->rank : axis), .last = x->rank - 1};
+    for (int i = 0; i < x->rank; i++)
+        p.stride[i] = maas_dims_product(x->dims, i + 1, x->rank);
+    p.n = x->dims[p.axis];
+    p.elem = maas_dtype_size((maas_dtype)x->dtype);
+    return p;
+}
+
+/* Where row `row` of the indices begins in x, the axis left out. */
+static int64_t picked_row(const picker *p, const maas_tensor *at, int64_t row)
+{
+    int64_t base = 0;
+    for (int i = p->last - 1; i >= 0; i--) {
+        base += i == p->axis ? 0 : row % at->dims[i] * p->stride[i];
+        row /= at->dims[i];
+    }
+    return base;
+}
+
+static maas_status elements_run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    const maas_tensor *at = &c->in[1];
+    const picker p = picker_of(c);
+    const int64_t size = at->dims[p.last], step = p.axis == p.last ? 0 : 1;
+    int64_t from, to;
+    maas_share(maas_dims_product(at->dims, 0, p.last), 4, ithr, nthr, &from, &to);
+    for (int64_t row = from; row < to; row++) {
+        const char *x = (const char *)c->in[0].data + (size_t)picked_row(&p, at, row) * p.elem;
+        char *y = (char *)c->out[0].data + (size_t)(row * size) * p.elem;
+        for (int64_t i = 0; i < size; i++) {
+            int64_t k = at->dtype == MAAS_I64 ? ((const int64_t *)at->data)[row * size + i]
+                                              : ((const int32_t *)at->data)[row * size + i];
+            if (k < -p.n || k >= p.n)
+                return maas_fail(err, MAAS_E_INVALID, "index %lld is outside of %lld rows",
+                                 (long long)k, (long long)p.n);
+            k += k < 0 ? p.n : 0;
+            const char *v = x + (size_t)(k * p.stride[p.axis] + i * step) * p.elem;
+            if (p.elem == 4)
+                memcpy(y + i * 4, v, 4);
+            else
+                memcpy(y + (size_t)i * p.elem, v, p.elem);
+        }
+    }
+    return MAAS_OK;
+}
+
 /* ---- Cast between floats and doubles ---- */
 
 static bool cast_fits(const maas_call *c, const maas_cpu *cpu)
@@ -87,4 +151,8 @@ static maas_status cast_run(const maas_call *c, int ithr, int nthr, maas_err *er
 const maas_kernel maas_kernels_move[] = {
     {.op = &maas_op_Cast, .name = "Cast.floats", .fits = cast_fits, .run = cast_run},
     {.op = &maas_op_Gather, .name = "Gather.rows", .fits = gather_fits, .run = gather_run},
+    {.op = &maas_op_GatherElements,
+     .name = "GatherElements.rows",
+     .fits = elements_fit,
+     .run = elements_run},
     {0}};
