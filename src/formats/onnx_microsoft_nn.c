@@ -536,6 +536,7 @@ static const struct row {
     {"SkipSimplifiedLayerNormalization", skip_norm},
     {"EmbedLayerNormalization", embed},
     {"FusedMatMul", fused_matmul},
+    {"FusedConv", maas_onnx_say_conv},
     {"FusedGemm", fused_gemm},
     {"Attention", attention},
     {"MultiHeadAttention", multi_head},

@@ -134,5 +134,6 @@ static inline void becomes(saying *s, const char *op, const maas_attr *attr, con
 
 /* Of the networks' operators (onnx_microsoft_nn.c); what is not one of them stays as it is. */
 void maas_onnx_say_network(saying *s);
+void maas_onnx_say_conv(saying *s); /* onnx_microsoft_conv.c */
 
 #endif

@@ -6,7 +6,7 @@
  *        -> Relu, Clip, .. or a pattern of them        activations
  *
  * which makes FusedConv, or FusedConvAdd. The last node of a chain is rewritten in place, because
- * whatever the others read exists by then.
+ * whatever the others read exists by then. Zeros that Pad puts around X become pads.
  */
 #include "passes/fuse_conv.h"
 
@@ -121,6 +121,48 @@ static bool take_addend(const maas_graph *g, const maas_conv_ops *ops, maas_chai
     return true;
 }
 
+/* ---- zeros around X ---- */
+
+static bool is_zero_pad(const maas_graph *g, const maas_node *n)
+{
+    const maas_str mode = maas_attr_s(n, "mode", "constant");
+    const bool fill = n->n_in > 2 && n->in[2] >= 0;
+    if (mode.n != 8 || memcmp(mode.p, "constant", 8) != 0 || n->n_in < 2 ||
+        (n->n_in > 3 && n->in[3] >= 0) || !maas_value_is(g, n->in[1], MAAS_VALUE_CONST))
+        return false;
+    const maas_tensor *t = fill ? &maas_graph_at(g, n->in[2])->init : NULL;
+    return !fill || (maas_value_is(g, n->in[2], MAAS_VALUE_CONST) && t->dtype == MAAS_F32 &&
+                     maas_n_elems(t) == 1 && ((const float *)t->data)[0] == 0);
+}
+
+static void take_zeros(const maas_graph *g, const maas_conv_ops *ops, maas_chain *c)
+{
+    const maas_nid pid = maas_graph_at(g, c->x)->producer;
+    const maas_node *pad = pid >= 0 ? &g->nodes[pid] : NULL;
+    const int rank = maas_graph_at(g, c->y)->type.rank, n = rank - 2;
+    maas_window w;
+    if (!pad || pad->op != ops->pad || pad->dead || c->square || c->readers[c->x].n != 1 ||
+        !is_zero_pad(g, pad) || maas_graph_at(g, c->w)->type.rank != rank ||
+        maas_window_init(&w, &g->nodes[c->conv], n, maas_graph_at(g, c->w)->type.dims + 2, NULL) !=
+            MAAS_OK ||
+        w.auto_pad > MAAS_PAD_VALID)
+        return;
+    const maas_tensor *t = &maas_graph_at(g, pad->in[1])->init;
+    const int64_t *by = t->data;
+    if (t->dtype != MAAS_I64 || maas_n_elems(t) != 2 * rank || by[0] || by[1] || by[rank] ||
+        by[rank + 1])
+        return;
+    for (int i = 0; i < 2 * n; i++) {
+        const int64_t more = by[i < n ? i + 2 : i - n + rank + 2];
+        c->pads[i] = (i < n ? w.before[i] : w.after[i - n]) + more;
+        if (more < 0 || more > MAAS_WINDOW_MAX || c->pads[i] > MAAS_WINDOW_MAX)
+            return;
+    }
+    c->n_pads = 2 * n;
+    c->x = pad->in[0];
+    c->between[c->n_between++] = pid;
+}
+
 /* ---- writing ---- */
 
 static maas_status vector_const(maas_graph *g, const double *v, int64_t n, maas_vid *out,
@@ -181,6 +223,10 @@ static maas_status rewrite(maas_graph *g, const maas_conv_ops *ops, const maas_c
     last->checked = 0;
     for (int i = 0; i < conv.n_attr; i++)
         MAAS_TRY(maas_node_set(g, c->last, &conv.attr[i], err));
+    if (c->n_pads) {
+        MAAS_TRY(maas_node_set(g, c->last, &MAAS_A_STR("auto_pad", "NOTSET"), err));
+        MAAS_TRY(maas_node_set(g, c->last, &MAAS_A_INTS("pads", c->pads, c->n_pads), err));
+    }
     MAAS_TRY(maas_chain_set_acts(g, c->last, c, err));
     for (int i = 0; i < c->n_between; i++)
         g->nodes[c->between[i]].dead = true;
@@ -237,10 +283,11 @@ maas_status maas_pass_fuse_conv(maas_graph *g, const maas_pass_opts *o, maas_err
         maas_chain c;
         if (!begin(g, &ops, (maas_nid)i, readers, &c))
             continue;
+        take_zeros(g, &ops, &c);
         maas_status st = grow(g, &ops, &c, err);
         if (st == MAAS_OK && c.square)
             st = begin_numbers(g, &c, err);
-        if (st == MAAS_OK && (c.square || c.last != c.conv)) {
+        if (st == MAAS_OK && (c.square || c.n_pads || c.last != c.conv)) {
             st = (c.square ? maas_chain_square : rewrite)(g, &ops, &c, err);
             any = true;
         }

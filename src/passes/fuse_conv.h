@@ -18,7 +18,7 @@ typedef struct maas_readers {
 
 typedef struct maas_conv_ops { /* looked up once */
     const maas_op *conv, *fused, *fused_add, *add, *sub, *mul, *div, *clip, *sigmoid, *transpose,
-        *shuffle, *hard_sigmoid;
+        *shuffle, *pad, *hard_sigmoid;
 } maas_conv_ops;
 maas_conv_ops maas_conv_ops_find(void);
 
@@ -32,7 +32,8 @@ typedef struct maas_chain {
     int64_t square;       /* of ConvTranspose whose windows do not overlap: their side; else 0 */
     double *scale, *bias; /* [channels] owned by scale; NULL: b alone */
     maas_conv_act act[MAAS_MAX_CONV_ACTS];
-    int n_acts;
+    int n_acts, n_pads; /* n_pads 0: as the convolution says */
+    int64_t pads[2 * MAAS_WINDOW_AXES];
 } maas_chain;
 
 /* The node that alone reads c->y; NULL. */

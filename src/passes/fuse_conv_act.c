@@ -19,6 +19,7 @@ maas_conv_ops maas_conv_ops_find(void)
         .conv = maas_op_find("", "Conv", MAAS_OPSET),
         .transpose = maas_op_find("", "ConvTranspose", MAAS_OPSET),
         .shuffle = maas_op_find("", "DepthToSpace", MAAS_OPSET),
+        .pad = maas_op_find("", "Pad", MAAS_OPSET),
         .fused = maas_op_find(MAAS_DOMAIN_OWN, "FusedConv", MAAS_OPSET),
         .fused_add = maas_op_find(MAAS_DOMAIN_OWN, "FusedConvAdd", MAAS_OPSET),
         .add = maas_op_find("", "Add", MAAS_OPSET),

@@ -215,7 +215,17 @@ def standard():
              equation=equation)
 
 
-for part in (elements, norms, products, attention, grouped, recurrent, standard):
+def convolutions():
+    x, w, b = f32(2, 3, 7, 6), f32(4, 3, 3, 3), f32(4)
+    for activation, params in (("Relu", None), ("Sigmoid", None), ("Tanh", None), ("LeakyRelu", [0.2]),
+                               ("Clip", [-0.5, 0.75]), ("HardSigmoid", [0.3, 0.4])):
+        extra = {"activation_params": params} if params else {}
+        for z in (None, f32(2, 4, 7, 6)):
+            case(f"FusedConv {activation} {z is not None}", "FusedConv", {"x": x, "w": w, "b": b, "z": z},
+                 consts=("w", "b"), pads=[1, 1, 1, 1], activation=activation, **extra)
+
+
+for part in (convolutions, elements, norms, products, attention, grouped, recurrent, standard):
     part()
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)

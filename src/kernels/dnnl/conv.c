@@ -33,13 +33,23 @@ static bool acts_differ(const maas_fused_conv *f)
     return linear < 2 && clip < 2;
 }
 
+/* Blocks of few channels are mostly filling: what a large kernel of them would take has a bound. */
+static bool packs_well(const maas_conv *v, const maas_tensor *w)
+{
+    const int64_t m = (v->narrow_c + 15) / 16 * 16, c = (v->wide_c + 15) / 16 * 16;
+    const int64_t n = maas_n_elems(w), most = n > INT32_MAX / 8 ? INT32_MAX : 8 * n;
+    if (v->groups > 1 && v->narrow_c == 1 && v->wide_c == 1)
+        return true; /* groups are what is in blocks */
+    return m * c <= (most > (1 << 22) ? most : 1 << 22) / v->kernel_n / v->groups;
+}
+
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_fused_conv f;
     if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 || !acts_differ(&f))
         return false;
     return maas_dnnl_small(f.x) && maas_dnnl_small(f.w) && maas_dnnl_small(&c->out[0]) &&
-           (!f.s || (f.s->data && f.w->data));
+           packs_well(&f.v, f.w) && (!f.s || (f.s->data && f.w->data));
 }
 
 /* ---- description ---- */

@@ -349,7 +349,40 @@ static void what_knows_no_blocks_gets_the_plain_array(void)
     rig_reset(&r);
 }
 
+static void convolution_passes_survive_lack_of_memory(void)
+{
+    for (long n = 1;; n++) {
+        rig r;
+        rig_init(&r);
+        const int64_t pads[] = {0, 0, 1, 1, 0, 0, 1, 1}, two[] = {2, 2}, w[] = {32, 16, 2, 2};
+        const maas_attr strides = MAAS_A_INTS("strides", two, 2);
+        const maas_vid x = maas_b_op2(&r.b, "Pad", picture(&r, 3), maas_b_i64s(&r.b, pads, 8));
+        maas_vid y = maas_b_op1(&r.b, "Relu", norm(&r, conv(&r, x, 32, 3), 32));
+        const maas_vid up[] = {y, numbers(&r, 4, w)};
+        y = maas_b_node(&r.b, "ConvTranspose", &strides, 1, up, 2, NULL, 1);
+        y = maas_b_op1(&r.b, "GlobalMaxPool", conv(&r, y, 16, 16));
+        maas_b_output(&r.b, "y",
+                      maas_b_op2(&r.b, "Mul", y, numbers(&r, 3, (const int64_t[]){16, 1, 1})));
+        EXPECT_MSG(r.b.status == MAAS_OK, "%s", r.err.msg);
+        const maas_pass_opts o = {.level = 2, .check = true, .block = 16};
+        maas_mem_fail_at(n);
+        maas_status st = maas_graph_optimize(r.g, &o, NULL);
+        maas_mem_fail_at(0);
+        if (st == MAAS_OK) {
+            EXPECT_EQ(n_of(&r, "Pad"), 0);
+            EXPECT_EQ(n_of(&r, "FusedConv"), 3);
+        }
+        rig_reset(&r);
+        if (st == MAAS_OK || mt_failed) {
+            EXPECT(n > 8);
+            return;
+        }
+        EXPECT_EQ(st, MAAS_E_NOMEM);
+    }
+}
+
 static const mt_case cases[] = {
+    MT_CASE(convolution_passes_survive_lack_of_memory),
     MT_CASE(a_convolution_takes_in_what_follows_it),
     MT_CASE(a_convolution_read_twice_keeps_its_output),
     MT_CASE(training_keeps_its_statistics),

@@ -167,7 +167,10 @@ static void grow(maker *m)
                                 : repeated(m, x);
         push(m, below(m, 2) ? activation(m, norm(m, y)) : y);
     } else if (kind < 6) {
-        maas_vid y = conv(m, x, channels[below(m, 6)], 1 + 2 * below(m, 3), 1 + below(m, 2),
+        const int64_t by[] = {0, 0, below(m, 2), 1, 0, 0, 1, below(m, 3)};
+        const maas_vid from = below(m, 5) ? x
+                                          : maas_b_op2(&m->b, "Pad", x, maas_b_i64s(&m->b, by, 8));
+        maas_vid y = conv(m, from, channels[below(m, 6)], 1 + 2 * below(m, 3), 1 + below(m, 2),
                           below(m, 3) == 0);
         if (below(m, 2))
             y = norm(m, y);
