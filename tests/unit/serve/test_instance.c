@@ -72,6 +72,34 @@ static maas_instance *network(const maas_instance_opts *o)
         &r, maas_b_op1(&r.b, "Softmax", maas_b_op2(&r.b, "MatMul", h, weights(&r, "w2", 8, 3))), o);
 }
 
+/* What the protocol cannot carry is inside of models only. */
+static void small_types_are_for_the_inside(void)
+{
+    static const maas_dtype types[] = {MAAS_I4, MAAS_F8E5M2, MAAS_F32};
+    for (size_t i = 0; i < MAAS_COUNT(types); i++) {
+        rig r;
+        maas_buf file = MAAS_BUF_INIT(1u << 20);
+        maas_instance *m = NULL;
+        const maas_attr small = MAAS_A_INT("to", MAAS_U4), back = MAAS_A_INT("to", MAAS_F32);
+        rig_init(&r, types[i], N_IN);
+        const maas_vid code = maas_b_node(&r.b, "Cast", &small, 1, &r.x, 1, NULL, 1);
+        maas_b_output(&r.b, "y", maas_b_node(&r.b, "Cast", &back, 1, &code, 1, NULL, 1));
+        EXPECT_EQ(maas_onnx_write(r.g, NULL, NULL, &file, &r.err), MAAS_OK);
+        AUTO_FD fd = memfd_create("model", 0);
+        EXPECT_EQ(maas_sys_write(fd, file.p, file.n, &r.err), MAAS_OK);
+        const maas_status st = maas_instance_create(fd, "m", 1, 1, &plain, &m, &r.err);
+        if (types[i] == MAAS_F32) {
+            EXPECT_MSG(st == MAAS_OK, "%s", r.err.msg);
+            maas_instance_unref(m);
+        } else {
+            EXPECT_EQ(st, MAAS_E_UNSUPPORTED);
+            EXPECT_MSG(strstr(r.err.msg, "cannot be served"), "%s", r.err.msg);
+        }
+        maas_buf_reset(&file);
+        maas_graph_destroy(r.g);
+    }
+}
+
 /* ---- which models may batch ---- */
 
 static maas_vid rows_apart(rig *r)
@@ -458,6 +486,7 @@ static void two_thousand_loads_leave_no_trace(void)
 }
 
 static const mt_case cases[] = {
+    MT_CASE(small_types_are_for_the_inside),
     MT_CASE(models_that_mix_rows_never_batch),
     MT_CASE(together_is_as_one_by_one),
     MT_CASE(large_and_empty_requests_are_cut),
