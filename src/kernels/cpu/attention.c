@@ -60,8 +60,8 @@ INLINE void transpose(vf r[VW])
             if (i & w)
                 continue;
             const vf a = r[i], b = r[i + w];
-            r[i] = __builtin_shuffle(a, b, low);
-            r[i + w] = __builtin_shuffle(a, b, high);
+            r[i] = v_shuffle(a, b, low);
+            r[i + w] = v_shuffle(a, b, high);
         }
     }
 }

@@ -17,8 +17,8 @@ INLINE void swap_lanes(vf *a, vf *b, const int d)
     static const real_bits lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const vi lane = *(const vi_any *)lanes, crossed = (lane & d) != 0;
     const vf x = *a, y = *b;
-    *a = __builtin_shuffle(x, y, (lane ^ (crossed & d)) + (crossed & VW));
-    *b = __builtin_shuffle(x, y, (lane ^ (~crossed & d)) + (crossed & VW));
+    *a = v_shuffle(x, y, (lane ^ (crossed & d)) + (crossed & VW));
+    *b = v_shuffle(x, y, (lane ^ (~crossed & d)) + (crossed & VW));
 }
 
 /* to[k][i] = from[i][k], a square of VW by VW */

@@ -121,7 +121,7 @@ typedef struct tile_config { /* as the processor reads it */
     uint8_t rows[16];
 } tile_config;
 
-#define TILES_TARGET __attribute__((target("amx-tile")))
+#define TILES_TARGET __attribute__((target("amx-tile,amx-int8")))
 TILES_TARGET static void tiles_on(void)
 {
     tile_config t = {.palette = 1};
@@ -155,8 +155,8 @@ static void copy_end(int64_t k, const uint8_t *a, int rows, uint8_t *out)
     } while (0)
 
 /* 32 rows, half of a panel. */
-INLINE void tall_half(int64_t k, const uint8_t *a, const uint8_t *end, const uint8_t *b,
-                      const bool is_signed, int32_t *sums)
+TILES_TARGET INLINE void tall_half(int64_t k, const uint8_t *a, const uint8_t *end,
+                                   const uint8_t *b, const bool is_signed, int32_t *sums)
 {
     const int64_t steps = (k + 63) / 64, whole = k / 64, b_row = PANEL * WORD;
     _tile_zero(0);
@@ -182,8 +182,8 @@ INLINE void tall_half(int64_t k, const uint8_t *a, const uint8_t *end, const uin
 }
 
 /* 16 rows, a panel. */
-INLINE void half_whole(int64_t k, const uint8_t *a, const uint8_t *end, const uint8_t *b,
-                       const bool is_signed, int32_t *sums)
+TILES_TARGET INLINE void half_whole(int64_t k, const uint8_t *a, const uint8_t *end,
+                                    const uint8_t *b, const bool is_signed, int32_t *sums)
 {
     const int64_t steps = (k + 63) / 64, whole = k / 64, b_row = PANEL * WORD;
     _tile_zero(0);
@@ -207,8 +207,8 @@ INLINE void half_whole(int64_t k, const uint8_t *a, const uint8_t *end, const ui
     _tile_stored(3, sums + 48, b_row);
 }
 
-INLINE void tile_sums_of(int64_t k, const uint8_t *a, const uint8_t *b, int rows,
-                         const bool is_signed, int32_t *sums)
+TILES_TARGET INLINE void tile_sums_of(int64_t k, const uint8_t *a, const uint8_t *b, int rows,
+                                      const bool is_signed, int32_t *sums)
 {
     uint8_t end[TALL * 64];
     if (k % 64)
@@ -222,8 +222,8 @@ INLINE void tile_sums_of(int64_t k, const uint8_t *a, const uint8_t *b, int rows
 }
 
 /* 32 or 16 rows. */
-static void tile_sums(int64_t k, const uint8_t *a, const uint8_t *b, int rows, bool is_signed,
-                      int32_t *sums)
+TILES_TARGET static void tile_sums(int64_t k, const uint8_t *a, const uint8_t *b, int rows,
+                                   bool is_signed, int32_t *sums)
 {
     if (is_signed)
         tile_sums_of(k, a, b, rows, true, sums);

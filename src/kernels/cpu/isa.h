@@ -78,6 +78,21 @@ INLINE vf v_all(real x)
     return x - (vf){0};
 }
 
+/* Lane i: lane at[i] of a, or of b from VW on. */
+INLINE vf v_shuffle(vf a, vf b, vi at)
+{
+#if defined(__clang__) /* which has it for constant lanes alone */
+    real both[2 * VW];
+    memcpy(both, &a, sizeof a);
+    memcpy(both + VW, &b, sizeof b);
+    for (int i = 0; i < VW; i++)
+        a[i] = both[at[i] & (2 * VW - 1)];
+    return a;
+#else
+    return __builtin_shuffle(a, b, at);
+#endif
+}
+
 /* Is a bit set in any lane? */
 INLINE bool v_any(vi m)
 {
