@@ -20,6 +20,7 @@ const maas_pass maas_passes[] = {
     {"fuse-conv", 2, maas_pass_fuse_conv,
      "a convolution with what follows it: scale, bias, sum, activation"},
     {"layout", 2, maas_pass_layout, "channels in blocks between convolutions"},
+    {"einsum", 2, maas_pass_einsum, "sums over labels that are matrix products"},
     {"fuse-patterns", 2, maas_pass_fuse_patterns,
      "small operators that stand for one: attention, normalizations, Gelu"},
     {"fuse-gemm", 2, maas_pass_fuse_gemm,

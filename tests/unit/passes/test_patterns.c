@@ -193,6 +193,56 @@ static maas_vid attention_of_turned_keys(rig *r)
     return OP1("Neg", OP2("MatMul", OP1("Softmax", OP2("MatMul", q, k)), v));
 }
 
+static maas_vid turn3(rig *r, maas_vid v)
+{
+    static const int64_t perm[] = {0, 2, 1};
+    return maas_b_attr1(&r->b, "Transpose", MAAS_A_INTS("perm", perm, 3), v, MAAS_NO_VALUE);
+}
+
+static maas_vid num1(rig *r)
+{
+    const double v[] = {2, 3};
+    return maas_b_vector(&r->b, MAAS_F32, v, 2);
+}
+
+/* ---- Einsum: x is [2][3][8] ---- */
+
+static maas_vid einsum_of(rig *r, const char *equation, maas_vid a, maas_vid b)
+{
+    return maas_b_attr1(&r->b, "Einsum", MAAS_A_STR("equation", equation), a, b);
+}
+
+static maas_vid einsum_product(rig *r)
+{
+    return OP1("Neg", einsum_of(r, "bid,bjd->bij", r->x, OP1("Abs", r->x)));
+}
+
+static maas_vid einsum_turned(rig *r)
+{
+    return OP1("Neg", einsum_of(r, "bqhd,bkhd->hkbq", cut(r, r->x), cut(r, OP1("Abs", r->x))));
+}
+
+static maas_vid einsum_of_vector(rig *r)
+{
+    return OP1("Neg", einsum_of(r, "...d,d->...", r->x, r->bias));
+}
+
+static maas_vid einsum_outer(rig *r)
+{
+    return OP1("Neg", einsum_of(r, "i,j->ji", r->scale, r->bias));
+}
+
+static maas_vid einsum_to_a_number(rig *r)
+{
+    return OP1("Neg", einsum_of(r, "i,i->", r->scale, r->bias));
+}
+
+static maas_vid einsum_of_diagonal(rig *r)
+{
+    maas_vid square = OP2("MatMul", OP1("Abs", r->x), turn3(r, r->x));
+    return OP1("Neg", einsum_of(r, "bii,b->bi", square, num1(r)));
+}
+
 static const struct pattern_case {
     const char *name, *op;
     maas_vid (*build)(rig *r);
@@ -215,6 +265,11 @@ static const struct pattern_case {
     {"attention, scaled before", "Attention", attention_scaled_before},
     {"attention, heads apart", "Attention", attention_of_heads},
     {"attention, turned keys", "Attention", attention_of_turned_keys},
+    {"einsum, a product", "MatMul", einsum_product},
+    {"einsum, turned", "MatMul", einsum_turned},
+    {"einsum, of a vector", "MatMul", einsum_of_vector},
+    {"einsum, outer product", "MatMul", einsum_outer},
+    {"einsum, to a number", "MatMul", einsum_to_a_number},
 };
 
 /* ---- running ---- */
@@ -271,8 +326,10 @@ static void every_pattern_becomes_its_operator(void)
         const int64_t n = answers(&r, before);
         optimize(&r);
         EXPECT_MSG(n_of(&r, patterns[i].op) == 1, "%s", patterns[i].name);
-        EXPECT_MSG(n_of(&r, "Softmax") + n_of(&r, "ReduceMean") + n_of(&r, "Erf") == 0, "%s",
-                   patterns[i].name);
+        EXPECT_MSG(n_of(&r, "Softmax") + n_of(&r, "ReduceMean") + n_of(&r, "Erf") +
+                           n_of(&r, "Einsum") ==
+                       0,
+                   "%s", patterns[i].name);
         EXPECT_EQ(answers(&r, after), n);
         for (int64_t k = 0; k < n; k++)
             EXPECT_MSG(fabsf(before[k] - after[k]) <= 2e-6f * (1 + fabsf(before[k])),
@@ -340,9 +397,21 @@ static void what_is_almost_a_pattern_stays(void)
     }
 }
 
+static void a_diagonal_stays_an_einsum(void)
+{
+    rig r;
+    rig_init(&r);
+    maas_b_output(&r.b, "y", einsum_of_diagonal(&r));
+    EXPECT_MSG(r.b.status == MAAS_OK, "%s", r.err.msg);
+    optimize(&r);
+    EXPECT_EQ(n_of(&r, "Einsum"), 1);
+    maas_graph_destroy(r.g);
+}
+
 static const mt_case cases[] = {
     MT_CASE(every_pattern_becomes_its_operator),
     MT_CASE(what_is_almost_a_pattern_stays),
+    MT_CASE(a_diagonal_stays_an_einsum),
 };
 
 int main(int argc, char **argv)
