@@ -117,8 +117,9 @@ static void gemm_example(maas_example *e)
         {0, 1, 1, 1, 1, 64, 33, 17, {17, 0}}, {0, 0, 2, 1, 1, 1, 1, 1, {1, 1}},
         {0, 0, 2, 1, 0, 2, 0, 3, {2, 3}},     {1, 0, 1, .5f, 2, 3, 130, 5, {5, 0}},
     };
-    int k = e->variant / 2;
-    maas_dtype t = maas_ex_float(e);
+    const bool whole = e->variant == 16;
+    int k = whole ? 4 : e->variant / 2;
+    maas_dtype t = whole ? MAAS_I32 : maas_ex_float(e);
     const int64_t a[2][2] = {{cases[k].m, cases[k].k}, {cases[k].k, cases[k].m}};
     const int64_t w[2][2] = {{cases[k].k, cases[k].n}, {cases[k].n, cases[k].k}};
     const maas_attr attr[] = {MAAS_A_INT("transA", cases[k].ta), MAAS_A_INT("transB", cases[k].tb),
@@ -132,10 +133,11 @@ static void gemm_example(maas_example *e)
     maas_b_node(e->b, "Gemm", attr, 4, in, n, NULL, 1);
 }
 
-static const maas_io_schema in[] = {MAAS_REQ("A", "T", MAAS_DTS_FLOAT),
-                                    MAAS_REQ("B", "T", MAAS_DTS_FLOAT),
-                                    MAAS_OPT("C", "T", MAAS_DTS_FLOAT)};
-static const maas_io_schema out[] = {MAAS_REQ("Y", "T", MAAS_DTS_FLOAT)};
+/* Whole numbers go by way of double, too, because alpha and beta are none. */
+#define GEMM_DTS (MAAS_DTS_FLOAT | MAAS_DTS_INDEX | MAAS_DT_BIT(MAAS_U32) | MAAS_DT_BIT(MAAS_U64))
+static const maas_io_schema in[] = {MAAS_REQ("A", "T", GEMM_DTS), MAAS_REQ("B", "T", GEMM_DTS),
+                                    MAAS_OPT("C", "T", GEMM_DTS)};
+static const maas_io_schema out[] = {MAAS_REQ("Y", "T", GEMM_DTS)};
 static const maas_attr_schema attrs[] = {{"transA", MAAS_ATTR_INT, false},
                                          {"transB", MAAS_ATTR_INT, false},
                                          {"alpha", MAAS_ATTR_FLOAT, false},
@@ -147,7 +149,7 @@ const maas_op maas_op_Gemm = {
     .since = 13,
     MAAS_SCHEMA(in, out),
     MAAS_ATTRS(attrs),
-    .n_examples = 16,
+    .n_examples = 17,
     .tolerance = 1e-4,
     .infer = gemm_infer,
     .reference = gemm_reference,

@@ -163,9 +163,11 @@ static void prelu_gradient(maas_grad *g)
 static void prelu_example(maas_example *e)
 {
     static const int64_t slopes[][3] = {{2, 3, 4}, {1, 3, 1}, {4}};
-    int k = e->variant / 2;
-    maas_vid x = maas_ex_in(e, maas_ex_float(e), -3, 3, MAAS_DIMS(2, 3, 4));
-    maas_b_op2(e->b, "PRelu", x, maas_ex_in(e, maas_ex_float(e), 0, 1, k == 2 ? 1 : 3, slopes[k]));
+    const bool whole = e->variant == 6;
+    const maas_dtype t = whole ? MAAS_I64 : maas_ex_float(e);
+    int k = whole ? 1 : e->variant / 2;
+    maas_vid x = maas_ex_in(e, t, -3, 3, MAAS_DIMS(2, 3, 4));
+    maas_b_op2(e->b, "PRelu", x, maas_ex_in(e, t, 0, whole ? 5 : 1, k == 2 ? 1 : 3, slopes[k]));
 }
 
 static const maas_io_schema where_in[] = {MAAS_REQ("condition", NULL, MAAS_DTS_BOOL),
@@ -176,9 +178,10 @@ static const maas_io_schema clip_in[] = {MAAS_REQ("input", "T", MAAS_DTS_NUMERIC
                                          MAAS_OPT("min", "T", MAAS_DTS_NUMERIC),
                                          MAAS_OPT("max", "T", MAAS_DTS_NUMERIC)};
 static const maas_io_schema clip_out[] = {MAAS_REQ("output", "T", MAAS_DTS_NUMERIC)};
-static const maas_io_schema prelu_in[] = {MAAS_REQ("X", "T", MAAS_DTS_FLOAT),
-                                          MAAS_REQ("slope", "T", MAAS_DTS_FLOAT)};
-static const maas_io_schema prelu_out[] = {MAAS_REQ("Y", "T", MAAS_DTS_FLOAT)};
+#define PRELU_DTS (MAAS_DTS_FLOAT | MAAS_DTS_INDEX | MAAS_DT_BIT(MAAS_U32) | MAAS_DT_BIT(MAAS_U64))
+static const maas_io_schema prelu_in[] = {MAAS_REQ("X", "T", PRELU_DTS),
+                                          MAAS_REQ("slope", "T", PRELU_DTS)};
+static const maas_io_schema prelu_out[] = {MAAS_REQ("Y", "T", PRELU_DTS)};
 
 const maas_op maas_op_Where = {
     .domain = "",
@@ -214,7 +217,7 @@ const maas_op maas_op_PRelu = {
     .since = 16,
     .flags = MAAS_OP_ELEMENTWISE | MAAS_OP_INPLACE,
     MAAS_SCHEMA(prelu_in, prelu_out),
-    .n_examples = 6,
+    .n_examples = 7,
     .tolerance = 1e-6,
     .infer = prelu_infer,
     .reference = prelu_reference,
