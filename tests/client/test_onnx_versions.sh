@@ -1,7 +1,7 @@
 #!/bin/sh
 # tests/client/test_onnx_versions.sh - every operator in every form it had since opset 7, against ONNX Runtime.
 cd "$(dirname "$0")/../.." || exit 1
-python=$(tests/client/venv.sh "old forms of operators") || {
+python=$(sh tests/client/venv.sh "old forms of operators") || {
     echo "$python"
     exit 0
 }
