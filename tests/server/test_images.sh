@@ -12,7 +12,7 @@ unset MAAS_URL MAAS_KEY MAAS_CA http_proxy https_proxy all_proxy 2>/dev/null
 "$maas" serve --listen 127.0.0.1:0 --data "$tmp/data" --log-level error >"$tmp/address" 2>"$tmp/log" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$tmp"' EXIT
-while ! grep -q listening "$tmp/address" && kill -0 $server; do sleep 0.1; done
+while ! grep -q listening "$tmp/address" 2>/dev/null && kill -0 $server; do sleep 0.1; done
 MAAS_URL=$(sed -n 's/^listening on //p' "$tmp/address")
 export MAAS_URL
 infer=$MAAS_URL/v2/models/colours/infer
