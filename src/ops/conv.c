@@ -96,7 +96,7 @@ static void conv_gradient(maas_grad *g)
 
 /* ---- examples and rows ---- */
 
-#define N_CASES 16
+#define N_CASES 18
 static const struct {
     int rank, group, bias;
     const char *auto_pad;
@@ -118,6 +118,8 @@ static const struct {
     {4, 32, 1, NULL, {1, 32, 9, 9}, {32, 1, 3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}},
     {4, 1, 0, NULL, {2, 17, 4, 5}, {33, 17, 1, 1}, {1, 1}, {1, 1}, {0}},
     {4, 20, 0, NULL, {2, 20, 8, 7}, {20, 1, 5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}},
+    {4, 1, 1, NULL, {2, 16, 8, 6}, {32, 16, 1, 1}, {2, 2}, {1, 1}, {0}},
+    {4, 1, 1, NULL, {1, 3, 10, 8}, {4, 3, 2, 3}, {3, 4}, {1, 1}, {0, 1, 0, 0}},
 };
 
 static int attrs_of(int k, maas_attr a[5])
