@@ -268,6 +268,8 @@ static void quantiles_of_the_normal_distribution(void)
 
 /* ---- regular expressions ---- */
 
+#ifdef MAAS_REGEX
+
 static int full_match(const char *pattern, const char *text)
 {
     maas_err err = {0};
@@ -339,9 +341,12 @@ static void patterns_mean_what_re2_says(void)
                    rows[i].text, got, rows[i].want);
     }
 }
+#endif
 
 static const mt_case cases[] = {
+#ifdef MAAS_REGEX
     MT_CASE(patterns_mean_what_re2_says),
+#endif
     MT_CASE(texts_are_taken_apart_as_scikit_learn_does),
     MT_CASE(stop_words_go_before_ngrams_are_made),
     MT_CASE(other_patterns_are_refused),
