@@ -82,7 +82,7 @@ typedef struct maas_onnx_domain {
     int oldest, newest, internal;
 } maas_onnx_domain;
 extern const maas_onnx_domain maas_onnx_domains[];
-enum { MAAS_ONNX_N_DOMAINS = 5 };
+enum { MAAS_ONNX_N_DOMAINS = 6 };
 int maas_onnx_domain_find(const char *name); /* index, -1 when unknown */
 
 typedef struct maas_onnx_function maas_onnx_function; /* onnx_function.c */

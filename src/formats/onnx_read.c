@@ -14,6 +14,7 @@ const maas_onnx_domain maas_onnx_domains[] = {
     {MAAS_DOMAIN_OWN, 1, 1, 1},
     {MAAS_DOMAIN_TRAINING, 1, 1, 1},
     {MAAS_DOMAIN_MS, 1, 1, 1},
+    {MAAS_DOMAIN_PREVIEW, 1, 1, 1},
 };
 _Static_assert(MAAS_COUNT(maas_onnx_domains) == MAAS_ONNX_N_DOMAINS, "arrays are indexed by row");
 

@@ -269,6 +269,21 @@ static maas_status no_half_pixel(maas_onnx_reader *r, maas_graph *g, maas_onnx_n
     return maas_onnx_attr_add(r, n, &a);
 }
 
+/* ---- rows: ai.onnx.preview ---- */
+
+/* Without graphs of its own it is Attention. */
+static maas_status flex_is_attention(maas_onnx_reader *r, maas_graph *g, maas_onnx_node *n)
+{
+    static const char *const graphs[] = {"score_mod", "prob_mod"};
+    for (size_t i = 0; i < MAAS_COUNT(graphs); i++)
+        if (maas_onnx_attr_find(n, graphs[i]))
+            return maas_fail(r->err, MAAS_E_UNSUPPORTED,
+                             "FlexAttention with '%s'; export its MatMul and Softmax", graphs[i]);
+    n->op = "Attention";
+    n->domain = "";
+    return MAAS_OK;
+}
+
 /* ---- rows: ai.onnx.ml ---- */
 
 /* LabelEncoder 1: a class is its place in the list, both ways; so says CategoryMapper. */
@@ -379,6 +394,7 @@ static const maas_onnx_form_row upgrades[] = {
     {"", "Upsample", OLDEST, MAAS_ONNX_NEWEST, upsample_to_resize},
     {"", "GridSample", OLDEST, 19, rename_modes},
     {"", "RoiAlign", OLDEST, 15, no_half_pixel},
+    {MAAS_DOMAIN_PREVIEW, "FlexAttention", 1, 1, flex_is_attention},
     {MAAS_DOMAIN_ML, "LabelEncoder", 1, 1, classes_to_mapper},
     {MAAS_DOMAIN_ML, "ZipMap", 1, MAAS_ONNX_NEWEST_ML, zip_map_to_rows},
     {MAAS_DOMAIN_ML, "DictVectorizer", 1, MAAS_ONNX_NEWEST_ML, refuse_maps},

@@ -39,6 +39,7 @@ typedef int32_t maas_nid;            /* a node of a graph  */
 #define MAAS_DOMAIN_ML       "ai.onnx.ml"
 #define MAAS_DOMAIN_OWN      "ai.maas"
 #define MAAS_DOMAIN_TRAINING "ai.onnx.preview.training"
+#define MAAS_DOMAIN_PREVIEW  "ai.onnx.preview"
 #define MAAS_DOMAIN_MS       "com.microsoft" /* version 1: what ONNX Runtime's tools emit */
 
 typedef enum maas_type_tag {
