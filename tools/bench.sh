@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/bench.sh [train] [http] [json] [start] [memory] [forest] [trees] [explain] [search] [onnx] - the numbers we promise,
+# tools/bench.sh [train] [lenet] [http] [json] [start] [memory] [forest] [trees] [explain] [search] [onnx] - the numbers we promise,
 # measured.
 #
 # Everything that is compared runs in this one run, in turns, on this machine; what is printed is
@@ -171,6 +171,32 @@ train_batch() { # BATCH ASKED_RATIO ASKED_SHARE
     share=$(calc %.1f "100 * $ours * 507392e-9 / $peak")
     row "batch $1: GFLOP/s of the multiply-add peak" "$(calc %.1f "$ours * 507392e-9")" "$peak" - \
         ">= $3 %" "$share %"
+}
+lenet_peers() { # name, program
+    echo "torch-debian /usr/bin/python3 bench/peers/lenet_torch.py"
+    echo "torch $venv/bin/python bench/peers/lenet_torch.py"
+    echo "tensorflow $venv/bin/python bench/peers/lenet_tf.py"
+}
+bench_lenet() {
+    install_train
+    section "training LeNet on the 60,000 images of Fashion-MNIST, Adam, batch 64, $epochs epochs, samples/s"
+    for round in $(seq "$rounds"); do
+        train_once maas.lenet env GOMP_SPINCOUNT=2000 "$build/bench/bench_train" $fashion 64 "$epochs" "$cores" lenet
+        lenet_peers | while read -r name python program; do
+            grep -q "^$name " "$tmp/skip" || train_once "$name.lenet" "$python" "$program" $fashion 64 "$epochs" "$cores"
+        done
+    done
+    for name in $(lenet_peers | cut -d ' ' -f 1); do
+        if why=$(grep "^$name " "$tmp/skip"); then
+            skipped "lenet: $name" "${why#* }"
+            continue
+        fi
+        at="$tmp/$name.lenet"
+        [ -s "$at" ] || { skipped "lenet: $name" "it ended without a figure" && continue; }
+        row "lenet: $(field version "$(cat "$at.line")")" "$(median "$tmp/maas.lenet")" "$(median "$at")" \
+            "$(ratio "$(median "$tmp/maas.lenet")" "$(median "$at")")" ">= 1.2x" -
+        echo "    accuracy $(field accuracy "$(cat "$tmp/maas.lenet.line")") and $(field accuracy "$(cat "$at.line")")"
+    done
 }
 bench_train() {
     install_train
@@ -474,7 +500,7 @@ cores=$(nproc)
 ninja -C "$build" maas bench/load bench/bench_http_floor bench/bench_json bench/bench_image bench/bench_start \
     bench/bench_cycle bench/bench_train bench/bench_forest bench/bench_forest_train bench/bench_explain bench/bench_onnx >/dev/null
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $cores cores, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), load $(cut -d ' ' -f 1 /proc/loadavg)"
-parts='start memory json http train forest trees explain search onnx'
+parts='start memory json http train lenet forest trees explain search onnx'
 for part in ${*:-$parts}; do
     case " $parts " in
     *" $part "*) "bench_$part" ;;
