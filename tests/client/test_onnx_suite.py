@@ -4,7 +4,7 @@
 usage: test_onnx_suite.py RUNNER [--table]      RUNNER is build/tests/conformance/onnx_conformance
 
 Node tests, simple models, PyTorch's operators and converted layers, and the light models of well-known networks. --table
-prints for each operator how many of the tests with it passed, failed and are not supported. The exceptions are listed
+prints for each operator how many of the tests with it passed, failed, are not supported and are listed. The exceptions are listed
 with their reasons in tests/conformance/onnx_unsupported.txt; whatever else does not pass is a failure.
 """
 import collections
@@ -119,15 +119,15 @@ def print_table(lines, tests):
     """One line an operator: tests in which it stands that passed, failed, are not supported."""
     counts = collections.defaultdict(collections.Counter)
     for line in lines:
-        for verdict in ("unsupported", "not ok", "ok"):
+        for verdict in ("unsupported", "listed", "not ok", "ok"):
             if line.startswith(verdict + " "):
                 name = line[len(verdict) + 1 :].split(":")[0]
                 for operator in tests.get(name, ()):
                     counts[operator][verdict] += 1
                 break
-    print(f"{'operator':32} {'passed':>8} {'failed':>8} {'unsupported':>12}")
+    print(f"{'operator':32} {'passed':>8} {'failed':>8} {'unsupported':>12} {'listed':>8}")
     for operator, count in sorted(counts.items()):
-        print(f"{operator:32} {count['ok']:8} {count['not ok']:8} {count['unsupported']:12}")
+        print(f"{operator:32} {count['ok']:8} {count['not ok']:8} {count['unsupported']:12} {count['listed']:8}")
 
 
 def main():
