@@ -136,9 +136,17 @@ def external():
     return m
 
 
+def recursive_function():
+    m = custom_domain()
+    m.functions.append(h.make_function("com.example", "Magic", ["a"], ["b"], [h.make_node("Magic", ["a"], ["b"], domain="com.example")],
+                                       [h.make_opsetid("", 13), h.make_opsetid("com.example", 1)]))
+    return m
+
+
 def sequence_input():
     x = h.make_tensor_sequence_value_info("x", T.FLOAT, [2])
-    return model([h.make_node("Identity", ["x"], ["y"])], [x], [x])
+    nodes = [h.make_node("SequenceLength", ["x"], ["n"]), h.make_node("SequenceAt", ["x", "one"], ["y"])]
+    return model(nodes, [x], [info("n", T.INT64), info("y", T.FLOAT, 2)], [const("one", np.int64(1))])
 
 
 # Models that must survive, with the opset that the copy must have (None: any).
@@ -149,11 +157,10 @@ KEPT = [(corpus.mlp, 13), (corpus.gemm, 13), (corpus.reduce_old, 13), (corpus.re
         (activations, 13), (dropout, 13), (scalars, 13), (newest, 13), (integers, None),
         (batch_norm, 13), (batch_norm_trains, 15), (scatter, 13), (linear_classifier, 13),
         (corpus.tree_regressor, 13), (corpus.tree_classifier, 13), (corpus.tree_margin, 13),
-        (corpus.tree_ensemble, 13)]
+        (corpus.tree_ensemble, 13), (function, 13), (sequence_input, 13)]
 # Models that must be refused: status and a word of the message.
 REFUSED = [(custom_domain, "E_UNSUPPORTED", "com.example"), (unknown_operator, "E_UNSUPPORTED", "frob"),
-           (function, "E_UNSUPPORTED", "functions"), (external, "E_UNSUPPORTED", "another file"),
-           (sequence_input, "E_UNSUPPORTED", "input 'x'")]
+           (external, "E_UNSUPPORTED", "another file"), (recursive_function, "E_UNSUPPORTED", "calls itself")]
 
 directory = Path(tempfile.mkdtemp(prefix="maas-onnx-"))
 
@@ -169,7 +176,9 @@ def feed(session):
     out = {}
     for x in session.get_inputs():
         shape = [d if isinstance(d, int) else 2 + i for i, d in enumerate(x.shape)]
-        if x.type == "tensor(string)":
+        if x.type.startswith("seq("):
+            out[x.name] = [rng.standard_normal(2).astype(np.float32) for _ in range(3)]
+        elif x.type == "tensor(string)":
             out[x.name] = rng.choice(np.array(["yes", "no", "?"], dtype=object), size=shape)
         else:
             out[x.name] = (rng.standard_normal(shape) * 3).astype(NUMPY[x.type])
