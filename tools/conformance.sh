@@ -3,12 +3,13 @@
 # libraries that the tests know, against those libraries (`make check` runs a part of them).
 set -u
 cd "$(dirname "$0")/.."
-tools/packages.sh build check || exit 1
+tools/packages.sh build check conformance || exit 1
 export MAAS_BINARY="${MAAS_BINARY:-$PWD/build/maas}" MAAS_BUILD="${MAAS_BUILD:-$PWD/build}"
 ninja -C "$MAAS_BUILD" tests/conformance/onnx_conformance >/dev/null || exit 1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 sh tests/client/test_onnx_suite.sh --table | tee "$log"
 sh tests/client/test_real_models.sh | tee -a "$log"
+sh tests/client/test_exporters.sh | tee -a "$log"
 MAKERS_SUBSET=0 sh tests/client/test_makers.sh | tee -a "$log"
 awk '/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' "$log"
