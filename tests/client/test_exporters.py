@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Models that PyTorch's exporter made (torch_exports.py), through ONNX Runtime and through us: the same outputs.
+"""Models that PyTorch and Keras exported (torch_exports.py, keras_exports.py), through ONNX Runtime and through us: the same outputs.
 
 usage: test_exporters.py MAAS_BINARY FOLDER
 """

@@ -4,6 +4,7 @@
 # cannot be fetched. Sets:
 #   clients           the real client (tritonclient, unchanged), onnx, onnxruntime (the default)
 #   makers            the newest libraries whose model files we read, and their peers
+#   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
 set_name=${2:-clients}
@@ -15,6 +16,10 @@ clients)
 makers)
     packages='numpy pandas scikit-learn xgboost-cpu lightgbm catboost shap onnx onnxruntime skl2onnx onnxmltools requests joblib lz4'
     probe='import sklearn, xgboost, lightgbm, catboost, shap, onnx, onnxruntime, skl2onnx, onnxmltools, requests, joblib, lz4, pandas'
+    ;;
+keras)
+    packages='tensorflow-cpu tf2onnx onnx numpy'
+    probe='import keras, tf2onnx, onnx'
     ;;
 sklearn-*)
     packages="scikit-learn==${set_name#sklearn-} numpy<2 scipy<1.14 pandas<2.3 joblib"
