@@ -173,8 +173,8 @@ train_batch() { # BATCH ASKED_RATIO ASKED_SHARE
         ">= $3 %" "$share %"
 }
 lenet_peers() { # name, program
-    echo "torch-debian /usr/bin/python3 bench/peers/lenet_torch.py"
-    echo "torch $venv/bin/python bench/peers/lenet_torch.py"
+    echo "torch-debian /usr/bin/python3 bench/peers/train_torch.py"
+    echo "torch $venv/bin/python bench/peers/train_torch.py"
     echo "tensorflow $venv/bin/python bench/peers/lenet_tf.py"
 }
 bench_lenet() {
@@ -183,7 +183,7 @@ bench_lenet() {
     for round in $(seq "$rounds"); do
         train_once maas.lenet env GOMP_SPINCOUNT=2000 "$build/bench/bench_train" $fashion 64 "$epochs" "$cores" lenet
         lenet_peers | while read -r name python program; do
-            grep -q "^$name " "$tmp/skip" || train_once "$name.lenet" "$python" "$program" $fashion 64 "$epochs" "$cores"
+            grep -q "^$name " "$tmp/skip" || train_once "$name.lenet" "$python" "$program" $fashion 64 "$epochs" "$cores" lenet
         done
     done
     for name in $(lenet_peers | cut -d ' ' -f 1); do
