@@ -48,11 +48,8 @@ static const maas_op *find_op(const char *name)
     static const struct {
         const char *domain;
         int version;
-    } order[] = {{"", MAAS_OPSET},
-                 {MAAS_DOMAIN_ML, MAAS_OPSET_ML},
-                 {MAAS_DOMAIN_OWN, 1},
-                 {MAAS_DOMAIN_MS, 1},
-                 {MAAS_DOMAIN_TRAINING, 1}};
+    } order[] = {{"", MAAS_OPSET},    {MAAS_DOMAIN_ML, MAAS_OPSET_ML}, {MAAS_DOMAIN_OWN, 1},
+                 {MAAS_DOMAIN_MS, 1}, {MAAS_DOMAIN_TRAINING, 1},       {MAAS_DOMAIN_PREVIEW, 1}};
     for (size_t i = 0; i < MAAS_COUNT(order); i++) {
         const maas_op *op = maas_op_find(order[i].domain, name, order[i].version);
         if (op)

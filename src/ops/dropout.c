@@ -1,19 +1,15 @@
 /*
  * Dropout - the identity, except in training: there each element is dropped with chance `ratio` and
- * the others grow by 1 / (1 - ratio). The noise is a function of (seed, step, element), with
- * nothing hidden, so a run repeats bit for bit: the plain operator takes its attribute `seed` and
- * step 0 (without a seed every run is another); SeededDropout (ai.maas) takes the step as an input.
- * DropoutGrad applies the same mask.
+ * the others grow by 1 / (1 - ratio). With the attribute `seed` the plain operator draws the
+ * numbers of NumPy's generator, as the standard's tests do; without one every run is another. The
+ * noise of SeededDropout (ai.maas) is a function of (seed, step, element), with nothing hidden, so
+ * that training repeats bit for bit. DropoutGrad applies the same mask.
  */
+#include "ops/mt19937.h"
 #include "ops/noise.h"
 #include "ops/ops_int.h"
 
 #include "base/ban.h"
-
-static bool keeps(uint64_t stream, int64_t i, double ratio)
-{
-    return maas_noise_unit(stream, i) >= ratio;
-}
 
 static maas_status check_scalar(const maas_infer *q, int i, const char *what, maas_err *err)
 {
@@ -44,15 +40,27 @@ static maas_status ratio_of(const maas_call *c, double *out, maas_err *err)
     return MAAS_OK;
 }
 
+static void apply_one(const maas_call *c, int64_t i, double noise, double ratio)
+{
+    const maas_tensor *mask = maas_c_out(c, 1);
+    const bool keep = noise >= ratio;
+    maas_st(&c->out[0], i, keep ? maas_ld(&c->in[0], i) / (1 - ratio) : 0);
+    if (mask)
+        ((uint8_t *)mask->data)[i] = keep;
+}
+
 static void apply(const maas_call *c, uint64_t stream, double ratio)
 {
-    const maas_tensor *x = &c->in[0], *y = &c->out[0], *mask = maas_c_out(c, 1);
-    for (int64_t i = 0, n = maas_n_elems(x); i < n; i++) {
-        bool keep = keeps(stream, i, ratio);
-        maas_st(y, i, keep ? maas_ld(x, i) / (1 - ratio) : 0);
-        if (mask)
-            ((uint8_t *)mask->data)[i] = keep;
-    }
+    for (int64_t i = 0, n = maas_n_elems(&c->in[0]); i < n; i++)
+        apply_one(c, i, maas_noise_unit(stream, i), ratio);
+}
+
+static void apply_numpy(const maas_call *c, uint32_t seed, double ratio)
+{
+    maas_mt19937 m;
+    maas_mt19937_init(&m, seed);
+    for (int64_t i = 0, n = maas_n_elems(&c->in[0]); i < n; i++)
+        apply_one(c, i, maas_mt19937_unit(&m), ratio);
 }
 
 static maas_status dropout_reference(const maas_call *c, maas_err *err)
@@ -61,7 +69,10 @@ static maas_status dropout_reference(const maas_call *c, maas_err *err)
     double ratio = 0;
     if (training && maas_n_elems(training) && *(const uint8_t *)training->data) {
         MAAS_TRY(ratio_of(c, &ratio, err));
-        apply(c, maas_noise_stream(c->node), ratio);
+        if (maas_node_attr(c->node, "seed"))
+            apply_numpy(c, (uint32_t)maas_attr_i(c->node, "seed", 0), ratio);
+        else
+            apply(c, maas_noise_stream(c->node), ratio);
         return MAAS_OK;
     }
     if (c->out[0].data != c->in[0].data)
