@@ -25,7 +25,10 @@ enum {
      * when it has run. Its outputs come without data; reference code fills them. */
     MAAS_OP_DYNAMIC = 128,
     /* Runs the graphs in its attributes: call.bodies. What it returns, it makes like DYNAMIC. */
-    MAAS_OP_CONTROL = 256
+    MAAS_OP_CONTROL = 256,
+    /* A pass writes other nodes in its place before anything runs: its reference code only refuses,
+     * and there are no examples. */
+    MAAS_OP_WRITTEN_OUT = 512
 };
 
 #define MAAS_TAG(tag) (1u << (tag)) /* of a maas_type_tag */

@@ -6,6 +6,7 @@
 #include "passes/pass.h"
 
 maas_status maas_pass_infer(maas_graph *g, const maas_pass_opts *o, maas_err *err);
+maas_status maas_pass_write_gradients(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_drop_identity(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_control_flow(maas_graph *g, const maas_pass_opts *o, maas_err *err);

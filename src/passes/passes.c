@@ -6,6 +6,8 @@
 /* Order is meaning: read top to bottom. */
 const maas_pass maas_passes[] = {
     {"infer", 0, maas_pass_infer, "types and shapes of every value"},
+    {"write-gradients", 0, maas_pass_write_gradients,
+     "nodes that compute what a Gradient node asks for"},
     {"dead-code", 0, maas_pass_dead_code, "drops nodes nobody reads"},
     {"drop-identity", 1, maas_pass_drop_identity,
      "drops what changes nothing: Identity, Dropout when not training, casts to the same type"},

@@ -77,6 +77,53 @@ static void several_readers_add_up(void)
     rig_reset(&r);
 }
 
+/* The node of the standard: d sum(v * v * w) by v and w, and by u, which it does not depend on. */
+static void gradient_nodes_are_written_out(void)
+{
+    static float out[64][16];
+    static const maas_str xs[] = {{"v", 1}, {"u", 1}, {"w", 1}};
+    const maas_attr attr[] = {{.name = "xs", .type = MAAS_ATTR_STRINGS, .n = 3, .u.strings = xs},
+                              MAAS_A_STR("y", "y")};
+    const maas_pass_opts o = {.level = 0, .check = true};
+    float c[] = {7, 8, 9};
+    maas_tensor tu = maas_tensor_of(MAAS_F32, 1, D3, c);
+    maas_vid u, d[3];
+    rig r;
+    rig_init(&r);
+    EXPECT_EQ(maas_graph_variable(r.g, "u", &tu, true, &u, &r.err), MAAS_OK);
+    maas_vid y = maas_b_op2(&r.b, "Mul", maas_b_op2(&r.b, "Mul", r.v, r.v), r.w);
+    EXPECT_EQ(maas_graph_rename(r.g, y, "y", &r.err), MAAS_OK);
+    maas_b_node(&r.b, "Gradient", attr, 2, (maas_vid[]){r.v, u, r.w}, 3, d, 3);
+    for (int k = 0; k < 3; k++)
+        EXPECT_EQ(maas_graph_output(r.g, d[k], &r.err), MAAS_OK);
+    EXPECT_EQ(maas_graph_optimize(r.g, &o, &r.err), MAAS_OK);
+    EXPECT(r.g->n_values <= 64);
+    evaluate(&r, out);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_NEAR(out[d[0]][i], 2.0 * (i + 1) * (i + 4), 1e-5);
+        EXPECT_NEAR(out[d[1]][i], 0, 0);
+        EXPECT_NEAR(out[d[2]][i], (i + 1) * (i + 1), 1e-5);
+    }
+    rig_reset(&r);
+}
+
+static void gradients_at_other_values_are_refused(void)
+{
+    static const maas_str xs[] = {{"v", 1}};
+    const maas_attr attr[] = {{.name = "xs", .type = MAAS_ATTR_STRINGS, .n = 1, .u.strings = xs},
+                              MAAS_A_STR("y", "y")};
+    const maas_pass_opts o = {.level = 0};
+    rig r;
+    rig_init(&r);
+    maas_vid y = sum_of(&r, maas_b_op2(&r.b, "Mul", r.v, r.w));
+    EXPECT_EQ(maas_graph_rename(r.g, y, "y", &r.err), MAAS_OK);
+    maas_vid d = maas_b_node(&r.b, "Gradient", attr, 2, &r.w, 1, NULL, 1);
+    EXPECT_EQ(maas_graph_output(r.g, d, &r.err), MAAS_OK);
+    EXPECT_EQ(maas_graph_optimize(r.g, &o, &r.err), MAAS_E_UNSUPPORTED);
+    EXPECT_MSG(strstr(r.err.msg, "is not the value 'v'"), "%s", r.err.msg);
+    rig_reset(&r);
+}
+
 static void nothing_is_computed_for_what_was_not_asked(void)
 {
     rig r;
@@ -133,9 +180,13 @@ static void allocation_may_fail_anywhere(void)
 }
 
 static const mt_case cases[] = {
-    MT_CASE(several_readers_add_up),       MT_CASE(nothing_is_computed_for_what_was_not_asked),
-    MT_CASE(independence_is_no_value),     MT_CASE(what_has_no_gradient_is_named),
+    MT_CASE(several_readers_add_up),
+    MT_CASE(nothing_is_computed_for_what_was_not_asked),
+    MT_CASE(independence_is_no_value),
+    MT_CASE(what_has_no_gradient_is_named),
     MT_CASE(allocation_may_fail_anywhere),
+    MT_CASE(gradient_nodes_are_written_out),
+    MT_CASE(gradients_at_other_values_are_refused),
 };
 int main(int argc, char **argv)
 {
