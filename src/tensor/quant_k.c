@@ -1,0 +1,146 @@
+/* Blocks of 256: scales of their own for 16 or 32 elements, in few bits themselves. */
+#include "tensor/quant_int.h"
+
+#include "base/ban.h"
+
+#define EACH_BLOCK(bytes)                                                                          \
+    const uint8_t *b = from;                                                                       \
+    for (int64_t at = 0; at < n; at += 256, b += (bytes), out += 256)
+
+/* scales[16] (scale | minimum << 4), codes[64] of two bits, d, dmin */
+void maas_q2_k_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(84)
+    {
+        const float d = maas_quant_half(b + 80), min = maas_quant_half(b + 82);
+        for (int i = 0; i < 256; i++) {
+            const uint8_t s = b[i / 16];
+            const int q = b[16 + i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+            out[i] = d * (float)(s & 15) * (float)q - min * (float)(s >> 4);
+        }
+    }
+}
+
+void maas_quant_k3(const uint8_t s[12], int8_t out[16])
+{
+    for (int j = 0; j < 16; j++) {
+        const int low = j < 8 ? s[j] & 15 : s[j - 8] >> 4;
+        out[j] = (int8_t)((low | (s[8 + j % 4] >> j / 4 * 2 & 3) << 4) - 32);
+    }
+}
+
+/* high[32] bits, codes[64] of two bits, scales[12], d; a high bit that is not set takes 4 away */
+void maas_q3_k_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(110)
+    {
+        int8_t s[16];
+        const float d = maas_quant_half(b + 108);
+        maas_quant_k3(b + 96, s);
+        for (int i = 0; i < 256; i++) {
+            const int q = b[32 + i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+            const int high = b[i % 32] >> i / 32 & 1;
+            out[i] = d * (float)s[i / 16] * (float)(q - (high ? 0 : 4));
+        }
+    }
+}
+
+/* d, dmin, scales[12], codes[128]: of 64 elements the low halves come first */
+void maas_q4_k_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(144)
+    {
+        const float d = maas_quant_half(b), min = maas_quant_half(b + 2);
+        for (int j = 0; j < 8; j++) {
+            uint8_t s, m;
+            maas_quant_k4(b + 4, j, &s, &m);
+            const float d1 = d * (float)s, m1 = min * (float)m;
+            for (int i = 0; i < 32; i++)
+                out[32 * j + i] = d1 * (float)(b[16 + j / 2 * 32 + i] >> j % 2 * 4 & 15) - m1;
+        }
+    }
+}
+
+/* d, dmin, scales[12], high[32], codes[128] */
+void maas_q5_k_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(176)
+    {
+        const float d = maas_quant_half(b), min = maas_quant_half(b + 2);
+        for (int j = 0; j < 8; j++) {
+            uint8_t s, m;
+            maas_quant_k4(b + 4, j, &s, &m);
+            const float d1 = d * (float)s, m1 = min * (float)m;
+            for (int i = 0; i < 32; i++) {
+                const int low = b[48 + j / 2 * 32 + i] >> j % 2 * 4 & 15;
+                out[32 * j + i] = d1 * (float)(low + (b[16 + i] >> j & 1) * 16) - m1;
+            }
+        }
+    }
+}
+
+/* low[128], high[64], scales[16], d */
+void maas_q6_k_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(210)
+    {
+        const float d = maas_quant_half(b + 208);
+        for (int i = 0; i < 256; i++) {
+            const int half = i / 128, j = i % 128 / 32, l = i % 32;
+            const int low = b[half * 64 + j % 2 * 32 + l] >> j / 2 * 4 & 15;
+            const int high = b[128 + half * 32 + l] >> j * 2 & 3;
+            out[i] = d * (float)(int8_t)b[192 + i / 16] * (float)((low | high << 4) - 32);
+        }
+    }
+}
+
+/* d, scales_h, scales_l[4], codes[128] */
+void maas_iq4_xs_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(136)
+    {
+        const float d = maas_quant_half(b);
+        const int high = b[2] | b[3] << 8;
+        for (int j = 0; j < 8; j++) {
+            const int s = (b[4 + j / 2] >> j % 2 * 4 & 15) | (high >> 2 * j & 3) << 4;
+            const float d1 = d * (float)(s - 32);
+            for (int i = 0; i < 16; i++) {
+                out[32 * j + i] = d1 * (float)maas_quant_iq4[b[8 + 16 * j + i] & 15];
+                out[32 * j + i + 16] = d1 * (float)maas_quant_iq4[b[8 + 16 * j + i] >> 4];
+            }
+        }
+    }
+}
+
+/* Five digits of base 3 in a byte, as a fraction of 256: the digit after k of them is what
+ * multiplying by 3^k leaves. codes[48] of five, high[4] of four, d. */
+static float trit(uint8_t byte, int k)
+{
+    static const uint8_t power[5] = {1, 3, 9, 27, 81};
+    const uint8_t q = (uint8_t)(byte * power[k]);
+    return (float)((q * 3 >> 8) - 1);
+}
+
+void maas_tq1_0_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(54)
+    {
+        const float d = maas_quant_half(b + 52);
+        for (int i = 0; i < 256; i++) {
+            const int k = i < 160 ? i / 32 : i < 240 ? (i - 160) / 16 : (i - 240) / 4;
+            const int byte = i < 160 ? i % 32 : i < 240 ? 32 + (i - 160) % 16 : 48 + (i - 240) % 4;
+            out[i] = trit(b[byte], k) * d;
+        }
+    }
+}
+
+/* codes[64] of two bits, d */
+void maas_tq2_0_get(const void *from, float *out, int64_t n)
+{
+    EACH_BLOCK(66)
+    {
+        const float d = maas_quant_half(b + 64);
+        for (int i = 0; i < 256; i++)
+            out[i] = (float)((b[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3) - 1) * d;
+    }
+}
