@@ -46,7 +46,7 @@ static maas_status read_u64(reader *r, const char *what, uint64_t *out)
 
 static maas_status read_text(reader *r, const char *what, uint64_t max, maas_str *out)
 {
-    uint64_t n;
+    uint64_t n = 0;
     maas_span s;
     MAAS_TRY(read_u64(r, what, &n));
     if (n > max)
@@ -108,7 +108,7 @@ static maas_status read_elements(reader *r, maas_gguf_value *v)
 
 static maas_status read_value(reader *r, maas_gguf_value *v)
 {
-    uint32_t type, of;
+    uint32_t type = 0, of;
     MAAS_TRY(read_name(r, "a key", &v->key));
     MAAS_TRY(read_u32(r, "the type of a value", &type));
     of = type;
@@ -131,14 +131,14 @@ static maas_status read_value(reader *r, maas_gguf_value *v)
 
 static maas_status read_shape(reader *r, maas_gguf_tensor *t)
 {
-    uint32_t rank;
+    uint32_t rank = 0;
     MAAS_TRY(read_u32(r, "the rank of a tensor", &rank));
     if (rank > 4)
         return maas_fail(r->err, MAAS_E_FORMAT, "tensor '%.*s' has rank %u, at most 4 is possible",
                          (int)t->name.n, t->name.p, rank);
     t->rank = (int)rank;
     for (uint32_t i = 0; i < rank; i++) {
-        uint64_t n;
+        uint64_t n = 0;
         MAAS_TRY(read_u64(r, "the shape of a tensor", &n));
         if (n > MAAS_MAX_TENSOR_BYTES)
             return maas_fail(r->err, MAAS_E_TOO_LARGE, "tensor '%.*s' has a size of %" PRIu64,
@@ -165,7 +165,7 @@ static maas_status size_of(const reader *r, maas_gguf_tensor *t)
 /* The offset is kept in `data` until it is known where tensors begin. */
 static maas_status read_tensor(reader *r, maas_gguf_tensor *t, uint64_t *offset)
 {
-    uint32_t type;
+    uint32_t type = 0;
     MAAS_TRY(read_name(r, "the name of a tensor", &t->name));
     MAAS_TRY(read_shape(r, t));
     MAAS_TRY(read_u32(r, "the type of a tensor", &type));
@@ -265,8 +265,8 @@ static maas_status index_tensors(reader *r, maas_gguf *g)
 
 static maas_status read_head(reader *r, maas_gguf *g)
 {
-    uint32_t magic;
-    uint64_t n_tensors, n_values;
+    uint32_t magic = 0;
+    uint64_t n_tensors = 0, n_values = 0;
     MAAS_TRY(read_u32(r, "its head", &magic));
     MAAS_TRY(read_u32(r, "its head", &g->version));
     if (magic != MAGIC)

@@ -1,0 +1,43 @@
+/*
+ * lm/source.h - the files of a language model, whatever their format: named weights and
+ * hyperparameters, in the words of GGUF ("blk.0.attn_q.weight", "llama.block_count").
+ *
+ * Owns: its indexes, under the budget. Borrows: the bytes of the files, which are mapped by the
+ * caller and must outlive it. Threads: any, once opened. Fails: E_FORMAT, E_UNSUPPORTED, E_INVALID
+ * name the file and what is wrong with it; E_NOMEM.
+ */
+#ifndef MAAS_LM_SOURCE_H
+#define MAAS_LM_SOURCE_H
+
+#include "base/arena.h"
+#include "base/span.h"
+#include "formats/gguf.h"
+
+typedef struct maas_lm_source maas_lm_source;
+typedef maas_gguf_tensor maas_lm_weight;
+typedef maas_gguf_value maas_lm_array;
+
+typedef struct maas_lm_file {
+    const char *path; /* inside the version: "model.gguf" */
+    maas_span bytes;
+} maas_lm_file;
+
+/* One GGUF file, or the parts of one (split.no, split.count), in any order. */
+maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budget *budget,
+                                maas_lm_source **out, maas_err *err);
+void maas_lm_source_close(maas_lm_source *s); /* NULL is fine */
+
+maas_str maas_lm_source_arch(const maas_lm_source *s); /* "llama" */
+/* A key may start with "%s.", which stands for the architecture. false: absent, or another kind.
+ * Numbers convert. */
+bool maas_lm_u64(const maas_lm_source *s, const char *key, uint64_t *out);
+bool maas_lm_f64(const maas_lm_source *s, const char *key, double *out);
+bool maas_lm_bool(const maas_lm_source *s, const char *key, bool *out);
+bool maas_lm_str(const maas_lm_source *s, const char *key, maas_str *out);
+const maas_lm_array *maas_lm_array_of(const maas_lm_source *s, const char *key); /* NULL */
+
+uint32_t maas_lm_n_weights(const maas_lm_source *s);
+const maas_lm_weight *maas_lm_weight_at(const maas_lm_source *s, uint32_t i);
+const maas_lm_weight *maas_lm_weight_of(const maas_lm_source *s, const char *name); /* NULL */
+
+#endif
