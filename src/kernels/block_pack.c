@@ -1,0 +1,231 @@
+#include "kernels/block_pack.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/ban.h"
+
+static const maas_block_form forms[] = {
+    {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D},   {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM},
+    {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D},  {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM},
+    {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D}, {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4},
+    {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4},  {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6},
+};
+
+const maas_block_form *maas_block_form_of(uint32_t type)
+{
+    for (size_t i = 0; i < MAAS_COUNT(forms); i++)
+        if (forms[i].type == type)
+            return &forms[i];
+    return NULL;
+}
+
+/* ---- codes of 32 columns of a row ---- */
+
+static void halves(const uint8_t *b, uint8_t *code) /* 16 bytes: low halves first */
+{
+    for (int i = 0; i < 16; i++) {
+        code[i] = b[i] & 15;
+        code[i + 16] = b[i] >> 4;
+    }
+}
+
+static void fifths(const uint8_t *b, uint8_t *code)
+{
+    for (int i = 0; i < 32; i++)
+        code[i] |= (uint8_t)((b[i / 8] >> i % 8 & 1) << 4);
+}
+
+/* Block k of 32 columns in a block of the file, which starts at b. */
+static void codes_of(uint32_t type, const uint8_t *b, int k, uint8_t *code)
+{
+    switch ((maas_quant_id)type) {
+    case MAAS_Q_Q4_0:
+        halves(b + 2, code);
+        break;
+    case MAAS_Q_Q4_1:
+        halves(b + 4, code);
+        break;
+    case MAAS_Q_Q5_0:
+        halves(b + 6, code);
+        fifths(b + 2, code);
+        break;
+    case MAAS_Q_Q5_1:
+        halves(b + 8, code);
+        fifths(b + 4, code);
+        break;
+    case MAAS_Q_Q8_0:
+        for (int i = 0; i < 32; i++)
+            code[i] = (uint8_t)(b[2 + i] ^ 128);
+        break;
+    case MAAS_Q_Q4_K:
+        for (int i = 0; i < 32; i++)
+            code[i] = b[16 + k / 2 * 32 + i] >> k % 2 * 4 & 15;
+        break;
+    case MAAS_Q_Q5_K:
+        for (int i = 0; i < 32; i++)
+            code[i] = (uint8_t)((b[48 + k / 2 * 32 + i] >> k % 2 * 4 & 15) | (b[16 + i] >> k & 1)
+                                                                                 << 4);
+        break;
+    default: /* Q6_K */
+        for (int i = 0; i < 32; i++) {
+            const int half = k / 4, j = k % 4;
+            code[i] = (uint8_t)((b[half * 64 + j % 2 * 32 + i] >> j / 2 * 4 & 15) |
+                                (b[128 + half * 32 + i] >> j * 2 & 3) << 4);
+        }
+    }
+}
+
+static void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint8_t *part)
+{
+    uint8_t *high = part + (size_t)f->low * 64;
+    for (int t = 0; t < 8; t++)
+        for (int j = 0; j < 4; j++) {
+            const uint8_t c = code[4 * t + j];
+            const int at = 4 * r + j;
+            if (f->low == 8)
+                part[64 * t + at] = c;
+            else
+                part[64 * (t / 2) + at] |= (uint8_t)((c & 15) << t % 2 * 4);
+            if (f->high == 1)
+                high[at] |= (uint8_t)((c >> 4) << t);
+            else if (f->high == 2)
+                high[64 * (t / 4) + at] |= (uint8_t)((c >> 4) << t % 4 * 2);
+        }
+}
+
+static void put_scales(const maas_block_form *f, const uint8_t *b, int k, int r, uint8_t *scales)
+{
+    if (f->scales == MAAS_BLOCK_K4) {
+        maas_quant_k4(b + 4, k, &scales[r], &scales[16 + r]);
+    } else if (f->scales == MAAS_BLOCK_K6) {
+        scales[r] = b[192 + 2 * k];
+        scales[16 + r] = b[192 + 2 * k + 1];
+    } else {
+        memcpy(scales + 2 * r, b, 2);
+        if (f->scales == MAAS_BLOCK_DM)
+            memcpy(scales + 32 + 2 * r, b + 2, 2);
+    }
+}
+
+static void put_head(const maas_block_form *f, const uint8_t *b, int r, uint8_t *head)
+{
+    if (f->scales == MAAS_BLOCK_K4) {
+        memcpy(head + 2 * r, b, 2);
+        memcpy(head + 32 + 2 * r, b + 2, 2);
+    } else if (f->scales == MAAS_BLOCK_K6) {
+        memcpy(head + 2 * r, b + 208, 2);
+    }
+}
+
+static void pack_row(const maas_block_w *w, const maas_block_form *f, const uint8_t *row, int r,
+                     uint8_t *tile)
+{
+    const int each = (int)(w->q->block / MAAS_BLOCK_COLS); /* 1, or 8 of a block of 256 */
+    const size_t part = maas_block_part_bytes(f);
+    for (int64_t b = 0; b < w->k / w->q->block; b++, row += w->q->block_bytes) {
+        put_head(f, row, r, tile);
+        tile += maas_block_head_bytes(f);
+        for (int k = 0; k < each; k++, tile += part) {
+            uint8_t code[MAAS_BLOCK_COLS];
+            codes_of(f->type, row, k, code);
+            put_codes(f, code, r, tile);
+            put_scales(f, row, k, r, tile + (size_t)(f->low + f->high) * 64);
+        }
+    }
+}
+
+/* ---- packs ---- */
+
+typedef struct entry {
+    maas_block_pack pack; /* first: a pack is its entry */
+    struct entry *next;
+    int n_refs;
+    const void *w;
+} entry;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static entry *all;
+
+static void destroy(entry *e)
+{
+    maas_free(e->pack.data);
+    maas_free(e);
+}
+
+static maas_status fill(entry *e, const maas_block_w *w, maas_err *err)
+{
+    maas_block_pack *p = &e->pack;
+    const int64_t tiles = (w->n + MAAS_BLOCK_TILE - 1) / MAAS_BLOCK_TILE;
+    const int64_t each = (int64_t)w->q->block / MAAS_BLOCK_COLS;
+    p->form = maas_block_form_of(w->q->id);
+    p->n = w->n;
+    p->k = w->k;
+    p->tile_bytes = (size_t)(w->k / w->q->block) * (maas_block_head_bytes(p->form) +
+                                                    (size_t)each * maas_block_part_bytes(p->form));
+    p->data = maas_aligned(64, (size_t)tiles * p->tile_bytes + 64);
+    if (!p->data)
+        return maas_fail(err, MAAS_E_NOMEM, "packing %lld x %lld weights", (long long)w->n,
+                         (long long)w->k);
+    memset(p->data, 0, (size_t)tiles * p->tile_bytes);
+    for (int64_t t = 0; t < tiles; t++)
+        for (int r = 0; r < MAAS_BLOCK_TILE && t * MAAS_BLOCK_TILE + r < w->n; r++)
+            pack_row(w, p->form,
+                     (const uint8_t *)e->w + (size_t)(t * MAAS_BLOCK_TILE + r) * w->row_bytes, r,
+                     p->data + (size_t)t * p->tile_bytes);
+    return MAAS_OK;
+}
+
+static maas_status find(const maas_block_w *w, const void *data, entry **out, maas_err *err)
+{
+    for (entry *e = all; e; e = e->next)
+        if (e->w == data && e->pack.n == w->n && e->pack.k == w->k &&
+            e->pack.form->type == w->q->id) {
+            *out = e;
+            return MAAS_OK;
+        }
+    entry *e = maas_calloc(1, sizeof *e);
+    if (!e)
+        return maas_fail(err, MAAS_E_NOMEM, "packing weights");
+    e->w = data;
+    maas_status st = fill(e, w, err);
+    if (st != MAAS_OK) {
+        destroy(e);
+        return st;
+    }
+    e->next = all;
+    *out = all = e;
+    return MAAS_OK;
+}
+
+maas_status maas_block_pack_acquire(const maas_block_w *w, const void *data,
+                                    const maas_block_pack **out, maas_err *err)
+{
+    entry *e = NULL;
+    pthread_mutex_lock(&lock);
+    maas_status st = find(w, data, &e, err);
+    if (st == MAAS_OK) {
+        e->n_refs++;
+        *out = &e->pack;
+    }
+    pthread_mutex_unlock(&lock);
+    return st;
+}
+
+void maas_block_pack_release(void *pack)
+{
+    entry *e = pack;
+    if (!e)
+        return;
+    pthread_mutex_lock(&lock);
+    const bool last = --e->n_refs == 0;
+    for (entry **at = &all; last && *at; at = &(*at)->next)
+        if (*at == e) {
+            *at = e->next;
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+    if (last)
+        destroy(e);
+}

@@ -1,0 +1,64 @@
+/*
+ * kernels/block_pack.h - a matrix in blocks (tensor/quant.h), repacked for products of bytes: 16
+ * rows side by side, so that one vector holds four columns of each.
+ *
+ * A tile is 16 rows; in it, 32 columns after 32:
+ *
+ *   codes   4 bits: 4 vectors of 64 bytes; byte 4r + j of vector g holds, for row r, column 8g + j
+ *           in its low and 8g + 4 + j in its high half. 8 bits: 8 vectors, byte 4r + j of vector g
+ *           holds column 4g + j
+ *   high    2 more bits: 2 vectors; bits 2t of byte 4r + j of vector h belong to column
+ *           16h + 4t + j. 1 more bit: 1 vector; bit t belongs to column 4t + j
+ *   scales  by kind
+ *
+ * Rows that do not fill a tile are zeros. Packs are shared: every plan of a model that has the same
+ * weights gets the same one.
+ *
+ * Owns: its memory, charged to no budget. Threads: acquire and release any (one lock, a leaf); a
+ * pack is read-only. Fails: E_NOMEM.
+ */
+#ifndef MAAS_KERNELS_BLOCK_PACK_H
+#define MAAS_KERNELS_BLOCK_PACK_H
+
+#include "kernels/kernel.h"
+#include "ops/block_matmul.h"
+
+enum { MAAS_BLOCK_TILE = 16, MAAS_BLOCK_COLS = 32 };
+
+typedef enum maas_block_scales {
+    MAAS_BLOCK_D,  /* f16 d[16] for 32 columns                                              */
+    MAAS_BLOCK_DM, /* f16 d[16], f16 m[16]: the number is d * code + m                      */
+    MAAS_BLOCK_K4, /* u8 s[16], u8 m[16]; before 256 columns f16 d[16], f16 dmin[16]:       */
+                   /* d * s * code - dmin * m                                               */
+    MAAS_BLOCK_K6  /* i8 s[2][16] for 16 columns each; before 256 columns f16 d[16]         */
+} maas_block_scales;
+
+typedef struct maas_block_form {
+    uint32_t type; /* ggml's number */
+    uint8_t low, high, zero;
+    maas_block_scales scales;
+} maas_block_form;
+/* The form that a type is packed in; NULL: none. zero: what is taken from every code. */
+const maas_block_form *maas_block_form_of(uint32_t type);
+
+static inline size_t maas_block_part_bytes(const maas_block_form *f) /* of 32 columns of a tile */
+{
+    return (size_t)f->low * 64 + (size_t)f->high * 64 + (f->scales == MAAS_BLOCK_DM ? 64 : 32);
+}
+static inline size_t maas_block_head_bytes(const maas_block_form *f) /* before 256 columns */
+{
+    return f->scales == MAAS_BLOCK_K4 ? 64 : f->scales == MAAS_BLOCK_K6 ? 32 : 0;
+}
+
+typedef struct maas_block_pack {
+    const maas_block_form *form;
+    int64_t n, k;
+    size_t tile_bytes;
+    uint8_t *data; /* [tiles][tile_bytes] */
+} maas_block_pack;
+
+maas_status maas_block_pack_acquire(const maas_block_w *w, const void *data,
+                                    const maas_block_pack **out, maas_err *err);
+void maas_block_pack_release(void *pack); /* NULL is fine */
+
+#endif
