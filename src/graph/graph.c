@@ -249,7 +249,14 @@ maas_status maas_graph_const(maas_graph *g, const char *name, const maas_tensor 
 maas_status maas_graph_variable(maas_graph *g, const char *name, const maas_tensor *first,
                                 bool copy, maas_vid *out, maas_err *err)
 {
-    return add_filled(g, name, first, copy, MAAS_VALUE_VARIABLE, out, err);
+    size_t bytes;
+    const maas_type type = maas_type_of(first);
+    if (first->data)
+        return add_filled(g, name, first, copy, MAAS_VALUE_VARIABLE, out, err);
+    MAAS_TRY(maas_shape_bytes((maas_dtype)first->dtype, first->dims, first->rank, &bytes, err));
+    MAAS_TRY(add_value(g, name, &type, MAAS_VALUE_VARIABLE, out, err));
+    g->values[*out].init = *first;
+    return MAAS_OK;
 }
 
 maas_status maas_graph_output(maas_graph *g, maas_vid v, maas_err *err)

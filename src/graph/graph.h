@@ -169,6 +169,7 @@ maas_status maas_graph_value(maas_graph *g, const char *name, const maas_type *t
 /* `copy`: into the arena (strings with their bytes); else borrowed. */
 maas_status maas_graph_const(maas_graph *g, const char *name, const maas_tensor *t, bool copy,
                              maas_vid *out, maas_err *err);
+/* first->data NULL: zeros, which take no memory of the graph's. */
 maas_status maas_graph_variable(maas_graph *g, const char *name, const maas_tensor *first,
                                 bool copy, maas_vid *out, maas_err *err);
 maas_status maas_graph_output(maas_graph *g, maas_vid v, maas_err *err); /* appends to outputs */

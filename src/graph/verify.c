@@ -36,7 +36,8 @@ static maas_status check_content(const maas_value *v, maas_err *err)
     const maas_tensor *t = &v->init;
     if (!(v->flags & (MAAS_VALUE_CONST | MAAS_VALUE_VARIABLE)))
         return MAAS_OK;
-    if (!t->data || v->type.tag != MAAS_TYPE_TENSOR || t->dtype != v->type.dtype ||
+    const bool zeros = !t->data && (v->flags & MAAS_VALUE_VARIABLE);
+    if ((!t->data && !zeros) || v->type.tag != MAAS_TYPE_TENSOR || t->dtype != v->type.dtype ||
         t->rank != v->type.rank || memcmp(t->dims, v->type.dims, t->rank * sizeof *t->dims) != 0)
         return maas_fail(err, MAAS_E_INVALID, "value '%.120s': type and content disagree", v->name);
     size_t bytes;

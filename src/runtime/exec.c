@@ -43,6 +43,8 @@ static maas_status find_variables(maas_exec *e, maas_vars *vars, maas_err *err)
         if (t->dtype != v->init.dtype || !maas_shape_eq(t, &v->init))
             return maas_fail(err, MAAS_E_INVALID, "variable '%s' has another type than the graph's",
                              v->name);
+        if (!t->data)
+            return maas_fail(err, MAAS_E_INVALID, "variable '%s' has no content", v->name);
         e->var_at[i] = *t;
     }
     return MAAS_OK;

@@ -1,0 +1,277 @@
+#include "lm/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "lm/model/model_int.h"
+#include "runtime/plan.h"
+#include "base/ban.h"
+
+enum { DEFAULT_ROWS = 512, DEFAULT_SEQS = 64, MAX_ROWS = 4096, MAX_SEQS = 1024 };
+#define DEFAULT_CACHE ((size_t)256 << 20)
+
+typedef struct shape { /* a plan for so many rows and logits, and what runs it */
+    struct shape *next;
+    int64_t rows, outs;
+    maas_plan *plan;
+    maas_exec *exec;
+} shape;
+
+struct maas_lm {
+    maas_lm_info info;
+    maas_lm_hyper hyper;
+    maas_lm_opts opts;
+    maas_graph *graph;
+    maas_vars *vars;
+    shape *shapes;      /* at most one for each two powers of two */
+    int32_t *table;     /* [max_seqs][max_blocks] */
+    int64_t max_blocks; /* of a sequence */
+};
+
+/* ---- what it is ---- */
+
+static void weigh(const maas_lm_source *s, maas_lm_info *info)
+{
+    for (uint32_t i = 0; i < maas_lm_n_weights(s); i++) {
+        const maas_lm_weight *w = maas_lm_weight_at(s, i);
+        uint64_t n = 1;
+        for (int k = 0; k < w->rank; k++)
+            n *= (uint64_t)w->dims[k];
+        info->n_params += n;
+        info->weight_bytes += w->bytes;
+    }
+}
+
+static void describe(const maas_lm_source *s, const maas_lm_hyper *h, maas_lm_info *out)
+{
+    *out = (maas_lm_info){.n_vocab = (int32_t)h->n_vocab,
+                          .n_embd = (int32_t)h->n_embd,
+                          .n_layers = (int32_t)h->n_layers,
+                          .n_heads = (int32_t)h->n_heads,
+                          .n_kv_heads = (int32_t)h->n_kv_heads,
+                          .n_context = (int32_t)h->n_context,
+                          .n_context_train = (int32_t)h->n_context};
+    snprintf(out->arch, sizeof out->arch, "%s", h->arch->name);
+    out->block_bytes = (size_t)(h->n_layers * h->n_kv_heads * MAAS_PAGE * (h->size + h->v_size)) *
+                       2;
+    weigh(s, out);
+}
+
+maas_status maas_lm_describe(const maas_lm_source *s, maas_lm_info *out, maas_err *err)
+{
+    maas_lm_hyper h;
+    MAAS_TRY(maas_lm_hyper_read(s, &h, err));
+    describe(s, &h, out);
+    return MAAS_OK;
+}
+
+/* ---- opening ---- */
+
+/* How many blocks: what the cache may take, but no more than all sequences could fill. */
+static void size_cache(maas_lm *m)
+{
+    maas_lm_info *i = &m->info;
+    const size_t bytes = m->opts.cache_bytes ? m->opts.cache_bytes : DEFAULT_CACHE;
+    const size_t most = (size_t)m->max_blocks * (size_t)i->max_seqs;
+    size_t n = bytes / i->block_bytes;
+    n = n > most ? most : n;
+    n = n < 2 ? 2 : n > INT32_MAX ? INT32_MAX : n;
+    i->n_blocks = (int32_t)n;
+    if (m->max_blocks > i->n_blocks) /* one sequence can have all there is */
+        m->max_blocks = i->n_blocks;
+    if ((int64_t)i->n_context > m->max_blocks * MAAS_PAGE)
+        i->n_context = (int32_t)(m->max_blocks * MAAS_PAGE);
+}
+
+static maas_status open_all(maas_lm *m, const maas_lm_source *s, maas_err *err)
+{
+    maas_lm_info *i = &m->info;
+    MAAS_TRY(maas_lm_hyper_read(s, &m->hyper, err));
+    describe(s, &m->hyper, i);
+    i->max_rows = m->opts.max_rows > 0 ? m->opts.max_rows : DEFAULT_ROWS;
+    i->max_seqs = m->opts.max_seqs > 0 ? m->opts.max_seqs : DEFAULT_SEQS;
+    if (i->max_rows > MAX_ROWS || i->max_seqs > MAX_SEQS)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "steps of %d rows and %d sequences", i->max_rows,
+                         i->max_seqs);
+    if (m->opts.max_context && m->opts.max_context < (uint32_t)i->n_context)
+        i->n_context = (int32_t)m->opts.max_context;
+    m->max_blocks = ((int64_t)i->n_context + MAAS_PAGE - 1) / MAAS_PAGE;
+    size_cache(m);
+    m->table = maas_calloc((size_t)i->max_seqs * (size_t)m->max_blocks, sizeof *m->table);
+    if (!m->table)
+        return maas_fail(err, MAAS_E_NOMEM, "the table of cache blocks");
+    MAAS_TRY(maas_lm_graph(s, &m->hyper, i->n_blocks, i->max_seqs, m->max_blocks, m->opts.budget,
+                           &m->graph, err));
+    return maas_vars_create(m->graph, m->opts.budget, &m->vars, err);
+}
+
+maas_status maas_lm_create(const maas_lm_source *s, const maas_lm_opts *o, maas_lm **out,
+                           maas_err *err)
+{
+    maas_lm *m = maas_calloc(1, sizeof *m);
+    if (!m)
+        return maas_fail(err, MAAS_E_NOMEM, "a language model");
+    m->opts = *o;
+    maas_status st = open_all(m, s, err);
+    if (st == MAAS_OK)
+        *out = m;
+    else
+        maas_lm_destroy(m);
+    return st;
+}
+
+void maas_lm_destroy(maas_lm *m)
+{
+    if (!m)
+        return;
+    while (m->shapes) {
+        shape *s = m->shapes;
+        m->shapes = s->next;
+        maas_exec_destroy(s->exec);
+        maas_plan_destroy(s->plan);
+        maas_free(s);
+    }
+    maas_vars_destroy(m->vars);
+    maas_graph_destroy(m->graph);
+    maas_free(m->table);
+    maas_free(m);
+}
+
+const maas_lm_info *maas_lm_about(const maas_lm *m)
+{
+    return &m->info;
+}
+
+/* ---- plans ---- */
+
+static int64_t bucket(int64_t n, int64_t most)
+{
+    int64_t b = 1;
+    while (b < n)
+        b *= 2;
+    return b < most ? b : most;
+}
+
+static maas_status make_plan(maas_lm *m, shape *s, maas_err *err)
+{
+    maas_plan_opts o = MAAS_PLAN_OPTS_INIT;
+    maas_type in[MAAS_LM_N_IN];
+    o.n_threads = m->opts.n_threads;
+    o.budget = m->opts.budget;
+    in[MAAS_LM_TOKENS] = in[MAAS_LM_AT] = in[MAAS_LM_SEQ] = maas_type_tensor(MAAS_I32, 1, &s->rows);
+    in[MAAS_LM_TABLE] = maas_type_tensor(MAAS_I32, 2,
+                                         (const int64_t[]){m->info.max_seqs, m->max_blocks});
+    in[MAAS_LM_OUT_ROWS] = maas_type_tensor(MAAS_I64, 1, &s->outs);
+    MAAS_TRY(maas_plan_create(m->graph, in, &o, &s->plan, err));
+    MAAS_TRY(maas_exec_create(s->plan, m->vars, &s->exec, err));
+    maas_exec_input(s->exec, MAAS_LM_TABLE)->data = m->table;
+    return MAAS_OK;
+}
+
+static maas_status shape_for(maas_lm *m, int64_t rows, int64_t outs, shape **out, maas_err *err)
+{
+    for (shape *s = m->shapes; s; s = s->next)
+        if (s->rows == rows && s->outs == outs) {
+            *out = s;
+            return MAAS_OK;
+        }
+    shape *s = maas_calloc(1, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "a plan");
+    s->rows = rows;
+    s->outs = outs;
+    maas_status st = make_plan(m, s, err);
+    s->next = m->shapes;
+    if (st == MAAS_OK) {
+        *out = m->shapes = s;
+        return MAAS_OK;
+    }
+    maas_exec_destroy(s->exec);
+    maas_plan_destroy(s->plan);
+    maas_free(s);
+    return st;
+}
+
+/* ---- a step ---- */
+
+static maas_status check_batch(const maas_lm *m, const maas_lm_batch *b, int64_t *out_rows,
+                               maas_err *err)
+{
+    int64_t rows = 0;
+    if (b->n_seqs < 1 || b->n_seqs > m->info.max_seqs || b->n_out < 0)
+        return maas_fail(err, MAAS_E_INVALID, "a step of %d sequences", b->n_seqs);
+    for (int32_t i = 0; i < b->n_seqs; i++) {
+        const maas_lm_seq *s = &b->seqs[i];
+        if (s->n < 1 || s->past < 0 || s->past > m->info.n_context - s->n)
+            return maas_fail(err, MAAS_E_INVALID,
+                             "sequence %d: %d tokens after %d, the context "
+                             "has %d",
+                             i, s->n, s->past, m->info.n_context);
+        rows += s->n;
+        if (rows > m->info.max_rows)
+            return maas_fail(err, MAAS_E_INVALID, "a step of more than %d rows", m->info.max_rows);
+        for (int32_t k = 0; k < (s->past + s->n + MAAS_PAGE - 1) / MAAS_PAGE; k++)
+            if (s->blocks[k] < 0 || s->blocks[k] >= m->info.n_blocks)
+                return maas_fail(err, MAAS_E_INVALID, "sequence %d: block %d of %d", i,
+                                 s->blocks[k], m->info.n_blocks);
+    }
+    for (int32_t i = 0; i < b->n_out; i++)
+        if (b->out_rows[i] < 0 || b->out_rows[i] >= rows)
+            return maas_fail(err, MAAS_E_INVALID, "logits of row %d of %d", b->out_rows[i],
+                             (int)rows);
+    for (int64_t i = 0; i < rows; i++)
+        if (b->tokens[i] < 0 || b->tokens[i] >= m->info.n_vocab)
+            return maas_fail(err, MAAS_E_INVALID, "token %d of %d", b->tokens[i], m->info.n_vocab);
+    *out_rows = rows;
+    return MAAS_OK;
+}
+
+static void feed(maas_lm *m, const shape *s, const maas_lm_batch *b, int64_t rows)
+{
+    int32_t *tokens = maas_exec_input(s->exec, MAAS_LM_TOKENS)->data;
+    int32_t *at = maas_exec_input(s->exec, MAAS_LM_AT)->data;
+    int32_t *seq = maas_exec_input(s->exec, MAAS_LM_SEQ)->data;
+    int64_t *outs = maas_exec_input(s->exec, MAAS_LM_OUT_ROWS)->data, row = 0;
+    memcpy(tokens, b->tokens, (size_t)rows * sizeof *tokens);
+    for (int32_t i = 0; i < b->n_seqs; i++) {
+        const maas_lm_seq *q = &b->seqs[i];
+        const int32_t n_blocks = (q->past + q->n + MAAS_PAGE - 1) / MAAS_PAGE;
+        memcpy(m->table + (size_t)i * (size_t)m->max_blocks, q->blocks,
+               (size_t)n_blocks * sizeof *m->table);
+        for (int32_t k = 0; k < q->n; k++, row++) {
+            at[row] = q->past + k;
+            seq[row] = i;
+        }
+    }
+    for (; row < s->rows; row++) {
+        tokens[row] = at[row] = 0;
+        seq[row] = -1; /* padding */
+    }
+    for (int64_t i = 0; i < s->outs; i++)
+        outs[i] = i < b->n_out ? b->out_rows[i] : 0;
+}
+
+maas_status maas_lm_step(maas_lm *m, const maas_lm_batch *b, const float **logits, maas_err *err)
+{
+    int64_t rows = 0;
+    shape *s = NULL;
+    MAAS_TRY(check_batch(m, b, &rows, err));
+    MAAS_TRY(shape_for(m, bucket(rows, m->info.max_rows),
+                       bucket(b->n_out > 0 ? b->n_out : 1, m->info.max_rows), &s, err));
+    feed(m, s, b, rows);
+    MAAS_TRY(maas_exec_run(s->exec, err));
+    *logits = maas_exec_output(s->exec, 0)->data;
+    return MAAS_OK;
+}
+
+void maas_lm_copy_block(maas_lm *m, int32_t from, int32_t to)
+{
+    for (uint32_t i = 0; i < maas_vars_n(m->vars); i++) {
+        const char *name;
+        const maas_tensor *t = maas_vars_at(m->vars, i, &name);
+        const size_t bytes = maas_tensor_bytes(t) / (size_t)t->dims[0];
+        memcpy((char *)t->data + (size_t)to * bytes, (const char *)t->data + (size_t)from * bytes,
+               bytes);
+    }
+}
