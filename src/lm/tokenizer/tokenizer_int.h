@@ -1,0 +1,90 @@
+/* lm/tokenizer/tokenizer_int.h - shared by the files of this folder only. */
+#ifndef MAAS_LM_TOKENIZER_INT_H
+#define MAAS_LM_TOKENIZER_INT_H
+
+#include "lm/tokenizer.h"
+
+#define MAAS_MAX_VOCAB (1 << 22)
+
+enum { /* tokenizer.ggml.token_type */
+       MAAS_TOKEN_NORMAL = 1,
+       MAAS_TOKEN_UNKNOWN = 2,
+       MAAS_TOKEN_CONTROL = 3,
+       MAAS_TOKEN_USER = 4,
+       MAAS_TOKEN_UNUSED = 5,
+       MAAS_TOKEN_BYTE = 6
+};
+
+/* Texts to numbers: open addressing, made once. */
+typedef struct maas_text_table {
+    uint32_t *slot; /* [mask + 1]: index + 1 into keys; 0: free */
+    uint32_t mask;
+    const maas_str *keys;
+} maas_text_table;
+bool maas_text_table_make(maas_text_table *t, const maas_str *keys, uint32_t n, maas_arena *a);
+int32_t maas_text_table_find(const maas_text_table *t, maas_str key); /* the first of that text */
+
+/* Two neighbours that become one. */
+typedef struct maas_merge {
+    int32_t left, right, to; /* tokens */
+    uint32_t rank;           /* the lowest goes first */
+} maas_merge;
+
+/* Symbols of a word while they are merged: a list in an array, and what may be merged in a heap. */
+typedef struct maas_symbol {
+    int32_t id, prev, next; /* -1: none. id of a symbol that is merged away: -2 */
+    uint32_t at, n;         /* bytes of the word */
+} maas_symbol;
+typedef struct maas_pending {
+    float rank; /* the lowest goes first, then the leftmost */
+    int32_t left, right, to;
+    uint32_t n; /* bytes of both: what became of them in between is told by it */
+} maas_pending;
+typedef struct maas_work {
+    maas_symbol *symbols;
+    maas_pending *heap;
+    uint32_t n_symbols, n_heap, cap; /* cap: of symbols; the heap has three times that */
+} maas_merge_work;
+bool maas_merge_room(maas_merge_work *w, uint32_t n);
+void maas_merge_free(maas_merge_work *w);
+void maas_heap_push(maas_merge_work *w, maas_pending p);
+bool maas_heap_pop(maas_merge_work *w, maas_pending *out);
+
+typedef struct maas_pre maas_pre; /* how text is cut into words (pre.c) */
+
+struct maas_tokenizer {
+    maas_arena arena;
+    int32_t n;
+    const maas_str *names; /* of the file */
+    maas_str *pieces;      /* the bytes they stand for */
+    uint8_t *types;
+    float *scores; /* of SentencePiece */
+    maas_text_table by_name, by_piece;
+    maas_merge *merges; /* open addressing by (left, right); left -1: free */
+    uint32_t merge_mask;
+    int32_t bytes[256]; /* the token of a byte; -1 */
+    const maas_pre *pre;
+    bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
+    int32_t bos, eos, unknown;
+    int32_t *special; /* found in text: first by first byte, then the longest first */
+    uint32_t special_from[257];
+    uint8_t *ends; /* [n] bits: ends a text or turn */
+};
+
+/* A word (BPE), a text (SentencePiece): appends ids. */
+maas_status maas_bpe_word(const maas_tokenizer *t, maas_str word, maas_merge_work *w, maas_buf *out,
+                          maas_err *err);
+maas_status maas_bpe_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+maas_status maas_spm_text(const maas_tokenizer *t, maas_str text, bool first, maas_merge_work *w,
+                          maas_buf *out, maas_err *err);
+maas_status maas_spm_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+
+/* pre.c: by the name in tokenizer.ggml.pre; E_UNSUPPORTED names it. Shared by everybody, made once.
+ */
+maas_status maas_pre_of(maas_str name, const maas_pre **out, maas_err *err);
+maas_status maas_pre_split(const maas_pre *p, maas_str text,
+                           maas_status (*word)(void *user, maas_str word, maas_err *err),
+                           void *user, maas_err *err);
+bool maas_pre_keeps_words(const maas_pre *p);
+
+#endif
