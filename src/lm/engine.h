@@ -1,0 +1,90 @@
+/*
+ * lm/engine.h - many requests on one language model: continuous batching. Every step takes the next
+ * token of each sequence that writes, and as much of waiting prompts as there is room for.
+ *
+ * Prompts that begin alike share what was computed. When the cache is full, the youngest sequence
+ * gives its blocks back and is computed again later; its answer does not change.
+ *
+ * Owns: requests, the cache's book-keeping. Borrows: model and tokenizer. Threads: submit, cancel
+ * and resume from any; step from one at a time, which calls `on`. Fails: E_BUSY when the queue is
+ * full, E_TOO_LARGE when a prompt does not fit the context (nothing is ever cut), E_INVALID.
+ */
+#ifndef MAAS_LM_ENGINE_H
+#define MAAS_LM_ENGINE_H
+
+#include "lm/model.h"
+#include "lm/sampler.h"
+#include "lm/tokenizer.h"
+
+typedef struct maas_engine maas_engine;
+
+typedef struct maas_engine_opts {
+    uint32_t max_waiting; /* requests; 0: 256 */
+    uint32_t chunk;       /* rows of prompts in a step while others write; 0: 128 */
+} maas_engine_opts;
+
+typedef struct maas_ask { /* copied */
+    const int32_t *tokens;
+    uint32_t n_tokens;
+    uint32_t max_tokens; /* 0: as many as the context holds */
+    uint32_t min_tokens; /* before that many, nothing ends the answer */
+    maas_sampling sampling;
+    const maas_str *stops; /* texts that end the answer, and are not part of it */
+    uint32_t n_stops;
+    bool ignore_end;      /* tokens that end a text do not */
+    bool show_special;    /* control tokens are part of the text, by their names */
+    int n_logprobs;       /* -1: none; how many alternatives of each token are told */
+    uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+} maas_ask;
+
+typedef enum maas_lm_event_kind { MAAS_LM_TOKEN, MAAS_LM_DONE, MAAS_LM_FAILED } maas_lm_event_kind;
+typedef enum maas_lm_finish {
+    MAAS_LM_STOP,   /* an end token, or a stop text */
+    MAAS_LM_LENGTH, /* max_tokens, or the context */
+    MAAS_LM_CANCELLED,
+    MAAS_LM_DEADLINE
+} maas_lm_finish;
+
+typedef struct maas_lm_timing {
+    uint64_t queue_ns, prompt_ns, decode_ns; /* waiting; to the first token; the rest */
+    uint32_t prompt_tokens, cached_tokens, tokens;
+} maas_lm_timing;
+
+typedef struct maas_lm_event { /* what it points to lives during the call */
+    maas_lm_event_kind kind;
+    int32_t token;
+    maas_str text; /* whole characters; may be empty; of DONE: what was held back */
+    float logprob;
+    const maas_logprob *top;
+    int n_top;
+    maas_lm_finish finish;
+    maas_lm_timing timing; /* of DONE and FAILED */
+    const maas_err *error; /* of FAILED */
+} maas_lm_event;
+
+/* Called on the stepping thread, in order; must not block. After DONE or FAILED never again. */
+typedef void maas_lm_on(void *user, const maas_lm_event *ev);
+
+maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_engine_opts *o,
+                               maas_engine **out, maas_err *err);
+void maas_engine_destroy(maas_engine *e); /* requests that are left get no event; NULL is fine */
+
+/* *retry_ms, of E_BUSY: when it may be worth to come again. */
+maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *on, void *user,
+                               uint64_t *out_id, uint32_t *retry_ms, maas_err *err);
+/* Ends it with DONE (CANCELLED) in the next step; unknown ids are nothing. */
+void maas_engine_cancel(maas_engine *e, uint64_t id);
+/* One step. False: there was nothing to do. */
+bool maas_engine_step(maas_engine *e);
+/* Called, on the thread that submits, when there is work after there was none. */
+void maas_engine_on_wake(maas_engine *e, void (*wake)(void *user), void *user);
+
+typedef struct maas_engine_stats {
+    uint32_t waiting, running;
+    int32_t blocks, blocks_free;
+    uint64_t requests, prompt_tokens, cached_tokens, tokens, preemptions;
+    uint64_t queue_ns, prompt_ns, decode_ns; /* sums over finished requests */
+} maas_engine_stats;
+void maas_engine_stats_of(maas_engine *e, maas_engine_stats *out); /* any thread */
+
+#endif
