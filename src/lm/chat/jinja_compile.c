@@ -654,6 +654,25 @@ static maas_status s_endif(compiler *c)
     return next(c);
 }
 
+/* `for x in all if test`: a loop of its own gathers what is walked; the code of `all` starts at
+ * `start` and moves on by one, for the list to be under it. */
+static maas_status filter_loop(compiler *c, const jinja_code *names, int32_t start)
+{
+    const jinja_code list = {.op = OP_LIST, .line = c->line};
+    EMIT(.op = OP_LIST);
+    memmove(&c->code[start + 1], &c->code[start], (size_t)(c->n - start - 1) * sizeof *c->code);
+    c->code[start] = list;
+    const int32_t loop = c->n;
+    MAAS_TRY(emit(c, names));
+    MAAS_TRY(next(c));
+    MAAS_TRY(expression(c, true));
+    EMIT(.op = OP_JUMP_UNLESS, .n = 1);
+    EMIT(.op = OP_KEEP);
+    EMIT(.op = OP_NEXT);
+    patch(c, loop);
+    return MAAS_OK;
+}
+
 static maas_status s_for(compiler *c)
 {
     jinja_code loop = {.op = OP_FOR};
@@ -670,7 +689,10 @@ static maas_status s_for(compiler *c)
     if (!is_tok(c, T_NAME, "in"))
         return wrong(c, MAAS_E_INVALID, "for without in");
     MAAS_TRY(next(c));
+    const int32_t start = c->n;
     MAAS_TRY(expression(c, true));
+    if (is_tok(c, T_NAME, "if"))
+        MAAS_TRY(filter_loop(c, &loop, start));
     if (c->tok.kind == T_NAME)
         return wrong(c, MAAS_E_UNSUPPORTED, "for with '%.*s'", (int)c->tok.text.n, c->tok.text.p);
     c->blocks[c->n_blocks - 1].loop = c->n;

@@ -82,6 +82,7 @@ typedef enum jinja_op {
     OP_FOR,      /* pop what is walked; n: to behind the loop when empty; k: names in `names` */
     OP_NEXT,     /* n: back to the body while there is more               */
     OP_LEAVE,    /* the innermost loop goes on with the next; flag: it ends      */
+    OP_KEEP,     /* the element at hand goes to the list under the innermost loop        */
     OP_SET,      /* text: pop into a variable                             */
     OP_SET_ATTR, /* pop value and namespace; text: attribute             */
     OP_CAPTURE,  /* output goes aside                                    */

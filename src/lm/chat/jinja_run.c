@@ -554,6 +554,10 @@ static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
         return m->n_loops ? next_round(m, c->flag, pc)
                           : maas_fail(m->err, MAAS_E_INVALID, "template, line %u: no loop to leave",
                                       m->line);
+    case OP_KEEP:
+        MAAS_TRY(jinja_element(m->a, &m->loops[m->n_loops - 1].of, m->loops[m->n_loops - 1].i, &v,
+                               m->err));
+        return jinja_list_add(m->a, m->stack[m->loops[m->n_loops - 1].sp - 1].u.list, v, m->err);
     case OP_SET:
         return set_variable(m, c->text, pop(m));
     case OP_SET_ATTR:
