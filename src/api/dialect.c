@@ -36,11 +36,32 @@ static void write_mlflow(const maas_status_info *info, const maas_err *err, maas
     maas_buf_char(out, '}');
 }
 
+static void write_openai(const maas_status_info *info, const maas_err *err, maas_buf *out)
+{
+    const char *type = info->http == 401   ? "authentication_error"
+                       : info->http == 403 ? "permission_error"
+                       : info->http == 404 ? "not_found_error"
+                       : info->http == 429 ? "rate_limit_error"
+                       : info->http == 501 ? "not_supported_error"
+                       : info->http == 503 ? "unavailable_error"
+                       : info->http < 500  ? "invalid_request_error"
+                                           : "api_error";
+    static const char too_long[] = "context_length_exceeded";
+    maas_buf_str(out, "{\"error\":{\"message\":");
+    maas_buf_json_str(out, err->msg, strlen(err->msg));
+    maas_buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":", type);
+    if (strncmp(err->msg, too_long, sizeof too_long - 1) == 0)
+        maas_buf_printf(out, "\"%s\"}}", too_long);
+    else
+        maas_buf_str(out, "null}}");
+}
+
 static const dialect_row rows[MAAS_N_DIALECTS] = {
     [MAAS_DIALECT_MAAS] = {"maas", write_object, false},
     [MAAS_DIALECT_OIP] = {"oip", write_text, true},
     [MAAS_DIALECT_TFS] = {"tfserving", write_text, true},
     [MAAS_DIALECT_MLFLOW] = {"mlflow", write_mlflow, true},
+    [MAAS_DIALECT_OPENAI] = {"openai", write_openai, true},
 };
 
 int maas_dialect_write_error(uint8_t dialect, const maas_err *err, maas_buf *out)

@@ -115,6 +115,16 @@ static maas_status read_extras(maas_req *r, const maas_upload *u, extras *x, maa
     return MAAS_OK;
 }
 
+/* Links the file unless it is a blob already. */
+static maas_status keep_blob(maas_app *app, int fd, const char *hex, maas_err *err)
+{
+    AUTO_FD there = -1;
+    uint64_t bytes;
+    if (maas_blob_open(app->registry, hex, &there, &bytes, NULL) == MAAS_OK)
+        return MAAS_OK;
+    return maas_blob_link(app->registry, fd, hex, err);
+}
+
 /*
  * The one way a model file becomes a version: parsed in the sandbox, written canonically,
  * committed. `others`: further members of the manifest, or NULL.
@@ -133,17 +143,20 @@ static maas_status publish(maas_req *r, int fd, const char *format, const extras
     MAAS_TRY(maas_blob_tmp(app->registry, &artifact, err));
     MAAS_TRY(maas_helper_import_model(app->helper, fd, format, x->recipe, x->labels, artifact,
                                       (int)app->conf.import_timeout * 1000, &parsed, err));
-    MAAS_TRY(hash_file(artifact, hex, err));
-    MAAS_TRY(maas_blob_link(app->registry, artifact, hex, err));
+    const char *kind = json_string_value(json_object_get(parsed, "format"));
+    const bool kept = kind && strcmp(kind, "gguf") == 0; /* as it was uploaded */
+    const char *member = kept ? "model.gguf" : "model.onnx";
+    MAAS_TRY(hash_file(kept ? fd : artifact, hex, err));
+    MAAS_TRY(keep_blob(app, kept ? fd : artifact, hex, err));
     if (others)
         json_object_update(files, (json_t *)others);
-    json_object_set_new(files, "model.onnx", json_string(hex));
+    json_object_set_new(files, member, json_string(hex));
     lineage = json_pack("{s:s, s:O*, s:s}", "source", "upload", "source_format",
                         json_object_get(parsed, "source"), "code_version", maas_version());
     const maas_version_in v = {
         .files = files,
-        .format = "onnx",
-        .artifact = "model.onnx",
+        .format = kept ? "gguf" : "onnx",
+        .artifact = member,
         .inputs = json_object_get(parsed, "inputs"),
         .outputs = json_object_get(parsed, "outputs"),
         .lineage = lineage,
@@ -196,7 +209,7 @@ void maas_versions_put(maas_req *r)
         run_for_model(r, put_on_io);
 }
 
-/* The member that is the model: "model.onnx", or the only one that ends in .onnx. */
+/* The member that is the model: "model.onnx", or the only one that ends in .onnx or .gguf. */
 static const char *model_member(const json_t *files)
 {
     const char *path, *found = NULL;
@@ -206,7 +219,7 @@ static const char *model_member(const json_t *files)
     json_object_foreach((json_t *)files, path, hex)
     {
         size_t n = strlen(path);
-        if (n > 5 && strcmp(path + n - 5, ".onnx") == 0) {
+        if (n > 5 && (strcmp(path + n - 5, ".onnx") == 0 || strcmp(path + n - 5, ".gguf") == 0)) {
             if (found)
                 return NULL;
             found = path;
@@ -231,7 +244,7 @@ static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_e
     const char *member = model_member(files);
     if (!member)
         return maas_fail(err, MAAS_E_INVALID,
-                         "'files' must have one model: model.onnx, or one *.onnx");
+                         "'files' must have one model: model.onnx, one *.onnx or one *.gguf");
     const char *hex = json_string_value(json_object_get(files, member));
     if (!hex)
         return maas_fail(err, MAAS_E_INVALID, "'files.%.64s' must be a SHA-256 in hex", member);

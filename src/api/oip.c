@@ -252,14 +252,12 @@ void maas_oip_index(maas_req *r)
 
 static bool load_now(maas_req *r)
 {
-    maas_instance *m = NULL;
     maas_err err = {0};
-    if (maas_models_load(maas_app_of(r)->models, maas_caller(r)->tenant, maas_req_param(r, 0), NULL,
-                         true, &m, &err) == MAAS_OK)
+    if (maas_models_warm(maas_app_of(r)->models, maas_caller(r)->tenant, maas_req_param(r, 0),
+                         &err) == MAAS_OK)
         maas_req_reply(r, 200, "application/json", "", 0, false);
     else
         maas_req_fail(r, &err);
-    maas_instance_unref(m);
     return true;
 }
 

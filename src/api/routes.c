@@ -3,6 +3,7 @@
 #include "api/dialect.h"
 #include "api/manage.h"
 #include "api/oip.h"
+#include "api/openai.h"
 #include "api/rows.h"
 #include "api/upload.h"
 #include "registry/registry.h"
@@ -93,6 +94,12 @@ const maas_route maas_routes[] = {
         "Unload a model", NULL, NULL),
 
     /* TensorFlow Serving and KServe v1 */
+    /* OpenAI's API */
+    ROW("POST", "/v1/chat/completions", maas_openai_chat, INFER, STREAM, INFER_BODY, OPENAI,
+        "Chat with a language model, whole or as server-sent events", NULL, NULL),
+    ROW("POST", "/v1/completions", maas_openai_complete, INFER, STREAM, INFER_BODY, OPENAI,
+        "Complete a text", NULL, NULL),
+
     ROW("GET", "/v1/models", maas_v1_models, READ, CHEAP, NO_BODY, TFS, "Models", NULL, NULL),
     ROW("GET", "/v1/models/{m}", maas_v1_model, READ, CHEAP, NO_BODY, TFS, "Status of a model",
         NULL, NULL),

@@ -12,6 +12,8 @@
 #include "formats/onnx.h"
 #include "jobs/helper_proc.h"
 #include "jobs/row_stream.h"
+#include "lm/model.h"
+#include "lm/tokenizer.h"
 #include "base/ban.h"
 
 typedef struct import {
@@ -26,12 +28,51 @@ static const char *spec_text(const import *m, const char *key)
     return json_string_value(json_object_get(m->spec, key));
 }
 
+/* A language model stays as it is: everything in it is looked at here, and again where it is
+ * loaded. */
+static maas_status check_language_model(import *m, json_t **result, maas_err *err)
+{
+    const maas_lm_file file = {"the file", maas_span_of(m->file.p, m->file.n)};
+    maas_lm_source *s = NULL;
+    maas_tokenizer *t = NULL;
+    maas_lm_info i = {0};
+    maas_str name = {"", 0};
+    MAAS_TRY(maas_lm_source_open(&file, 1, &m->budget, &s, err));
+    maas_status st = maas_lm_check(s, &i, err);
+    if (st == MAAS_OK)
+        st = maas_tokenizer_create(s, &m->budget, &t, err);
+    if (st == MAAS_OK && maas_tokenizer_n(t) > i.n_vocab)
+        st = maas_fail(err, MAAS_E_FORMAT, "%d tokens have names, the model knows %d",
+                       maas_tokenizer_n(t), i.n_vocab);
+    if (st == MAAS_OK) {
+        maas_lm_str(s, "general.name", &name);
+        *result = json_pack(
+            "{s:s, s:s, s:[{s:s, s:s, s:[i]}], s:[{s:s, s:s, s:[i]}], s:{s:[], s:I, s:I, s:{s:s, "
+            "s:s%, "
+            "s:i, s:i, s:i, s:i, s:i}}}",
+            "format", "gguf", "source", "gguf", "inputs", "name", "text_input", "datatype", "BYTES",
+            "shape", 1, "outputs", "name", "text_output", "datatype", "BYTES", "shape", 1, "info",
+            "layers", "parameters", (json_int_t)i.n_params, "bytes", (json_int_t)i.weight_bytes,
+            "meta", "architecture", i.arch, "name", name.p, name.n < 200 ? name.n : (size_t)200,
+            "layers", i.n_layers, "context", i.n_context_train, "vocabulary", i.n_vocab, "heads",
+            i.n_heads, "embedding", i.n_embd);
+        if (!*result)
+            st = maas_fail(err, MAAS_E_FORMAT, "its name is no UTF-8");
+    }
+    maas_tokenizer_destroy(t);
+    maas_lm_source_close(s);
+    return st;
+}
+
 static maas_status import_model(import *m, json_t **result, maas_err *err)
 {
     const maas_model_format *format;
     maas_graph *g = NULL;
     maas_span file = maas_span_of(m->file.p, m->file.n);
     AUTO(maas_buf_reset) maas_buf artifact = MAAS_BUF_INIT(m->budget.limit);
+    const char *name = spec_text(m, "format");
+    if (name ? strcmp(name, "gguf") == 0 : maas_gguf_is(file))
+        return check_language_model(m, result, err);
     MAAS_TRY(maas_model_format_find(file, spec_text(m, "format"), &format, err));
     MAAS_TRY(format->read(file, &m->budget, &g, err));
     maas_status st = g->n_outputs && g->n_inputs

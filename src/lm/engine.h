@@ -74,6 +74,7 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
                                uint64_t *out_id, uint32_t *retry_ms, maas_err *err);
 /* Ends it with DONE (CANCELLED) in the next step; unknown ids are nothing. */
 void maas_engine_cancel(maas_engine *e, uint64_t id);
+void maas_engine_cancel_all(maas_engine *e);
 /* One step. False: there was nothing to do. */
 bool maas_engine_step(maas_engine *e);
 /* Called, on the thread that submits, when there is work after there was none. */

@@ -40,6 +40,8 @@ typedef struct maas_lm_info {
 
 /* What can be said of a model without opening it: for lists. */
 maas_status maas_lm_describe(const maas_lm_source *s, maas_lm_info *out, maas_err *err);
+/* All keys and weights that a step needs are there and have their shapes. */
+maas_status maas_lm_check(const maas_lm_source *s, maas_lm_info *out, maas_err *err);
 maas_status maas_lm_create(const maas_lm_source *s, const maas_lm_opts *o, maas_lm **out,
                            maas_err *err);
 void maas_lm_destroy(maas_lm *m); /* NULL is fine */

@@ -11,8 +11,9 @@ typedef struct slot {  /* one version that was asked for */
     struct slot *next; /* in its chain */
     uint64_t uid;
     maas_model_state state;
-    maas_instance *instance; /* READY: a reference */
-    maas_err why;            /* FAILED */
+    maas_instance *instance; /* READY: a reference to one of these two */
+    maas_lm_service *lm;
+    maas_err why; /* FAILED */
 } slot;
 
 struct maas_models {
@@ -46,11 +47,31 @@ maas_status maas_models_create(const maas_models_opts *o, maas_models **out, maa
     return MAAS_OK;
 }
 
-static void release(maas_models *m, maas_instance *i)
+typedef struct loaded { /* what a version is in memory: one of the two */
+    maas_instance *instance;
+    maas_lm_service *lm;
+} loaded;
+
+static void release(maas_models *m, loaded x)
 {
-    if (i)
-        maas_queue_detach(m->lanes, maas_instance_queue(i));
-    maas_instance_unref(i);
+    if (x.instance)
+        maas_queue_detach(m->lanes, maas_instance_queue(x.instance));
+    maas_instance_unref(x.instance);
+    maas_lm_service_close(x.lm);
+    maas_lm_service_unref(x.lm);
+}
+
+static void ref(loaded x)
+{
+    if (x.instance)
+        maas_instance_ref(x.instance);
+    if (x.lm)
+        maas_lm_service_ref(x.lm);
+}
+
+static loaded of_slot(const slot *s)
+{
+    return (loaded){s->instance, s->lm};
 }
 
 void maas_models_destroy(maas_models *m)
@@ -60,7 +81,7 @@ void maas_models_destroy(maas_models *m)
     for (size_t c = 0; m->chains && c < m->n_chains; c++)
         for (slot *s = m->chains[c], *next; s; s = next) {
             next = s->next;
-            release(m, s->instance);
+            release(m, of_slot(s));
             maas_free(s);
         }
     maas_lanes_destroy(m->lanes);
@@ -127,8 +148,9 @@ static maas_status resolve(const maas_snapshot *snap, maas_tenant t, const char 
     return maas_snapshot_resolve(snap, t, model, version, out_name, out, err);
 }
 
-maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, const char *version,
-                             maas_instance **out, bool *out_must_load, maas_err *err)
+/* MAAS_OK: *out is referenced. */
+static maas_status find(maas_models *m, maas_tenant t, const char *model, const char *version,
+                        loaded *out, bool *out_must_load, maas_err *err)
 {
     const maas_snapshot *snap = maas_registry_snapshot(m->opts.registry);
     const maas_snap_version *v;
@@ -139,8 +161,7 @@ maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, c
         pthread_mutex_lock(&m->lock);
         slot *s = find_slot(m, v->uid);
         if (s && s->state == MAAS_MODEL_READY) {
-            maas_instance_ref(s->instance);
-            *out = s->instance;
+            ref(*out = of_slot(s));
         } else if (s && s->state == MAAS_MODEL_UNLOADED) {
             st = maas_fail(err, MAAS_E_UNAVAILABLE, "model '%s' version %lld was unloaded", name,
                            (long long)v->version);
@@ -156,18 +177,55 @@ maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, c
     return st;
 }
 
-static maas_status open_instance(maas_models *m, const char *name, const maas_snap_version *v,
-                                 maas_instance **out, maas_err *err)
+/* A caller wants one kind; the other one is given back. */
+static maas_status only_tensors(loaded x, const char *model, maas_instance **out, maas_err *err)
+{
+    *out = x.instance;
+    if (x.instance)
+        return MAAS_OK;
+    maas_lm_service_unref(x.lm);
+    return maas_fail(err, MAAS_E_INVALID,
+                     "model '%.64s' is a language model: ask /v1/chat/completions or "
+                     "/v1/completions",
+                     model);
+}
+
+static maas_status only_language(loaded x, const char *model, maas_lm_service **out, maas_err *err)
+{
+    *out = x.lm;
+    if (x.lm)
+        return MAAS_OK;
+    maas_instance_unref(x.instance);
+    return maas_fail(err, MAAS_E_INVALID,
+                     "model '%.64s' is no language model: ask /v2/models/%.64s/infer", model,
+                     model);
+}
+
+maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, const char *version,
+                             maas_instance **out, bool *out_must_load, maas_err *err)
+{
+    loaded x = {0};
+    MAAS_TRY(find(m, t, model, version, &x, out_must_load, err));
+    return only_tensors(x, model, out, err);
+}
+
+static maas_status open_version(maas_models *m, const char *name, const maas_snap_version *v,
+                                loaded *out, maas_err *err)
 {
     AUTO_FD fd = -1;
     uint64_t bytes;
     MAAS_TRY(maas_blob_open(m->opts.registry, v->artifact_hex, &fd, &bytes, err));
-    return maas_instance_create(fd, name, v->version, v->uid, &m->opts.instance, out, err);
+    if (strcmp(v->format, "gguf") != 0)
+        return maas_instance_create(fd, name, v->version, v->uid, &m->opts.instance, &out->instance,
+                                    err);
+    maas_lm_service_opts lm = m->opts.lm;
+    lm.lanes = m->lanes;
+    return maas_lm_service_create(fd, name, v->version, v->uid, &lm, &out->lm, err);
 }
 
 /* Loads the version unless another thread does or has done so; *out is referenced. */
 static maas_status load_version(maas_models *m, const char *name, const maas_snap_version *v,
-                                bool explicit_, maas_instance **out, maas_err *err)
+                                bool explicit_, loaded *out, maas_err *err)
 {
     pthread_mutex_lock(&m->lock);
     slot *s = get_slot(m, v->uid);
@@ -182,7 +240,7 @@ static maas_status load_version(maas_models *m, const char *name, const maas_sna
     else if (ours)
         s->state = MAAS_MODEL_LOADING;
     else if (s->state == MAAS_MODEL_READY)
-        maas_instance_ref(*out = s->instance);
+        ref(*out = of_slot(s));
     else if (s->state == MAAS_MODEL_FAILED)
         st = maas_fail(err, s->why.code, "%s", s->why.msg);
     else
@@ -192,25 +250,25 @@ static maas_status load_version(maas_models *m, const char *name, const maas_sna
         return st;
 
     maas_err why = {0};
-    maas_instance *i = NULL;
-    st = open_instance(m, name, v, &i, &why);
+    loaded x = {0};
+    st = open_version(m, name, v, &x, &why);
     pthread_mutex_lock(&m->lock);
     s = find_slot(m, v->uid); /* LOADING slots are never removed */
     /* Lack of memory passes: the next request tries again. A bad file stays bad. */
     s->state = st == MAAS_OK        ? MAAS_MODEL_READY
                : st == MAAS_E_NOMEM ? MAAS_MODEL_COLD
                                     : MAAS_MODEL_FAILED;
-    s->instance = i;
+    s->instance = x.instance;
+    s->lm = x.lm;
     s->why = why;
-    if (i)
-        maas_instance_ref(*out = i);
+    ref(*out = x);
     pthread_cond_broadcast(&m->loaded);
     pthread_mutex_unlock(&m->lock);
     return st == MAAS_OK ? st : maas_fail(err, why.code, "%s", why.msg);
 }
 
-maas_status maas_models_load(maas_models *m, maas_tenant t, const char *model, const char *version,
-                             bool explicit_, maas_instance **out, maas_err *err)
+static maas_status load(maas_models *m, maas_tenant t, const char *model, const char *version,
+                        bool explicit_, loaded *out, maas_err *err)
 {
     const maas_snapshot *snap = maas_registry_snapshot(m->opts.registry);
     const maas_snap_version *v;
@@ -222,8 +280,33 @@ maas_status maas_models_load(maas_models *m, maas_tenant t, const char *model, c
     return st;
 }
 
+maas_status maas_models_load(maas_models *m, maas_tenant t, const char *model, const char *version,
+                             bool explicit_, maas_instance **out, maas_err *err)
+{
+    loaded x = {0};
+    MAAS_TRY(load(m, t, model, version, explicit_, &x, err));
+    return only_tensors(x, model, out, err);
+}
+
+maas_status maas_models_load_lm(maas_models *m, maas_tenant t, const char *model,
+                                maas_lm_service **out, maas_err *err)
+{
+    loaded x = {0};
+    MAAS_TRY(load(m, t, model, NULL, false, &x, err));
+    return only_language(x, model, out, err);
+}
+
+maas_status maas_models_warm(maas_models *m, maas_tenant t, const char *model, maas_err *err)
+{
+    loaded x = {0};
+    MAAS_TRY(load(m, t, model, NULL, true, &x, err));
+    maas_instance_unref(x.instance);
+    maas_lm_service_unref(x.lm);
+    return MAAS_OK;
+}
+
 /* Takes the instance out of its slot; a load under way is waited for. */
-static maas_instance *take_instance(maas_models *m, uint64_t uid)
+static loaded take_instance(maas_models *m, uint64_t uid)
 {
     pthread_mutex_lock(&m->lock);
     slot *s = get_slot(m, uid);
@@ -231,9 +314,9 @@ static maas_instance *take_instance(maas_models *m, uint64_t uid)
         pthread_cond_wait(&m->loaded, &m->lock);
         s = get_slot(m, uid);
     }
-    maas_instance *gone = s ? STEAL(s->instance) : NULL;
+    const loaded gone = s ? of_slot(s) : (loaded){0};
     if (s)
-        s->state = MAAS_MODEL_UNLOADED;
+        s->instance = NULL, s->lm = NULL, s->state = MAAS_MODEL_UNLOADED;
     pthread_mutex_unlock(&m->lock);
     return gone;
 }
@@ -294,7 +377,7 @@ void maas_models_sweep(maas_models *m)
     pthread_mutex_unlock(&m->lock);
     for (slot *next; gone; gone = next) {
         next = gone->next;
-        release(m, gone->instance);
+        release(m, of_slot(gone));
         maas_free(gone);
     }
     maas_snapshot_unref(snap);
@@ -329,6 +412,27 @@ void maas_models_each(maas_models *m, void (*fn)(void *user, maas_instance *i), 
     }
 }
 
+void maas_models_each_lm(maas_models *m, void (*fn)(void *user, maas_lm_service *s), void *user)
+{
+    pthread_mutex_lock(&m->lock);
+    size_t n = 0;
+    AUTO_FREE maas_lm_service **all = maas_calloc(m->n_slots, sizeof(maas_lm_service *));
+    for (size_t c = 0; all && c < m->n_chains; c++)
+        for (slot *s = m->chains[c]; s; s = s->next)
+            if (s->lm)
+                maas_lm_service_ref(all[n++] = s->lm);
+    pthread_mutex_unlock(&m->lock);
+    for (size_t i = 0; i < n; i++) {
+        fn(user, all[i]);
+        maas_lm_service_unref(all[i]);
+    }
+}
+
+static void add_lm_bytes(void *user, maas_lm_service *s)
+{
+    *(size_t *)user += maas_lm_service_bytes(s);
+}
+
 static void add_bytes(void *user, maas_instance *i)
 {
     *(size_t *)user += maas_instance_bytes(i);
@@ -338,5 +442,6 @@ size_t maas_models_bytes(maas_models *m)
 {
     size_t bytes = 0;
     maas_models_each(m, add_bytes, &bytes);
+    maas_models_each_lm(m, add_lm_bytes, &bytes);
     return bytes;
 }

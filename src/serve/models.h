@@ -12,6 +12,7 @@
 
 #include "registry/registry.h"
 #include "serve/instance.h"
+#include "serve/lm_service.h"
 
 typedef struct maas_models maas_models;
 
@@ -26,6 +27,7 @@ typedef enum maas_model_state {
 typedef struct maas_models_opts {
     maas_registry *registry;
     maas_instance_opts instance;
+    maas_lm_service_opts lm; /* lanes: our own */
     int n_lanes, threads_per_lane;
 } maas_models_opts;
 
@@ -42,6 +44,12 @@ maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, c
 /* io thread. Loads (or finds) it; `explicit_` clears an unload. */
 maas_status maas_models_load(maas_models *m, maas_tenant t, const char *model, const char *version,
                              bool explicit_, maas_instance **out, maas_err *err);
+/* io thread. A language model; E_INVALID for any other, and the other way round above. */
+maas_status maas_models_load_lm(maas_models *m, maas_tenant t, const char *model,
+                                maas_lm_service **out, maas_err *err);
+/* io thread. Loads it, whatever it is; clears an unload. */
+maas_status maas_models_warm(maas_models *m, maas_tenant t, const char *model, maas_err *err);
+void maas_models_each_lm(maas_models *m, void (*fn)(void *user, maas_lm_service *s), void *user);
 /* All versions of the model that are in memory; requests under way keep theirs until they end. */
 maas_status maas_models_unload(maas_models *m, maas_tenant t, const char *model, maas_err *err);
 /* Drops instances whose versions are gone from the registry. Cheap when nothing changed. */

@@ -222,6 +222,18 @@ void maas_engine_cancel(maas_engine *e, uint64_t id)
         e->wake(e->wake_user);
 }
 
+void maas_engine_cancel_all(maas_engine *e)
+{
+    list *all[] = {&e->inbox, &e->waiting, &e->running};
+    pthread_mutex_lock(&e->lock);
+    for (size_t i = 0; i < MAAS_COUNT(all); i++)
+        for (request *r = all[i]->head; r; r = r->next)
+            r->cancelled = e->cancels = true;
+    pthread_mutex_unlock(&e->lock);
+    if (e->wake)
+        e->wake(e->wake_user);
+}
+
 /* ---- the end of a request ---- */
 
 static void fill_timing(const request *r, maas_lm_timing *t)

@@ -66,6 +66,17 @@ maas_status maas_lm_describe(const maas_lm_source *s, maas_lm_info *out, maas_er
     return MAAS_OK;
 }
 
+maas_status maas_lm_check(const maas_lm_source *s, maas_lm_info *out, maas_err *err)
+{
+    maas_lm_hyper h;
+    maas_graph *g = NULL;
+    MAAS_TRY(maas_lm_hyper_read(s, &h, err));
+    describe(s, &h, out);
+    MAAS_TRY(maas_lm_graph(s, &h, 1, 1, 1, NULL, &g, err));
+    maas_graph_destroy(g);
+    return MAAS_OK;
+}
+
 /* ---- opening ---- */
 
 /* How many blocks: what the cache may take, but no more than all sequences could fill. */

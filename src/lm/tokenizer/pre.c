@@ -34,7 +34,7 @@ static const maas_pre rows[] = {
 };
 
 static pcre2_code *codes[sizeof rows / sizeof *rows][MAX_STAGES];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT, fast = PTHREAD_ONCE_INIT;
 
 static void compile_all(void)
 {
@@ -45,9 +45,15 @@ static void compile_all(void)
             codes[i][k] = pcre2_compile((PCRE2_SPTR)rows[i].stages[k], PCRE2_ZERO_TERMINATED,
                                         PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF, &error,
                                         &at, NULL);
-            if (codes[i][k])
-                pcre2_jit_compile(codes[i][k], PCRE2_JIT_COMPLETE);
         }
+}
+
+/* To machine code when text is first cut: importers, who only look, may not make any. */
+static void compile_fast(void)
+{
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++)
+        for (int k = 0; k < MAX_STAGES && codes[i][k]; k++)
+            pcre2_jit_compile(codes[i][k], PCRE2_JIT_COMPLETE);
 }
 
 static bool is_among(const char *names, maas_str name)
@@ -139,6 +145,7 @@ maas_status maas_pre_split(const maas_pre *p, maas_str text,
                            maas_status (*word)(void *user, maas_str word, maas_err *err),
                            void *user, maas_err *err)
 {
+    pthread_once(&fast, compile_fast);
     cutter c = {.pre = p, .word = word, .user = user};
     maas_status st = MAAS_OK;
     for (int k = 0; k < MAX_STAGES && p->stages[k] && st == MAAS_OK; k++) {

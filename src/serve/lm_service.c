@@ -1,0 +1,163 @@
+#include "serve/lm_service.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/sys.h"
+#include "base/ban.h"
+
+struct maas_lm_service {
+    _Atomic int refs;
+    char name[MAAS_MAX_NAME + 1];
+    int64_t version;
+    uint64_t uid;
+    maas_map file;
+    maas_lm_source *source;
+    maas_lm *model;
+    maas_tokenizer *tokenizer;
+    maas_chat *chat; /* NULL: see why_no_chat */
+    maas_err why_no_chat;
+    maas_engine *engine;
+    maas_lanes *lanes;
+    maas_queue queue;
+    maas_work work;
+    _Atomic bool queued; /* work waits in the queue */
+};
+
+/* ---- the loop ---- */
+
+/* One piece of work stands for the whole engine: it is queued at most once. */
+static void wake(void *user)
+{
+    maas_lm_service *s = user;
+    maas_err err;
+    if (!atomic_exchange(&s->queued, true) &&
+        maas_queue_submit(s->lanes, &s->queue, &s->work, &err) != MAAS_OK)
+        atomic_store(&s->queued, false); /* the server is shutting down */
+}
+
+static void run(void *user, maas_work *list, int n_threads)
+{
+    maas_lm_service *s = user;
+    (void)list;
+    (void)n_threads;
+    atomic_store(&s->queued, false); /* who comes during the step is seen after it */
+    if (maas_engine_step(s->engine))
+        wake(s);
+}
+
+static void hold(void *user, bool on)
+{
+    if (on)
+        maas_lm_service_ref(user);
+    else
+        maas_lm_service_unref(user);
+}
+
+/* ---- life ---- */
+
+static maas_status open_all(maas_lm_service *s, int fd, const maas_lm_service_opts *o,
+                            maas_err *err)
+{
+    const maas_engine_opts engine = {.max_waiting = o->max_waiting};
+    MAAS_TRY(maas_sys_map(fd, &s->file, err));
+    const maas_lm_file file = {"model.gguf", maas_span_of(s->file.p, s->file.n)};
+    const maas_lm_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
+                               .budget = o->budget,
+                               .cache_bytes = o->cache_bytes,
+                               .max_context = o->max_context};
+    MAAS_TRY(maas_lm_source_open(&file, 1, o->budget, &s->source, err));
+    MAAS_TRY(maas_tokenizer_create(s->source, o->budget, &s->tokenizer, err));
+    MAAS_TRY(maas_lm_create(s->source, &opts, &s->model, err));
+    MAAS_TRY(maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err));
+    if (maas_chat_create(s->source, s->tokenizer, o->budget, &s->chat, &s->why_no_chat) != MAAS_OK)
+        s->chat = NULL;
+    maas_engine_on_wake(s->engine, wake, s);
+    return MAAS_OK;
+}
+
+maas_status maas_lm_service_create(int fd, const char *name, int64_t version, uint64_t uid,
+                                   const maas_lm_service_opts *o, maas_lm_service **out,
+                                   maas_err *err)
+{
+    maas_lm_service *s = maas_calloc(1, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "loading model '%s'", name);
+    s->refs = 1;
+    s->version = version;
+    s->uid = uid;
+    s->lanes = o->lanes;
+    snprintf(s->name, sizeof s->name, "%s", name);
+    maas_queue_init(&s->queue, run, s, 1);
+    s->queue.hold = hold;
+    maas_status st = open_all(s, fd, o, err);
+    if (st == MAAS_OK)
+        *out = s;
+    else
+        maas_lm_service_unref(s);
+    return st;
+}
+
+void maas_lm_service_ref(maas_lm_service *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+}
+
+void maas_lm_service_unref(maas_lm_service *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    maas_engine_destroy(s->engine);
+    maas_lm_destroy(s->model);
+    maas_chat_destroy(s->chat);
+    maas_tokenizer_destroy(s->tokenizer);
+    maas_lm_source_close(s->source);
+    maas_sys_unmap(&s->file);
+    maas_free(s);
+}
+
+void maas_lm_service_close(maas_lm_service *s)
+{
+    if (!s)
+        return;
+    maas_engine_cancel_all(s->engine);
+    maas_queue_detach(s->lanes, &s->queue);
+}
+
+/* ---- looking ---- */
+
+const char *maas_lm_service_name(const maas_lm_service *s)
+{
+    return s->name;
+}
+int64_t maas_lm_service_version(const maas_lm_service *s)
+{
+    return s->version;
+}
+uint64_t maas_lm_service_uid(const maas_lm_service *s)
+{
+    return s->uid;
+}
+const maas_lm_info *maas_lm_service_about(const maas_lm_service *s)
+{
+    return maas_lm_about(s->model);
+}
+const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s)
+{
+    return s->tokenizer;
+}
+maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err)
+{
+    *out = s->chat;
+    return s->chat ? MAAS_OK : maas_fail(err, s->why_no_chat.code, "%s", s->why_no_chat.msg);
+}
+maas_engine *maas_lm_service_engine(maas_lm_service *s)
+{
+    return s->engine;
+}
+size_t maas_lm_service_bytes(const maas_lm_service *s)
+{
+    const maas_lm_info *i = maas_lm_about(s->model);
+    return s->file.n + (size_t)i->n_blocks * i->block_bytes;
+}
