@@ -1,0 +1,144 @@
+/* A step: the same bytes however tokens are cut into steps, in whatever company, by any number of
+ * threads, for every block type that can be written; and what is not right is refused. */
+#include "maas_test.h"
+
+#include "base/mem.h"
+#include "lm/model.h"
+#include "lm/tiny.h"
+
+enum { N_TOKENS = 45 };
+
+static void tokens_of(int32_t *out, int seed)
+{
+    for (int i = 0; i < N_TOKENS; i++)
+        out[i] = (i * 37 + seed * 11) % TINY_VOCAB;
+}
+
+typedef struct rig {
+    tiny t;
+    maas_lm_source *source;
+    maas_lm *model;
+} rig;
+
+static void rig_open(rig *r, maas_quant_id type, int threads)
+{
+    maas_err err = {0};
+    const maas_lm_file f = {"model.gguf", tiny_make(&r->t, type, 9)};
+    const maas_lm_opts o = {.n_threads = threads, .max_rows = 64, .max_seqs = 4};
+    EXPECT_EQ(maas_lm_source_open(&f, 1, NULL, &r->source, &err), MAAS_OK);
+    EXPECT_EQ(maas_lm_create(r->source, &o, &r->model, &err), MAAS_OK);
+    EXPECT_STR(err.msg, "");
+}
+
+static void rig_close(rig *r)
+{
+    maas_lm_destroy(r->model);
+    maas_lm_source_close(r->source);
+    tiny_reset(&r->t);
+}
+
+/* The logits of the last token, tokens given `cut` at a time, beside another sequence or alone. */
+static void run(rig *r, int cut, bool company, float *out)
+{
+    int32_t tokens[N_TOKENS], other[N_TOKENS], both[2 * N_TOKENS];
+    const int32_t blocks[] = {5, 2, 9}, others[] = {1, 7, 3};
+    const float *logits;
+    maas_err err = {0};
+    tokens_of(tokens, 1);
+    tokens_of(other, 2);
+    for (int past = 0; past < N_TOKENS; past += cut) {
+        const int n = past + cut < N_TOKENS ? cut : N_TOKENS - past;
+        const int more = company && n <= 19 ? 13 : 0;
+        const maas_lm_seq seqs[] = {{more, 0, others}, {n, past, blocks}};
+        const int32_t row = more + n - 1;
+        memcpy(both, other, (size_t)more * sizeof *both);
+        memcpy(both + more, tokens + past, (size_t)n * sizeof *both);
+        const maas_lm_batch b = {both, more ? seqs : seqs + 1, &row, more ? 2 : 1, 1};
+        EXPECT_EQ(maas_lm_step(r->model, &b, &logits, &err), MAAS_OK);
+    }
+    memcpy(out, logits, TINY_VOCAB * sizeof *out);
+}
+
+static void cuts_company_and_threads_change_nothing(void)
+{
+    static float want[TINY_VOCAB], got[TINY_VOCAB];
+    static const int cuts[] = {1, 2, 7, 16, 19, 33};
+    for (size_t i = 0; i < maas_n_quants; i++) {
+        if (!maas_quants[i].from_f32)
+            continue;
+        for (int threads = 1; threads <= 2; threads++) {
+            rig r;
+            rig_open(&r, (maas_quant_id)maas_quants[i].id, threads);
+            if (threads == 1)
+                run(&r, N_TOKENS, false, want);
+            for (size_t k = 0; k < sizeof cuts / sizeof *cuts; k++) {
+                run(&r, cuts[k], k % 2 != 0, got);
+                EXPECT_MSG(memcmp(got, want, sizeof got) == 0, "%s, %d at a time, %d threads",
+                           maas_quants[i].name, cuts[k], threads);
+            }
+            rig_close(&r);
+        }
+    }
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+/* The same weights in few bits say nearly the same: all types run the same network. */
+static void types_agree(void)
+{
+    static float exact[TINY_VOCAB], got[TINY_VOCAB];
+    static const struct {
+        maas_quant_id id;
+        double least; /* correlation with the logits of floats */
+    } rows[] = {{MAAS_Q_BF16, 0.999}, {MAAS_Q_F16, 0.999}, {MAAS_Q_Q8_0, 0.995},
+                {MAAS_Q_Q5_1, 0.97},  {MAAS_Q_Q5_0, 0.95}, {MAAS_Q_Q4_1, 0.9},
+                {MAAS_Q_Q4_0, 0.85}};
+    rig r;
+    rig_open(&r, MAAS_Q_F32, 1);
+    run(&r, N_TOKENS, false, exact);
+    rig_close(&r);
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        double xy = 0, xx = 0, yy = 0;
+        rig_open(&r, rows[k].id, 1);
+        run(&r, N_TOKENS, false, got);
+        rig_close(&r);
+        for (int i = 0; i < TINY_VOCAB; i++) {
+            xy += (double)exact[i] * (double)got[i];
+            xx += (double)exact[i] * (double)exact[i];
+            yy += (double)got[i] * (double)got[i];
+        }
+        EXPECT_MSG(xy / sqrt(xx * yy) > rows[k].least, "%s: %g", maas_quant_of(rows[k].id)->name,
+                   xy / sqrt(xx * yy));
+    }
+}
+
+static void wrong_steps_are_refused(void)
+{
+    const int32_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+                  far[] = {1 << 20};
+    int32_t tokens[80] = {0}, bad[] = {TINY_VOCAB}, row = 0, no_row = 70;
+    const maas_lm_seq one = {1, 0, blocks}, none = {0, 0, blocks},
+                      late = {2, TINY_CONTEXT - 1, blocks}, lost = {1, 0, far},
+                      many = {65, 0, blocks};
+    const maas_lm_batch wrong[] = {{tokens, &none, &row, 1, 1}, {tokens, &late, &row, 1, 1},
+                                   {tokens, &lost, &row, 1, 1}, {tokens, &many, &row, 1, 1},
+                                   {bad, &one, &row, 1, 1},     {tokens, &one, &no_row, 1, 1},
+                                   {tokens, &one, &row, 0, 1},  {tokens, &one, &row, 99, 1}};
+    const float *logits;
+    rig r;
+    rig_open(&r, MAAS_Q_Q8_0, 1);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        maas_err err = {0};
+        EXPECT_EQ(maas_lm_step(r.model, &wrong[i], &logits, &err), MAAS_E_INVALID);
+    }
+    rig_close(&r);
+}
+
+static const mt_case cases[] = {
+    MT_CASE(cuts_company_and_threads_change_nothing),
+    MT_CASE(types_agree),
+    MT_CASE(wrong_steps_are_refused),
+};
+int main(int argc, char **argv)
+{
+    return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
