@@ -5,34 +5,11 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
-#include "lm/engine/answer.h"
 #include "lm/engine/blocks.h"
+#include "lm/engine/request.h"
 #include "base/ban.h"
 
 enum { MAX_WAITING = 256, CHUNK = 128, PAGE = MAAS_PAGE };
-
-typedef struct request {
-    struct request *next; /* in one of the lists */
-    uint64_t id;
-    maas_lm_on *on;
-    void *user;
-    maas_ask ask; /* tokens, stops, bias: see below */
-    maas_answer answer;
-    int32_t *tokens;           /* [n_context] prompt and answer */
-    uint32_t n_tokens, past;   /* past: in the cache */
-    int32_t *blocks;           /* [blocks of a context] */
-    uint32_t n_blocks, n_full; /* n_full: filled and known */
-    uint32_t end;              /* tokens at which LENGTH ends it */
-    uint32_t rows;             /* in the step that is made */
-    uint64_t submitted_ns, started_ns, first_ns;
-    uint32_t cached;
-    bool cancelled; /* under the lock */
-} request;
-
-typedef struct list {
-    request *head, **tail;
-    uint32_t n;
-} list;
 
 struct maas_engine {
     maas_lm *m;
@@ -58,48 +35,6 @@ struct maas_engine {
     request **of_seq;
     int32_t *tokens, *out_rows; /* [max_rows], [max_seqs] */
 };
-
-/* ---- lists ---- */
-
-static void list_init(list *l)
-{
-    *l = (list){.tail = &l->head};
-}
-static void push(list *l, request *r)
-{
-    r->next = NULL;
-    *l->tail = r;
-    l->tail = &r->next;
-    l->n++;
-}
-static void push_front(list *l, request *r)
-{
-    r->next = l->head;
-    l->tail = l->head ? l->tail : &r->next;
-    l->head = r;
-    l->n++;
-}
-static request *pop(list *l)
-{
-    request *r = l->head;
-    if (!r)
-        return NULL;
-    l->head = r->next;
-    l->tail = l->head ? l->tail : &l->head;
-    l->n--;
-    return r;
-}
-static void take_out(list *l, request *r)
-{
-    request **p = &l->head;
-    while (*p != r)
-        p = &(*p)->next;
-    *p = r->next;
-    l->tail = &l->head;
-    for (request *q = l->head; q; q = q->next)
-        l->tail = &q->next;
-    l->n--;
-}
 
 /* ---- a request ---- */
 

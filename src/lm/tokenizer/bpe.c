@@ -83,9 +83,9 @@ static void add_merge(maas_tokenizer *t, maas_str line, uint32_t rank, char *roo
     const maas_str right = {space + 1, line.n - left.n - 1};
     memcpy(room, left.p, left.n);
     memcpy(room + left.n, right.p, right.n);
-    const int32_t l = maas_text_table_find(&t->by_name, left);
-    const int32_t r = maas_text_table_find(&t->by_name, right);
-    const int32_t to = maas_text_table_find(&t->by_name, (maas_str){room, left.n + right.n});
+    const int32_t l = maas_token_table_find(&t->by_name, left);
+    const int32_t r = maas_token_table_find(&t->by_name, right);
+    const int32_t to = maas_token_table_find(&t->by_name, (maas_str){room, left.n + right.n});
     if (l < 0 || r < 0 || to < 0 || merge_of(t, l, r))
         return;
     uint32_t at = pair_hash(l, r) & t->merge_mask;
@@ -172,7 +172,7 @@ maas_status maas_bpe_word(const maas_tokenizer *t, maas_str word, maas_merge_wor
 {
     maas_pending p;
     if (t->whole_words) {
-        const int32_t whole = maas_text_table_find(&t->by_piece, word);
+        const int32_t whole = maas_token_table_find(&t->by_piece, word);
         if (whole >= 0 && t->types[whole] == MAAS_TOKEN_NORMAL)
             return put(out, whole, err);
     }

@@ -19,12 +19,12 @@ static bool same(maas_str a, maas_str b)
     return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
 }
 
-bool maas_text_table_make(maas_text_table *t, const maas_str *keys, uint32_t n, maas_arena *a)
+bool maas_token_table_make(maas_token_table *t, const maas_str *keys, uint32_t n, maas_arena *a)
 {
     uint32_t size = 16;
     while (size < 2 * n)
         size *= 2;
-    *t = (maas_text_table){.mask = size - 1, .keys = keys};
+    *t = (maas_token_table){.mask = size - 1, .keys = keys};
     t->slot = maas_arena_array(a, size, sizeof *t->slot);
     for (uint32_t i = 0; t->slot && i < n; i++) {
         uint32_t at = hash(keys[i]) & t->mask;
@@ -36,7 +36,7 @@ bool maas_text_table_make(maas_text_table *t, const maas_str *keys, uint32_t n, 
     return t->slot != NULL;
 }
 
-int32_t maas_text_table_find(const maas_text_table *t, maas_str key)
+int32_t maas_token_table_find(const maas_token_table *t, maas_str key)
 {
     for (uint32_t at = hash(key) & t->mask; t->slot[at]; at = (at + 1) & t->mask)
         if (same(t->keys[t->slot[at] - 1], key))

@@ -70,7 +70,7 @@ maas_status maas_spm_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *
 
 static int32_t token_of(const maas_tokenizer *t, maas_str text)
 {
-    const int32_t id = maas_text_table_find(&t->by_name, text);
+    const int32_t id = maas_token_table_find(&t->by_name, text);
     return id >= 0 && (t->types[id] == MAAS_TOKEN_NORMAL || t->types[id] == MAAS_TOKEN_USER) ? id
                                                                                              : -1;
 }

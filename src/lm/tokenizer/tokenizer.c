@@ -27,7 +27,7 @@ static maas_status read_names(maas_tokenizer *t, const maas_lm_source *s, maas_e
     t->pieces = maas_arena_array(&t->arena, names->n, sizeof *t->pieces);
     t->ends = maas_arena_array(&t->arena, names->n, 1);
     if (!t->types || !t->pieces || !t->ends ||
-        !maas_text_table_make(&t->by_name, t->names, (uint32_t)t->n, &t->arena))
+        !maas_token_table_make(&t->by_name, t->names, (uint32_t)t->n, &t->arena))
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
     for (int32_t i = 0; i < t->n; i++) {
         const int64_t type = types ? maas_gguf_i64(types, (uint64_t)i) : MAAS_TOKEN_NORMAL;
@@ -114,7 +114,7 @@ static maas_status read_all(maas_tokenizer *t, const maas_lm_source *s, maas_err
     maas_lm_bool(s, "tokenizer.ggml.add_bos_token", &t->begin);
     maas_lm_bool(s, "tokenizer.ggml.add_space_prefix", &t->space_prefix);
     MAAS_TRY(t->is_bpe ? maas_bpe_read(t, s, err) : maas_spm_read(t, s, err));
-    if (!maas_text_table_make(&t->by_piece, t->pieces, (uint32_t)t->n, &t->arena))
+    if (!maas_token_table_make(&t->by_piece, t->pieces, (uint32_t)t->n, &t->arena))
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
     read_ends(t, s);
     return list_special(t, err);
@@ -253,7 +253,7 @@ maas_str maas_tokenizer_name(const maas_tokenizer *t, int32_t id)
 
 int32_t maas_tokenizer_find(const maas_tokenizer *t, maas_str name)
 {
-    return maas_text_table_find(&t->by_name, name);
+    return maas_token_table_find(&t->by_name, name);
 }
 
 bool maas_tokenizer_is_special(const maas_tokenizer *t, int32_t id)

@@ -16,13 +16,13 @@ enum { /* tokenizer.ggml.token_type */
 };
 
 /* Texts to numbers: open addressing, made once. */
-typedef struct maas_text_table {
+typedef struct maas_token_table {
     uint32_t *slot; /* [mask + 1]: index + 1 into keys; 0: free */
     uint32_t mask;
     const maas_str *keys;
-} maas_text_table;
-bool maas_text_table_make(maas_text_table *t, const maas_str *keys, uint32_t n, maas_arena *a);
-int32_t maas_text_table_find(const maas_text_table *t, maas_str key); /* the first of that text */
+} maas_token_table;
+bool maas_token_table_make(maas_token_table *t, const maas_str *keys, uint32_t n, maas_arena *a);
+int32_t maas_token_table_find(const maas_token_table *t, maas_str key); /* the first of that text */
 
 /* Two neighbours that become one. */
 typedef struct maas_merge {
@@ -59,7 +59,7 @@ struct maas_tokenizer {
     maas_str *pieces;      /* the bytes they stand for */
     uint8_t *types;
     float *scores; /* of SentencePiece */
-    maas_text_table by_name, by_piece;
+    maas_token_table by_name, by_piece;
     maas_merge *merges; /* open addressing by (left, right); left -1: free */
     uint32_t merge_mask;
     int32_t bytes[256]; /* the token of a byte; -1 */
