@@ -38,14 +38,13 @@ static void write_mlflow(const maas_status_info *info, const maas_err *err, maas
 
 static void write_openai(const maas_status_info *info, const maas_err *err, maas_buf *out)
 {
-    const char *type = info->http == 401   ? "authentication_error"
-                       : info->http == 403 ? "permission_error"
-                       : info->http == 404 ? "not_found_error"
-                       : info->http == 429 ? "rate_limit_error"
-                       : info->http == 501 ? "not_supported_error"
-                       : info->http == 503 ? "unavailable_error"
-                       : info->http < 500  ? "invalid_request_error"
-                                           : "api_error";
+    const char *type = info->http == 401                       ? "authentication_error"
+                       : info->http == 403                     ? "permission_error"
+                       : info->http == 404                     ? "not_found_error"
+                       : info->http == 429                     ? "rate_limit_error"
+                       : info->http == 503                     ? "unavailable_error"
+                       : info->http < 500 || info->http == 501 ? "invalid_request_error"
+                                                               : "api_error";
     static const char too_long[] = "context_length_exceeded";
     maas_buf_str(out, "{\"error\":{\"message\":");
     maas_buf_json_str(out, err->msg, strlen(err->msg));
@@ -69,5 +68,7 @@ int maas_dialect_write_error(uint8_t dialect, const maas_err *err, maas_buf *out
     const dialect_row *row = &rows[dialect < MAAS_N_DIALECTS ? dialect : MAAS_DIALECT_MAAS];
     const maas_status_info *info = maas_status_describe(err->code);
     row->write(info, err, out);
-    return row->triton_codes && (info->http == 409 || info->http == 422) ? 400 : info->http;
+    const bool plain = dialect == MAAS_DIALECT_OPENAI && (info->http == 413 || info->http == 501);
+    return plain || (row->triton_codes && (info->http == 409 || info->http == 422)) ? 400
+                                                                                    : info->http;
 }

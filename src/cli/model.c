@@ -14,7 +14,7 @@
 
 static struct {
     maas_client_opts client;
-    char *format, *recipe, *labels, *alias, *output, *file;
+    char *format, *recipe, *labels, *alias, *output, *file, *name;
     bool force;
 } opts;
 
@@ -37,6 +37,11 @@ maas_conf maas_import_settings(void)
          .offset = AT(labels),
          .arg = "FILE",
          .help = "names of the classes, one a line or a JSON list"},
+        {.name = "name",
+         .type = MAAS_CONF_STR,
+         .offset = AT(name),
+         .arg = "NAME",
+         .help = "of the model, instead of the argument before the file"},
         MAAS_CLIENT_ROWS,
     };
     return (maas_conf){rows, MAAS_COUNT(rows), &opts};
@@ -320,19 +325,19 @@ static maas_status models_download(maas_cli *cli, maas_err *err)
 /* ---- import, promote ---- */
 
 /* The query, and the parts of the form when more than the model is sent. */
-static maas_status import_body(maas_cli *cli, maas_buf *path, maas_http_part parts[3],
+static maas_status import_body(const char *file, maas_buf *path, maas_http_part parts[3],
                                maas_http_call *call, maas_err *err)
 {
     const char *const queries[] = {"format", "image_recipe"};
     const bool is_file = opts.recipe && access(opts.recipe, F_OK) == 0;
     const char *const values[] = {opts.format, is_file ? NULL : opts.recipe};
-    parts[call->n_parts++] = (maas_http_part){"model", cli->args[1]};
+    parts[call->n_parts++] = (maas_http_part){"model", file};
     if (is_file)
         parts[call->n_parts++] = (maas_http_part){"image_recipe", opts.recipe};
     if (opts.labels)
         parts[call->n_parts++] = (maas_http_part){"labels", opts.labels};
     if (call->n_parts == 1) {
-        call->file = cli->args[1];
+        call->file = file;
         call->n_parts = 0;
     } else {
         call->parts = parts;
@@ -355,8 +360,12 @@ maas_status maas_cmd_import(maas_cli *cli, maas_err *err)
     maas_bar bar = {.on = cli->bars, .label = "upload"};
     maas_http_part parts[3];
     maas_http_call call = {.method = "PUT", .user = &bar, .progress = maas_bar_upload};
-    MAAS_TRY(maas_cli_path(&path, err, "models", cli->args[0], "versions", NULL));
-    MAAS_TRY(import_body(cli, &path, parts, &call, err));
+    const char *name = opts.name ? opts.name : cli->args[0];
+    const char *file = cli->args[opts.name ? 0 : 1];
+    if (cli->n_args != (opts.name ? 1 : 2))
+        return maas_fail(err, MAAS_E_INVALID, "give MODEL FILE, or FILE --name MODEL");
+    MAAS_TRY(maas_cli_path(&path, err, "models", name, "versions", NULL));
+    MAAS_TRY(import_body(file, &path, parts, &call, err));
     call.path = path.p;
     maas_status st = maas_cli_send(cli, &call, &r, err);
     maas_bar_clear(&bar);

@@ -13,6 +13,7 @@
 #include "base/num.h"
 #include "base/sys.h"
 #include "cli/cli.h"
+#include "cli/generate.h"
 #include "cli/print.h"
 #include "cli/run.h"
 #include "formats/npy.h"
@@ -25,8 +26,10 @@
 
 static struct {
     char *output;
-    int64_t threads, repeat;
-    bool profile, json;
+    char *prompt;
+    double temperature;
+    int64_t threads, repeat, max_tokens, seed;
+    bool profile, json, raw;
 } opts;
 
 /* --input may be there many times, which the options table does not know: read before it. */
@@ -64,6 +67,41 @@ maas_conf maas_run_settings(void)
          .type = MAAS_CONF_BOOL,
          .offset = AT(profile),
          .help = "print the time of every step"},
+        {.name = "prompt",
+         .type = MAAS_CONF_STR,
+         .offset = AT(prompt),
+         .letter = 'p',
+         .arg = "TEXT",
+         .help = "of a language model: what it is asked"},
+        {.name = "max-tokens",
+         .type = MAAS_CONF_INT,
+         .offset = AT(max_tokens),
+         .letter = 'n',
+         .min = 0,
+         .max = 1 << 30,
+         .preset = "256",
+         .arg = "N",
+         .help = "of a language model: length of the answer; 0: as long as fits"},
+        {.name = "temperature",
+         .type = MAAS_CONF_REAL,
+         .offset = AT(temperature),
+         .min = 0,
+         .max = 2,
+         .preset = "0",
+         .arg = "X",
+         .help = "of a language model; 0: always the most probable token"},
+        {.name = "seed",
+         .type = MAAS_CONF_INT,
+         .offset = AT(seed),
+         .min = -1,
+         .max = INT64_MAX,
+         .preset = "-1",
+         .arg = "N",
+         .help = "of a language model: the same one draws the same answer; -1: any"},
+        {.name = "raw",
+         .type = MAAS_CONF_BOOL,
+         .offset = AT(raw),
+         .help = "of a language model: the prompt as it is, without the chat template"},
         {.name = "json",
          .type = MAAS_CONF_BOOL,
          .offset = AT(json),
@@ -363,6 +401,18 @@ static maas_status open_and_run(const char *path, maas_err *err)
     return st;
 }
 
+static maas_status generate(const char *path, maas_err *err)
+{
+    const maas_generate_opts o = {.prompt = opts.prompt,
+                                  .max_tokens = opts.max_tokens,
+                                  .threads = opts.threads,
+                                  .seed = opts.seed,
+                                  .temperature = opts.temperature,
+                                  .raw = opts.raw};
+    return opts.prompt ? maas_generate(path, &o, err)
+                       : maas_fail(err, MAAS_E_INVALID, "a language model needs --prompt TEXT");
+}
+
 int maas_cmd_run(int argc, char **argv)
 {
     maas_err err = {0};
@@ -375,9 +425,12 @@ int maas_cmd_run(int argc, char **argv)
         st = maas_conf_args(&c, argc, argv, &n, &err);
     int code = MAAS_EXIT_USAGE;
     if (st != MAAS_OK || n != 1)
-        fprintf(stderr, "maas: %s\nusage: maas run FILE.onnx --input [NAME=]FILE ... [options]\n",
+        fprintf(stderr,
+                "maas: %s\nusage: maas run FILE.onnx --input [NAME=]FILE ... [options]\n"
+                "       maas run FILE.gguf --prompt TEXT [options]\n",
                 err.msg[0] ? err.msg : "give one model file");
-    else if ((st = open_and_run(argv[1], &err)) == MAAS_OK)
+    else if ((st = maas_is_language_model(argv[1]) ? generate(argv[1], &err)
+                                                   : open_and_run(argv[1], &err)) == MAAS_OK)
         code = MAAS_EXIT_OK;
     else
         code = maas_cli_fail(&err);

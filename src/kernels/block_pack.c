@@ -77,22 +77,33 @@ static void codes_of(uint32_t type, const uint8_t *b, int k, uint8_t *code)
     }
 }
 
+static uint32_t four(const uint8_t *p)
+{
+    uint32_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+static void put_four(uint8_t *p, uint32_t w)
+{
+    memcpy(p, &w, sizeof w);
+}
+
+/* Four codes at a time: those of row r are next to each other in every vector. */
 static void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint8_t *part)
 {
-    uint8_t *high = part + (size_t)f->low * 64;
-    for (int t = 0; t < 8; t++)
-        for (int j = 0; j < 4; j++) {
-            const uint8_t c = code[4 * t + j];
-            const int at = 4 * r + j;
-            if (f->low == 8)
-                part[64 * t + at] = c;
-            else
-                part[64 * (t / 2) + at] |= (uint8_t)((c & 15) << t % 2 * 4);
-            if (f->high == 1)
-                high[at] |= (uint8_t)((c >> 4) << t);
-            else if (f->high == 2)
-                high[64 * (t / 4) + at] |= (uint8_t)((c >> 4) << t % 4 * 2);
-        }
+    uint8_t *high = part + (size_t)f->low * 64 + 4 * r;
+    part += 4 * r;
+    for (int t = 0; f->low == 8 && t < 8; t++)
+        put_four(part + 64 * t, four(code + 4 * t));
+    for (int g = 0; f->low == 4 && g < 4; g++)
+        put_four(part + 64 * g,
+                 (four(code + 8 * g) & 0x0f0f0f0fu) | (four(code + 8 * g + 4) & 0x0f0f0f0fu) << 4);
+    for (int t = 0; f->high == 1 && t < 8; t++)
+        put_four(high, four(high) | (four(code + 4 * t) >> 4 & 0x01010101u) << t);
+    for (int t = 0; f->high == 2 && t < 8; t++)
+        put_four(high + 64 * (t / 4),
+                 four(high + 64 * (t / 4)) | (four(code + 4 * t) >> 4 & 0x03030303u) << t % 4 * 2);
 }
 
 static void put_scales(const maas_block_form *f, const uint8_t *b, int k, int r, uint8_t *scales)

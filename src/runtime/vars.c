@@ -12,6 +12,33 @@ struct maas_vars {
     maas_tensor *at;
 };
 
+/* Zeros of its own: pages that nobody writes to take no memory, and no time. */
+typedef struct zeros {
+    void *p;
+    maas_budget *budget;
+    size_t bytes;
+} zeros;
+
+static void give_zeros(void *arg)
+{
+    zeros *z = arg;
+    maas_free(z->p);
+    maas_budget_give(z->budget, z->bytes);
+}
+
+static void *make_zeros(maas_vars *v, size_t bytes)
+{
+    zeros *z = maas_arena_alloc(&v->arena, sizeof *z);
+    if (!z || (v->arena.budget && !maas_budget_take(v->arena.budget, bytes)))
+        return NULL;
+    *z = (zeros){maas_calloc(1, bytes + 64), v->arena.budget, v->arena.budget ? bytes : 0};
+    if (!z->p || !maas_arena_defer(&v->arena, give_zeros, z)) {
+        give_zeros(z);
+        return NULL;
+    }
+    return (void *)(((uintptr_t)z->p + 63) & ~(uintptr_t)63);
+}
+
 static maas_status copy_first(maas_vars *v, uint32_t i, const maas_value *value, maas_err *err)
 {
     size_t bytes;
@@ -20,7 +47,8 @@ static maas_status copy_first(maas_vars *v, uint32_t i, const maas_value *value,
     v->names[i] = maas_arena_strdup(&v->arena, value->name);
     v->at[i] = *init;
     /* rounded up to a cache line, so that the updates of two variables never meet in one */
-    v->at[i].data = maas_arena_alloc(&v->arena, (bytes + 63) / 64 * 64 + 64);
+    const size_t room = (bytes + 63) / 64 * 64 + 64;
+    v->at[i].data = init->data ? maas_arena_alloc(&v->arena, room) : make_zeros(v, room);
     if (!v->names[i] || !v->at[i].data)
         return maas_fail(err, MAAS_E_NOMEM, "variable '%s' of %zu bytes", value->name, bytes);
     if (bytes && init->data)

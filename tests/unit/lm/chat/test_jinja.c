@@ -126,7 +126,7 @@ static void hostile_templates_end(void)
     maas_err err = {0};
     deep[0] = '\0';
     for (int i = 0; i < DEEP; i++)
-        memcpy(deep + i, i < 3 ? "{{ " + i : "(", 2);
+        memcpy(deep + i, i < 3 ? &"{{ "[i] : "(", 2);
     EXPECT_EQ(render(deep, "{}", out, sizeof out, &err), MAAS_E_TOO_LARGE);
     for (int i = 0; i < DEEP; i++)
         memcpy(deep + 12 * i, "{% if true%}", 13);

@@ -1,0 +1,135 @@
+#include "cli/generate.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/sys.h"
+#include "lm/chat.h"
+#include "lm/engine.h"
+#include "base/ban.h"
+
+typedef struct session {
+    maas_map file;
+    maas_lm_source *source;
+    maas_tokenizer *tokenizer;
+    maas_lm *model;
+    maas_engine *engine;
+    maas_buf prompt; /* ids */
+    uint64_t id;
+    maas_lm_timing timing;
+    maas_err *err;
+    bool failed;
+} session;
+
+static volatile sig_atomic_t interrupted;
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+bool maas_is_language_model(const char *path)
+{
+    char head[4] = {0};
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head &&
+           maas_gguf_is(maas_span_of(head, sizeof head));
+}
+
+static maas_status open_all(session *s, const char *path, const maas_generate_opts *o,
+                            maas_err *err)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    const maas_lm_opts lm = {.n_threads = (int)o->threads, .max_seqs = 1};
+    const maas_engine_opts engine = {0};
+    if (fd < 0)
+        return maas_fail(err, MAAS_E_NOT_FOUND, "%.200s: %m", path);
+    MAAS_TRY(maas_sys_map(fd, &s->file, err));
+    const maas_lm_file file = {path, maas_span_of(s->file.p, s->file.n)};
+    MAAS_TRY(maas_lm_source_open(&file, 1, NULL, &s->source, err));
+    MAAS_TRY(maas_tokenizer_create(s->source, NULL, &s->tokenizer, err));
+    MAAS_TRY(maas_lm_create(s->source, &lm, &s->model, err));
+    return maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err);
+}
+
+static maas_status chat_prompt(session *s, const char *text, maas_err *err)
+{
+    maas_chat *chat = NULL;
+    maas_rendered r;
+    AUTO(maas_json_unref)
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", text);
+    if (!messages)
+        return maas_fail(err, MAAS_E_INVALID, "the prompt is no UTF-8");
+    MAAS_TRY(maas_chat_create(s->source, s->tokenizer, NULL, &chat, err));
+    maas_status st = maas_chat_render(chat, messages, NULL, NULL, &r, err);
+    if (st == MAAS_OK) {
+        st = maas_tokenizer_encode_pieces(s->tokenizer, r.pieces, r.n, 0, &s->prompt, err);
+        maas_rendered_reset(&r);
+    }
+    maas_chat_destroy(chat);
+    return st;
+}
+
+static void on_event(void *user, const maas_lm_event *ev)
+{
+    session *s = user;
+    fwrite(ev->text.p, 1, ev->text.n, stdout);
+    fflush(stdout);
+    s->timing = ev->timing;
+    if (ev->kind == MAAS_LM_FAILED) {
+        s->failed = true;
+        *s->err = *ev->error;
+    }
+}
+
+static maas_status answer(session *s, const maas_generate_opts *o, maas_err *err)
+{
+    maas_ask ask = {.tokens = (const int32_t *)(const void *)s->prompt.p,
+                    .n_tokens = (uint32_t)(s->prompt.n / sizeof(int32_t)),
+                    .max_tokens = (uint32_t)o->max_tokens,
+                    .n_logprobs = -1,
+                    .sampling = MAAS_SAMPLING_INIT};
+    ask.sampling.temperature = (float)o->temperature;
+    ask.sampling.seed = (uint64_t)o->seed;
+    if (o->seed < 0)
+        maas_random_bytes(&ask.sampling.seed, sizeof ask.sampling.seed);
+    s->err = err;
+    signal(SIGINT, on_interrupt);
+    MAAS_TRY(maas_engine_submit(s->engine, &ask, on_event, s, &s->id, NULL, err));
+    while (maas_engine_step(s->engine))
+        if (interrupted)
+            maas_engine_cancel(s->engine, s->id);
+    printf("\n");
+    const maas_lm_timing *t = &s->timing;
+    fprintf(stderr, "prompt: %u tokens, %.0f a second; answer: %u tokens, %.1f a second\n",
+            t->prompt_tokens, t->prompt_ns ? t->prompt_tokens / ((double)t->prompt_ns * 1e-9) : 0,
+            t->tokens,
+            t->tokens > 1 && t->decode_ns ? (t->tokens - 1) / ((double)t->decode_ns * 1e-9) : 0);
+    return s->failed ? err->code : MAAS_OK;
+}
+
+maas_status maas_generate(const char *path, const maas_generate_opts *o, maas_err *err)
+{
+    session s = {.prompt = MAAS_BUF_INIT((size_t)256 << 20)};
+    maas_status st = open_all(&s, path, o, err);
+    if (st == MAAS_OK && o->raw)
+        st = maas_tokenizer_encode(s.tokenizer, (maas_str){o->prompt, strlen(o->prompt)},
+                                   MAAS_TOKENS_BEGIN, &s.prompt, err);
+    else if (st == MAAS_OK)
+        st = chat_prompt(&s, o->prompt, err);
+    if (st == MAAS_OK)
+        st = answer(&s, o, err);
+    maas_engine_destroy(s.engine);
+    maas_lm_destroy(s.model);
+    maas_tokenizer_destroy(s.tokenizer);
+    maas_lm_source_close(s.source);
+    maas_sys_unmap(&s.file);
+    maas_buf_reset(&s.prompt);
+    return st;
+}

@@ -1,0 +1,20 @@
+/* cli/generate.h - `maas run FILE.gguf --prompt TEXT`: a language model without a server. */
+#ifndef MAAS_CLI_GENERATE_H
+#define MAAS_CLI_GENERATE_H
+
+#include "base/status.h"
+#include "tensor/tensor.h"
+
+typedef struct maas_generate_opts {
+    const char *prompt;
+    int64_t max_tokens, threads, seed; /* seed -1: any */
+    double temperature;
+    bool raw; /* the prompt as it is, without the chat template */
+} maas_generate_opts;
+
+/* Prints the answer as it comes; what took how long goes to stderr. */
+maas_status maas_generate(const char *path, const maas_generate_opts *o, maas_err *err);
+/* By the first bytes of the file; false when it cannot be read. */
+bool maas_is_language_model(const char *path);
+
+#endif
