@@ -55,12 +55,28 @@ static void write_openai(const maas_status_info *info, const maas_err *err, maas
         maas_buf_str(out, "null}}");
 }
 
+static void write_anthropic(const maas_status_info *info, const maas_err *err, maas_buf *out)
+{
+    const char *type = info->http == 401   ? "authentication_error"
+                       : info->http == 403 ? "permission_error"
+                       : info->http == 404 ? "not_found_error"
+                       : info->http == 413 ? "request_too_large"
+                       : info->http == 429 ? "rate_limit_error"
+                       : info->http == 503 ? "overloaded_error"
+                       : info->http < 500  ? "invalid_request_error"
+                                           : "api_error";
+    maas_buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
+    maas_buf_json_str(out, err->msg, strlen(err->msg));
+    maas_buf_str(out, "}}");
+}
+
 static const dialect_row rows[MAAS_N_DIALECTS] = {
     [MAAS_DIALECT_MAAS] = {"maas", write_object, false},
     [MAAS_DIALECT_OIP] = {"oip", write_text, true},
     [MAAS_DIALECT_TFS] = {"tfserving", write_text, true},
     [MAAS_DIALECT_MLFLOW] = {"mlflow", write_mlflow, true},
     [MAAS_DIALECT_OPENAI] = {"openai", write_openai, true},
+    [MAAS_DIALECT_ANTHROPIC] = {"anthropic", write_anthropic, true},
 };
 
 int maas_dialect_write_error(uint8_t dialect, const maas_err *err, maas_buf *out)

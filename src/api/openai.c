@@ -199,18 +199,11 @@ static maas_status refuse_unknown(const maas_talk *t, maas_err *err)
 
 static maas_status chat_prompt(maas_talk *t, maas_err *err)
 {
-    const maas_chat *chat;
-    maas_rendered text;
     const json_t *tools = json_object_get(t->body, "tools");
     const char *how = json_string_value(json_object_get(t->body, "tool_choice"));
     const bool use = json_array_size(tools) && !(how && strcmp(how, "none") == 0);
-    MAAS_TRY(maas_lm_service_chat(t->service, &chat, err));
-    MAAS_TRY(maas_chat_render(chat, json_object_get(t->body, "messages"), use ? tools : NULL,
-                              json_object_get(t->body, "chat_template_kwargs"), &text, err));
-    maas_status st = maas_tokenizer_encode_pieces(maas_lm_service_tokenizer(t->service),
-                                                  text.pieces, text.n, 0, &t->prompt, err);
-    maas_rendered_reset(&text);
-    return st;
+    return maas_talk_chat(t, json_object_get(t->body, "messages"), use ? tools : NULL,
+                          json_object_get(t->body, "chat_template_kwargs"), err);
 }
 
 static maas_status chat_logprobs(maas_talk *t, maas_err *err)
@@ -229,19 +222,6 @@ static maas_status chat_logprobs(maas_talk *t, maas_err *err)
     return MAAS_OK;
 }
 
-/* Runs a reader of a body and starts what it read; false: an engine replies later. */
-static bool start(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err))
-{
-    maas_err err = {0};
-    if (!t)
-        return true;
-    if (read(t, &err) == MAAS_OK)
-        maas_talk_start(t);
-    else
-        maas_talk_fail(t, &err);
-    return false;
-}
-
 static maas_status read_chat(maas_talk *t, maas_err *err)
 {
     MAAS_TRY(maas_talk_params(t, err));
@@ -252,7 +232,7 @@ static maas_status read_chat(maas_talk *t, maas_err *err)
 
 static bool chat_on_io(maas_req *r)
 {
-    return start(maas_talk_create(r, "chatcmpl-", &chat_writers), read_chat);
+    return maas_talk_run(maas_talk_create(r, "chatcmpl-", &chat_writers), read_chat);
 }
 
 void maas_openai_chat(maas_req *r)
@@ -352,9 +332,7 @@ static maas_status text_prompt(maas_talk *t, maas_err *err)
         return prompt_of_ids(t, p, err);
     if (!json_is_string(p))
         return maas_fail(err, MAAS_E_INVALID, "'prompt' must be one text or one list of tokens");
-    return maas_tokenizer_encode(maas_lm_service_tokenizer(t->service),
-                                 (maas_str){json_string_value(p), json_string_length(p)},
-                                 MAAS_TOKENS_BEGIN, &t->prompt, err);
+    return maas_talk_text(t, p, err);
 }
 
 static maas_status read_text(maas_talk *t, maas_err *err)
@@ -372,7 +350,7 @@ static maas_status read_text(maas_talk *t, maas_err *err)
 
 static bool complete_on_io(maas_req *r)
 {
-    return start(maas_talk_create(r, "cmpl-", &text_writers), read_text);
+    return maas_talk_run(maas_talk_create(r, "cmpl-", &text_writers), read_text);
 }
 
 void maas_openai_complete(maas_req *r)

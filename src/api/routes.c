@@ -1,8 +1,10 @@
 #include "api/routes.h"
 
+#include "api/anthropic.h"
 #include "api/dialect.h"
 #include "api/manage.h"
 #include "api/oip.h"
+#include "api/ollama.h"
 #include "api/openai.h"
 #include "api/rows.h"
 #include "api/upload.h"
@@ -99,6 +101,28 @@ const maas_route maas_routes[] = {
         "Chat with a language model, whole or as server-sent events", NULL, NULL),
     ROW("POST", "/v1/completions", maas_openai_complete, INFER, STREAM, INFER_BODY, OPENAI,
         "Complete a text", NULL, NULL),
+
+    /* Anthropic's */
+    ROW("POST", "/v1/messages", maas_anthropic_messages, INFER, STREAM, INFER_BODY, ANTHROPIC,
+        "Chat with a language model, in Anthropic's words", NULL, NULL),
+    ROW("POST", "/v1/messages/count_tokens", maas_anthropic_count, INFER, COMPUTE, INFER_BODY,
+        ANTHROPIC, "How many tokens a conversation has", NULL, NULL),
+
+    /* Ollama's */
+    ROW("GET", "/", maas_ollama_root, PUBLIC, CHEAP, NO_BODY, TFS, "What Ollama's clients look for",
+        NULL, NULL),
+    ROW("GET", "/api/version", maas_ollama_version, READ, CHEAP, NO_BODY, TFS, "Version", NULL,
+        NULL),
+    ROW("GET", "/api/tags", maas_ollama_tags, READ, CHEAP, NO_BODY, TFS, "Language models", NULL,
+        NULL),
+    ROW("GET", "/api/ps", maas_ollama_ps, READ, CHEAP, NO_BODY, TFS, "Language models in memory",
+        NULL, NULL),
+    ROW("POST", "/api/show", maas_ollama_show, READ, CHEAP, CONTROL, TFS, "A language model", NULL,
+        NULL),
+    ROW("POST", "/api/chat", maas_ollama_chat, INFER, STREAM, INFER_BODY, TFS,
+        "Chat with a language model, as lines of JSON", NULL, NULL),
+    ROW("POST", "/api/generate", maas_ollama_generate, INFER, STREAM, INFER_BODY, TFS,
+        "Answer a prompt, as lines of JSON", NULL, NULL),
 
     ROW("GET", "/v1/models", maas_v1_models, READ, CHEAP, NO_BODY, TFS, "Models", NULL, NULL),
     ROW("GET", "/v1/models/{m}", maas_v1_model, READ, CHEAP, NO_BODY, TFS, "Status of a model",

@@ -223,7 +223,7 @@ static void give_up(maas_talk *t, const maas_err *err)
 {
     maas_req *r = t->req;
     maas_buf b = MAAS_BUF_INIT(MAX_REPLY);
-    if (t->stream) {
+    if (t->streaming) {
         t->writers->failed(t, err, &b);
         send(t, &b);
         reset(t);
@@ -235,15 +235,25 @@ static void give_up(maas_talk *t, const maas_err *err)
     }
 }
 
+/* The stream begins with the first thing there is to say, so that what fails before has a status of
+ * its own. */
+static void begin_choice(maas_talk *t)
+{
+    if (!t->stream || t->begun)
+        return;
+    maas_buf b = MAAS_BUF_INIT(MAX_REPLY);
+    if (!t->streaming)
+        maas_req_stream_begin(t->req, 200, t->writers->content_type);
+    t->begun = t->streaming = true;
+    t->writers->begin(t, &b);
+    send(t, &b);
+}
+
 static void next_choice(maas_talk *t)
 {
     maas_err err = {0};
     if (++t->choice < t->n && !t->gone) {
-        if (t->stream) {
-            maas_buf b = MAAS_BUF_INIT(MAX_REPLY);
-            t->writers->begin(t, &b);
-            send(t, &b);
-        }
+        t->begun = false;
         if (submit(t, NULL, &err) != MAAS_OK)
             give_up(t, &err);
         return;
@@ -273,6 +283,8 @@ static void on_piece(maas_talk *t, const maas_lm_event *ev)
 static void on_event(void *user, const maas_lm_event *ev)
 {
     maas_talk *t = user;
+    if (ev->kind != MAAS_LM_FAILED)
+        begin_choice(t);
     if (ev->kind == MAAS_LM_TOKEN) {
         on_piece(t, ev);
         return;
@@ -295,34 +307,84 @@ static void on_event(void *user, const maas_lm_event *ev)
 
 /* ---- to the engine ---- */
 
-maas_talk *maas_talk_create(maas_req *r, const char *id_prefix, const maas_talk_writers *w)
+static maas_status open_talk(maas_talk *t, maas_req *r, const char *model, maas_err *err)
 {
     maas_app *app = maas_app_of(r);
-    maas_err err = {0};
-    AUTO(maas_json_unref) json_t *body = NULL;
-    maas_talk *t = maas_arena_alloc(maas_req_arena(r), sizeof *t);
-    maas_status st = t ? maas_body_object(r, &body, &err)
-                       : maas_fail(&err, MAAS_E_NOMEM, "memory for a request");
-    const char *model = json_string_value(json_object_get(body, "model"));
     if (!model && app->conf.default_model && *app->conf.default_model)
         model = app->conf.default_model;
-    if (st == MAAS_OK && !model)
-        st = maas_fail(&err, MAAS_E_INVALID, "'model' is missing");
-    if (st == MAAS_OK)
-        st = maas_may_use_model(r, model, &err);
-    if (st == MAAS_OK)
-        st = maas_models_load_lm(app->models, maas_caller(r)->tenant, model, &t->service, &err);
+    if (!model)
+        return maas_fail(err, MAAS_E_INVALID, "'model' is missing");
+    MAAS_TRY(maas_may_use_model(r, model, err));
+    return maas_models_load_lm(app->models, maas_caller(r)->tenant, model, &t->service, err);
+}
+
+maas_talk *maas_talk_open(maas_req *r, json_t *body, const maas_err *why, const char *model,
+                          const char *id_prefix, const maas_talk_writers *w)
+{
+    maas_err err = {0};
+    maas_talk *t = body ? maas_arena_alloc(maas_req_arena(r), sizeof *t) : NULL;
+    maas_status st = !body ? maas_fail(&err, why->code, "%s", why->msg)
+                     : t   ? open_talk(t, r, model, &err)
+                           : maas_fail(&err, MAAS_E_NOMEM, "memory for a request");
     if (st != MAAS_OK) {
+        json_decref(body);
         maas_req_fail(r, &err);
         return NULL;
     }
     t->req = r;
     t->writers = w;
-    t->body = json_incref(body);
+    t->body = body;
     t->prompt.max = (size_t)64 << 20;
     t->created = maas_wall_ms() / 1000;
     snprintf(t->id, sizeof t->id, "%s%.36s", id_prefix, maas_req_id(r));
     return t;
+}
+
+maas_talk *maas_talk_create(maas_req *r, const char *id_prefix, const maas_talk_writers *w)
+{
+    maas_err err = {0};
+    json_t *body = NULL;
+    if (maas_body_object(r, &body, &err) != MAAS_OK)
+        body = NULL;
+    return maas_talk_open(r, body, &err, json_string_value(json_object_get(body, "model")),
+                          id_prefix, w);
+}
+
+maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *tools,
+                           const json_t *more, maas_err *err)
+{
+    const maas_chat *chat;
+    maas_rendered text;
+    MAAS_TRY(maas_lm_service_chat(t->service, &chat, err));
+    MAAS_TRY(maas_chat_render(chat, messages, tools, more, &text, err));
+    maas_status st = maas_tokenizer_encode_pieces(maas_lm_service_tokenizer(t->service),
+                                                  text.pieces, text.n, 0, &t->prompt, err);
+    maas_rendered_reset(&text);
+    return st;
+}
+
+maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err)
+{
+    return maas_tokenizer_encode(maas_lm_service_tokenizer(t->service),
+                                 (maas_str){json_string_value(text), json_string_length(text)},
+                                 MAAS_TOKENS_BEGIN, &t->prompt, err);
+}
+
+bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err))
+{
+    maas_err err = {0};
+    if (!t)
+        return true;
+    if (read(t, &err) == MAAS_OK)
+        maas_talk_start(t);
+    else
+        maas_talk_fail(t, &err);
+    return false;
+}
+
+void maas_talk_drop(maas_talk *t)
+{
+    reset(t);
 }
 
 void maas_talk_fail(maas_talk *t, const maas_err *err)
@@ -333,45 +395,33 @@ void maas_talk_fail(maas_talk *t, const maas_err *err)
     maas_req_resume(r);
 }
 
+static maas_status check_context(const maas_talk *t, maas_err *err)
+{
+    const maas_lm_info *about = maas_lm_service_about(t->service);
+    const size_t n = t->prompt.n / sizeof(int32_t);
+    if (n < (size_t)about->n_context)
+        return MAAS_OK;
+    return maas_fail(err, MAAS_E_INVALID,
+                     "context_length_exceeded: the prompt has %zu tokens, the context holds %d "
+                     "with the answer",
+                     n, about->n_context);
+}
+
 void maas_talk_start(maas_talk *t)
 {
     maas_err err = {0};
     uint32_t retry_ms = 0;
     char text[16];
-    maas_buf b = MAAS_BUF_INIT(MAX_REPLY);
-    /* A stream begins before the engine may write to it. What is refused is refused before. */
-    const maas_lm_info *about = maas_lm_service_about(t->service);
-    const size_t n = t->prompt.n / sizeof(int32_t);
-    maas_engine_stats s;
-    maas_engine_stats_of(maas_lm_service_engine(t->service), &s);
-    if (n >= (size_t)about->n_context) {
-        maas_fail(&err, MAAS_E_TOO_LARGE,
-                  "context_length_exceeded: the prompt has %zu tokens, the context holds %d with "
-                  "the answer",
-                  n, about->n_context);
-        maas_talk_fail(t, &err);
-        return;
+    maas_status st = check_context(t, &err);
+    if (st == MAAS_OK)
+        st = submit(t, &retry_ms, &err);
+    if (st == MAAS_OK)
+        return; /* the lane may have answered already */
+    if (st == MAAS_E_BUSY) {
+        snprintf(text, sizeof text, "%u", retry_ms);
+        maas_req_set_header(t->req, "retry-after-ms", text);
+        snprintf(text, sizeof text, "%u", retry_ms / 1000 + 1);
+        maas_req_set_header(t->req, "Retry-After", text);
     }
-    if (!t->stream) {
-        if (submit(t, &retry_ms, &err) == MAAS_OK)
-            return;
-        if (err.code == MAAS_E_BUSY) {
-            snprintf(text, sizeof text, "%u", retry_ms);
-            maas_req_set_header(t->req, "retry-after-ms", text);
-            snprintf(text, sizeof text, "%u", (retry_ms + 999) / 1000);
-            maas_req_set_header(t->req, "Retry-After", text);
-        }
-        maas_talk_fail(t, &err);
-        return;
-    }
-    if (!maas_req_stream_begin(t->req, 200, t->writers->content_type)) {
-        maas_req *r = t->req;
-        reset(t);
-        maas_req_stream_end(r);
-        return;
-    }
-    t->writers->begin(t, &b);
-    send(t, &b);
-    if (submit(t, NULL, &err) != MAAS_OK)
-        give_up(t, &err);
+    maas_talk_fail(t, &err);
 }

@@ -46,7 +46,7 @@ struct maas_talk {
     maas_talk_choice *choices; /* [n] */
     maas_lm_timing timing;     /* sums over choices */
     uint64_t engine_id;
-    bool gone;
+    bool gone, streaming, begun; /* the peer; the stream; the choice at hand */
 };
 
 /* Parameters that every dialect has under OpenAI's names; E_INVALID names the one that is wrong. */
@@ -56,7 +56,18 @@ void maas_talk_start(maas_talk *t);
 /* A talk for the model of body.model: on the io thread; replies and returns NULL when there is
  * none. */
 maas_talk *maas_talk_create(maas_req *r, const char *id_prefix, const maas_talk_writers *w);
+/* The same for a body that the dialect has brought into OpenAI's names (takes it; NULL: `why`), and
+ * a model that it names in its own way (NULL: the default model). */
+maas_talk *maas_talk_open(maas_req *r, json_t *body, const maas_err *why, const char *model,
+                          const char *id_prefix, const maas_talk_writers *w);
+/* The prompt of a conversation (tools, more: lm/chat.h), or of a text as it is. */
+maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *tools,
+                           const json_t *more, maas_err *err);
+maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err);
+/* Reads a body and starts what it says; false: an engine replies later. NULL: replied already. */
+bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err));
 void maas_talk_fail(maas_talk *t, const maas_err *err); /* instead of starting it */
+void maas_talk_drop(maas_talk *t);                      /* instead: the caller replies */
 const char *maas_talk_finish_name(maas_lm_finish f);    /* "stop", "length" */
 
 #endif
