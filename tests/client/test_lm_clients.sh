@@ -1,0 +1,8 @@
+#!/bin/sh
+# tests/client/test_lm_clients.sh - the clients of OpenAI, Anthropic and Ollama, unchanged from PyPI, against our server.
+cd "$(dirname "$0")/../.." || exit 1
+python=$(sh tests/client/venv.sh "clients of language models" lm) || {
+    echo "$python"
+    exit 0
+}
+exec "$python" tests/client/test_lm_clients.py
