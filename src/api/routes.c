@@ -2,6 +2,7 @@
 
 #include "api/anthropic.h"
 #include "api/dialect.h"
+#include "api/generate.h"
 #include "api/manage.h"
 #include "api/oip.h"
 #include "api/ollama.h"
@@ -88,6 +89,10 @@ const maas_route maas_routes[] = {
     ROWB("POST", "/v2/models/{m}/versions/{v}/explain", maas_oip_explain, maas_oip_infer_body,
          INFER, COMPUTE, INFER_STREAM, OIP, "Why a version answers as it does", "InferRequest",
          "InferResponse"),
+    ROW("POST", "/v2/models/{m}/generate", maas_oip_generate, INFER, STREAM, INFER_BODY, OIP,
+        "Continue a text with a language model", NULL, NULL),
+    ROW("POST", "/v2/models/{m}/generate_stream", maas_oip_generate_stream, INFER, STREAM,
+        INFER_BODY, OIP, "The same as server-sent events", NULL, NULL),
     ROW("POST", "/v2/repository/index", maas_oip_index, READ, CHEAP, CONTROL, OIP,
         "Models and their states", NULL, NULL),
     ROW("POST", "/v2/repository/models/{m}/load", maas_oip_load, WRITE, CHEAP, CONTROL, OIP,
@@ -101,6 +106,10 @@ const maas_route maas_routes[] = {
         "Chat with a language model, whole or as server-sent events", NULL, NULL),
     ROW("POST", "/v1/completions", maas_openai_complete, INFER, STREAM, INFER_BODY, OPENAI,
         "Complete a text", NULL, NULL),
+    ROW("POST", "/tokenize", maas_tokenize, INFER, COMPUTE, INFER_BODY, OPENAI,
+        "The tokens of a text or of a conversation", NULL, NULL),
+    ROW("POST", "/detokenize", maas_detokenize, INFER, COMPUTE, INFER_BODY, OPENAI,
+        "The text of tokens", NULL, NULL),
 
     /* Anthropic's */
     ROW("POST", "/v1/messages", maas_anthropic_messages, INFER, STREAM, INFER_BODY, ANTHROPIC,

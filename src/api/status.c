@@ -120,6 +120,63 @@ static void model_memory(void *user, maas_instance *m)
                     maas_instance_bytes(m));
 }
 
+/* ---- language models ---- */
+
+typedef struct lm_metric {
+    const char *name, *type, *words;
+} lm_metric;
+
+static const lm_metric lm_metrics[] = {
+    {"maas_lm_requests_total", "counter", "Requests to a language model."},
+    {"maas_lm_prompt_tokens_total", "counter", "Tokens of prompts."},
+    {"maas_lm_cached_tokens_total", "counter", "Tokens of prompts that were in the cache."},
+    {"maas_lm_tokens_total", "counter", "Tokens generated."},
+    {"maas_lm_preemptions_total", "counter", "Sequences that gave their cache back."},
+    {"maas_lm_queue_seconds_total", "counter", "Time that finished requests waited."},
+    {"maas_lm_prompt_seconds_total", "counter", "Time of finished requests to the first token."},
+    {"maas_lm_decode_seconds_total", "counter", "Time of finished requests after it."},
+    {"maas_lm_waiting", "gauge", "Requests that wait for a place in the batch."},
+    {"maas_lm_running", "gauge", "Sequences in the batch."},
+    {"maas_lm_cache_blocks", "gauge", "Blocks of the cache of keys and values."},
+    {"maas_lm_cache_blocks_free", "gauge", "Those that nobody uses."},
+};
+
+typedef struct lm_metric_user {
+    maas_buf *b;
+    size_t i;
+} lm_metric_user;
+
+static void lm_metric_of(void *user, maas_lm_service *m)
+{
+    const lm_metric_user *u = user;
+    maas_engine_stats s;
+    maas_engine_stats_of(maas_lm_service_engine(m), &s);
+    const double values[] = {(double)s.requests,
+                             (double)s.prompt_tokens,
+                             (double)s.cached_tokens,
+                             (double)s.tokens,
+                             (double)s.preemptions,
+                             (double)s.queue_ns * 1e-9,
+                             (double)s.prompt_ns * 1e-9,
+                             (double)s.decode_ns * 1e-9,
+                             s.waiting,
+                             s.running,
+                             s.blocks,
+                             s.blocks_free};
+    _Static_assert(MAAS_COUNT(values) == MAAS_COUNT(lm_metrics), "a value for each metric");
+    maas_buf_printf(u->b, "%s{model=\"%s\",version=\"%lld\"} %.10g\n", lm_metrics[u->i].name,
+                    maas_lm_service_name(m), (long long)maas_lm_service_version(m), values[u->i]);
+}
+
+static void language_models(const maas_app *app, maas_buf *b)
+{
+    lm_metric_user u = {b, 0};
+    for (; u.i < MAAS_COUNT(lm_metrics); u.i++) {
+        head(b, lm_metrics[u.i].name, lm_metrics[u.i].type, lm_metrics[u.i].words);
+        maas_models_each_lm(app->models, lm_metric_of, &u);
+    }
+}
+
 static void http_metrics(const maas_app *app, maas_buf *b)
 {
     static const char *const classes[] = {"cheap", "compute", "upload", "stream"};
@@ -165,6 +222,7 @@ void maas_metrics(maas_req *r)
     maas_models_each(app->models, model_memory, &b);
     gauge(&b, "maas_queue_waiting", "Requests that wait for a compute lane.",
           maas_lanes_waiting(maas_models_lanes(app->models)));
+    language_models(app, &b);
     job_metrics(app, &b);
     head(&b, "maas_sandbox_crash_total", "counter", "Sandboxed importers that crashed.");
     maas_buf_printf(&b, "maas_sandbox_crash_total %llu\n",

@@ -119,6 +119,23 @@ def test_ollama(base):
     assert c.ps().models[0].context_length > 0
 
 
+def test_plain(base):
+    """Endpoints without a client of their own: OIP's generate, tokens, metrics."""
+    text = "Once upon a time"
+    status, whole = post(base, "/v2/models/smol/generate", {"id": "7", "text_input": text, "parameters": {"temperature": 0, "max_tokens": 8}})
+    assert status == 200 and whole["id"] == "7" and whole["model_name"] == "smol" and whole["text_output"], whole
+    request = urllib.request.Request(base + "/v2/models/smol/generate_stream", json.dumps({"text_input": text, "temperature": 0, "max_tokens": 8}).encode())
+    with urllib.request.urlopen(request) as r:
+        events = [json.loads(line[6:]) for line in r.read().decode().split("\n\n") if line]
+    assert "".join(e["text_output"] for e in events) == whole["text_output"]
+    status, tokens = post(base, "/tokenize", {"model": "smol", "prompt": "Grüße, 世界 <|im_end|>"})
+    assert status == 200 and tokens["count"] == len(tokens["tokens"]) and 2 not in tokens["tokens"]
+    assert post(base, "/detokenize", {"model": "smol", "tokens": tokens["tokens"]})[1]["prompt"] == "Grüße, 世界 <|im_end|>"
+    assert post(base, "/detokenize", {"model": "smol", "tokens": [1 << 40]})[0] == 400
+    metrics = urllib.request.urlopen(base + "/metrics").read().decode()
+    assert 'maas_lm_tokens_total{model="smol",version="1"}' in metrics
+
+
 def test_hostile(base):
     """What is wrong is told by name, in the words of the dialect."""
     ok = {"model": "smol", "messages": FRANCE, "max_tokens": 1}
@@ -169,7 +186,7 @@ def main():
     server = Server()
     with open(model, "rb") as f:
         server.need(201, "PUT", "/api/v1/models/smol/versions", f.read())
-    for test in (test_openai, test_anthropic, test_ollama, test_hostile, test_many):
+    for test in (test_openai, test_anthropic, test_ollama, test_plain, test_hostile, test_many):
         def on_server(test=test):
             test(server.address if server.address.startswith("http") else "http://" + server.address)
         on_server.__name__ = test.__name__
