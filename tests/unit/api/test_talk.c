@@ -1,0 +1,182 @@
+/* A language model through the whole server: many streams at once get the answers they get alone,
+ * those that leave stop nobody, and what is wrong is refused by name. */
+#include <pthread.h>
+
+#include "api_test.h"
+#include "lm/tiny.h"
+
+enum { N_STREAMS = 64, TOKENS = 24 };
+static char answer[1 << 16];
+
+static void publish(api *a)
+{
+    tiny t = {0};
+    const maas_span file = tiny_make(&t, MAAS_Q_Q8_0, 3);
+    maas_buf request = MAAS_BUF_INIT(64u << 20);
+    maas_buf_printf(&request,
+                    "PUT /api/v1/models/tiny/versions HTTP/1.1\r\nHost: localhost\r\n"
+                    "Content-Length: %zu\r\n\r\n",
+                    file.n);
+    maas_buf_add(&request, file.p, file.n);
+    EXPECT_MSG(api_raw(a, request.p, request.n, answer, sizeof answer) == 201, "%s", answer);
+    maas_buf_reset(&request);
+    tiny_reset(&t);
+}
+
+static int connect_to(const api *a)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(maas_http_port(a->app.http)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void send_request(int fd, int i, int tokens)
+{
+    char body[512], text[1024];
+    int n = snprintf(body, sizeof body,
+                     "{\"model\":\"tiny\",\"prompt\":\"the words of %d\",\"max_tokens\":%d,"
+                     "\"seed\":%d,\"ignore_eos\":true,\"stream\":true}",
+                     i % 8, tokens, i % 8);
+    n = snprintf(text, sizeof text,
+                 "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                 "Content-Length: %d\r\n\r\n%s",
+                 n, body);
+    EXPECT_EQ(send(fd, text, (size_t)n, MSG_NOSIGNAL), n);
+}
+
+/* The texts of all events, one after the other, as they are written; pause: a slow reader. */
+static void stream(const api *a, int i, int pause_ms, char *out, size_t size)
+{
+    static const char key[] = "\"text\":";
+    maas_buf all = MAAS_BUF_INIT(1u << 20);
+    char piece[2048];
+    int fd = connect_to(a);
+    send_request(fd, i, TOKENS);
+    for (ssize_t n; (n = recv(fd, piece, sizeof piece, 0)) > 0;) {
+        maas_buf_add(&all, piece, (size_t)n);
+        if (pause_ms)
+            maas_sleep_ms(pause_ms);
+    }
+    close(fd);
+    out[0] = 0;
+    EXPECT(all.p && strstr(all.p, "200 OK") && strstr(all.p, "data: [DONE]"));
+    for (const char *p = all.p; p && (p = strstr(p, key)) != NULL;) {
+        p += sizeof key - 1;
+        const char *end = strstr(p, ",\"logprobs\"");
+        const size_t n = end ? (size_t)(end - p) : 0, at = strlen(out);
+        if (at + n < size)
+            snprintf(out + at, size - at, "%.*s", (int)n, p);
+    }
+    maas_buf_reset(&all);
+}
+
+typedef struct client {
+    const api *a;
+    int i;
+    char text[8192];
+} client;
+
+static void *client_main(void *arg)
+{
+    client *c = arg;
+    if (c->i % 4 == 3) { /* leaves after a few bytes */
+        char some[64];
+        int fd = connect_to(c->a);
+        send_request(fd, c->i, 100);
+        EXPECT(recv(fd, some, sizeof some, 0) > 0);
+        close(fd);
+    } else {
+        stream(c->a, c->i, c->i % 4 == 2 ? 5 : 0, c->text, sizeof c->text);
+    }
+    return NULL;
+}
+
+static void many_streams_say_what_one_says(void)
+{
+    static client clients[N_STREAMS];
+    static char alone[8][8192];
+    pthread_t threads[N_STREAMS];
+    api a;
+    api_start(&a);
+    publish(&a);
+    for (int i = 0; i < 8; i++)
+        stream(&a, i, 0, alone[i], sizeof alone[i]);
+    EXPECT(strlen(alone[0]) > TOKENS);
+    for (int i = 0; i < N_STREAMS; i++) {
+        clients[i] = (client){.a = &a, .i = i};
+        EXPECT_EQ(pthread_create(&threads[i], NULL, client_main, &clients[i]), 0);
+    }
+    for (int i = 0; i < N_STREAMS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < N_STREAMS; i++)
+        EXPECT_MSG(i % 4 == 3 || strcmp(clients[i].text, alone[i % 8]) == 0,
+                   "stream %d: %s, not %s", i, clients[i].text, alone[i % 8]);
+    api_stop(&a);
+}
+
+static void unloading_ends_what_is_under_way(void)
+{
+    api a;
+    char piece[4096];
+    api_start(&a);
+    publish(&a);
+    int fd = connect_to(&a);
+    send_request(fd, 0, 100);
+    EXPECT(recv(fd, piece, sizeof piece, 0) > 0);
+    EXPECT_EQ(api_request(&a, "POST", "/v2/repository/models/tiny/unload", "", "{}", answer,
+                          sizeof answer),
+              200);
+    while (recv(fd, piece, sizeof piece, 0) > 0)
+        ;
+    close(fd);
+    api_stop(&a);
+}
+
+static const struct {
+    const char *path, *body, *words;
+    int status;
+} wrong[] = {
+    {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":\"a\",\"n\":1000}", "'n'", 400},
+    {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":\"a\",\"temperature\":-1}", "temperature",
+     400},
+    {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":[1.5]}", "prompt", 400},
+    {"/v1/completions", "{\"model\":\"nobody\",\"prompt\":\"a\"}", "not_found_error", 404},
+    {"/v1/completions", "{", "invalid_request_error", 400},
+    {"/v1/messages", "{\"model\":\"tiny\",\"messages\":[]}", "max_tokens", 400},
+    {"/v1/messages", "[]", "invalid_request_error", 400},
+    {"/api/generate", "{\"model\":\"tiny\",\"prompt\":5}", "'prompt'", 400},
+    {"/api/generate", "{\"model\":\"tiny\",\"prompt\":\"a\",\"options\":{\"top_p\":7}}", "top_p",
+     400},
+    {"/api/chat", "{}", "'model'", 400},
+    {"/v2/models/tiny/generate", "{\"parameters\":{}}", "text_input", 400},
+    {"/v2/models/tiny/infer", "{\"inputs\":[]}", "language model", 400},
+    {"/tokenize", "{\"model\":\"tiny\"}", "prompt", 400},
+    {"/detokenize", "{\"model\":\"tiny\",\"tokens\":[-1]}", "tokens[0]", 400},
+};
+
+static void what_is_wrong_is_refused_by_name(void)
+{
+    api a;
+    api_start(&a);
+    publish(&a);
+    for (size_t i = 0; i < MAAS_COUNT(wrong); i++) {
+        int st = api_request(&a, "POST", wrong[i].path, "", wrong[i].body, answer, sizeof answer);
+        EXPECT_MSG(st == wrong[i].status && strstr(answer, wrong[i].words), "%s %s: %d %s",
+                   wrong[i].path, wrong[i].body, st, answer);
+    }
+    api_stop(&a);
+}
+
+static const mt_case cases[] = {
+    MT_CASE(many_streams_say_what_one_says),
+    MT_CASE(unloading_ends_what_is_under_way),
+    MT_CASE(what_is_wrong_is_refused_by_name),
+};
+
+int main(int argc, char **argv)
+{
+    return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
