@@ -7,6 +7,7 @@
 #include "api/oip.h"
 #include "api/ollama.h"
 #include "api/openai.h"
+#include "api/responses.h"
 #include "api/rows.h"
 #include "api/upload.h"
 #include "registry/registry.h"
@@ -106,6 +107,9 @@ const maas_route maas_routes[] = {
         "Chat with a language model, whole or as server-sent events", NULL, NULL),
     ROW("POST", "/v1/completions", maas_openai_complete, INFER, STREAM, INFER_BODY, OPENAI,
         "Complete a text", NULL, NULL),
+    ROW("POST", "/v1/responses", maas_openai_responses, INFER, STREAM, INFER_BODY, OPENAI,
+        "Chat with a language model, in the words of the Responses API; nothing is stored", NULL,
+        NULL),
     ROW("POST", "/tokenize", maas_tokenize, INFER, COMPUTE, INFER_BODY, OPENAI,
         "The tokens of a text or of a conversation", NULL, NULL),
     ROW("POST", "/detokenize", maas_detokenize, INFER, COMPUTE, INFER_BODY, OPENAI,

@@ -46,6 +46,7 @@ struct maas_talk {
     maas_talk_choice *choices; /* [n] */
     maas_lm_timing timing;     /* sums over choices */
     uint64_t engine_id;
+    uint32_t n_events;           /* of a writer that numbers them */
     bool gone, streaming, begun; /* the peer; the stream; the choice at hand */
 };
 

@@ -81,6 +81,15 @@ def test_openai(base):
     streamed = "".join(x.choices[0].text for x in c.completions.create(model="smol", prompt="Once upon a time", temperature=0, max_tokens=8, stream=True))
     assert whole.choices[0].text == "Once upon a time" + streamed
 
+    made = c.responses.create(model="smol", input=FRANCE[0]["content"], temperature=0, max_output_tokens=16)
+    assert made.output_text == text and made.usage.output_tokens == r.usage.completion_tokens
+    items = [{"role": "user", "content": [{"type": "input_text", "text": FRANCE[0]["content"]}]}]
+    with c.responses.stream(model="smol", input=items, temperature=0, max_output_tokens=16) as s:
+        events = list(s)
+        assert s.get_final_response().output_text == text if made.status == "completed" else True
+    assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == text
+    assert [e.sequence_number for e in events if e.type != "response.output_text.delta"][0] == 0
+
     stream = c.chat.completions.create(model="smol", messages=FRANCE, max_tokens=4000, stream=True, extra_body={"ignore_eos": True})
     next(iter(stream))
     stream.close()  # the answer is cancelled; the next one is not behind it
