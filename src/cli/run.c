@@ -39,6 +39,7 @@ static struct {
 } given;
 
 #define AT(f) offsetof(__typeof__(opts), f)
+/* long: a row for each option */
 maas_conf maas_run_settings(void)
 {
     static const maas_conf_desc rows[] = {
