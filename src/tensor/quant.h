@@ -43,8 +43,8 @@ maas_status maas_quant_bytes(const maas_quant *q, int64_t rows, int64_t cols, si
  */
 static inline void maas_quant_k4(const uint8_t *s, int j, uint8_t *scale, uint8_t *min)
 {
-    *scale = j < 4 ? s[j] & 63 : (uint8_t)((s[j + 4] & 15) | (s[j - 4] >> 6) << 4);
-    *min = j < 4 ? s[j + 4] & 63 : (uint8_t)(s[j + 4] >> 4 | (s[j] >> 6) << 4);
+    *scale = (uint8_t)(j < 4 ? s[j] & 63 : (s[j + 4] & 15) | (s[j - 4] >> 6) << 4);
+    *min = (uint8_t)(j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | (s[j] >> 6) << 4);
 }
 /* The 16 scales of Q3_K lie in 12 bytes, 6 bits each, 32 too large. */
 void maas_quant_k3(const uint8_t s[12], int8_t out[16]);
