@@ -202,15 +202,17 @@ static maas_status f_tojson(const jinja_args *x, jinja_value *out, maas_err *err
 
 static maas_status elements(const jinja_args *x, jinja_list *out, maas_err *err)
 {
-    const int64_t n = jinja_length(x->of);
+    jinja_value walked;
     *out = (jinja_list){0};
+    MAAS_TRY(jinja_walkable(x->a, x->of, &walked, err));
+    const int64_t n = jinja_length(&walked);
     if (n > JINJA_MAX_STEPS)
         return maas_fail(err, MAAS_E_TOO_LARGE, "a list of %lld elements", (long long)n);
     if (n < 0 && x->of->kind != JINJA_UNDEFINED)
         return maas_fail(err, MAAS_E_INVALID, "what is no list is used as one");
     for (int64_t i = 0; i < n; i++) {
         jinja_value v;
-        MAAS_TRY(jinja_element(x->a, x->of, i, &v, err));
+        MAAS_TRY(jinja_element(x->a, &walked, i, &v, err));
         MAAS_TRY(jinja_list_add(x->a, out, v, err));
     }
     return MAAS_OK;
@@ -278,7 +280,6 @@ static maas_status f_join(const jinja_args *x, jinja_value *out, maas_err *err)
     }
     return jinja_join_texts(x->a, parts.at, parts.n, out, err);
 }
-/* "sep".join(list) */
 static maas_status m_join(const jinja_args *x, jinja_value *out, maas_err *err)
 {
     const jinja_value *list = jinja_arg(x, 0, "iterable");
@@ -348,13 +349,13 @@ static maas_status f_map(const jinja_args *x, jinja_value *out, maas_err *err)
 static maas_status pairs(const jinja_args *x, bool keys, bool values, jinja_value *out,
                          maas_err *err)
 {
-    jinja_list l = {0};
+    jinja_list l = {0}, all;
     if (!jinja_is_dict(x->of))
         return maas_fail(err, MAAS_E_INVALID, "items of what is no dict");
-    for (int64_t i = 0, n = jinja_length(x->of); i < n; i++) {
-        jinja_value k, v, both;
+    MAAS_TRY(elements(x, &all, err));
+    for (uint32_t i = 0; i < all.n; i++) {
+        jinja_value k = all.at[i], v, both;
         jinja_list pair = {0};
-        MAAS_TRY(jinja_element(x->a, x->of, i, &k, err));
         attribute(x->of, jinja_str(&k), &v);
         if (keys)
             MAAS_TRY(jinja_list_add(x->a, &pair, k, err));
@@ -413,7 +414,7 @@ static maas_status f_int(const jinja_args *x, jinja_value *out, maas_err *err)
     char room[32];
     *out = *x->of;
     if (x->of->kind == JINJA_FLOAT)
-        *out = jinja_int((int64_t)x->of->u.f);
+        *out = jinja_int(x->of->u.f > -0x1p62 && x->of->u.f < 0x1p62 ? (int64_t)x->of->u.f : 0);
     else if (x->of->kind == JINJA_STRING) {
         snprintf(room, sizeof room, "%.*s", (int)(x->of->u.s.n < 30 ? x->of->u.s.n : 30),
                  x->of->u.s.p);

@@ -123,6 +123,9 @@ int64_t jinja_length(const jinja_value *v); /* -1: it has none */
 /* Element i of what can be walked (a dict: its keys; a string: its characters). */
 maas_status jinja_element(maas_arena *a, const jinja_value *v, int64_t i, jinja_value *out,
                           maas_err *err);
+/* What is walked element by element: of a dict its keys, in one pass; a long text is refused, whose
+ * characters are found by counting. */
+maas_status jinja_walkable(maas_arena *a, const jinja_value *v, jinja_value *out, maas_err *err);
 bool jinja_dict_get(const jinja_value *v, maas_str key, jinja_value *out);
 maas_status jinja_dict_put(maas_arena *a, jinja_dict *d, jinja_value key, jinja_value value,
                            maas_err *err);

@@ -110,7 +110,9 @@ static maas_status take_element(machine *m, loop *l)
 
 static maas_status begin_loop(machine *m, const jinja_code *c, uint32_t *pc)
 {
-    const jinja_value of = pop(m);
+    const jinja_value given = pop(m);
+    jinja_value of;
+    MAAS_TRY(jinja_walkable(m->a, &given, &of, m->err));
     const int64_t n = of.kind == JINJA_UNDEFINED ? 0 : jinja_length(&of);
     if (n < 0)
         return maas_fail(m->err, MAAS_E_INVALID, "template, line %u: a loop over no list", m->line);
@@ -156,6 +158,66 @@ static maas_status captured(machine *m, jinja_value *out)
 {
     const jinja_list l = m->aside[--m->n_aside];
     return jinja_join_texts(m->a, l.at, l.n, out, m->err);
+}
+
+/* What an instruction takes from the stack: what compiles may be anything, what runs may not. */
+static int32_t operands(const jinja_code *c)
+{
+    switch ((jinja_op)c->op) {
+    case OP_EMIT:
+    case OP_ATTR:
+    case OP_NOT:
+    case OP_NEGATE:
+    case OP_JUMP_UNLESS:
+    case OP_AND:
+    case OP_OR:
+    case OP_FOR:
+    case OP_SET:
+        return 1;
+    case OP_ITEM:
+    case OP_BINARY:
+    case OP_SET_ATTR:
+        return 2;
+    case OP_SLICE:
+        return 4;
+    case OP_CALL:
+    case OP_FILTER:
+    case OP_TEST:
+        return c->n + 1;
+    case OP_LIST:
+        return c->n;
+    case OP_DICT:
+        return 2 * c->n;
+    default:
+        return 0;
+    }
+}
+
+/* Long texts cost more than a step each time they are looked through. */
+static uint64_t price(const machine *m, const jinja_code *c)
+{
+    uint64_t bytes = 0;
+    for (int32_t i = 0; i < operands(c) && i < 8; i++) {
+        const jinja_value *v = &m->stack[m->sp - 1 - i];
+        const jinja_value *of = v->kind == JINJA_METHOD ? v->u.method.of : v;
+        bytes += of->kind == JINJA_STRING ? of->u.s.n : 0;
+    }
+    return 1 + bytes / 256;
+}
+
+static maas_status check_step(const machine *m, const jinja_code *c)
+{
+    const loop *l = m->n_loops ? &m->loops[m->n_loops - 1] : NULL;
+    const bool needs_loop = c->op == OP_NEXT || c->op == OP_KEEP || c->op == OP_LEAVE;
+    const bool keeps = c->op != OP_KEEP ||
+                       (l && l->sp > 0 && m->stack[l->sp - 1].kind == JINJA_LIST);
+    if (operands(c) <= m->sp &&
+        c->k <= (c->op == OP_FOR ? 2
+                 : c->n < 0      ? 0
+                                 : c->n) &&
+        (l || !needs_loop) && keeps && (m->n_aside || c->op != OP_CAPTURED))
+        return MAAS_OK;
+    return maas_fail(m->err, MAAS_E_INVALID, "template, line %u: it is not understood", m->line);
 }
 
 /* long: a row for each instruction. */
@@ -208,8 +270,10 @@ static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
         return push(m, jinja_bool(!jinja_truth(&v)));
     case OP_NEGATE:
         v = pop(m);
-        v.u.i = v.kind == JINJA_INT ? -v.u.i : v.u.i;
-        v.u.f = v.kind == JINJA_FLOAT ? -v.u.f : v.u.f;
+        if (v.kind == JINJA_FLOAT)
+            v.u.f = -v.u.f;
+        else if (v.kind == JINJA_INT)
+            v.u.i = (int64_t)(0 - (uint64_t)v.u.i);
         return push(m, v);
     case OP_BINARY:
         MAAS_TRY(jinja_binary(m, c->text, &v));
@@ -299,7 +363,9 @@ static maas_status run(machine *m)
     for (uint32_t pc = 0; pc < m->j->n;) {
         const jinja_code *c = &m->j->code[pc++];
         m->line = c->line;
-        if (++m->steps > JINJA_MAX_STEPS)
+        MAAS_TRY(check_step(m, c));
+        m->steps += price(m, c);
+        if (m->steps > JINJA_MAX_STEPS)
             return maas_fail(m->err, MAAS_E_TOO_LARGE,
                              "template, line %u: it takes more than %d "
                              "steps",

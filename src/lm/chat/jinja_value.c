@@ -106,7 +106,10 @@ bool jinja_truth(const jinja_value *v)
 
 static bool number_of(const jinja_value *v, double *out)
 {
-    *out = v->kind == JINJA_INT ? (double)v->u.i : v->kind == JINJA_FLOAT ? v->u.f : (double)v->u.b;
+    *out = v->kind == JINJA_INT     ? (double)v->u.i
+           : v->kind == JINJA_FLOAT ? v->u.f
+           : v->kind == JINJA_BOOL  ? (double)v->u.b
+                                    : 0;
     return v->kind == JINJA_INT || v->kind == JINJA_FLOAT || v->kind == JINJA_BOOL;
 }
 
@@ -238,6 +241,8 @@ maas_status jinja_list_add(maas_arena *a, jinja_list *l, jinja_value v, maas_err
 maas_status jinja_dict_put(maas_arena *a, jinja_dict *d, jinja_value key, jinja_value value,
                            maas_err *err)
 {
+    if (key.kind != JINJA_STRING)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "a key of a dict that is no text");
     for (uint32_t i = 0; i < d->n; i++)
         if (jinja_equal(&d->keys[i], &key)) {
             d->values[i] = value;
@@ -247,6 +252,27 @@ maas_status jinja_dict_put(maas_arena *a, jinja_dict *d, jinja_value key, jinja_
     MAAS_TRY(jinja_list_add(a, &keys, key, err));
     MAAS_TRY(jinja_list_add(a, &values, value, err));
     *d = (jinja_dict){keys.at, values.at, keys.n, keys.cap};
+    return MAAS_OK;
+}
+
+enum { LONGEST_WALK = 1024 }; /* bytes of a text */
+
+maas_status jinja_walkable(maas_arena *a, const jinja_value *v, jinja_value *out, maas_err *err)
+{
+    *out = *v;
+    if (v->kind == JINJA_STRING && v->u.s.n > LONGEST_WALK)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "the characters of a text of %zu bytes are walked",
+                         v->u.s.n);
+    if (v->kind != JINJA_JSON || !json_is_object(v->u.json))
+        return MAAS_OK;
+    jinja_list *l = maas_arena_alloc(a, sizeof *l);
+    const char *key;
+    json_t *ignored;
+    if (!l)
+        return no_memory(err);
+    json_object_foreach((json_t *)(uintptr_t)v->u.json, key, ignored)
+        MAAS_TRY(jinja_list_add(a, l, jinja_text((maas_str){key, strlen(key)}, v->trusted), err));
+    *out = (jinja_value){.kind = JINJA_LIST, .u.list = l};
     return MAAS_OK;
 }
 

@@ -112,6 +112,8 @@ static void hostile_templates_end(void)
         {"{{ 'x", MAAS_E_INVALID, "without an end"},
         {"{{ 1 // 0 }}", MAAS_E_INVALID, "zero"},
         {"{{ ''.__class__ }}", MAAS_E_INVALID, "no text"},
+        {"{{ {1: 2} }}", MAAS_E_UNSUPPORTED, "key"},
+        {"{{ {'a': 1: 2: 3} }}", MAAS_E_INVALID, ""},
     };
     char out[64];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
