@@ -1,9 +1,9 @@
 #include "kernels/block_pack.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "kernels/shared_packs.h"
 #include "base/ban.h"
 
 static const maas_block_form forms[] = {
@@ -151,23 +151,32 @@ static void pack_row(const maas_block_w *w, const maas_block_form *f, const uint
 
 typedef struct entry {
     maas_block_pack pack; /* first: a pack is its entry */
-    struct entry *next;
-    int n_refs;
-    const void *w;
+    const void *data;
 } entry;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static entry *all;
+typedef struct block_key {
+    const maas_block_w *w;
+    const void *data;
+} block_key;
 
-static void destroy(entry *e)
+static bool is_of(const void *pack, const void *key)
 {
+    const entry *e = pack;
+    const block_key *k = key;
+    return e->data == k->data && e->pack.n == k->w->n && e->pack.k == k->w->k &&
+           e->pack.form->type == k->w->q->id;
+}
+
+static void destroy(void *pack)
+{
+    entry *e = pack;
     maas_free(e->pack.data);
     maas_free(e);
 }
 
-static maas_status fill(entry *e, const maas_block_w *w, maas_err *err)
+static maas_status fill(maas_block_pack *p, const maas_block_w *w, const uint8_t *rows,
+                        maas_err *err)
 {
-    maas_block_pack *p = &e->pack;
     const int64_t tiles = (w->n + MAAS_BLOCK_TILE - 1) / MAAS_BLOCK_TILE;
     const int64_t each = (int64_t)w->q->block / MAAS_BLOCK_COLS;
     p->form = maas_block_form_of(w->q->id);
@@ -182,61 +191,38 @@ static maas_status fill(entry *e, const maas_block_w *w, maas_err *err)
     memset(p->data, 0, (size_t)tiles * p->tile_bytes);
     for (int64_t t = 0; t < tiles; t++)
         for (int r = 0; r < MAAS_BLOCK_TILE && t * MAAS_BLOCK_TILE + r < w->n; r++)
-            pack_row(w, p->form,
-                     (const uint8_t *)e->w + (size_t)(t * MAAS_BLOCK_TILE + r) * w->row_bytes, r,
+            pack_row(w, p->form, rows + (size_t)(t * MAAS_BLOCK_TILE + r) * w->row_bytes, r,
                      p->data + (size_t)t * p->tile_bytes);
     return MAAS_OK;
 }
 
-static maas_status find(const maas_block_w *w, const void *data, entry **out, maas_err *err)
+static maas_status create(const void *key, void **pack, maas_err *err)
 {
-    for (entry *e = all; e; e = e->next)
-        if (e->w == data && e->pack.n == w->n && e->pack.k == w->k &&
-            e->pack.form->type == w->q->id) {
-            *out = e;
-            return MAAS_OK;
-        }
+    const block_key *k = key;
     entry *e = maas_calloc(1, sizeof *e);
     if (!e)
         return maas_fail(err, MAAS_E_NOMEM, "packing weights");
-    e->w = data;
-    maas_status st = fill(e, w, err);
-    if (st != MAAS_OK) {
+    e->data = k->data;
+    const maas_status st = fill(&e->pack, k->w, k->data, err);
+    if (st == MAAS_OK)
+        *pack = e;
+    else
         destroy(e);
-        return st;
-    }
-    e->next = all;
-    *out = all = e;
-    return MAAS_OK;
+    return st;
 }
+
+static maas_shared_packs packs = {is_of, create, destroy, PTHREAD_MUTEX_INITIALIZER, NULL};
 
 maas_status maas_block_pack_acquire(const maas_block_w *w, const void *data,
                                     const maas_block_pack **out, maas_err *err)
 {
-    entry *e = NULL;
-    pthread_mutex_lock(&lock);
-    maas_status st = find(w, data, &e, err);
-    if (st == MAAS_OK) {
-        e->n_refs++;
-        *out = &e->pack;
-    }
-    pthread_mutex_unlock(&lock);
-    return st;
+    void *pack = NULL;
+    MAAS_TRY(maas_shared_packs_acquire(&packs, &(block_key){w, data}, &pack, err));
+    *out = pack;
+    return MAAS_OK;
 }
 
 void maas_block_pack_release(void *pack)
 {
-    entry *e = pack;
-    if (!e)
-        return;
-    pthread_mutex_lock(&lock);
-    const bool last = --e->n_refs == 0;
-    for (entry **at = &all; last && *at; at = &(*at)->next)
-        if (*at == e) {
-            *at = e->next;
-            break;
-        }
-    pthread_mutex_unlock(&lock);
-    if (last)
-        destroy(e);
+    maas_shared_packs_release(&packs, pack);
 }

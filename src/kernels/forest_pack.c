@@ -1,18 +1,16 @@
 #include "kernels/forest_pack.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "kernels/shared_packs.h"
 #include "base/ban.h"
 
-/* ---- the shared list ---- */
+/* ---- whose pack it is ---- */
 
 typedef struct entry {
     maas_pack pack; /* first: a pack is its entry */
-    struct entry *next;
-    int n_refs;
     maas_arena arena;
     maas_forest *forest;
     const maas_op *op;
@@ -22,11 +20,10 @@ typedef struct entry {
     int dtype;
 } entry;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static entry *all;
-
-static bool is_of(const entry *e, const maas_call *c)
+static bool is_of(const void *pack, const void *key)
 {
+    const entry *e = pack;
+    const maas_call *c = key;
     const maas_tensor *x = &c->in[0];
     bool same = e->op == c->node->op && e->n_attr == c->node->n_attr && e->dtype == x->dtype &&
                 e->n_features == x->dims[x->rank - 1];
@@ -43,8 +40,9 @@ static bool is_of(const entry *e, const maas_call *c)
     return same;
 }
 
-static void destroy(entry *e)
+static void destroy(void *pack)
 {
+    entry *e = pack;
     maas_forest_destroy(e->forest);
     maas_arena_reset(&e->arena);
     maas_free(e);
@@ -458,8 +456,9 @@ static maas_status build(entry *e, const maas_call *c, maas_err *err)
     return MAAS_OK;
 }
 
-static maas_status create(const maas_call *c, entry **out, maas_err *err)
+static maas_status create(const void *key, void **pack, maas_err *err)
 {
+    const maas_call *c = key;
     const maas_tensor *x = &c->in[0];
     entry *e = maas_calloc(1, sizeof *e);
     if (!e)
@@ -475,40 +474,21 @@ static maas_status create(const maas_call *c, entry **out, maas_err *err)
         destroy(e);
         return st;
     }
-    *out = e;
+    *pack = e;
     return MAAS_OK;
 }
 
+static maas_shared_packs packs = {is_of, create, destroy, PTHREAD_MUTEX_INITIALIZER, NULL};
+
 maas_status maas_pack_acquire(const maas_call *c, const maas_pack **out, maas_err *err)
 {
-    maas_status st = MAAS_OK;
-    pthread_mutex_lock(&lock);
-    entry *e = all;
-    while (e && !is_of(e, c))
-        e = e->next;
-    if (!e && (st = create(c, &e, err)) == MAAS_OK) {
-        e->next = all;
-        all = e;
-    }
-    if (st == MAAS_OK) {
-        e->n_refs++;
-        *out = &e->pack;
-    }
-    pthread_mutex_unlock(&lock);
-    return st;
+    void *pack = NULL;
+    MAAS_TRY(maas_shared_packs_acquire(&packs, c, &pack, err));
+    *out = pack;
+    return MAAS_OK;
 }
 
 void maas_pack_release(void *pack)
 {
-    entry *e = pack;
-    pthread_mutex_lock(&lock);
-    const bool last = --e->n_refs == 0;
-    for (entry **at = &all; last && *at; at = &(*at)->next)
-        if (*at == e) {
-            *at = e->next;
-            break;
-        }
-    pthread_mutex_unlock(&lock);
-    if (last)
-        destroy(e);
+    maas_shared_packs_release(&packs, pack);
 }

@@ -9,14 +9,12 @@
  * Either way a row of Y is summed in one order, however many rows there are.
  */
 #include "kernels/block_pack.h"
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/row_dots.h"
 
 #include "base/mem.h"
 #include "base/ban.h"
 
 extern const maas_op maas_op_BlockMatMul;
-
-#define UNROLL _Pragma("GCC unroll 8")
 
 static const maas_tensor *bias_of(const maas_call *c)
 {
@@ -353,18 +351,11 @@ static maas_status vnni_run(const maas_call *c, int ithr, int nthr, maas_err *er
 
 /* ---- the row: any type, in floats ---- */
 
-enum { COLS = 4, ROWS = 4 };
-
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_block_w w;
     int64_t n;
     return shape_of(c, &w, &n);
-}
-
-static size_t floats_of(int64_t k)
-{
-    return ((size_t)(COLS * k) * sizeof(float) + 63) / 64 * 64;
 }
 
 static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
@@ -373,33 +364,8 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     int64_t n;
     if (!shape_of(c, &w, &n))
         return maas_fail(err, MAAS_E_INTERNAL, "BlockMatMul without a shape");
-    c->scratch_bytes = floats_of(w.k) * (size_t)c->n_threads;
+    c->scratch_bytes = row_dots_bytes(w.k) * (size_t)c->n_threads;
     return MAAS_OK;
-}
-
-INLINE void dots(const int n, const float *x, const float *w, int64_t k, float *y, int64_t y_row,
-                 int cols, const float *bias)
-{
-    vf sum[ROWS][COLS] = {{{0}}};
-    for (int64_t i = 0; i < k; i += VW) {
-        vf wv[COLS];
-        UNROLL for (int j = 0; j < COLS; j++)
-        {
-            wv[j] = i + VW <= k ? v_load(w + j * k + i) : v_load_part(w + j * k + i, k - i, 0);
-        }
-        UNROLL for (int r = 0; r < n; r++)
-        {
-            const vf xv = i + VW <= k ? v_load(x + r * k + i)
-                                      : v_load_part(x + r * k + i, k - i, 0);
-            UNROLL for (int j = 0; j < COLS; j++)
-            {
-                sum[r][j] += xv * wv[j];
-            }
-        }
-    }
-    for (int r = 0; r < n; r++)
-        for (int j = 0; j < cols; j++)
-            y[r * y_row + j] = v_sum(sum[r][j]) + (bias ? bias[j] : 0);
 }
 
 static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
@@ -410,24 +376,20 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     int64_t n, from, to;
     if (!shape_of(c, &w, &n))
         return maas_fail(err, MAAS_E_INTERNAL, "BlockMatMul without a shape");
-    float *rows_w = (float *)(void *)((char *)c->scratch + floats_of(w.k) * (size_t)ithr);
-    maas_share(w.n, COLS, ithr, nthr, &from, &to);
-    for (int64_t at = from; at < to; at += COLS) {
-        const int cols = (int)(to - at < COLS ? to - at : COLS);
+    float *rows_w = (float *)(void *)((char *)c->scratch + row_dots_bytes(w.k) * (size_t)ithr);
+    maas_share(w.n, DOT_COLS, ithr, nthr, &from, &to);
+    for (int64_t at = from; at < to; at += DOT_COLS) {
+        const int cols = (int)(to - at < DOT_COLS ? to - at : DOT_COLS);
         const float *add = bias ? (const float *)bias->data + at : NULL;
         float *y = (float *)c->out[0].data + at;
-        for (int j = 0; j < COLS; j++)
+        for (int j = 0; j < DOT_COLS; j++)
             if (j < cols)
                 w.q->to_f32((const uint8_t *)c->in[MAAS_BLOCK_W].data +
                                 (size_t)(at + j) * w.row_bytes,
                             rows_w + j * w.k, w.k);
             else
                 memset(rows_w + j * w.k, 0, (size_t)w.k * sizeof *rows_w);
-        int64_t r = 0;
-        for (; r + ROWS <= n; r += ROWS)
-            dots(ROWS, x + r * w.k, rows_w, w.k, y + r * w.n, w.n, cols, add);
-        for (; r < n; r++)
-            dots(1, x + r * w.k, rows_w, w.k, y + r * w.n, w.n, cols, add);
+        row_dots(n, x, rows_w, w.k, y, w.n, cols, add);
     }
     return MAAS_OK;
 }

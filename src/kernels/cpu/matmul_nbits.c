@@ -2,7 +2,7 @@
  * MatMulNBits in f32: four rows of the weights at a time are unpacked to floats, which stay in the
  * nearest cache, and multiplied with all rows of A.
  */
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/row_dots.h"
 #include "ops/matmul_nbits.h"
 
 #include "base/mem.h"
@@ -10,7 +10,7 @@
 
 extern const maas_op maas_op_MatMulNBits;
 
-enum { COLS = 4, ROWS = 4, LONGEST = 1 << 20 };
+enum { LONGEST = 1 << 20 };
 
 static const maas_tensor *input(const maas_call *c, int i)
 {
@@ -79,36 +79,6 @@ static void unpack_row(const maas_call *c, const maas_nbits *w, int64_t n, float
     }
 }
 
-/* ---- products of rows ---- */
-
-#define UNROLL _Pragma("GCC unroll 4")
-
-INLINE void dots(const int rows, const float *a, const float *w, int64_t k, float *y, int64_t y_row,
-                 int cols, const float *bias)
-{
-    vf sum[ROWS][COLS] = {{{0}}};
-    int64_t i = 0;
-    for (; i < k; i += VW) {
-        vf wv[COLS];
-        UNROLL for (int j = 0; j < COLS; j++)
-        {
-            wv[j] = i + VW <= k ? v_load(w + j * k + i) : v_load_part(w + j * k + i, k - i, 0);
-        }
-        UNROLL for (int r = 0; r < rows; r++)
-        {
-            const vf av = i + VW <= k ? v_load(a + r * k + i)
-                                      : v_load_part(a + r * k + i, k - i, 0);
-            UNROLL for (int j = 0; j < COLS; j++)
-            {
-                sum[r][j] += av * wv[j];
-            }
-        }
-    }
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < cols; j++)
-            y[r * y_row + j] = v_sum(sum[r][j]) + (bias ? bias[j] : 0);
-}
-
 static void all_rows(const maas_call *c, const maas_nbits *w, const float *weights, int64_t n,
                      int cols)
 {
@@ -117,25 +87,16 @@ static void all_rows(const maas_call *c, const maas_nbits *w, const float *weigh
     const float *add = bias ? (const float *)bias->data + n : NULL;
     float *y = (float *)c->out[0].data + n;
     const int64_t rows = maas_n_elems(&c->in[MAAS_NBITS_A]) / w->k;
-    int64_t r = 0;
-    for (; r + ROWS <= rows; r += ROWS)
-        dots(ROWS, a + r * w->k, weights, w->k, y + r * w->n, w->n, cols, add);
-    for (; r < rows; r++)
-        dots(1, a + r * w->k, weights, w->k, y + r * w->n, w->n, cols, add);
+    row_dots(rows, a, weights, w->k, y, w->n, cols, add);
 }
 
 /* ---- the row ---- */
-
-static size_t scratch_of(const maas_nbits *w)
-{
-    return ((size_t)(COLS * w->k) * sizeof(float) + 63) / 64 * 64;
-}
 
 static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
 {
     maas_nbits w;
     MAAS_TRY(maas_nbits_of(c->node, &w, err));
-    c->scratch_bytes = scratch_of(&w) * (size_t)c->n_threads;
+    c->scratch_bytes = row_dots_bytes(w.k) * (size_t)c->n_threads;
     return MAAS_OK;
 }
 
@@ -144,11 +105,11 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     maas_nbits w;
     int64_t from, to;
     MAAS_TRY(maas_nbits_of(c->node, &w, err));
-    float *weights = (float *)(void *)((char *)c->scratch + scratch_of(&w) * (size_t)ithr);
-    maas_share(w.n, COLS, ithr, nthr, &from, &to);
-    for (int64_t n = from; n < to; n += COLS) {
-        const int cols = (int)(to - n < COLS ? to - n : COLS);
-        for (int j = 0; j < COLS; j++)
+    float *weights = (float *)(void *)((char *)c->scratch + row_dots_bytes(w.k) * (size_t)ithr);
+    maas_share(w.n, DOT_COLS, ithr, nthr, &from, &to);
+    for (int64_t n = from; n < to; n += DOT_COLS) {
+        const int cols = (int)(to - n < DOT_COLS ? to - n : DOT_COLS);
+        for (int j = 0; j < DOT_COLS; j++)
             if (j < cols)
                 unpack_row(c, &w, n + j, weights + j * w.k);
             else

@@ -1,36 +1,36 @@
 #include "kernels/dnnl/conv_pack.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "kernels/shared_packs.h"
 #include "base/ban.h"
 
 typedef struct entry {
     maas_conv_pack pack; /* first: a pack is its entry */
-    struct entry *next;
-    int n_refs;
     const void *w;
     float *scale; /* [n]; NULL: none */
     int64_t n;
     dnnl_memory_desc_t inner;
 } entry;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static entry *all;
+typedef struct conv_key {
+    const maas_tensor *w, *s;
+    const dnnl_memory_desc_t *user, *inner;
+} conv_key;
 
-static bool is_of(const entry *e, const maas_tensor *w, const maas_tensor *s,
-                  const dnnl_memory_desc_t *inner)
+static bool is_of(const void *pack, const void *key)
 {
-    return e->w == w->data && e->n == w->dims[0] && !e->scale == !s &&
-           dnnl_memory_desc_equal(&e->inner, inner) &&
-           (!s || memcmp(e->scale, s->data, (size_t)e->n * sizeof *e->scale) == 0);
+    const entry *e = pack;
+    const conv_key *k = key;
+    return e->w == k->w->data && e->n == k->w->dims[0] && !e->scale == !k->s &&
+           dnnl_memory_desc_equal(&e->inner, k->inner) &&
+           (!k->s || memcmp(e->scale, k->s->data, (size_t)e->n * sizeof *e->scale) == 0);
 }
 
-static void destroy(entry *e)
+static void destroy(void *pack)
 {
-    if (!e)
-        return;
+    entry *e = pack;
     maas_free(e->pack.data);
     maas_free(e->scale);
     maas_free(e);
@@ -68,56 +68,34 @@ static maas_status fill(entry *e, const maas_tensor *w, const maas_tensor *s,
     return MAAS_OK;
 }
 
-static maas_status find(const maas_tensor *w, const maas_tensor *s, const dnnl_memory_desc_t *user,
-                        const dnnl_memory_desc_t *inner, entry **out, maas_err *err)
+static maas_status create(const void *key, void **pack, maas_err *err)
 {
-    for (entry *e = all; e; e = e->next)
-        if (is_of(e, w, s, inner)) {
-            *out = e;
-            return MAAS_OK;
-        }
+    const conv_key *k = key;
     entry *e = maas_calloc(1, sizeof *e);
     if (!e)
         return maas_fail(err, MAAS_E_NOMEM, "packing weights");
-    e->inner = *inner;
-    maas_status st = fill(e, w, s, user, err);
-    if (st != MAAS_OK) {
+    e->inner = *k->inner;
+    const maas_status st = fill(e, k->w, k->s, k->user, err);
+    if (st == MAAS_OK)
+        *pack = e;
+    else
         destroy(e);
-        return st;
-    }
-    e->next = all;
-    *out = all = e;
-    return MAAS_OK;
+    return st;
 }
+
+static maas_shared_packs packs = {is_of, create, destroy, PTHREAD_MUTEX_INITIALIZER, NULL};
 
 maas_status maas_conv_pack_acquire(const maas_tensor *w, const maas_tensor *s,
                                    const dnnl_memory_desc_t *user, const dnnl_memory_desc_t *inner,
                                    const maas_conv_pack **out, maas_err *err)
 {
-    entry *e = NULL;
-    pthread_mutex_lock(&lock);
-    maas_status st = find(w, s, user, inner, &e, err);
-    if (st == MAAS_OK) {
-        e->n_refs++;
-        *out = &e->pack;
-    }
-    pthread_mutex_unlock(&lock);
-    return st;
+    void *pack = NULL;
+    MAAS_TRY(maas_shared_packs_acquire(&packs, &(conv_key){w, s, user, inner}, &pack, err));
+    *out = pack;
+    return MAAS_OK;
 }
 
 void maas_conv_pack_release(const maas_conv_pack *p)
 {
-    entry *e = (entry *)(uintptr_t)p;
-    if (!e)
-        return;
-    pthread_mutex_lock(&lock);
-    const bool last = --e->n_refs == 0;
-    for (entry **at = &all; last && *at; at = &(*at)->next)
-        if (*at == e) {
-            *at = e->next;
-            break;
-        }
-    pthread_mutex_unlock(&lock);
-    if (last)
-        destroy(e);
+    maas_shared_packs_release(&packs, p);
 }
