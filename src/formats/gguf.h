@@ -85,7 +85,6 @@ typedef struct maas_gguf_writer {
 } maas_gguf_writer;
 void maas_gguf_put_u32(maas_gguf_writer *w, const char *key, uint32_t v);
 void maas_gguf_put_f32(maas_gguf_writer *w, const char *key, float v);
-void maas_gguf_put_bool(maas_gguf_writer *w, const char *key, bool v);
 void maas_gguf_put_str(maas_gguf_writer *w, const char *key, maas_str v);
 void maas_gguf_put_strs(maas_gguf_writer *w, const char *key, const maas_str *v, uint64_t n);
 /* `of`: I32 or F32 (4 bytes each). */

@@ -44,13 +44,6 @@ void maas_gguf_put_f32(maas_gguf_writer *w, const char *key, float v)
     put(&w->head, &v, sizeof v);
 }
 
-void maas_gguf_put_bool(maas_gguf_writer *w, const char *key, bool v)
-{
-    const uint8_t byte = v;
-    key_of(w, key, MAAS_GGUF_BOOL);
-    put(&w->head, &byte, 1);
-}
-
 void maas_gguf_put_str(maas_gguf_writer *w, const char *key, maas_str v)
 {
     key_of(w, key, MAAS_GGUF_STRING);

@@ -38,8 +38,6 @@ typedef struct maas_lm_info {
     int32_t n_context_train, n_blocks, max_rows, max_seqs;
 } maas_lm_info;
 
-/* What can be said of a model without opening it: for lists. */
-maas_status maas_lm_describe(const maas_lm_source *s, maas_lm_info *out, maas_err *err);
 /* All keys and weights that a step needs are there and have their shapes. */
 maas_status maas_lm_check(const maas_lm_source *s, maas_lm_info *out, maas_err *err);
 maas_status maas_lm_create(const maas_lm_source *s, const maas_lm_opts *o, maas_lm **out,
@@ -64,7 +62,5 @@ typedef struct maas_lm_batch {
  * that come have been seen. When it fails, the cache blocks written are undefined, others intact.
  */
 maas_status maas_lm_step(maas_lm *m, const maas_lm_batch *b, const float **logits, maas_err *err);
-/* Between steps: copy on write of a block that is shared and not full. */
-void maas_lm_copy_block(maas_lm *m, int32_t from, int32_t to);
 
 #endif

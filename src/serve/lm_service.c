@@ -11,7 +11,6 @@ struct maas_lm_service {
     _Atomic int refs;
     char name[MAAS_MAX_NAME + 1];
     int64_t version;
-    uint64_t uid;
     maas_map file;
     maas_lm_source *source;
     maas_lm *model;
@@ -77,7 +76,7 @@ static maas_status open_all(maas_lm_service *s, int fd, const maas_lm_service_op
     return MAAS_OK;
 }
 
-maas_status maas_lm_service_create(int fd, const char *name, int64_t version, uint64_t uid,
+maas_status maas_lm_service_create(int fd, const char *name, int64_t version,
                                    const maas_lm_service_opts *o, maas_lm_service **out,
                                    maas_err *err)
 {
@@ -86,7 +85,6 @@ maas_status maas_lm_service_create(int fd, const char *name, int64_t version, ui
         return maas_fail(err, MAAS_E_NOMEM, "loading model '%s'", name);
     s->refs = 1;
     s->version = version;
-    s->uid = uid;
     s->lanes = o->lanes;
     snprintf(s->name, sizeof s->name, "%s", name);
     maas_queue_init(&s->queue, run, s, 1);
@@ -134,10 +132,6 @@ const char *maas_lm_service_name(const maas_lm_service *s)
 int64_t maas_lm_service_version(const maas_lm_service *s)
 {
     return s->version;
-}
-uint64_t maas_lm_service_uid(const maas_lm_service *s)
-{
-    return s->uid;
 }
 const maas_lm_info *maas_lm_service_about(const maas_lm_service *s)
 {

@@ -23,7 +23,7 @@ typedef struct maas_lm_service_opts {
 } maas_lm_service_opts;
 
 /* fd: a GGUF file (borrowed; mapped). Heavy: io thread. */
-maas_status maas_lm_service_create(int fd, const char *name, int64_t version, uint64_t uid,
+maas_status maas_lm_service_create(int fd, const char *name, int64_t version,
                                    const maas_lm_service_opts *o, maas_lm_service **out,
                                    maas_err *err);
 void maas_lm_service_ref(maas_lm_service *s);
@@ -33,7 +33,6 @@ void maas_lm_service_close(maas_lm_service *s);
 
 const char *maas_lm_service_name(const maas_lm_service *s);
 int64_t maas_lm_service_version(const maas_lm_service *s);
-uint64_t maas_lm_service_uid(const maas_lm_service *s);
 const maas_lm_info *maas_lm_service_about(const maas_lm_service *s);
 const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s);
 /* E_UNSUPPORTED with the reason when the model cannot chat. */

@@ -220,7 +220,7 @@ static maas_status open_version(maas_models *m, const char *name, const maas_sna
                                     err);
     maas_lm_service_opts lm = m->opts.lm;
     lm.lanes = m->lanes;
-    return maas_lm_service_create(fd, name, v->version, v->uid, &lm, &out->lm, err);
+    return maas_lm_service_create(fd, name, v->version, &lm, &out->lm, err);
 }
 
 /* Loads the version unless another thread does or has done so; *out is referenced. */

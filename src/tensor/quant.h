@@ -46,8 +46,5 @@ static inline void maas_quant_k4(const uint8_t *s, int j, uint8_t *scale, uint8_
     *scale = (uint8_t)(j < 4 ? s[j] & 63 : (s[j + 4] & 15) | (s[j - 4] >> 6) << 4);
     *min = (uint8_t)(j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | (s[j] >> 6) << 4);
 }
-/* The 16 scales of Q3_K lie in 12 bytes, 6 bits each, 32 too large. */
-void maas_quant_k3(const uint8_t s[12], int8_t out[16]);
-extern const int8_t maas_quant_iq4[16]; /* what the codes of IQ4_NL and IQ4_XS stand for */
 
 #endif

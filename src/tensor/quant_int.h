@@ -19,6 +19,8 @@ static inline void maas_quant_put_half(uint8_t *p, float f)
     memcpy(p, &h, sizeof h);
 }
 
+extern const int8_t maas_quant_iq4[16]; /* what the codes of IQ4_NL and IQ4_XS stand for */
+
 void maas_q2_k_get(const void *from, float *out, int64_t n);
 void maas_q3_k_get(const void *from, float *out, int64_t n);
 void maas_q4_k_get(const void *from, float *out, int64_t n);

@@ -21,7 +21,8 @@ void maas_q2_k_get(const void *from, float *out, int64_t n)
     }
 }
 
-void maas_quant_k3(const uint8_t s[12], int8_t out[16])
+/* The 16 scales of Q3_K lie in 12 bytes, 6 bits each, 32 too large. */
+static void scales_k3(const uint8_t s[12], int8_t out[16])
 {
     for (int j = 0; j < 16; j++) {
         const int low = j < 8 ? s[j] & 15 : s[j - 8] >> 4;
@@ -36,7 +37,7 @@ void maas_q3_k_get(const void *from, float *out, int64_t n)
     {
         int8_t s[16];
         const float d = maas_quant_half(b + 108);
-        maas_quant_k3(b + 96, s);
+        scales_k3(b + 96, s);
         for (int i = 0; i < 256; i++) {
             const int q = b[32 + i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
             const int high = b[i % 32] >> i / 32 & 1;

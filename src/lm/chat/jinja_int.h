@@ -86,8 +86,7 @@ typedef enum jinja_op {
     OP_SET,      /* text: pop into a variable                             */
     OP_SET_ATTR, /* pop value and namespace; text: attribute             */
     OP_CAPTURE,  /* output goes aside                                    */
-    OP_CAPTURED, /* push what went aside                                 */
-    OP_POP
+    OP_CAPTURED  /* push what went aside                                 */
 } jinja_op;
 
 typedef struct jinja_code {

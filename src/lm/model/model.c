@@ -58,14 +58,6 @@ static void describe(const maas_lm_source *s, const maas_lm_hyper *h, maas_lm_in
     weigh(s, out);
 }
 
-maas_status maas_lm_describe(const maas_lm_source *s, maas_lm_info *out, maas_err *err)
-{
-    maas_lm_hyper h;
-    MAAS_TRY(maas_lm_hyper_read(s, &h, err));
-    describe(s, &h, out);
-    return MAAS_OK;
-}
-
 maas_status maas_lm_check(const maas_lm_source *s, maas_lm_info *out, maas_err *err)
 {
     maas_lm_hyper h;
@@ -274,15 +266,4 @@ maas_status maas_lm_step(maas_lm *m, const maas_lm_batch *b, const float **logit
     MAAS_TRY(maas_exec_run(s->exec, err));
     *logits = maas_exec_output(s->exec, 0)->data;
     return MAAS_OK;
-}
-
-void maas_lm_copy_block(maas_lm *m, int32_t from, int32_t to)
-{
-    for (uint32_t i = 0; i < maas_vars_n(m->vars); i++) {
-        const char *name;
-        const maas_tensor *t = maas_vars_at(m->vars, i, &name);
-        const size_t bytes = maas_tensor_bytes(t) / (size_t)t->dims[0];
-        memcpy((char *)t->data + (size_t)to * bytes, (const char *)t->data + (size_t)from * bytes,
-               bytes);
-    }
 }
