@@ -2,14 +2,13 @@
  * cli/chat.c - `maas chat NAME`: a conversation in the terminal. The answer streams; Ctrl-C ends
  * the answer, twice or at the prompt it ends the program. Works on pipes, too: a line, an answer.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "cli/client.h"
+#include "cli/events.h"
 #include "base/ban.h"
 
 static struct {
@@ -50,27 +49,21 @@ maas_conf maas_chat_settings(void)
 }
 #undef AT
 
-static volatile sig_atomic_t interrupted;
-static void on_interrupt(int signal)
-{
-    (void)signal;
-    interrupted++;
-}
+/* ---- the answer ---- */
 
-/* ---- the stream: "data: {json}\n\n" ---- */
-
-typedef struct stream {
-    maas_buf line, answer;
+typedef struct talk {
+    maas_buf answer;
     maas_err *err;
     bool failed;
-} stream;
+} talk;
 
-static void take_event(stream *s, maas_span json)
+static bool take_event(void *user, maas_span json)
 {
+    talk *s = user;
     AUTO(maas_json_unref) json_t *event = NULL;
     maas_err ignored = {0};
     if (maas_json_parse(json, &event, &ignored) != MAAS_OK)
-        return; /* [DONE] */
+        return true; /* [DONE] */
     const json_t *error = json_object_get(event, "error");
     const json_t *choice = json_array_get(json_object_get(event, "choices"), 0);
     const json_t *text = json_object_get(json_object_get(choice, "delta"), "content");
@@ -84,31 +77,7 @@ static void take_event(stream *s, maas_span json)
         fflush(stdout);
         maas_buf_add(&s->answer, json_string_value(text), json_string_length(text));
     }
-}
-
-static bool on_piece(void *user, maas_span piece)
-{
-    stream *s = user;
-    for (size_t i = 0; i < piece.n; i++) {
-        if (piece.p[i] != '\n') {
-            maas_buf_char(&s->line, (char)piece.p[i]);
-            continue;
-        }
-        if (s->line.n > 6 && memcmp(s->line.p, "data: ", 6) == 0)
-            take_event(s, maas_span_of(s->line.p + 6, s->line.n - 6));
-        maas_buf_clear(&s->line);
-    }
-    return !interrupted && !s->failed;
-}
-
-static bool on_time(void *user, uint64_t sent, uint64_t to_send, uint64_t got, uint64_t to_get)
-{
-    (void)user;
-    (void)sent;
-    (void)to_send;
-    (void)got;
-    (void)to_get;
-    return !interrupted;
+    return !s->failed;
 }
 
 /* ---- the conversation ---- */
@@ -121,30 +90,24 @@ static void say(json_t *messages, const char *role, const char *text, size_t n)
 
 static maas_status ask(maas_cli *cli, json_t *messages, maas_err *err)
 {
-    AUTO(maas_http_response_reset) maas_http_response r = MAAS_HTTP_RESPONSE_INIT;
     AUTO(maas_buf_reset) maas_buf body = MAAS_BUF_INIT((size_t)64 << 20);
-    stream s = {.line = MAAS_BUF_INIT(1 << 24), .answer = MAAS_BUF_INIT(1 << 24), .err = err};
+    talk s = {.answer = MAAS_BUF_INIT(1 << 24), .err = err};
     AUTO(maas_json_unref)
     json_t *request = json_pack("{s:s, s:O, s:b, s:f}", "model", cli->args[0], "messages", messages,
                                 "stream", 1, "temperature", opts.temperature);
     if (opts.max_tokens)
         json_object_set_new(request, "max_tokens", json_integer(opts.max_tokens));
     maas_json_dump(request, &body);
-    const maas_http_call call = {.method = "POST",
-                                 .path = "/v1/chat/completions",
-                                 .body = maas_buf_span(&body),
-                                 .user = &s,
-                                 .sink = on_piece,
-                                 .progress = on_time};
+    const maas_http_call call = {
+        .method = "POST", .path = "/v1/chat/completions", .body = maas_buf_span(&body)};
     maas_err why = {0};
-    maas_status st = maas_cli_send(cli, &call, &r, &why);
+    maas_status st = maas_cli_events(cli, call, take_event, &s, &why);
     printf("\n");
-    if (st != MAAS_OK && !interrupted)
+    if (st != MAAS_OK && !maas_interrupted())
         maas_fail(err, st, "%s", why.msg);
     else if (!s.failed)
         say(messages, "assistant", s.answer.p, s.answer.n);
-    st = s.failed ? err->code : interrupted ? MAAS_OK : st;
-    maas_buf_reset(&s.line);
+    st = s.failed ? err->code : maas_interrupted() ? MAAS_OK : st;
     maas_buf_reset(&s.answer);
     return st;
 }
@@ -181,15 +144,15 @@ maas_status maas_cmd_chat(maas_cli *cli, maas_err *err)
 {
     AUTO(maas_json_unref) json_t *messages = json_array();
     const bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    struct sigaction act = {.sa_handler = on_interrupt}; /* no SA_RESTART: it ends reading, too */
+    struct sigaction before;
     AUTO(maas_buf_reset) maas_buf line = MAAS_BUF_INIT(1 << 24);
     maas_status st = MAAS_OK;
-    sigaction(SIGINT, &act, NULL);
+    maas_interrupts_begin(&before);
     begin(messages);
     if (terminal)
         fprintf(stderr, "/clear begins anew, /exit ends; Ctrl-C ends an answer\n");
     for (;;) {
-        interrupted = 0;
+        maas_interrupts_forget();
         if (terminal)
             fprintf(stderr, "> ");
         if (!read_line(&line))
@@ -205,5 +168,6 @@ maas_status maas_cmd_chat(maas_cli *cli, maas_err *err)
         if (st != MAAS_OK)
             break;
     }
+    maas_interrupts_end(&before);
     return st;
 }

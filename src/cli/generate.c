@@ -1,7 +1,6 @@
 #include "cli/generate.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "cli/events.h"
 #include "lm/chat.h"
 #include "lm/engine.h"
 #include "base/ban.h"
@@ -26,13 +26,6 @@ typedef struct session {
     maas_err *err;
     bool failed;
 } session;
-
-static volatile sig_atomic_t interrupted;
-static void on_interrupt(int signal)
-{
-    (void)signal;
-    interrupted = 1;
-}
 
 bool maas_is_language_model(const char *path)
 {
@@ -100,11 +93,13 @@ static maas_status answer(session *s, const maas_generate_opts *o, maas_err *err
     if (o->seed < 0)
         maas_random_bytes(&ask.sampling.seed, sizeof ask.sampling.seed);
     s->err = err;
-    signal(SIGINT, on_interrupt);
+    struct sigaction before;
     MAAS_TRY(maas_engine_submit(s->engine, &ask, on_event, s, &s->id, NULL, err));
+    maas_interrupts_begin(&before);
     while (maas_engine_step(s->engine))
-        if (interrupted)
+        if (maas_interrupted())
             maas_engine_cancel(s->engine, s->id);
+    maas_interrupts_end(&before);
     printf("\n");
     const maas_lm_timing *t = &s->timing;
     fprintf(stderr, "prompt: %u tokens, %.0f a second; answer: %u tokens, %.1f a second\n",

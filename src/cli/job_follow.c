@@ -1,29 +1,19 @@
 #include "cli/job.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "cli/events.h"
 #include "cli/print.h"
 #include "base/ban.h"
 
-#define MAX_EVENT   (16u << 20)
 #define MAX_SILENCE 30 /* seconds without a server before giving up */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int sig)
-{
-    (void)sig;
-    interrupted = 1;
-}
 
 typedef struct follow {
     maas_cli *cli;
     maas_bar bar;
-    maas_buf line; /* of the event stream, not complete yet */
     json_t *job;   /* the newest state */
     int64_t epoch; /* that was printed last */
     uint64_t n_events;
@@ -83,15 +73,12 @@ static void show(follow *f)
                           : "");
 }
 
-static bool take_line(follow *f, maas_span line)
+static bool take_event(void *user, maas_span data)
 {
-    static const char prefix[] = "data:";
+    follow *f = user;
     maas_err ignored = {0};
     json_t *job = NULL;
-    if (line.n < sizeof prefix - 1 || memcmp(line.p, prefix, sizeof prefix - 1) != 0)
-        return true;
-    maas_span_skip(&line, sizeof prefix - 1);
-    if (maas_json_parse(line, &job, &ignored) != MAAS_OK)
+    if (maas_json_parse(data, &job, &ignored) != MAAS_OK)
         return true; /* the next event or a look at the job tells what this one did not */
     json_decref(f->job);
     f->job = job;
@@ -101,56 +88,25 @@ static bool take_line(follow *f, maas_span line)
     return !f->ended;
 }
 
-static bool on_piece(void *user, maas_span piece)
-{
-    follow *f = user;
-    while (piece.n && !interrupted) {
-        const uint8_t *end = memchr(piece.p, '\n', piece.n);
-        size_t n = end ? (size_t)(end - piece.p) : piece.n;
-        maas_buf_add(&f->line, piece.p, n);
-        maas_span_skip(&piece, n + (end != NULL));
-        if (!end)
-            break;
-        bool more = f->line.failed || take_line(f, maas_buf_span(&f->line));
-        maas_buf_clear(&f->line);
-        if (!more)
-            return false;
-    }
-    return !interrupted;
-}
-
-static bool on_time(void *user, uint64_t sent, uint64_t to_send, uint64_t got, uint64_t to_get)
-{
-    (void)user;
-    (void)sent;
-    (void)to_send;
-    (void)got;
-    (void)to_get;
-    return !interrupted;
-}
-
 /* Reads events until the job ends; a stream that breaks (a server that restarts) is opened again.
  */
 static maas_status watch(follow *f, const char *id, maas_err *err)
 {
     AUTO(maas_buf_reset) maas_buf path = MAAS_BUF_INIT(4096);
     MAAS_TRY(maas_cli_path(&path, err, "jobs", id, "events", NULL));
-    const maas_http_call call = {
-        .method = "GET", .path = path.p, .user = f, .sink = on_piece, .progress = on_time};
-    for (int silent = 0; !f->ended && !interrupted; silent++) {
-        AUTO(maas_http_response_reset) maas_http_response r = MAAS_HTTP_RESPONSE_INIT;
+    const maas_http_call call = {.method = "GET", .path = path.p};
+    for (int silent = 0; !f->ended && !maas_interrupted(); silent++) {
         maas_err why = {0};
         const uint64_t before = f->n_events;
-        maas_buf_clear(&f->line);
-        maas_status st = maas_cli_send(f->cli, &call, &r, &why);
+        maas_status st = maas_cli_events(f->cli, call, take_event, f, &why);
         if (f->n_events != before)
             silent = 0;
         bool lost = st == MAAS_OK || (f->job && st == MAAS_E_UNAVAILABLE);
-        if (!f->ended && !interrupted && (!lost || silent >= MAX_SILENCE)) {
+        if (!f->ended && !maas_interrupted() && (!lost || silent >= MAX_SILENCE)) {
             *err = why;
             return st != MAAS_OK ? st : maas_fail(err, MAAS_E_UNAVAILABLE, "the events stopped");
         }
-        if (!f->ended && !interrupted)
+        if (!f->ended && !maas_interrupted())
             maas_sleep_ms(1000);
     }
     return MAAS_OK;
@@ -188,19 +144,16 @@ static void say_end(const follow *f)
 
 maas_status maas_job_follow(maas_cli *cli, const char *id, maas_err *err)
 {
-    follow f = {
-        .cli = cli, .bar = {.on = cli->bars, .label = "train"}, .line = MAAS_BUF_INIT(MAX_EVENT)};
-    const struct sigaction mine = {.sa_handler = on_interrupt};
+    follow f = {.cli = cli, .bar = {.on = cli->bars, .label = "train"}};
     struct sigaction before;
-    sigaction(SIGINT, &mine, &before);
+    maas_interrupts_begin(&before);
     maas_status st = watch(&f, id, err);
-    sigaction(SIGINT, &before, NULL);
+    maas_interrupts_end(&before);
     maas_bar_clear(&f.bar);
     if (st == MAAS_OK && f.ended)
         say_end(&f);
-    else if (interrupted)
+    else if (maas_interrupted())
         say_detached(&f, id);
     json_decref(f.job);
-    maas_buf_reset(&f.line);
     return st;
 }

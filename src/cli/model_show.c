@@ -44,9 +44,6 @@ static void print_layers(const json_t *info)
     maas_text_table t;
     size_t i;
     json_t *l;
-    char params[32], bytes[32], flops[32];
-    if (!json_is_object(info))
-        return;
     maas_text_table_init(&t, "lllrrr");
     for (const char *const *h = (const char *const[]){"layer", "output", "shape", "parameters",
                                                       "bytes", "operations per row", NULL};
@@ -64,10 +61,47 @@ static void print_layers(const json_t *info)
     putchar('\n');
     maas_text_table_print(&t, stdout);
     maas_text_table_reset(&t);
-    printf("\n%s parameters, %s, %s operations per row\n",
-           maas_human_count(count_of(info, "parameters"), params),
-           maas_human_bytes(count_of(info, "bytes"), bytes),
-           maas_human_count(count_of(info, "flops_per_row"), flops));
+}
+
+/* What a model says of itself: "architecture llama", "context 8192". */
+static void print_meta(const json_t *meta)
+{
+    const char *key;
+    json_t *v;
+    char number[32];
+    maas_text_table t;
+    maas_text_table_init(&t, "ll");
+    json_object_foreach((json_t *)meta, key, v)
+    {
+        if (!json_is_number(v) && !json_string_length(v))
+            continue;
+        maas_text_table_cell(&t, "%s", key);
+        if (json_is_string(v))
+            maas_text_table_cell(&t, "%s", json_string_value(v));
+        else
+            maas_text_table_cell(&t, "%s", maas_human_number(v, number));
+    }
+    if (t.n) {
+        putchar('\n');
+        maas_text_table_print(&t, stdout);
+    }
+    maas_text_table_reset(&t);
+}
+
+static void print_info(const json_t *info)
+{
+    char params[32], bytes[32], flops[32];
+    if (!json_is_object(info))
+        return;
+    if (json_array_size(json_object_get(info, "layers")))
+        print_layers(info);
+    else /* a language model is told by its numbers */
+        print_meta(json_object_get(info, "meta"));
+    printf("\n%s parameters, %s", maas_human_count(count_of(info, "parameters"), params),
+           maas_human_bytes(count_of(info, "bytes"), bytes));
+    if (json_is_integer(json_object_get(info, "flops_per_row")))
+        printf(", %s operations per row", maas_human_count(count_of(info, "flops_per_row"), flops));
+    putchar('\n');
 }
 
 static void print_metrics(const json_t *metrics)
@@ -131,7 +165,7 @@ void maas_cli_model_print(const json_t *model, const json_t *version)
     printf("\n\n");
     print_ports("inputs", json_object_get(version, "inputs"));
     print_ports("outputs", json_object_get(version, "outputs"));
-    print_layers(json_object_get(version, "info"));
+    print_info(json_object_get(version, "info"));
     print_metrics(json_object_get(version, "metrics"));
     print_lineage(json_object_get(version, "lineage"));
 }

@@ -32,7 +32,7 @@ static const char *spec_text(const import *m, const char *key)
  * loaded. */
 static maas_status check_language_model(import *m, json_t **result, maas_err *err)
 {
-    const maas_lm_file file = {"the file", maas_span_of(m->file.p, m->file.n)};
+    const maas_lm_file file = {"model.gguf", maas_span_of(m->file.p, m->file.n)};
     maas_lm_source *s = NULL;
     maas_tokenizer *t = NULL;
     maas_lm_info i = {0};
