@@ -263,6 +263,21 @@ static maas_status index_tensors(reader *r, maas_gguf *g)
 
 /* ---- the file ---- */
 
+static maas_status check_count(const reader *r, const char *of, uint64_t n, uint64_t most,
+                               size_t least_bytes)
+{
+    if (n > most)
+        return maas_fail(r->err, MAAS_E_TOO_LARGE,
+                         "the head says %" PRIu64 " %s, more than %" PRIu64 " are not read", n, of,
+                         most);
+    if (n > r->left.n / least_bytes)
+        return maas_fail(r->err, MAAS_E_FORMAT,
+                         "the head says %" PRIu64 " %s, which %zu bytes cannot hold: the file is "
+                         "cut",
+                         n, of, r->left.n);
+    return MAAS_OK;
+}
+
 static maas_status read_head(reader *r, maas_gguf *g)
 {
     uint32_t magic = 0;
@@ -277,10 +292,8 @@ static maas_status read_head(reader *r, maas_gguf *g)
     MAAS_TRY(read_u64(r, "its head", &n_tensors));
     MAAS_TRY(read_u64(r, "its head", &n_values));
     /* a value takes 13 bytes at least, a tensor 25 */
-    if (n_values > MAAS_MAX_GGUF_KEYS || n_values > r->left.n / 13)
-        return maas_fail(r->err, MAAS_E_TOO_LARGE, "the head says %" PRIu64 " keys", n_values);
-    if (n_tensors > MAAS_MAX_GGUF_TENSORS || n_tensors > r->left.n / 25)
-        return maas_fail(r->err, MAAS_E_TOO_LARGE, "the head says %" PRIu64 " tensors", n_tensors);
+    MAAS_TRY(check_count(r, "keys", n_values, MAAS_MAX_GGUF_KEYS, 13));
+    MAAS_TRY(check_count(r, "tensors", n_tensors, MAAS_MAX_GGUF_TENSORS, 25));
     g->n_values = (uint32_t)n_values;
     g->n_tensors = (uint32_t)n_tensors;
     g->values = maas_arena_array(r->a, g->n_values + 1u, sizeof *g->values);

@@ -140,6 +140,8 @@ static void what_is_wrong_is_named(void)
     expect_refusal(&b, MAAS_E_TOO_LARGE, "tensors");
     head(&b, 3, 0, 1ull << 40);
     expect_refusal(&b, MAAS_E_TOO_LARGE, "keys");
+    head(&b, 3, 0, 33);
+    expect_refusal(&b, MAAS_E_FORMAT, "256 bytes cannot hold: the file is cut");
     head(&b, 3, 0, 1);
     key(&b, "", 4);
     expect_refusal(&b, MAAS_E_FORMAT, "empty");
