@@ -15,6 +15,8 @@
 #include "base/json.h"
 #include "serve/lm_service.h"
 
+#define MAAS_TALK_MAX_REPLY ((size_t)64 << 20) /* bytes of one answer */
+
 typedef struct maas_talk maas_talk;
 
 typedef struct maas_talk_writers {

@@ -1,0 +1,144 @@
+/* api/talk_params.c - what every dialect may say of an answer: one table, under OpenAI's names. */
+#include "api/talk.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/sys.h"
+#include "base/ban.h"
+
+enum { MAX_CHOICES = 16, MAX_STOPS = 16, MAX_BIAS = 1024 };
+#define MAX_STOP_BYTES 1024
+
+typedef enum kind { REAL, WHOLE, FLAG } kind;
+typedef struct param {
+    const char *name;
+    kind kind;
+    double min, max;
+    size_t at; /* in maas_talk: float, int32_t or uint32_t, bool */
+} param;
+
+#define AT(f) offsetof(maas_talk, f)
+static const param params[] = {
+    {"temperature", REAL, 0, 2, AT(ask.sampling.temperature)},
+    {"top_p", REAL, 0, 1, AT(ask.sampling.top_p)},
+    {"min_p", REAL, 0, 1, AT(ask.sampling.min_p)},
+    {"top_k", WHOLE, -1, 1 << 20, AT(ask.sampling.top_k)},
+    {"frequency_penalty", REAL, -2, 2, AT(ask.sampling.frequency_penalty)},
+    {"presence_penalty", REAL, -2, 2, AT(ask.sampling.presence_penalty)},
+    {"repetition_penalty", REAL, 0.01, 10, AT(ask.sampling.repeat_penalty)},
+    {"repeat_penalty", REAL, 0.01, 10, AT(ask.sampling.repeat_penalty)},
+    {"repeat_last_n", WHOLE, -1, 1 << 20, AT(ask.sampling.repeat_last)},
+    {"max_tokens", WHOLE, 1, 1 << 30, AT(ask.max_tokens)},
+    {"max_completion_tokens", WHOLE, 1, 1 << 30, AT(ask.max_tokens)},
+    {"min_tokens", WHOLE, 0, 1 << 30, AT(ask.min_tokens)},
+    {"n", WHOLE, 1, MAX_CHOICES, AT(n)},
+    {"ignore_eos", FLAG, 0, 0, AT(ask.ignore_end)},
+    {"stream", FLAG, 0, 0, AT(stream)},
+    {"echo", FLAG, 0, 0, AT(echo)},
+};
+#undef AT
+
+static maas_status read_param(maas_talk *t, const param *p, const json_t *v, maas_err *err)
+{
+    char *at = (char *)t + p->at;
+    const double x = json_number_value(v);
+    if (p->kind == FLAG) {
+        if (!json_is_boolean(v))
+            return maas_fail(err, MAAS_E_INVALID, "'%s' must be true or false", p->name);
+        *(bool *)(void *)at = json_is_true(v);
+        return MAAS_OK;
+    }
+    if (!json_is_number(v) || !(x >= p->min && x <= p->max) || (p->kind == WHOLE && x != floor(x)))
+        return maas_fail(err, MAAS_E_INVALID, "'%s' must be a %snumber from %g to %g", p->name,
+                         p->kind == WHOLE ? "whole " : "", p->min, p->max);
+    if (p->kind == REAL)
+        *(float *)(void *)at = (float)x;
+    else
+        *(int32_t *)(void *)at = (int32_t)x;
+    return MAAS_OK;
+}
+
+static maas_status read_stops(maas_talk *t, const json_t *v, maas_err *err)
+{
+    const size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    if (n > MAX_STOPS)
+        return maas_fail(err, MAAS_E_INVALID, "'stop' may have %d texts", MAX_STOPS);
+    maas_str *s = maas_arena_array(maas_req_arena(t->req), n + 1, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for 'stop'");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *text = json_is_array(v) ? json_array_get(v, i) : v;
+        if (!json_is_string(text) || json_string_length(text) > MAX_STOP_BYTES)
+            return maas_fail(err, MAAS_E_INVALID, "'stop' must be texts of at most %d bytes",
+                             MAX_STOP_BYTES);
+        if (json_string_length(text))
+            s[t->ask.n_stops++] = (maas_str){json_string_value(text), json_string_length(text)};
+    }
+    t->ask.stops = s;
+    return MAAS_OK;
+}
+
+static maas_status read_bias(maas_talk *t, const json_t *v, maas_err *err)
+{
+    const size_t n = json_object_size(v);
+    const char *key;
+    json_t *value;
+    if (!json_is_object(v) || n > MAX_BIAS)
+        return maas_fail(err, MAAS_E_INVALID, "'logit_bias' must be an object of at most %d tokens",
+                         MAX_BIAS);
+    maas_logit_bias *b = maas_arena_array(maas_req_arena(t->req), n + 1, sizeof *b);
+    if (!b)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for 'logit_bias'");
+    t->ask.sampling.bias = b;
+    json_object_foreach((json_t *)(uintptr_t)v, key, value)
+    {
+        char *end;
+        const long token = strtol(key, &end, 10);
+        const double x = json_number_value(value);
+        if (!*key || *end || token < 0 || token > INT32_MAX || !json_is_number(value) ||
+            !(x >= -100 && x <= 100))
+            return maas_fail(err, MAAS_E_INVALID,
+                             "'logit_bias' must give tokens numbers from -100 to 100");
+        b[t->ask.sampling.n_bias++] = (maas_logit_bias){(int32_t)token, (float)x};
+    }
+    return MAAS_OK;
+}
+
+static bool is_given(const json_t *v)
+{
+    return v && !json_is_null(v);
+}
+
+maas_status maas_talk_params(maas_talk *t, maas_err *err)
+{
+    const json_t *seed = json_object_get(t->body, "seed"), *v;
+    t->n = 1;
+    t->ask.sampling = (maas_sampling)MAAS_SAMPLING_INIT;
+    t->ask.n_logprobs = -1;
+    for (size_t i = 0; i < MAAS_COUNT(params); i++)
+        if (is_given(v = json_object_get(t->body, params[i].name)))
+            MAAS_TRY(read_param(t, &params[i], v, err));
+    if (is_given(seed) && !json_is_integer(seed))
+        return maas_fail(err, MAAS_E_INVALID, "'seed' must be a whole number");
+    if (is_given(seed))
+        t->ask.sampling.seed = (uint64_t)json_integer_value(seed);
+    else
+        maas_random_bytes(&t->ask.sampling.seed, sizeof t->ask.sampling.seed);
+    if (is_given(v = json_object_get(t->body, "stop")))
+        MAAS_TRY(read_stops(t, v, err));
+    if (is_given(v = json_object_get(t->body, "logit_bias")))
+        MAAS_TRY(read_bias(t, v, err));
+    t->include_usage = json_is_true(
+        json_object_get(json_object_get(t->body, "stream_options"), "include_usage"));
+    t->choices = maas_arena_array(maas_req_arena(t->req), (size_t)t->n, sizeof *t->choices);
+    if (!t->choices)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for an answer");
+    for (int32_t i = 0; i < t->n; i++) {
+        t->choices[i].text.max = MAAS_TALK_MAX_REPLY;
+        t->choices[i].logprobs.max = MAAS_TALK_MAX_REPLY;
+    }
+    return MAAS_OK;
+}
