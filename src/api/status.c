@@ -222,6 +222,8 @@ void maas_metrics(maas_req *r)
     maas_models_each(app->models, model_memory, &b);
     gauge(&b, "maas_queue_waiting", "Requests that wait for a compute lane.",
           maas_lanes_waiting(maas_models_lanes(app->models)));
+    gauge(&b, "maas_sequences", "Sequences whose state is kept.",
+          maas_sequences_n(app->sequences));
     language_models(app, &b);
     job_metrics(app, &b);
     head(&b, "maas_sandbox_crash_total", "counter", "Sandboxed importers that crashed.");

@@ -31,6 +31,10 @@ typedef struct maas_port { /* an input or output, as clients see it */
     int64_t dims[MAAS_MAX_RANK]; /* -1: any */
 } maas_port;
 
+typedef struct maas_state { /* output `out` of a run is input `in` of the next */
+    uint32_t in, out;
+} maas_state;
+
 typedef struct maas_instance_stats { /* every leaf is added to without a lock */
     maas_histogram queue, compute_input, compute_infer, compute_output, success, fail;
     _Atomic uint64_t n_rows, n_execs; /* inference_count, execution_count of OIP */
@@ -62,6 +66,8 @@ const maas_port *maas_instance_outputs(const maas_instance *m);
 int maas_instance_find_input(const maas_instance *m, const char *name, size_t n); /* -1 */
 int maas_instance_find_output(const maas_instance *m, const char *name, size_t n);
 bool maas_instance_batches(const maas_instance *m); /* dims[0] is a batch of independent rows */
+/* What it remembers between the requests of a sequence, as far as it is known to (states.c). */
+const maas_state *maas_instance_states(const maas_instance *m, uint32_t *n);
 const char *maas_instance_meta(const maas_instance *m, const char *key); /* NULL */
 maas_instance_stats *maas_instance_stat(maas_instance *m);
 size_t maas_instance_bytes(const maas_instance *m); /* mapping, graph, plans, executors */
@@ -83,6 +89,9 @@ maas_status maas_run_init(maas_run *r, maas_instance *m, maas_arena *a, maas_err
 /* Every input present, dtype and shape as the model wants them, rows agree: E_INVALID names the
  * input. */
 maas_status maas_run_check(maas_run *r, maas_err *err);
+/* Fills the input of a state as it is before the first run: zeros, of sizes that inputs which are
+ * there already show. */
+maas_status maas_run_first_state(maas_run *r, const maas_state *s, maas_err *err);
 /* After check: will it be answered in about inline_us, with a plan that exists? (never compiles) */
 bool maas_run_is_cheap(const maas_run *r);
 maas_status maas_run_go(maas_run *r, int n_threads, maas_err *err);
