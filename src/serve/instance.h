@@ -16,6 +16,7 @@
 #define MAAS_SERVE_INSTANCE_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/sys.h"
 #include "graph/graph.h"
 #include "sched/lane.h"
@@ -96,6 +97,9 @@ maas_status maas_run_first_state(maas_run *r, const maas_state *s, maas_err *err
 bool maas_run_is_cheap(const maas_run *r);
 maas_status maas_run_go(maas_run *r, int n_threads, maas_err *err);
 void maas_run_done(maas_run *r); /* gives the executor back; outputs are gone */
+/* After check: runs it `repeat` times and appends the profile of the last (runtime/plan.h); there
+ * is no output. r->infer_ns: of that run. */
+maas_status maas_run_profile(maas_run *r, int repeat, int n_threads, maas_buf *out, maas_err *err);
 /* Several runs of one instance in one execution; each gets its own status. */
 void maas_run_batch(maas_run **runs, uint32_t n, int n_threads, maas_status *st, maas_err *err);
 
