@@ -27,12 +27,13 @@ static maas_status fill_states(maas_prediction *q, maas_err *err)
 {
     uint32_t n;
     const maas_state *s = maas_instance_states(q->model, &n);
-    if (!n)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "model '%s' keeps no state between requests: none of its outputs looks "
-                         "like one of its inputs; the metadata maas.states (input=output,...) of "
-                         "the ONNX file says so where names do not",
-                         maas_instance_name(q->model));
+    for (uint32_t i = 0; !n && i < maas_instance_n_inputs(q->model); i++)
+        if (q->run.in[i].dtype == MAAS_DT_NONE)
+            return maas_fail(err, MAAS_E_INVALID,
+                             "input '%s' is missing, and model '%s' keeps no state: none of its "
+                             "outputs looks like one of its inputs; the metadata maas.states "
+                             "(input=output,...) of the ONNX file says so where names do not",
+                             maas_instance_inputs(q->model)[i].name, maas_instance_name(q->model));
     for (uint32_t i = 0; i < n; i++) {
         const maas_tensor *t = maas_sequence_state(turn_of(q)->sequence, i);
         if (q->run.in[s[i].in].dtype != MAAS_DT_NONE)

@@ -89,7 +89,10 @@ def metadata_says_which():
     one = np.ones((1, 2))
     got = [ask("named", one, sequence_id=1, sequence_start=k == 0, outputs=[http.InferRequestedOutput("right")]).as_numpy("right")[0, 0] for k in range(3)]
     check("sums", got == [1, 2, 3], got)
-    refused("keeps no state", lambda: ask("plain", np.ones((1, 3)), sequence_id=1, sequence_start=True))
+    check("a model without a state takes it", ask("plain", np.ones((1, 3)), sequence_id=1, sequence_start=True).as_numpy("y") is not None)
+    unseen = model([helper.make_node("Add", ["x", "left"], ["right"])], [value("x", [1, 2]), value("left", [1, 2])], [value("right", [1, 2])])
+    server.need(201, "PUT", "/api/v1/models/unseen/versions", unseen)
+    refused("keeps no state", lambda: ask("unseen", one, sequence_id=1, sequence_start=True))
     bad = model([helper.make_node("Add", ["x", "left"], ["right"])], [value("x", [1, 2]), value("left", [1, 2])], [value("right", [1, 2])],
                 states="left=wrong")
     server.need(201, "PUT", "/api/v1/models/bad/versions", bad)
