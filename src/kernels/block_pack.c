@@ -7,10 +7,14 @@
 #include "base/ban.h"
 
 static const maas_block_form forms[] = {
-    {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D},   {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM},
-    {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D},  {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM},
-    {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D}, {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4},
-    {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4},  {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6},
+    {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D, NULL, 1},
+    {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM, NULL, 1},
+    {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D, NULL, 1},
+    {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM, NULL, 1},
+    {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D, NULL, 1},
+    {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4, NULL, 1},
+    {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4, NULL, 1},
+    {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6, NULL, 1},
 };
 
 const maas_block_form *maas_block_form_of(uint32_t type)
