@@ -6,23 +6,45 @@
 #include "kernels/shared_packs.h"
 #include "base/ban.h"
 
+/* The rest of a form is in the table of parts (tensor/quant.h), if the type is made of them. */
 static const maas_block_form forms[] = {
     {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D, NULL, 1},
     {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM, NULL, 1},
     {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D, NULL, 1},
     {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM, NULL, 1},
     {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D, NULL, 1},
+    {MAAS_Q_Q2_K, 2, 0, 0, MAAS_BLOCK_K2, NULL, 1},
+    {MAAS_Q_Q3_K, 2, 1, 4, MAAS_BLOCK_K6, NULL, 1},
     {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4, NULL, 1},
     {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4, NULL, 1},
     {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ1_S, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ1_M, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ2_XXS, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ2_XS, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ2_S, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ3_XXS, 4, 0, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ3_S, 4, 0, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_IQ4_NL, 4, 0, 128, MAAS_BLOCK_D, NULL, 1},
+    {MAAS_Q_IQ4_XS, 4, 0, 128, MAAS_BLOCK_K6, NULL, 1},
+    {MAAS_Q_TQ1_0, 2, 0, 1, MAAS_BLOCK_D, NULL, 1},
+    {MAAS_Q_TQ2_0, 2, 0, 1, MAAS_BLOCK_D, NULL, 1},
+    {MAAS_Q_MXFP4, 4, 0, 128, MAAS_BLOCK_E8, NULL, 1},
 };
 
-const maas_block_form *maas_block_form_of(uint32_t type)
+bool maas_block_form_of(uint32_t type, maas_block_form *out)
 {
+    const maas_quant_parts *parts = maas_quant_parts_of(type);
     for (size_t i = 0; i < MAAS_COUNT(forms); i++)
-        if (forms[i].type == type)
-            return &forms[i];
-    return NULL;
+        if (forms[i].type == type) {
+            *out = forms[i];
+            if (parts) {
+                out->values = parts->values;
+                out->unit = parts->unit;
+            }
+            return true;
+        }
+    return false;
 }
 
 /* ---- codes of 32 columns of a row ---- */
@@ -41,45 +63,83 @@ static void fifths(const uint8_t *b, uint8_t *code)
         code[i] |= (uint8_t)((b[i / 8] >> i % 8 & 1) << 4);
 }
 
-/* Block k of 32 columns in a block of the file, which starts at b. */
-static void codes_of(uint32_t type, const uint8_t *b, int k, uint8_t *code)
+static void scales_in_front(const uint8_t *b, bool with_m, part *out)
 {
-    switch ((maas_quant_id)type) {
-    case MAAS_Q_Q4_0:
-        halves(b + 2, code);
-        break;
-    case MAAS_Q_Q4_1:
-        halves(b + 4, code);
-        break;
-    case MAAS_Q_Q5_0:
-        halves(b + 6, code);
-        fifths(b + 2, code);
-        break;
-    case MAAS_Q_Q5_1:
-        halves(b + 8, code);
-        fifths(b + 4, code);
-        break;
-    case MAAS_Q_Q8_0:
-        for (int i = 0; i < 32; i++)
-            code[i] = (uint8_t)(b[2 + i] ^ 128);
-        break;
-    case MAAS_Q_Q4_K:
-        for (int i = 0; i < 32; i++)
-            code[i] = b[16 + k / 2 * 32 + i] >> k % 2 * 4 & 15;
-        break;
-    case MAAS_Q_Q5_K:
-        for (int i = 0; i < 32; i++)
-            code[i] = (uint8_t)((b[48 + k / 2 * 32 + i] >> k % 2 * 4 & 15) | (b[16 + i] >> k & 1)
-                                                                                 << 4);
-        break;
-    default: /* Q6_K */
-        for (int i = 0; i < 32; i++) {
-            const int half = k / 4, j = k % 4;
-            code[i] = (uint8_t)((b[half * 64 + j % 2 * 32 + i] >> j / 2 * 4 & 15) |
-                                (b[128 + half * 32 + i] >> j * 2 & 3) << 4);
-        }
+    memcpy(&out->d, b, 2);
+    if (with_m)
+        memcpy(&out->m, b + 2, 2);
+}
+
+static void q4_0(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, false, out);
+    halves(b + 2, out->code);
+}
+static void q4_1(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    halves(b + 4, out->code);
+}
+static void q5_0(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, false, out);
+    halves(b + 6, out->code);
+    fifths(b + 2, out->code);
+}
+static void q5_1(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    halves(b + 8, out->code);
+    fifths(b + 4, out->code);
+}
+static void q8_0(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, false, out);
+    for (int i = 0; i < 32; i++)
+        out->code[i] = (uint8_t)(b[2 + i] ^ 128);
+}
+static void q2_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b + 80, true, out);
+    for (int g = 0; g < 2; g++) {
+        out->scale[g] = b[2 * k + g] & 15;
+        out->min[g] = b[2 * k + g] >> 4;
+    }
+    for (int i = 0; i < 32; i++)
+        out->code[i] = b[16 + k / 4 * 32 + i] >> k % 4 * 2 & 3;
+}
+static void q4_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
+    for (int i = 0; i < 32; i++)
+        out->code[i] = b[16 + k / 2 * 32 + i] >> k % 2 * 4 & 15;
+}
+static void q5_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
+    for (int i = 0; i < 32; i++)
+        out->code[i] = (uint8_t)((b[48 + k / 2 * 32 + i] >> k % 2 * 4 & 15) | (b[16 + i] >> k & 1)
+                                                                                  << 4);
+}
+static void q6_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b + 208, false, out);
+    memcpy(out->scale, b + 192 + 2 * k, 2);
+    for (int i = 0; i < 32; i++) {
+        const int half = k / 4, j = k % 4;
+        out->code[i] = (uint8_t)((b[half * 64 + j % 2 * 32 + i] >> j / 2 * 4 & 15) |
+                                 (b[128 + half * 32 + i] >> j * 2 & 3) << 4);
     }
 }
+
+static const struct {
+    uint32_t type;
+    void (*take)(const uint8_t *b, int k, part *out);
+} takes[] = {{MAAS_Q_Q4_0, q4_0}, {MAAS_Q_Q4_1, q4_1}, {MAAS_Q_Q5_0, q5_0},
+             {MAAS_Q_Q5_1, q5_1}, {MAAS_Q_Q8_0, q8_0}, {MAAS_Q_Q2_K, q2_k},
+             {MAAS_Q_Q4_K, q4_k}, {MAAS_Q_Q5_K, q5_k}, {MAAS_Q_Q6_K, q6_k}};
 
 static uint32_t four(const uint8_t *p)
 {

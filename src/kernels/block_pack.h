@@ -36,15 +36,14 @@ typedef enum maas_block_scales {
 } maas_block_scales;
 
 typedef struct maas_block_form {
-    uint32_t type;     /* ggml's number                                                    */
-    uint8_t low, high; /* bits of a code                                                   */
-    uint8_t zero;      /* what is taken from every code; from unsigned values, if there are any */
+    uint32_t type;     /* ggml's number                                                        */
+    uint8_t low, high; /* bits of a code                                                       */
+    uint8_t zero;      /* what is taken from every code; of numbers looked up, what was added  */
     maas_block_scales scales;
-    const int8_t *values; /* 16 numbers that codes stand for, and zero is 128; NULL: themselves */
-    float unit;           /* of d of 256 columns */
+    const int8_t *values; /* 16 numbers that codes stand for; NULL: codes are numbers          */
+    float unit;           /* of d of 256 columns                                               */
 } maas_block_form;
-/* The form that a type is packed in; NULL: none. */
-const maas_block_form *maas_block_form_of(uint32_t type);
+bool maas_block_form_of(uint32_t type, maas_block_form *out); /* false: it is not packed */
 
 static inline size_t maas_block_part_bytes(const maas_block_form *f) /* of 32 columns of a tile */
 {
@@ -61,7 +60,7 @@ static inline size_t maas_block_head_bytes(const maas_block_form *f) /* before 2
 }
 
 typedef struct maas_block_pack {
-    const maas_block_form *form;
+    maas_block_form form;
     int64_t n, k;
     size_t tile_bytes;
     uint8_t *data; /* [tiles][tile_bytes] */
