@@ -71,11 +71,13 @@ static const struct {
 
 static tile_fn *tile_fn_of(uint32_t type, const maas_cpu *cpu) /* NULL: not packed */
 {
-    const maas_block_form *form = maas_block_form_of(type);
-    for (size_t i = 0; form && i < MAAS_COUNT(shapes); i++) {
+    maas_block_form form;
+    if (!maas_block_form_of(type, &form))
+        return NULL;
+    for (size_t i = 0; i < MAAS_COUNT(shapes); i++) {
         const shape *f = &shapes[i].f;
-        if (f->low == form->low && f->high == form->high && f->scales == form->scales &&
-            f->values == (form->values != NULL))
+        if (f->low == form.low && f->high == form.high && f->scales == form.scales &&
+            f->values == (form.values != NULL))
             return cpu->HAS_QUADS ? shapes[i].quads : shapes[i].pairs;
     }
     return NULL;
@@ -157,7 +159,7 @@ static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *e
         const target y = {(float *)c->out[0].data + at,
                           bias ? (const float *)bias->data + at : NULL, p->n,
                           left < MAAS_BLOCK_TILE ? left : MAAS_BLOCK_TILE};
-        s->fn(p->form, p->data + (size_t)t * p->tile_bytes, &b, n, p->k, y);
+        s->fn(&p->form, p->data + (size_t)t * p->tile_bytes, &b, n, p->k, y);
     }
     return MAAS_OK;
 }

@@ -9,13 +9,40 @@
 
 enum { N = 37, K = 512, MOST = 17 };
 
-/* Where the halves of a block lie: random bits there would be infinite scales. */
+/* Where the halves of a block lie: random bits there would be infinite scales. IQ1_M has one in the
+ * upper bits of four bytes, MXFP4 a power of two. */
+enum { NOWHERE = -1 };
 static const struct {
     maas_quant_id id;
     int half[2];
-} types[] = {{MAAS_Q_Q4_0, {0, 0}}, {MAAS_Q_Q4_1, {0, 2}},    {MAAS_Q_Q5_0, {0, 0}},
-             {MAAS_Q_Q5_1, {0, 2}}, {MAAS_Q_Q8_0, {0, 0}},    {MAAS_Q_Q4_K, {0, 2}},
-             {MAAS_Q_Q5_K, {0, 2}}, {MAAS_Q_Q6_K, {208, 208}}};
+} types[] = {
+    {MAAS_Q_Q4_0, {0, 0}},     {MAAS_Q_Q4_1, {0, 2}},
+    {MAAS_Q_Q5_0, {0, 0}},     {MAAS_Q_Q5_1, {0, 2}},
+    {MAAS_Q_Q8_0, {0, 0}},     {MAAS_Q_Q2_K, {80, 82}},
+    {MAAS_Q_Q3_K, {108, 108}}, {MAAS_Q_Q4_K, {0, 2}},
+    {MAAS_Q_Q5_K, {0, 2}},     {MAAS_Q_Q6_K, {208, 208}},
+    {MAAS_Q_IQ1_S, {0, 0}},    {MAAS_Q_IQ1_M, {NOWHERE, NOWHERE}},
+    {MAAS_Q_IQ2_XXS, {0, 0}},  {MAAS_Q_IQ2_XS, {0, 0}},
+    {MAAS_Q_IQ2_S, {0, 0}},    {MAAS_Q_IQ3_XXS, {0, 0}},
+    {MAAS_Q_IQ3_S, {0, 0}},    {MAAS_Q_IQ4_NL, {0, 0}},
+    {MAAS_Q_IQ4_XS, {0, 0}},   {MAAS_Q_TQ1_0, {52, 52}},
+    {MAAS_Q_TQ2_0, {64, 64}},  {MAAS_Q_MXFP4, {NOWHERE, NOWHERE}},
+};
+
+/* Gives a block scales of the usual size; its codes stay. */
+static void put_scales(const maas_quant *q, const int half[2], uint8_t *b, maas_rng *rng)
+{
+    uint16_t h = 0;
+    for (int k = 0; k < 2; k++) {
+        h = maas_f32_to_f16(0.01f * maas_rng_normal(rng));
+        if (half[k] != NOWHERE)
+            memcpy(b + half[k], &h, sizeof h);
+    }
+    for (int m = 0; q->id == MAAS_Q_IQ1_M && m < 4; m++)
+        b[49 + 2 * m] = (uint8_t)((b[49 + 2 * m] & 15) | (h >> 4 * m & 15) << 4);
+    if (q->id == MAAS_Q_MXFP4)
+        b[0] = (uint8_t)(100 + maas_rng_u64(rng) % 50);
+}
 
 static void random_blocks(const maas_quant *q, const int half[2], uint8_t *b, size_t n,
                           maas_rng *rng)
@@ -23,10 +50,7 @@ static void random_blocks(const maas_quant *q, const int half[2], uint8_t *b, si
     for (size_t i = 0; i < n; i++)
         b[i] = (uint8_t)maas_rng_u64(rng);
     for (size_t at = 0; at < n; at += q->block_bytes)
-        for (int k = 0; k < 2; k++) {
-            const uint16_t h = maas_f32_to_f16(0.01f * maas_rng_normal(rng));
-            memcpy(b + at + half[k], &h, sizeof h);
-        }
+        put_scales(q, half, b + at, rng);
 }
 
 static void round_row(const float *x, double *out)
@@ -180,13 +204,27 @@ static void sums_of_bytes_are_exact(void)
     maas_rng rng;
     maas_rng_seed(&rng, 4);
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-        EXPECT(maas_block_form_of(types[t].id) != NULL);
+        maas_block_form form;
+        EXPECT(maas_block_form_of(types[t].id, &form));
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
             one_type(t, rows[r], &rng);
     }
     if (!bytes_kernel(maas_cpu_get()))
         printf("# this processor has no AVX2: products of bytes were not looked at\n");
     EXPECT_EQ(maas_mem_live(), 0);
+}
+
+/* A type is tested above, or is floats. */
+static void every_type_of_codes_is_packed(void)
+{
+    size_t n = 0;
+    maas_block_form form;
+    for (size_t i = 0; i < maas_n_quants; i++) {
+        n += maas_quants[i].block == 1;
+        EXPECT_MSG(maas_quants[i].block == 1 || maas_block_form_of(maas_quants[i].id, &form), "%s",
+                   maas_quants[i].name);
+    }
+    EXPECT_EQ(n + sizeof types / sizeof *types, maas_n_quants);
 }
 
 /* Codes, scales and X at the ends of their ranges: nothing may saturate on the way. */
@@ -202,13 +240,9 @@ static void ends_of_ranges_are_exact(void)
         for (int fill = 0; fill < 256; fill += 17)
             for (int sign = -1; sign <= 1; sign += 2) {
                 problem_of(t, 4, &rng, &p);
-                for (int64_t i = 0; i < N * p.row_bytes; i++) {
-                    const int64_t in = i % p.q->block_bytes;
-                    const int *half = types[t].half;
-                    if (in - half[0] != 0 && in - half[0] != 1 && in - half[1] != 0 &&
-                        in - half[1] != 1)
-                        p.blocks[i] = (uint8_t)(fill == 136 ? 128 : fill);
-                }
+                memset(p.blocks, fill == 136 ? 128 : fill, (size_t)(N * p.row_bytes));
+                for (int64_t at = 0; at < N * p.row_bytes; at += p.q->block_bytes)
+                    put_scales(p.q, types[t].half, p.blocks + at, &rng);
                 for (int i = 0; i < 4 * K; i++)
                     p.x[i] = (float)sign * (i % 2 && i / K ? -1.0f : 1.0f);
                 exact_of(&p);
@@ -251,6 +285,7 @@ static void what_is_not_finite_is_seen(void)
 
 static const mt_case cases[] = {
     MT_CASE(sums_of_bytes_are_exact),
+    MT_CASE(every_type_of_codes_is_packed),
     MT_CASE(ends_of_ranges_are_exact),
     MT_CASE(what_is_not_finite_is_seen),
 };
