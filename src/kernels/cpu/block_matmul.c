@@ -184,28 +184,55 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     return MAAS_OK;
 }
 
+/* Halves are converted where they are used, or once for many rows of X. */
+static void convert(const maas_quant *q, const uint8_t *row, int64_t k, float *out)
+{
+    const dot_kind kind = q->id == MAAS_Q_F16 ? DOT_F16 : DOT_BF16;
+    if (q->id != MAAS_Q_F16 && q->id != MAAS_Q_BF16) {
+        q->to_f32(row, out, k);
+        return;
+    }
+    for (int64_t i = 0; i < k; i += VW) {
+        const vf v = kind == DOT_F16 ? w_load(DOT_F16, row, i, k) : w_load(DOT_BF16, row, i, k);
+        if (i + VW <= k)
+            v_store(out + i, v);
+        else
+            v_store_part(out + i, v, k - i);
+    }
+}
+
+/* All rows of X with `cols` rows of W. */
+static void some_columns(const maas_block_w *w, int64_t n, const float *x, const uint8_t *rows,
+                         int cols, const float *bias, float *room, float *y)
+{
+    if (w->q->id == MAAS_Q_F32) {
+        row_dots(DOT_F32, n, x, rows, w->row_bytes, w->k, y, w->n, cols, bias);
+    } else if (w->q->id == MAAS_Q_F16 && n <= 2 * DOT_ROWS) {
+        row_dots(DOT_F16, n, x, rows, w->row_bytes, w->k, y, w->n, cols, bias);
+    } else if (w->q->id == MAAS_Q_BF16 && n <= 2 * DOT_ROWS) {
+        row_dots(DOT_BF16, n, x, rows, w->row_bytes, w->k, y, w->n, cols, bias);
+    } else {
+        for (int j = 0; j < cols; j++)
+            convert(w->q, rows + (size_t)j * w->row_bytes, w->k, room + j * w->k);
+        row_dots(DOT_F32, n, x, room, (size_t)w->k * sizeof *room, w->k, y, w->n, cols, bias);
+    }
+}
+
 static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
     const maas_tensor *bias = bias_of(c);
-    const float *x = c->in[MAAS_BLOCK_X].data;
     maas_block_w w;
     int64_t n, from, to;
     if (!shape_of(c, &w, &n))
         return maas_fail(err, MAAS_E_INTERNAL, "BlockMatMul without a shape");
-    float *rows_w = (float *)(void *)((char *)c->scratch + row_dots_bytes(w.k) * (size_t)ithr);
+    float *room = (float *)(void *)((char *)c->scratch + row_dots_bytes(w.k) * (size_t)ithr);
     maas_share(w.n, DOT_COLS, ithr, nthr, &from, &to);
     for (int64_t at = from; at < to; at += DOT_COLS) {
         const int cols = (int)(to - at < DOT_COLS ? to - at : DOT_COLS);
-        const float *add = bias ? (const float *)bias->data + at : NULL;
-        float *y = (float *)c->out[0].data + at;
-        for (int j = 0; j < DOT_COLS; j++)
-            if (j < cols)
-                w.q->to_f32((const uint8_t *)c->in[MAAS_BLOCK_W].data +
-                                (size_t)(at + j) * w.row_bytes,
-                            rows_w + j * w.k, w.k);
-            else
-                memset(rows_w + j * w.k, 0, (size_t)w.k * sizeof *rows_w);
-        row_dots(n, x, rows_w, w.k, y, w.n, cols, add);
+        some_columns(&w, n, c->in[MAAS_BLOCK_X].data,
+                     (const uint8_t *)c->in[MAAS_BLOCK_W].data + (size_t)at * w.row_bytes, cols,
+                     bias ? (const float *)bias->data + at : NULL, room,
+                     (float *)c->out[0].data + at);
     }
     return MAAS_OK;
 }
