@@ -7,42 +7,53 @@
 #include "kernels/shared_packs.h"
 #include "base/ban.h"
 
-/* The rest of a form is in the table of parts (tensor/quant.h), if the type is made of them. */
-static const maas_block_form forms[] = {
-    {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D, NULL, 1},
-    {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM, NULL, 1},
-    {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D, NULL, 1},
-    {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM, NULL, 1},
-    {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D, NULL, 1},
-    {MAAS_Q_Q2_K, 2, 0, 0, MAAS_BLOCK_K2, NULL, 1},
-    {MAAS_Q_Q3_K, 2, 1, 4, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4, NULL, 1},
-    {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4, NULL, 1},
-    {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ1_S, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ1_M, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ2_XXS, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ2_XS, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ2_S, 2, 1, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ3_XXS, 4, 0, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ3_S, 4, 0, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_IQ4_NL, 4, 0, 128, MAAS_BLOCK_D, NULL, 1},
-    {MAAS_Q_IQ4_XS, 4, 0, 128, MAAS_BLOCK_K6, NULL, 1},
-    {MAAS_Q_TQ1_0, 2, 0, 1, MAAS_BLOCK_D, NULL, 1},
-    {MAAS_Q_TQ2_0, 2, 0, 1, MAAS_BLOCK_D, NULL, 1},
-    {MAAS_Q_MXFP4, 4, 0, 128, MAAS_BLOCK_E8, NULL, 1},
+/* Values, zero point and unit of types that are made of parts come from their table
+ * (tensor/quant.h), if codes are looked up. */
+static const struct {
+    uint32_t type;
+    uint8_t low, high, zero;
+    maas_block_scales scales;
+} forms[] = {
+    {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D},     {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM},
+    {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D},    {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM},
+    {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D},   {MAAS_Q_Q2_K, 2, 0, 0, MAAS_BLOCK_K2},
+    {MAAS_Q_Q3_K, 2, 1, 4, MAAS_BLOCK_K6},    {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4},
+    {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4},    {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ1_S, 2, 1, 0, MAAS_BLOCK_K6},   {MAAS_Q_IQ1_M, 2, 1, 0, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ2_XXS, 2, 1, 0, MAAS_BLOCK_K6}, {MAAS_Q_IQ2_XS, 2, 1, 0, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ2_S, 2, 1, 0, MAAS_BLOCK_K6},   {MAAS_Q_IQ3_XXS, 4, 0, 0, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ3_S, 4, 0, 0, MAAS_BLOCK_K6},   {MAAS_Q_IQ4_NL, 4, 0, 0, MAAS_BLOCK_D},
+    {MAAS_Q_IQ4_XS, 4, 0, 0, MAAS_BLOCK_K6},  {MAAS_Q_TQ1_0, 2, 0, 1, MAAS_BLOCK_D},
+    {MAAS_Q_TQ2_0, 2, 0, 1, MAAS_BLOCK_D},    {MAAS_Q_MXFP4, 4, 0, 0, MAAS_BLOCK_E8},
 };
+
+static void look_up(const maas_quant_parts *p, maas_block_form *f)
+{
+    const int n = 1 << (f->low + f->high);
+    int least = 0, most = 0;
+    for (int i = 0; i < n; i++) {
+        least = p->values[i] < least ? p->values[i] : least;
+        most = p->values[i] > most ? p->values[i] : most;
+    }
+    f->values = p->values;
+    f->zero = (uint8_t)-least;
+    f->top = (uint8_t)(most - least);
+}
 
 bool maas_block_form_of(uint32_t type, maas_block_form *out)
 {
     const maas_quant_parts *parts = maas_quant_parts_of(type);
     for (size_t i = 0; i < MAAS_COUNT(forms); i++)
         if (forms[i].type == type) {
-            *out = forms[i];
-            if (parts) {
-                out->values = parts->values;
-                out->unit = parts->unit;
-            }
+            *out = (maas_block_form){.type = type,
+                                     .low = forms[i].low,
+                                     .high = forms[i].high,
+                                     .zero = forms[i].zero,
+                                     .scales = forms[i].scales,
+                                     .top = (uint8_t)((1 << (forms[i].low + forms[i].high)) - 1),
+                                     .unit = parts ? parts->unit : 1};
+            if (parts && parts->values)
+                look_up(parts, out);
             return true;
         }
     return false;

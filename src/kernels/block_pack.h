@@ -38,9 +38,11 @@ typedef enum maas_block_scales {
 typedef struct maas_block_form {
     uint32_t type;     /* ggml's number                                                        */
     uint8_t low, high; /* bits of a code                                                       */
-    uint8_t zero;      /* what is taken from every code; of numbers looked up, what was added  */
+    uint8_t
+        zero; /* what is taken from every code; of numbers looked up, what makes them unsigned */
     maas_block_scales scales;
     const int8_t *values; /* 16 numbers that codes stand for; NULL: codes are numbers          */
+    uint8_t top;          /* the largest unsigned number                                       */
     float unit;           /* of d of 256 columns                                               */
 } maas_block_form;
 bool maas_block_form_of(uint32_t type, maas_block_form *out); /* false: it is not packed */

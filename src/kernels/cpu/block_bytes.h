@@ -103,6 +103,7 @@ enum {
 typedef struct shape {
     uint8_t low, high;
     bool values;
+    uint8_t top; /* the largest number that is multiplied, its zero point included */
     maas_block_scales scales;
 } shape;
 

@@ -63,8 +63,8 @@ static const struct {
     shape f;
     tile_fn *pairs, *quads;
 } shapes[] = {
-#define BLOCK_SHAPE(name, low, high, values, scales)                                               \
-    {{low, high, values, scales}, name##_pairs, name##_quads},
+#define BLOCK_SHAPE(name, low, high, values, top, scales)                                          \
+    {{low, high, values, top, scales}, name##_pairs, name##_quads},
 #include "kernels/cpu/block_shapes.def"
 #undef BLOCK_SHAPE
 };
@@ -77,7 +77,7 @@ static tile_fn *tile_fn_of(uint32_t type, const maas_cpu *cpu) /* NULL: not pack
     for (size_t i = 0; i < MAAS_COUNT(shapes); i++) {
         const shape *f = &shapes[i].f;
         if (f->low == form.low && f->high == form.high && f->scales == form.scales &&
-            f->values == (form.values != NULL))
+            f->values == (form.values != NULL) && form.top <= f->top)
             return cpu->HAS_QUADS ? shapes[i].quads : shapes[i].pairs;
     }
     return NULL;

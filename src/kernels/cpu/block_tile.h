@@ -14,16 +14,16 @@
 #ifndef MAAS_KERNELS_CPU_BLOCK_TILE_H
 #define MAAS_KERNELS_CPU_BLOCK_TILE_H
 
-/* Sums of pairs need weights as signed numbers when codes are too large for 16 bits: 255 * 127 * 2.
- * Magnitudes go up to 128: 128 * 127 * 2 = 32512. */
+/* Sums of pairs need weights as signed numbers when unsigned ones are too large for 16 bits: 255 *
+ * 128 * 2. Magnitudes go up to 128 and X to 127: 128 * 127 * 2 = 32512. */
 INLINE bool is_signed(const shape f)
 {
-    return f.low == 8 || f.values;
+    return f.top > 127;
 }
-/* How many sums of pairs of codes with bytes fit 16 bits, four at most. */
+/* How many sums of pairs of unsigned weights with bytes fit 16 bits, four at most. */
 INLINE int slack(const shape f)
 {
-    const int n = 32767 / (2 * 128 * ((1 << (f.low + f.high)) - 1));
+    const int n = 32767 / (2 * 128 * f.top);
     return n < 4 ? n : 4;
 }
 
@@ -74,7 +74,7 @@ WAY_FLAGS INLINE void WAY(four_groups)(const shape f, const int n, const int vec
             if (f.values)
                 w = looked_up(table, w);
 #ifndef WAY_QUADS
-            if (f.low == 8)
+            if (is_signed(f) && !f.values)
                 w ^= 128;
             const vb size = is_signed(f) ? magnitude(w) : w;
             const int within = is_signed(f) ? 0 : (t - from) % slack(f);
@@ -163,9 +163,10 @@ WAY_FLAGS INLINE void WAY(tile)(const shape f, const int n, const int vecs,
     vb table = {0};
     if (f.values)
         table = table_of(form->values);
-#ifdef WAY_QUADS
-    table ^= 128; /* unsigned, as `zero` says */
+#ifndef WAY_QUADS
+    if (!is_signed(f))
 #endif
+        table += form->zero;
     UNROLL for (int v = 0; v < vecs; v++)
     {
         const int64_t at = lane + v * VW, left = to->n - at;
@@ -233,11 +234,11 @@ WAY_FLAGS INLINE void WAY(all_rows)(const shape f, const maas_block_form *form, 
     }
 }
 
-#define BLOCK_SHAPE(name, low, high, values, scales)                                               \
+#define BLOCK_SHAPE(name, low, high, values, top, scales)                                          \
     WAY_FLAGS static void WAY(name)(const maas_block_form *form, const uint8_t *p, const bytes *b, \
                                     int64_t n_rows, int64_t k, target to)                          \
     {                                                                                              \
-        WAY(all_rows)((shape){low, high, values, scales}, form, p, b, n_rows, k, to);              \
+        WAY(all_rows)((shape){low, high, values, top, scales}, form, p, b, n_rows, k, to);         \
     }
 #include "kernels/cpu/block_shapes.def"
 #undef BLOCK_SHAPE
