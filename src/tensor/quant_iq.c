@@ -45,26 +45,53 @@ static int8_t odd(int s)
     return (int8_t)(2 * s + 1);
 }
 
-static void put_2(uint16_t point, uint8_t signs, int8_t *out)
+/* ---- eight numbers at a time, a byte each; nothing carries from one to the next ---- */
+
+#define EACH(byte) ((uint64_t)(byte)*0x0101010101010101u)
+
+static void put(uint64_t bytes, int8_t *out)
 {
-    for (int i = 0; i < 8; i++) {
-        const int8_t v = maas_quant_values_iq2[point >> 2 * i & 3];
-        out[i] = (int8_t)(signs >> i & 1 ? -v : v);
-    }
+    memcpy(out, &bytes, sizeof bytes);
 }
 
-static void put_3(uint16_t point, const int8_t *values, uint8_t signs, int8_t *out)
+/* -v where a sign is set; no v is 0. */
+static uint64_t with_signs(uint64_t v, uint8_t signs)
 {
-    for (int i = 0; i < 4; i++) {
-        const int8_t v = values[point >> 4 * i & 7];
-        out[i] = (int8_t)(signs >> i & 1 ? -v : v);
-    }
+    const uint64_t bit = EACH(signs) & 0x8040201008040201u;
+    const uint64_t one = (bit + EACH(0x7f)) >> 7 & EACH(1);
+    return (v ^ one * 255) + one;
 }
 
-static void put_1(uint16_t point, bool is_less, int8_t *out)
+static uint64_t twos(uint16_t point) /* eight digits of two bits */
 {
-    for (int i = 0; i < 8; i++)
-        out[i] = (int8_t)(8 * ((point >> 2 * i & 3) - 1) + (is_less ? -1 : 1));
+    uint64_t x = point;
+    x = (x | x << 24) & 0x000000ff000000ffu;
+    x = (x | x << 12) & 0x000f000f000f000fu;
+    return (x | x << 6) & EACH(3);
+}
+static uint64_t fours(uint16_t low, uint16_t high) /* four and four digits of four bits */
+{
+    uint64_t x = low | (uint64_t)high << 32;
+    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+    return (x | x << 4) & EACH(15);
+}
+
+static void put_2(uint16_t point, uint8_t signs, int8_t *out) /* 8, 25, 43 */
+{
+    const uint64_t d = twos(point);
+    put(with_signs(EACH(8) + 17 * d + (d >> 1 & EACH(1)), signs), out);
+}
+static void put_3_xxs(uint64_t d, uint8_t signs, int8_t *out) /* 4, 12, .. 52, 62 */
+{
+    put(with_signs(EACH(4) + 8 * d + 2 * (d & d >> 1 & d >> 2 & EACH(1)), signs), out);
+}
+static void put_3_s(uint64_t d, uint8_t signs, int8_t *out) /* 1, 3, .. 15 */
+{
+    put(with_signs(EACH(1) + 2 * d, signs), out);
+}
+static void put_1(uint16_t point, bool is_less, int8_t *out) /* -8, 0, 8 and one less or more */
+{
+    put((EACH(is_less ? 128 - 9 : 128 - 7) + 8 * twos(point)) ^ EACH(128), out);
 }
 
 /* d, eight times: index[4], four times seven signs and a scale of four bits */
@@ -107,9 +134,11 @@ void maas_iq3_xxs_part(const uint8_t *b, int k, maas_quant_part *out)
     const uint32_t w = word(b + 66 + 4 * k);
     out->d = maas_quant_half(b);
     out->scale[0] = out->scale[1] = odd((int)(w >> 28));
-    for (int j = 0; j < 8; j++)
-        put_3(iq3_xxs_grid[b[2 + 8 * k + j]], maas_quant_values_iq3_xxs,
-              (uint8_t)(even_signs(w >> 7 * (j / 2)) >> 4 * (j % 2)), out->value + 4 * j);
+    for (int j = 0; j < 4; j++) {
+        const uint8_t *index = b + 2 + 8 * k + 2 * j;
+        put_3_xxs(fours(iq3_xxs_grid[index[0]], iq3_xxs_grid[index[1]]), even_signs(w >> 7 * j),
+                  out->value + 8 * j);
+    }
 }
 
 /* d, index[64], one more bit of each, signs[32], scales[4] */
@@ -117,9 +146,13 @@ void maas_iq3_s_part(const uint8_t *b, int k, maas_quant_part *out)
 {
     out->d = maas_quant_half(b);
     out->scale[0] = out->scale[1] = odd(b[106 + k / 2] >> 4 * (k % 2) & 15);
-    for (int j = 0; j < 8; j++)
-        put_3(iq3_s_grid[b[2 + 8 * k + j] | (b[66 + k] >> j & 1) << 8], maas_quant_values_iq3_s,
-              (uint8_t)(b[74 + 4 * k + j / 2] >> 4 * (j % 2)), out->value + 4 * j);
+    for (int j = 0; j < 4; j++) {
+        const uint8_t *index = b + 2 + 8 * k + 2 * j;
+        const int more = b[66 + k] >> 2 * j;
+        put_3_s(fours(iq3_s_grid[index[0] | (more & 1) << 8],
+                      iq3_s_grid[index[1] | (more >> 1 & 1) << 8]),
+                b[74 + 4 * k + j], out->value + 8 * j);
+    }
 }
 
 /* d, index[32], eight times: three more bits of four indices, a scale of three, less or more */
