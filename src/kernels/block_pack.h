@@ -8,8 +8,8 @@
  *           of column 16h + 4t + j. 4 bits: 4 vectors; byte 4r + j of vector g holds column 8g + j
  *           in its low and 8g + 4 + j in its high half. 8 bits: 8 vectors, byte 4r + j of vector g
  *           holds column 4g + j
- *   high    2 more bits: 2 vectors as for 2 bits. 1 more bit: 1 vector; bit t belongs to column 4t
- * + j scales  by kind
+ *   high    2 more bits: 2 vectors as for 2 bits. 1 more bit: 1 vector; bit t is of column 4t + j
+ *   scales  by kind
  *
  * Rows that do not fill a tile are zeros. Packs are shared: every plan of a model that has the same
  * weights gets the same one.
@@ -36,14 +36,13 @@ typedef enum maas_block_scales {
 } maas_block_scales;
 
 typedef struct maas_block_form {
-    uint32_t type;     /* ggml's number                                                        */
-    uint8_t low, high; /* bits of a code                                                       */
-    uint8_t
-        zero; /* what is taken from every code; of numbers looked up, what makes them unsigned */
+    uint32_t type;        /* ggml's number                                                   */
+    uint8_t low, high;    /* bits of a code                                                  */
+    uint8_t zero;         /* what is taken from codes, or makes values unsigned              */
+    uint8_t top;          /* the largest unsigned number                                     */
+    const int8_t *values; /* 16 numbers that codes stand for; NULL: codes are numbers        */
+    float unit;           /* of d of 256 columns                                             */
     maas_block_scales scales;
-    const int8_t *values; /* 16 numbers that codes stand for; NULL: codes are numbers          */
-    uint8_t top;          /* the largest unsigned number                                       */
-    float unit;           /* of d of 256 columns                                               */
 } maas_block_form;
 bool maas_block_form_of(uint32_t type, maas_block_form *out); /* false: it is not packed */
 
