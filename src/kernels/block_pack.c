@@ -1,27 +1,71 @@
 #include "kernels/block_pack.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "kernels/shared_packs.h"
 #include "base/ban.h"
 
-static const maas_block_form forms[] = {
-    {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D},   {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM},
-    {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D},  {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM},
-    {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D}, {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4},
-    {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4},  {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6},
+/* Values, zero point and unit of types that are made of parts come from their table
+ * (tensor/quant.h), if codes are looked up. */
+static const struct {
+    uint32_t type;
+    uint8_t low, high, zero;
+    maas_block_scales scales;
+} forms[] = {
+    {MAAS_Q_Q4_0, 4, 0, 8, MAAS_BLOCK_D},     {MAAS_Q_Q4_1, 4, 0, 0, MAAS_BLOCK_DM},
+    {MAAS_Q_Q5_0, 4, 1, 16, MAAS_BLOCK_D},    {MAAS_Q_Q5_1, 4, 1, 0, MAAS_BLOCK_DM},
+    {MAAS_Q_Q8_0, 8, 0, 128, MAAS_BLOCK_D},   {MAAS_Q_Q2_K, 2, 0, 0, MAAS_BLOCK_K2},
+    {MAAS_Q_Q3_K, 2, 1, 4, MAAS_BLOCK_K6},    {MAAS_Q_Q4_K, 4, 0, 0, MAAS_BLOCK_K4},
+    {MAAS_Q_Q5_K, 4, 1, 0, MAAS_BLOCK_K4},    {MAAS_Q_Q6_K, 4, 2, 32, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ1_S, 2, 1, 0, MAAS_BLOCK_K6},   {MAAS_Q_IQ1_M, 2, 1, 0, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ2_XXS, 2, 1, 0, MAAS_BLOCK_K6}, {MAAS_Q_IQ2_XS, 2, 1, 0, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ2_S, 2, 1, 0, MAAS_BLOCK_K6},   {MAAS_Q_IQ3_XXS, 4, 0, 0, MAAS_BLOCK_K6},
+    {MAAS_Q_IQ3_S, 4, 0, 0, MAAS_BLOCK_K6},   {MAAS_Q_IQ4_NL, 4, 0, 0, MAAS_BLOCK_D},
+    {MAAS_Q_IQ4_XS, 4, 0, 0, MAAS_BLOCK_K6},  {MAAS_Q_TQ1_0, 2, 0, 1, MAAS_BLOCK_D},
+    {MAAS_Q_TQ2_0, 2, 0, 1, MAAS_BLOCK_D},    {MAAS_Q_MXFP4, 4, 0, 0, MAAS_BLOCK_E8},
 };
 
-const maas_block_form *maas_block_form_of(uint32_t type)
+static void look_up(const maas_quant_parts *p, maas_block_form *f)
 {
+    const int n = 1 << (f->low + f->high);
+    int least = 0, most = 0;
+    for (int i = 0; i < n; i++) {
+        least = p->values[i] < least ? p->values[i] : least;
+        most = p->values[i] > most ? p->values[i] : most;
+    }
+    f->values = p->values;
+    f->zero = (uint8_t)-least;
+    f->top = (uint8_t)(most - least);
+}
+
+bool maas_block_form_of(uint32_t type, maas_block_form *out)
+{
+    const maas_quant_parts *parts = maas_quant_parts_of(type);
     for (size_t i = 0; i < MAAS_COUNT(forms); i++)
-        if (forms[i].type == type)
-            return &forms[i];
-    return NULL;
+        if (forms[i].type == type) {
+            *out = (maas_block_form){.type = type,
+                                     .low = forms[i].low,
+                                     .high = forms[i].high,
+                                     .zero = forms[i].zero,
+                                     .scales = forms[i].scales,
+                                     .top = (uint8_t)((1 << (forms[i].low + forms[i].high)) - 1),
+                                     .unit = parts ? parts->unit : 1};
+            if (parts && parts->values)
+                look_up(parts, out);
+            return true;
+        }
+    return false;
 }
 
 /* ---- codes of 32 columns of a row ---- */
+
+typedef struct part {
+    uint8_t code[MAAS_BLOCK_COLS];
+    uint16_t d, m; /* halves: of these columns, or of a block of 256 */
+    uint8_t scale[2], min[2];
+} part;
 
 static void halves(const uint8_t *b, uint8_t *code) /* 16 bytes: low halves first */
 {
@@ -37,45 +81,83 @@ static void fifths(const uint8_t *b, uint8_t *code)
         code[i] |= (uint8_t)((b[i / 8] >> i % 8 & 1) << 4);
 }
 
-/* Block k of 32 columns in a block of the file, which starts at b. */
-static void codes_of(uint32_t type, const uint8_t *b, int k, uint8_t *code)
+static void scales_in_front(const uint8_t *b, bool with_m, part *out)
 {
-    switch ((maas_quant_id)type) {
-    case MAAS_Q_Q4_0:
-        halves(b + 2, code);
-        break;
-    case MAAS_Q_Q4_1:
-        halves(b + 4, code);
-        break;
-    case MAAS_Q_Q5_0:
-        halves(b + 6, code);
-        fifths(b + 2, code);
-        break;
-    case MAAS_Q_Q5_1:
-        halves(b + 8, code);
-        fifths(b + 4, code);
-        break;
-    case MAAS_Q_Q8_0:
-        for (int i = 0; i < 32; i++)
-            code[i] = (uint8_t)(b[2 + i] ^ 128);
-        break;
-    case MAAS_Q_Q4_K:
-        for (int i = 0; i < 32; i++)
-            code[i] = b[16 + k / 2 * 32 + i] >> k % 2 * 4 & 15;
-        break;
-    case MAAS_Q_Q5_K:
-        for (int i = 0; i < 32; i++)
-            code[i] = (uint8_t)((b[48 + k / 2 * 32 + i] >> k % 2 * 4 & 15) | (b[16 + i] >> k & 1)
-                                                                                 << 4);
-        break;
-    default: /* Q6_K */
-        for (int i = 0; i < 32; i++) {
-            const int half = k / 4, j = k % 4;
-            code[i] = (uint8_t)((b[half * 64 + j % 2 * 32 + i] >> j / 2 * 4 & 15) |
-                                (b[128 + half * 32 + i] >> j * 2 & 3) << 4);
-        }
+    memcpy(&out->d, b, 2);
+    if (with_m)
+        memcpy(&out->m, b + 2, 2);
+}
+
+static void q4_0(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, false, out);
+    halves(b + 2, out->code);
+}
+static void q4_1(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    halves(b + 4, out->code);
+}
+static void q5_0(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, false, out);
+    halves(b + 6, out->code);
+    fifths(b + 2, out->code);
+}
+static void q5_1(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    halves(b + 8, out->code);
+    fifths(b + 4, out->code);
+}
+static void q8_0(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, false, out);
+    for (int i = 0; i < 32; i++)
+        out->code[i] = (uint8_t)(b[2 + i] ^ 128);
+}
+static void q2_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b + 80, true, out);
+    for (int g = 0; g < 2; g++) {
+        out->scale[g] = b[2 * k + g] & 15;
+        out->min[g] = b[2 * k + g] >> 4;
+    }
+    for (int i = 0; i < 32; i++)
+        out->code[i] = b[16 + k / 4 * 32 + i] >> k % 4 * 2 & 3;
+}
+static void q4_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
+    for (int i = 0; i < 32; i++)
+        out->code[i] = b[16 + k / 2 * 32 + i] >> k % 2 * 4 & 15;
+}
+static void q5_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b, true, out);
+    maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
+    for (int i = 0; i < 32; i++)
+        out->code[i] = (uint8_t)((b[48 + k / 2 * 32 + i] >> k % 2 * 4 & 15) | (b[16 + i] >> k & 1)
+                                                                                  << 4);
+}
+static void q6_k(const uint8_t *b, int k, part *out)
+{
+    scales_in_front(b + 208, false, out);
+    memcpy(out->scale, b + 192 + 2 * k, 2);
+    for (int i = 0; i < 32; i++) {
+        const int half = k / 4, j = k % 4;
+        out->code[i] = (uint8_t)((b[half * 64 + j % 2 * 32 + i] >> j / 2 * 4 & 15) |
+                                 (b[128 + half * 32 + i] >> j * 2 & 3) << 4);
     }
 }
+
+static const struct {
+    uint32_t type;
+    void (*take)(const uint8_t *b, int k, part *out);
+} takes[] = {{MAAS_Q_Q4_0, q4_0}, {MAAS_Q_Q4_1, q4_1}, {MAAS_Q_Q5_0, q5_0},
+             {MAAS_Q_Q5_1, q5_1}, {MAAS_Q_Q8_0, q8_0}, {MAAS_Q_Q2_K, q2_k},
+             {MAAS_Q_Q4_K, q4_k}, {MAAS_Q_Q5_K, q5_k}, {MAAS_Q_Q6_K, q6_k}};
 
 static uint32_t four(const uint8_t *p)
 {
@@ -90,61 +172,114 @@ static void put_four(uint8_t *p, uint32_t w)
 }
 
 /* Four codes at a time: those of row r are next to each other in every vector. */
-static void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint8_t *part)
+static void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint8_t *to)
 {
-    uint8_t *high = part + (size_t)f->low * 64 + 4 * r;
-    part += 4 * r;
+    uint8_t *high = to + (size_t)f->low * 64 + 4 * r;
+    to += 4 * r;
+    for (int t = 0; f->low == 2 && t < 8; t++)
+        put_four(to + 64 * (t / 4), four(to + 64 * (t / 4)) | (four(code + 4 * t) & 0x03030303u)
+                                                                  << t % 4 * 2);
     for (int t = 0; f->low == 8 && t < 8; t++)
-        put_four(part + 64 * t, four(code + 4 * t));
+        put_four(to + 64 * t, four(code + 4 * t));
     for (int g = 0; f->low == 4 && g < 4; g++)
-        put_four(part + 64 * g,
+        put_four(to + 64 * g,
                  (four(code + 8 * g) & 0x0f0f0f0fu) | (four(code + 8 * g + 4) & 0x0f0f0f0fu) << 4);
     for (int t = 0; f->high == 1 && t < 8; t++)
-        put_four(high, four(high) | (four(code + 4 * t) >> 4 & 0x01010101u) << t);
+        put_four(high, four(high) | (four(code + 4 * t) >> f->low & 0x01010101u) << t);
     for (int t = 0; f->high == 2 && t < 8; t++)
         put_four(high + 64 * (t / 4),
-                 four(high + 64 * (t / 4)) | (four(code + 4 * t) >> 4 & 0x03030303u) << t % 4 * 2);
+                 four(high + 64 * (t / 4)) | (four(code + 4 * t) >> f->low & 0x03030303u)
+                                                 << t % 4 * 2);
 }
 
-static void put_scales(const maas_block_form *f, const uint8_t *b, int k, int r, uint8_t *scales)
+static void put_scales(const maas_block_form *f, const part *x, int r, uint8_t *scales)
 {
-    if (f->scales == MAAS_BLOCK_K4) {
-        maas_quant_k4(b + 4, k, &scales[r], &scales[16 + r]);
-    } else if (f->scales == MAAS_BLOCK_K6) {
-        scales[r] = b[192 + 2 * k];
-        scales[16 + r] = b[192 + 2 * k + 1];
-    } else {
-        memcpy(scales + 2 * r, b, 2);
-        if (f->scales == MAAS_BLOCK_DM)
-            memcpy(scales + 32 + 2 * r, b + 2, 2);
+    switch (f->scales) {
+    case MAAS_BLOCK_DM:
+        memcpy(scales + 32 + 2 * r, &x->m, 2);
+        /* fall through */
+    case MAAS_BLOCK_D:
+        memcpy(scales + 2 * r, &x->d, 2);
+        break;
+    case MAAS_BLOCK_E8:
+        scales[r] = x->scale[0];
+        break;
+    case MAAS_BLOCK_K4:
+        scales[r] = x->scale[0];
+        scales[16 + r] = x->min[0];
+        break;
+    case MAAS_BLOCK_K2:
+        scales[32 + r] = x->min[0];
+        scales[48 + r] = x->min[1];
+        /* fall through */
+    case MAAS_BLOCK_K6:
+        scales[r] = x->scale[0];
+        scales[16 + r] = x->scale[1];
     }
 }
 
-static void put_head(const maas_block_form *f, const uint8_t *b, int r, uint8_t *head)
+static void put_head(const maas_block_form *f, const part *x, int r, uint8_t *head)
 {
-    if (f->scales == MAAS_BLOCK_K4) {
-        memcpy(head + 2 * r, b, 2);
-        memcpy(head + 32 + 2 * r, b + 2, 2);
-    } else if (f->scales == MAAS_BLOCK_K6) {
-        memcpy(head + 2 * r, b + 208, 2);
-    }
+    if (maas_block_head_bytes(f))
+        memcpy(head + 2 * r, &x->d, 2);
+    if (maas_block_head_bytes(f) == 64)
+        memcpy(head + 32 + 2 * r, &x->m, 2);
 }
 
-static void pack_row(const maas_block_w *w, const maas_block_form *f, const uint8_t *row, int r,
+/* ---- rows ---- */
+
+typedef struct source { /* how a block of the file comes apart */
+    maas_block_form form;
+    void (*take)(const uint8_t *b, int k, part *out);
+    const maas_quant_parts *parts; /* instead of take */
+    uint8_t code_of[256];          /* of a signed value of `parts` */
+} source;
+
+static void source_of(uint32_t type, source *s)
+{
+    *s = (source){.parts = maas_quant_parts_of(type)};
+    maas_block_form_of(type, &s->form);
+    for (size_t i = 0; i < MAAS_COUNT(takes); i++)
+        if (takes[i].type == type)
+            s->take = takes[i].take;
+    for (int i = -128; i < 128; i++)
+        s->code_of[(uint8_t)i] = (uint8_t)(i + s->form.zero);
+    const int n_values = 1 << (s->form.low + s->form.high);
+    for (int i = n_values - 1; s->form.values && i >= 0; i--)
+        s->code_of[(uint8_t)s->form.values[i]] = (uint8_t)i;
+}
+
+static void take_part(const source *s, const uint8_t *b, int k, part *out)
+{
+    maas_quant_part x;
+    *out = (part){0};
+    if (s->take) {
+        s->take(b, k, out);
+        return;
+    }
+    s->parts->part(b, k, &x);
+    for (int i = 0; i < MAAS_BLOCK_COLS; i++)
+        out->code[i] = s->code_of[(uint8_t)x.value[i]];
+    memcpy(out->scale, x.scale, sizeof out->scale);
+    if (s->form.scales == MAAS_BLOCK_E8)
+        out->scale[0] = (uint8_t)(ilogbf(x.d) + 128);
+    else
+        out->d = maas_f32_to_f16(x.d);
+}
+
+static void pack_row(const maas_block_w *w, const source *s, const uint8_t *row, int r,
                      uint8_t *tile)
 {
     const int each = (int)(w->q->block / MAAS_BLOCK_COLS); /* 1, or 8 of a block of 256 */
-    const size_t part = maas_block_part_bytes(f);
-    for (int64_t b = 0; b < w->k / w->q->block; b++, row += w->q->block_bytes) {
-        put_head(f, row, r, tile);
-        tile += maas_block_head_bytes(f);
-        for (int k = 0; k < each; k++, tile += part) {
-            uint8_t code[MAAS_BLOCK_COLS];
-            codes_of(f->type, row, k, code);
-            put_codes(f, code, r, tile);
-            put_scales(f, row, k, r, tile + (size_t)(f->low + f->high) * 64);
+    const size_t head = maas_block_head_bytes(&s->form), bytes = maas_block_part_bytes(&s->form);
+    for (int64_t b = 0; b < w->k / w->q->block; b++, row += w->q->block_bytes, tile += head)
+        for (int k = 0; k < each; k++, tile += bytes) {
+            part x;
+            take_part(s, row, k, &x);
+            put_head(&s->form, &x, r, tile - (size_t)k * bytes);
+            put_codes(&s->form, x.code, r, tile + head);
+            put_scales(&s->form, &x, r, tile + head + (size_t)(s->form.low + s->form.high) * 64);
         }
-    }
 }
 
 /* ---- packs ---- */
@@ -164,7 +299,7 @@ static bool is_of(const void *pack, const void *key)
     const entry *e = pack;
     const block_key *k = key;
     return e->data == k->data && e->pack.n == k->w->n && e->pack.k == k->w->k &&
-           e->pack.form->type == k->w->q->id;
+           e->pack.form.type == k->w->q->id;
 }
 
 static void destroy(void *pack)
@@ -179,11 +314,13 @@ static maas_status fill(maas_block_pack *p, const maas_block_w *w, const uint8_t
 {
     const int64_t tiles = (w->n + MAAS_BLOCK_TILE - 1) / MAAS_BLOCK_TILE;
     const int64_t each = (int64_t)w->q->block / MAAS_BLOCK_COLS;
-    p->form = maas_block_form_of(w->q->id);
+    source s;
+    source_of(w->q->id, &s);
+    p->form = s.form;
     p->n = w->n;
     p->k = w->k;
-    p->tile_bytes = (size_t)(w->k / w->q->block) * (maas_block_head_bytes(p->form) +
-                                                    (size_t)each * maas_block_part_bytes(p->form));
+    p->tile_bytes = (size_t)(w->k / w->q->block) * (maas_block_head_bytes(&p->form) +
+                                                    (size_t)each * maas_block_part_bytes(&p->form));
     p->data = maas_aligned(64, (size_t)tiles * p->tile_bytes + 64);
     if (!p->data)
         return maas_fail(err, MAAS_E_NOMEM, "packing %lld x %lld weights", (long long)w->n,
@@ -191,7 +328,7 @@ static maas_status fill(maas_block_pack *p, const maas_block_w *w, const uint8_t
     memset(p->data, 0, (size_t)tiles * p->tile_bytes);
     for (int64_t t = 0; t < tiles; t++)
         for (int r = 0; r < MAAS_BLOCK_TILE && t * MAAS_BLOCK_TILE + r < w->n; r++)
-            pack_row(w, p->form, rows + (size_t)(t * MAAS_BLOCK_TILE + r) * w->row_bytes, r,
+            pack_row(w, &s, rows + (size_t)(t * MAAS_BLOCK_TILE + r) * w->row_bytes, r,
                      p->data + (size_t)t * p->tile_bytes);
     return MAAS_OK;
 }

@@ -31,6 +31,14 @@ static bool may_use_tiles(void)
 }
 #endif
 
+#if defined(__x86_64__)
+static bool has_avx_vnni(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+#endif
+
 static void detect(void)
 {
 #if defined(__x86_64__)
@@ -38,6 +46,7 @@ static void detect(void)
     cpu.avx2 = __builtin_cpu_supports("avx2") != 0;
     cpu.fma = __builtin_cpu_supports("fma") != 0;
     cpu.f16c = cpu.avx2; /* every AVX2 machine converts halves */
+    cpu.avx_vnni = cpu.avx2 && has_avx_vnni();
     cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     cpu.avx512_vnni = cpu.avx512 && __builtin_cpu_supports("avx512vnni");
@@ -51,7 +60,7 @@ static void detect(void)
     if (!only)
         return;
     if (strcmp(only, "avx512") != 0)
-        cpu.avx512 = cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = false;
+        cpu.avx512 = cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = cpu.avx_vnni = false;
     if (strcmp(only, "avx512") != 0 && strcmp(only, "avx2") != 0)
         cpu.avx2 = cpu.fma = cpu.f16c = false;
 }

@@ -13,7 +13,8 @@
 
 typedef struct maas_cpu { /* what this machine (or MAAS_CPU=plain|avx2|avx512) offers */
     bool avx2, fma, f16c;
-    bool avx512; /* F, BW, VL, DQ */
+    bool avx_vnni; /* vpdpbusd of 32 bytes, without AVX-512 */
+    bool avx512;   /* F, BW, VL, DQ */
     bool avx512_vnni, avx512_bf16;
     bool amx_int8; /* and the system lets this process use it */
     int n_cores;

@@ -1,4 +1,4 @@
-/* Blocks of 32 and plain floats; blocks of 256 are in quant_k.c. */
+/* Blocks of 32 and plain floats; blocks of 256 are in quant_k.c and quant_iq.c. */
 #include "tensor/quant_int.h"
 
 #include <math.h>
@@ -117,34 +117,32 @@ static void q8_0_get(const void *from, float *out, int64_t n)
     }
 }
 
-const int8_t maas_quant_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                   1,    13,   25,  38,  53,  69,  89,  113};
+const int8_t maas_quant_values_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                          1,    13,   25,  38,  53,  69,  89,  113};
+/* OCP microscaling formats 1.0: twice E2M1, so that all are integers. */
+const int8_t maas_quant_values_fp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-static void iq4_nl_get(const void *from, float *out, int64_t n)
+void maas_quant_look_up(const uint8_t *codes, const int8_t *values, int8_t *out)
 {
-    EACH_BLOCK(18)
-    {
-        const float d = maas_quant_half(b);
-        for (int i = 0; i < 16; i++) {
-            out[i] = d * (float)maas_quant_iq4[b[2 + i] & 15];
-            out[i + 16] = d * (float)maas_quant_iq4[b[2 + i] >> 4];
-        }
+    for (int i = 0; i < 16; i++) {
+        out[i] = values[codes[i] & 15];
+        out[i + 16] = values[codes[i] >> 4];
     }
 }
 
-/* A power of two for 32 numbers of four bits (OCP microscaling formats 1.0): twice E2M1, half the
- * scale, so that all codes are integers. */
-static void mxfp4_get(const void *from, float *out, int64_t n)
+void maas_iq4_nl_part(const uint8_t *b, int k, maas_quant_part *out)
 {
-    static const int8_t twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-    EACH_BLOCK(17)
-    {
-        const float d = ldexpf(1, (int)b[0] - 128);
-        for (int i = 0; i < 16; i++) {
-            out[i] = d * (float)twice[b[1 + i] & 15];
-            out[i + 16] = d * (float)twice[b[1 + i] >> 4];
-        }
-    }
+    out->d = maas_quant_half(b);
+    out->scale[0] = out->scale[1] = 1;
+    maas_quant_look_up(b + 2, maas_quant_values_iq4, out->value);
+}
+
+/* A power of two for 32 numbers; half of it, since the numbers are twice what they are. */
+void maas_mxfp4_part(const uint8_t *b, int k, maas_quant_part *out)
+{
+    out->d = ldexpf(1, (int)b[0] - 128);
+    out->scale[0] = out->scale[1] = 1;
+    maas_quant_look_up(b + 1, maas_quant_values_fp4, out->value);
 }
 
 /* ---- the way back, for blocks of 32 ---- */
@@ -256,24 +254,36 @@ static void q8_0_put(const float *in, void *to, int64_t n)
 
 /* ---- the table ---- */
 
-#define Q2_K_get   maas_q2_k_get
-#define Q3_K_get   maas_q3_k_get
-#define Q4_K_get   maas_q4_k_get
-#define Q5_K_get   maas_q5_k_get
-#define Q6_K_get   maas_q6_k_get
-#define IQ4_XS_get maas_iq4_xs_get
-#define TQ1_0_get  maas_tq1_0_get
-#define TQ2_0_get  maas_tq2_0_get
-#define F32_get    f32_get
-#define F16_get    f16_get
-#define BF16_get   bf16_get
-#define Q4_0_get   q4_0_get
-#define Q4_1_get   q4_1_get
-#define Q5_0_get   q5_0_get
-#define Q5_1_get   q5_1_get
-#define Q8_0_get   q8_0_get
-#define IQ4_NL_get iq4_nl_get
-#define MXFP4_get  mxfp4_get
+#define PARTS(name)                                                                                \
+    static void name##_get(const void *from, float *out, int64_t n)                                \
+    {                                                                                              \
+        maas_quant_parts_get(MAAS_Q_##name, from, out, n);                                         \
+    }
+PARTS(Q3_K)
+PARTS(IQ4_NL)
+PARTS(IQ4_XS)
+PARTS(TQ1_0)
+PARTS(TQ2_0)
+PARTS(MXFP4)
+PARTS(IQ1_S)
+PARTS(IQ1_M)
+PARTS(IQ2_XXS)
+PARTS(IQ2_XS)
+PARTS(IQ2_S)
+PARTS(IQ3_XXS)
+PARTS(IQ3_S)
+#define Q2_K_get maas_q2_k_get
+#define Q4_K_get maas_q4_k_get
+#define Q5_K_get maas_q5_k_get
+#define Q6_K_get maas_q6_k_get
+#define F32_get  f32_get
+#define F16_get  f16_get
+#define BF16_get bf16_get
+#define Q4_0_get q4_0_get
+#define Q4_1_get q4_1_get
+#define Q5_0_get q5_0_get
+#define Q5_1_get q5_1_get
+#define Q8_0_get q8_0_get
 
 const maas_quant maas_quants[] = {
 #define MAAS_QUANT(name, id, block, bytes, put) {#name, id, block, bytes, name##_get, put},

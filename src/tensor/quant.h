@@ -39,6 +39,22 @@ const maas_quant *maas_quant_named(const char *name);
 maas_status maas_quant_bytes(const maas_quant *q, int64_t rows, int64_t cols, size_t *out,
                              maas_err *err);
 
+/* Types whose scales are whole numbers, 16 columns each, times one number of a block: element i of
+ * a part is d * unit * scale[i / 16] * value[i], exactly. */
+typedef struct maas_quant_part {
+    float d; /* of a half; of MXFP4 a power of two */
+    int8_t scale[2];
+    int8_t value[32];
+} maas_quant_part;
+
+typedef struct maas_quant_parts {
+    uint32_t type;
+    float unit;           /* a power of two */
+    const int8_t *values; /* what value[] may be, 16 of them; NULL: codes less a zero point */
+    void (*part)(const uint8_t *block, int k, maas_quant_part *out); /* elements 32k .. 32k + 31 */
+} maas_quant_parts;
+const maas_quant_parts *maas_quant_parts_of(uint32_t type); /* NULL: none */
+
 /* How the scales of Q4_K and Q5_K lie in 12 bytes: scale and minimum of sub-block j, 6 bits each.
  */
 static inline void maas_quant_k4(const uint8_t *s, int j, uint8_t *scale, uint8_t *min)

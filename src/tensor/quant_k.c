@@ -31,18 +31,15 @@ static void scales_k3(const uint8_t s[12], int8_t out[16])
 }
 
 /* high[32] bits, codes[64] of two bits, scales[12], d; a high bit that is not set takes 4 away */
-void maas_q3_k_get(const void *from, float *out, int64_t n)
+void maas_q3_k_part(const uint8_t *b, int k, maas_quant_part *out)
 {
-    EACH_BLOCK(110)
-    {
-        int8_t s[16];
-        const float d = maas_quant_half(b + 108);
-        scales_k3(b + 96, s);
-        for (int i = 0; i < 256; i++) {
-            const int q = b[32 + i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
-            const int high = b[i % 32] >> i / 32 & 1;
-            out[i] = d * (float)s[i / 16] * (float)(q - (high ? 0 : 4));
-        }
+    int8_t s[16];
+    out->d = maas_quant_half(b + 108);
+    scales_k3(b + 96, s);
+    memcpy(out->scale, s + 2 * k, sizeof out->scale);
+    for (int i = 0; i < 32; i++) {
+        const int low = b[32 + k / 4 * 32 + i] >> k % 4 * 2 & 3;
+        out->value[i] = (int8_t)(low - (b[i] >> k & 1 ? 0 : 4));
     }
 }
 
@@ -96,52 +93,42 @@ void maas_q6_k_get(const void *from, float *out, int64_t n)
 }
 
 /* d, scales_h, scales_l[4], codes[128] */
-void maas_iq4_xs_get(const void *from, float *out, int64_t n)
+void maas_iq4_xs_part(const uint8_t *b, int k, maas_quant_part *out)
 {
-    EACH_BLOCK(136)
-    {
-        const float d = maas_quant_half(b);
-        const int high = b[2] | b[3] << 8;
-        for (int j = 0; j < 8; j++) {
-            const int s = (b[4 + j / 2] >> j % 2 * 4 & 15) | (high >> 2 * j & 3) << 4;
-            const float d1 = d * (float)(s - 32);
-            for (int i = 0; i < 16; i++) {
-                out[32 * j + i] = d1 * (float)maas_quant_iq4[b[8 + 16 * j + i] & 15];
-                out[32 * j + i + 16] = d1 * (float)maas_quant_iq4[b[8 + 16 * j + i] >> 4];
-            }
-        }
-    }
+    const int high = b[2] | b[3] << 8;
+    const int s = (b[4 + k / 2] >> k % 2 * 4 & 15) | (high >> 2 * k & 3) << 4;
+    out->d = maas_quant_half(b);
+    out->scale[0] = out->scale[1] = (int8_t)(s - 32);
+    maas_quant_look_up(b + 8 + 16 * k, maas_quant_values_iq4, out->value);
 }
 
 /* Five digits of base 3 in a byte, as a fraction of 256: the digit after k of them is what
- * multiplying by 3^k leaves. codes[48] of five, high[4] of four, d. */
-static float trit(uint8_t byte, int k)
+ * multiplying by 3^k leaves. */
+static int8_t trit(uint8_t byte, int k)
 {
     static const uint8_t power[5] = {1, 3, 9, 27, 81};
     const uint8_t q = (uint8_t)(byte * power[k]);
-    return (float)((q * 3 >> 8) - 1);
+    return (int8_t)((q * 3 >> 8) - 1);
 }
 
-void maas_tq1_0_get(const void *from, float *out, int64_t n)
+/* codes[48] of five digits, high[4] of four, d: digits of 32 bytes, of 16, of 4 take turns */
+void maas_tq1_0_part(const uint8_t *b, int k, maas_quant_part *out)
 {
-    EACH_BLOCK(54)
-    {
-        const float d = maas_quant_half(b + 52);
-        for (int i = 0; i < 256; i++) {
-            const int k = i < 160 ? i / 32 : i < 240 ? (i - 160) / 16 : (i - 240) / 4;
-            const int byte = i < 160 ? i % 32 : i < 240 ? 32 + (i - 160) % 16 : 48 + (i - 240) % 4;
-            out[i] = trit(b[byte], k) * d;
-        }
+    out->d = maas_quant_half(b + 52);
+    out->scale[0] = out->scale[1] = 1;
+    for (int i = 0; i < 32; i++) {
+        const int at = 32 * k + i;
+        out->value[i] = at < 160   ? trit(b[i], k)
+                        : at < 240 ? trit(b[32 + (at - 160) % 16], (at - 160) / 16)
+                                   : trit(b[48 + at % 4], (at - 240) / 4);
     }
 }
 
 /* codes[64] of two bits, d */
-void maas_tq2_0_get(const void *from, float *out, int64_t n)
+void maas_tq2_0_part(const uint8_t *b, int k, maas_quant_part *out)
 {
-    EACH_BLOCK(66)
-    {
-        const float d = maas_quant_half(b + 64);
-        for (int i = 0; i < 256; i++)
-            out[i] = (float)((b[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3) - 1) * d;
-    }
+    out->d = maas_quant_half(b + 64);
+    out->scale[0] = out->scale[1] = 1;
+    for (int i = 0; i < 32; i++)
+        out->value[i] = (int8_t)((b[k / 4 * 32 + i] >> k % 4 * 2 & 3) - 1);
 }

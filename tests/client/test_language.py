@@ -154,7 +154,8 @@ def blocks_are_those_of_ggml():
     lib = os.path.join(BUILD, "tests/unit/tensor/quant_rows")
     rng = np.random.default_rng(1)
     halves = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
-              "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0], "TQ1_0": [52], "TQ2_0": [64]}
+              "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0], "TQ1_0": [52], "TQ2_0": [64],
+              "IQ1_S": [0], "IQ2_XXS": [0], "IQ2_XS": [0], "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0]}
     names = subprocess.run([lib], capture_output=True, text=True, check=True).stdout.split()
     for name in names:
         t = getattr(gguf.GGMLQuantizationType, name)
@@ -162,6 +163,10 @@ def blocks_are_those_of_ggml():
         raw = rng.integers(0, 256, (64, size), dtype=np.uint8)
         for at in halves.get(name, []):
             raw[:, at:at + 2] = rng.normal(size=(64, 1)).astype(np.float16).view(np.uint8)
+        if name == "IQ1_M":  # a scale in the upper halves of four bytes
+            d = rng.normal(size=64).astype(np.float16).view(np.uint16)
+            for i in range(4):
+                raw[:, 49 + 2 * i] = raw[:, 49 + 2 * i] & 15 | (d >> 4 * i & 15) << 4
         if name == "MXFP4":
             raw[:, 0] = rng.integers(100, 150, 64)
         if name in ("F32", "F16", "BF16"):

@@ -87,7 +87,7 @@ static void all_rows(const maas_call *c, const maas_nbits *w, const float *weigh
     const float *add = bias ? (const float *)bias->data + n : NULL;
     float *y = (float *)c->out[0].data + n;
     const int64_t rows = maas_n_elems(&c->in[MAAS_NBITS_A]) / w->k;
-    row_dots(rows, a, weights, w->k, y, w->n, cols, add);
+    row_dots(DOT_F32, rows, a, weights, (size_t)w->k * sizeof *weights, w->k, y, w->n, cols, add);
 }
 
 /* ---- the row ---- */
@@ -109,11 +109,8 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     maas_share(w.n, DOT_COLS, ithr, nthr, &from, &to);
     for (int64_t n = from; n < to; n += DOT_COLS) {
         const int cols = (int)(to - n < DOT_COLS ? to - n : DOT_COLS);
-        for (int j = 0; j < DOT_COLS; j++)
-            if (j < cols)
-                unpack_row(c, &w, n + j, weights + j * w.k);
-            else
-                memset(weights + j * w.k, 0, (size_t)w.k * sizeof *weights);
+        for (int j = 0; j < cols; j++)
+            unpack_row(c, &w, n + j, weights + j * w.k);
         all_rows(c, &w, weights, n, cols);
     }
     return MAAS_OK;

@@ -63,10 +63,45 @@ static void empty_blocks_are_zeros(void)
     }
 }
 
+/* Any bytes are numbers, and nothing past a block is read; parts say what the floats are, and only
+ * numbers that their list has. */
+static void one_block(const maas_quant *q, uint8_t *b)
+{
+    float x[256];
+    const maas_quant_parts *p = maas_quant_parts_of(q->id);
+    q->to_f32(b, x, q->block);
+    for (uint32_t k = 0; p && k < q->block / 32; k++) {
+        maas_quant_part part;
+        p->part(b, (int)k, &part);
+        for (int i = 0; i < 32; i++) {
+            const float v = part.d * p->unit * part.scale[i / 16] * part.value[i];
+            EXPECT_MSG(v == x[32 * k + i] || v != v, "%s: element %d of part %u", q->name, i, k);
+            EXPECT_MSG(!p->values || memchr(p->values, (uint8_t)part.value[i], 16), "%s: %d",
+                       q->name, part.value[i]);
+        }
+    }
+}
+
+static void any_bytes_are_numbers(void)
+{
+    uint32_t seed = 1;
+    for (size_t i = 0; i < maas_n_quants; i++) {
+        const maas_quant *q = &maas_quants[i];
+        uint8_t *b = malloc(q->block_bytes);
+        for (int round = 0; round < 300; round++) {
+            for (uint32_t k = 0; k < q->block_bytes; k++) {
+                seed = seed * 1664525 + 1013904223;
+                b[k] = (uint8_t)(round == 0 ? 0 : round == 1 ? 255 : seed >> 24);
+            }
+            one_block(q, b);
+        }
+        free(b);
+    }
+}
+
 static const mt_case cases[] = {
-    MT_CASE(writing_is_near),
-    MT_CASE(names_and_numbers_find_rows),
-    MT_CASE(sizes_cannot_overflow),
+    MT_CASE(any_bytes_are_numbers),       MT_CASE(writing_is_near),
+    MT_CASE(names_and_numbers_find_rows), MT_CASE(sizes_cannot_overflow),
     MT_CASE(empty_blocks_are_zeros),
 };
 int main(int argc, char **argv)

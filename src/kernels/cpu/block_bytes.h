@@ -1,0 +1,250 @@
+/*
+ * kernels/cpu/block_bytes.h - what products of bytes with packed blocks (kernels/block_pack.h) have
+ * in common: rows of X rounded to bytes, vectors of bytes, the scales of a tile.
+ *
+ * For sets with 16 bit products of bytes and fused sums of floats: AVX2, AVX-512.
+ */
+#ifndef MAAS_KERNELS_CPU_BLOCK_BYTES_H
+#define MAAS_KERNELS_CPU_BLOCK_BYTES_H
+
+#include "kernels/block_pack.h"
+#include "kernels/cpu/isa.h"
+
+#ifndef UNROLL
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+typedef uint8_t vb __attribute__((vector_size(ISA_BYTES)));
+typedef uint16_t vh __attribute__((vector_size(ISA_BYTES)));
+
+/* ---- X in bytes ---- */
+
+typedef struct bytes { /* X, rounded */
+    int8_t *code;      /* [rows][k]                              */
+    float *d;          /* [rows][k / 32]: x = d * code           */
+    float *sum;        /* [rows][k / 32]: d times the sum of 32  */
+    int32_t *half;     /* [rows][k / 16]: the sum of 16          */
+} bytes;
+
+static size_t line(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+static size_t bytes_of(int64_t rows, int64_t k)
+{
+    return line((size_t)(rows * k)) + 2 * line((size_t)(rows * (k / 32)) * sizeof(float)) +
+           line((size_t)(rows * (k / 16)) * sizeof(int32_t));
+}
+static bytes bytes_at(char *p, int64_t rows, int64_t k)
+{
+    bytes b = {.code = (int8_t *)p};
+    p += line((size_t)(rows * k));
+    b.d = (float *)(void *)p;
+    p += line((size_t)(rows * (k / 32)) * sizeof(float));
+    b.sum = (float *)(void *)p;
+    p += line((size_t)(rows * (k / 32)) * sizeof(float));
+    b.half = (int32_t *)(void *)p;
+    return b;
+}
+
+/* 16 numbers to the nearest bytes; gives their sum. */
+INLINE int32_t round_16(const float *x, float by, int8_t *code)
+{
+#if defined(MAAS_ISA_AVX512)
+    const __m128i c = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32((__m512)(v_load(x) * by)));
+#else
+    const __m256i lo = _mm256_cvtps_epi32((__m256)(v_load(x) * by));
+    const __m256i hi = _mm256_cvtps_epi32((__m256)(v_load(x + 8) * by));
+    const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi32(lo, hi), 0xd8);
+    const __m128i c = _mm_packs_epi16(_mm256_castsi256_si128(both),
+                                      _mm256_extracti128_si256(both, 1));
+#endif
+    _mm_storeu_si128((__m128i *)(void *)code, c);
+    const __m128i above = _mm_xor_si128(c, _mm_set1_epi8(-128)); /* of -128 */
+    const __m128i two = _mm_sad_epu8(above, _mm_setzero_si128());
+    return _mm_cvtsi128_si32(two) + _mm_extract_epi16(two, 4) - 16 * 128;
+}
+
+/* The largest magnitude of 32 numbers; NaN where one is not finite. */
+INLINE float top_of(const float *x)
+{
+    vf top = {0};
+    vi odd = {0};
+    UNROLL for (int i = 0; i < MAAS_BLOCK_COLS; i += VW)
+    {
+        const vf v = v_load(x + i), none = v - v;
+        odd |= none != none;
+        top = v_max(top, v_abs(v));
+    }
+    return v_any(odd) ? NAN : v_greatest(top);
+}
+
+/* Every set gives the same bytes and scales. A block in which something is not finite makes what it
+ * is multiplied with NaN; one too small for a quotient counts as zeros. */
+static void round_row(const float *x, int64_t k, int8_t *code, float *d, float *sum, int32_t *half)
+{
+    for (int64_t b = 0; b < k / 32; b++, x += 32, code += 32, half += 2) {
+        const float top = top_of(x), by = top >= 0x1p-100f ? 127 / top : 0;
+        half[0] = round_16(x, by, code);
+        half[1] = round_16(x + 16, by, code + 16);
+        d[b] = top / 127;
+        sum[b] = d[b] * (float)(half[0] + half[1]);
+    }
+}
+
+/* ---- tiles ---- */
+
+enum {
+    TILE_VECS = MAAS_BLOCK_TILE / VW,  /* vectors across a tile            */
+    MOST_ROWS = TILE_VECS == 1 ? 8 : 4 /* of X, that registers have room for */
+};
+
+/* What a loop over a tile knows when it is compiled: a form without its numbers. */
+typedef struct shape {
+    uint8_t low, high;
+    bool values;
+    uint8_t top; /* the largest number that is multiplied, its zero point included */
+    maas_block_scales scales;
+} shape;
+
+typedef struct x_rows { /* some rows of X at one block of 32 columns */
+    const int8_t *code;
+    const float *d, *sum;
+    const int32_t *half;
+    int64_t k;
+} x_rows;
+
+typedef struct target { /* columns of Y that a tile makes */
+    float *y;
+    const float *bias; /* NULL: none */
+    int64_t row;       /* floats from a row of Y to the next */
+    int64_t n;         /* 1 .. 16 */
+} target;
+
+typedef void tile_fn(const maas_block_form *f, const uint8_t *p, const bytes *b, int64_t n_rows,
+                     int64_t k, target to);
+
+INLINE vb b_load(const void *p)
+{
+    vb v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE vf v_fma(vf a, vf b, vf c) /* rounded once, whatever the compiler thinks of it */
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#endif
+}
+
+/* Scales: VW of them, as halves, unsigned and signed bytes. */
+INLINE vf halves(const uint8_t *p)
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+#else
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+#endif
+}
+INLINE vi unsigned_bytes(const uint8_t *p)
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+#else
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+#endif
+}
+INLINE vi signed_bytes(const uint8_t *p)
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+#else
+    return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+#endif
+}
+INLINE vf floats(vi x)
+{
+    return __builtin_convertvector(x, vf);
+}
+
+/* A shift of bytes by n bits toward the top, or the bottom; what crosses bytes is masked away. */
+INLINE vb shifted(vb x, const int n, const uint8_t mask)
+{
+    return (vb)(n >= 0 ? (vh)x << (n >= 0 ? n : 0) : (vh)x >> (n < 0 ? -n : 0)) & mask;
+}
+
+/* Codes of columns 4t .. 4t + 3 of rows from a vector's place in the tile on. */
+INLINE vb codes(const shape f, const uint8_t *p, const int t)
+{
+    if (f.low == 8)
+        return b_load(p + 64 * t);
+    vb c = f.low == 4 ? shifted(b_load(p + 64 * (t / 2)), t % 2 ? -4 : 0, 15)
+                      : shifted(b_load(p + 64 * (t / 4)), -2 * (t % 4), 3);
+    const uint8_t *high = p + 64 * f.low;
+    if (f.high == 1)
+        c |= shifted(b_load(high), f.low - t, (uint8_t)(1 << f.low));
+    if (f.high == 2)
+        c |= shifted(b_load(high + 64 * (t / 4)), f.low - 2 * (t % 4), (uint8_t)(3 << f.low));
+    return c;
+}
+
+/* What codes stand for: `table` is 16 bytes, again and again. */
+INLINE vb looked_up(vb table, vb code)
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vb)_mm512_shuffle_epi8((__m512i)table, (__m512i)code);
+#else
+    return (vb)_mm256_shuffle_epi8((__m256i)table, (__m256i)code);
+#endif
+}
+INLINE vb table_of(const int8_t values[16])
+{
+    const __m128i t = _mm_loadu_si128((const __m128i *)(const void *)values);
+#if defined(MAAS_ISA_AVX512)
+    return (vb)_mm512_broadcast_i32x4(t);
+#else
+    return (vb)_mm256_broadcastsi128_si256(t);
+#endif
+}
+
+/* ---- products: four bytes of X with four bytes of each of VW rows of W ---- */
+
+/* Unsigned with signed bytes: sums of two, which must fit 16 bits. */
+INLINE vh pairs(vb unsigned_, vb signed_)
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vh)_mm512_maddubs_epi16((__m512i)unsigned_, (__m512i)signed_);
+#else
+    return (vh)_mm256_maddubs_epi16((__m256i)unsigned_, (__m256i)signed_);
+#endif
+}
+INLINE vi wide(vh two) /* the sum of two neighbours */
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vi)_mm512_madd_epi16((__m512i)two, _mm512_set1_epi16(1));
+#else
+    return (vi)_mm256_madd_epi16((__m256i)two, _mm256_set1_epi16(1));
+#endif
+}
+INLINE vb magnitude(vb w) /* 128 of -128 */
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vb)_mm512_abs_epi8((__m512i)w);
+#else
+    return (vb)_mm256_abs_epi8((__m256i)w);
+#endif
+}
+INLINE vb with_sign(vb x, vb w) /* -x where w is negative */
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vb)_mm512_mask_sub_epi8((__m512i)x, _mm512_movepi8_mask((__m512i)w),
+                                    _mm512_setzero_si512(), (__m512i)x);
+#else
+    return (vb)_mm256_sign_epi8((__m256i)x, (__m256i)w);
+#endif
+}
+
+#endif
