@@ -1,0 +1,160 @@
+"""Tiny language models of every architecture, with random weights, as the GGUF files that the makers' converter writes.
+
+A model is a row of MODELS: what its definition says, in words of this file; write() makes the file of it, and
+lm_reference.py computes its logits. Neither knows anything of the program under test.
+"""
+import numpy as np
+
+EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 320, 256
+
+# What a row does not say. norm: rms, layer. qkv: split, fused. qk_norm: head (one for all), each (of every head its
+# own), wide. rope: pairs, halves. parallel: shared (one norm for both), own. gate: split, fused (gate and up in one
+# matrix), none. act: silu, gelu (exact), tanh (gelu's tanh form), relu2.
+DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None,
+               rope="pairs", turned=SIZE, base=10000.0, freqs=None, factors=None, scaling=None, pre_norm=True,
+               post_norm=False, parallel=None, gate="split", act="silu", ffn_bias=False, experts=None, positions=False,
+               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0,
+               window=0, local=lambda i: False, local_base=None, local_plain=False, unturned=lambda i: False,
+               tied=False, output_bias=False, heads=HEADS, kv=KV, size=SIZE, keys={}, peer=True, original=None,
+               gelu_peer=False)
+
+
+def model(arch, **more):
+    return {**DEFAULT, "arch": arch, **more}
+
+
+def all_but(n):
+    return lambda i: (i + 1) % n != 0
+
+
+MODELS = {
+    "llama": model("llama"),
+    "llama-bias-freqs": model("llama", qkv_bias=True, out_bias=True, freqs=True, tied=True),
+    "qwen2": model("qwen2", rope="halves", qkv_bias=True, base=1e6),
+    "qwen3": model("qwen3", rope="halves", qk_norm="head", base=1e6, size=32, turned=32),
+    "gemma": model("gemma", rope="halves", act="tanh", embed_scale=8.0, tied=True),
+    "gemma2": model("gemma2", rope="halves", act="tanh", embed_scale=8.0, tied=True, post_norm=True, score_cap=50.0,
+                    logit_cap=30.0, window=13, local=all_but(2)),
+    "gemma3": model("gemma3", rope="halves", act="tanh", embed_scale=8.0, tied=True, post_norm=True, qk_norm="head",
+                    window=13, local=all_but(6), local_base=10000.0, base=1e6, layers=7),
+}
+
+
+def layer_tensors(m, rng):
+    """Names below blk.N. and arrays of one layer."""
+    t, q, k = {}, m["heads"] * m["size"], m["kv"] * m["size"]
+
+    def matrix(name, *shape):
+        t[name + ".weight"] = rng.normal(0, 1 / np.sqrt(shape[-1]), shape)
+
+    def bias(name, n):
+        t[name + ".bias"] = rng.normal(0, 0.2, n)
+
+    def norm(name, *shape, with_bias=m["norm_bias"]):
+        t[name + ".weight"] = rng.normal(1, 0.2, shape)
+        if with_bias:
+            t[name + ".bias"] = rng.normal(0, 0.2, shape)
+
+    def linear(name, rows, columns, with_bias):
+        matrix(name, rows, columns)
+        if with_bias:
+            bias(name, rows)
+
+    if m["pre_norm"]:
+        norm("attn_norm", EMBD)
+    if m["parallel"] == "two":  # attention has a norm of its own, attn_norm is the feed-forward's
+        norm("attn_norm_2", EMBD)
+    if m["qkv"] == "fused":
+        linear("attn_qkv", q + 2 * k, EMBD, m["qkv_bias"])
+    else:
+        for name, rows in (("attn_q", q), ("attn_k", k), ("attn_v", k)):
+            linear(name, rows, EMBD, m["qkv_bias"])
+    for name, heads in (("attn_q_norm", m["heads"]), ("attn_k_norm", m["kv"])):
+        if m["qk_norm"]:
+            norm(name, *{"head": (m["size"],), "wide": (heads * m["size"],), "each": (heads, m["size"])}[m["qk_norm"]],
+                 with_bias=False)
+    linear("attn_output", EMBD, q, m["out_bias"])
+    if m["post_norm"]:
+        norm("post_attention_norm", EMBD)
+        norm("post_ffw_norm", EMBD)
+    if m["pre_norm"] and m["parallel"] in (None, "own"):
+        norm("ffn_norm", EMBD)
+    if m["experts"]:
+        e = m["experts"]
+        matrix("ffn_gate_inp", e["n"], EMBD)
+        t["ffn_gate_inp.weight"] *= 4
+        for name, rows, columns in (("gate", e["ff"], EMBD), ("up", e["ff"], EMBD), ("down", EMBD, e["ff"])):
+            matrix(f"ffn_{name}_exps", e["n"], rows, columns)
+            if e.get("shared"):
+                s = e["shared"]
+                matrix(f"ffn_{name}_shexp", *((EMBD, s) if name == "down" else (s, EMBD)))
+        if e.get("shared_gate"):
+            matrix("ffn_gate_inp_shexp", EMBD)
+        if e.get("bias"):
+            t["exp_probs_b.bias"] = rng.normal(0, 0.1, e["n"])
+    else:
+        if m["gate"] == "split":
+            linear("ffn_gate", FF, EMBD, m["ffn_bias"])
+        linear("ffn_up", FF * (2 if m["gate"] == "fused" else 1), EMBD, m["ffn_bias"])
+        linear("ffn_down", EMBD, FF, m["ffn_bias"])
+    return t
+
+
+def tensors(m, seed=7):
+    rng = np.random.default_rng(seed)
+    t = {"token_embd.weight": rng.normal(0, 1, (VOCAB, EMBD)) / m["embed_scale"] * (1 if m["embed_scale"] == 1 else 2)}
+    if m["positions"]:
+        t["position_embd.weight"] = rng.normal(0, 0.5, (CONTEXT, EMBD))
+    for i in range(m.get("layers", LAYERS)):
+        t.update({f"blk.{i}.{name}": x for name, x in layer_tensors(m, rng).items()})
+    t["output_norm.weight"] = rng.normal(1, 0.2, EMBD)
+    if m["norm_bias"]:
+        t["output_norm.bias"] = rng.normal(0, 0.2, EMBD)
+    if not m["tied"]:
+        t["output.weight"] = rng.normal(0, 0.2, (VOCAB, EMBD))
+    if m["output_bias"]:
+        t["output.bias"] = rng.normal(0, 0.2, VOCAB)
+    if m["freqs"]:
+        t["rope_freqs.weight"] = np.exp(rng.uniform(0, 1, m["turned"] // 2))
+    if m["factors"]:
+        t["rope_factors_short.weight"] = np.exp(rng.uniform(0, 0.5, m["turned"] // 2))
+        t["rope_factors_long.weight"] = np.exp(rng.uniform(1, 2, m["turned"] // 2))
+    return {name: x.astype(np.float32) for name, x in t.items()}
+
+
+def write(path, m, t):
+    import gguf
+
+    w = gguf.GGUFWriter(path, m["arch"])
+    w.add_context_length(CONTEXT)
+    w.add_embedding_length(EMBD)
+    w.add_block_count(m.get("layers", LAYERS))
+    w.add_feed_forward_length(FF)
+    w.add_head_count(m["heads"])
+    w.add_head_count_kv(m["kv"])
+    if m["size"] != EMBD // m["heads"] or m["arch"].startswith("gemma"):
+        w.add_key_length(m["size"])
+        w.add_value_length(m["size"])
+    w.add_layer_norm_rms_eps(m["eps"]) if m["norm"] == "rms" else w.add_layer_norm_eps(m["eps"])
+    if m["rope"]:
+        w.add_rope_dimension_count(m["turned"])
+        w.add_rope_freq_base(m["base"])
+    if m["window"]:
+        w.add_sliding_window(m["window"])
+    if m["score_cap"]:
+        w.add_attn_logit_softcapping(m["score_cap"])
+        w.add_final_logit_softcapping(m["logit_cap"])
+    if m["experts"]:
+        w.add_expert_count(m["experts"]["n"])
+        w.add_expert_used_count(m["experts"]["used"])
+    for key, value in m["keys"].items():
+        add = {bool: w.add_bool, int: w.add_uint32, float: w.add_float32, str: w.add_string}[type(value)]
+        add(f"{m['arch']}.{key}", value)
+    w.add_vocab_size(VOCAB)
+    w.add_tokenizer_model("no_vocab")
+    for name, x in t.items():
+        w.add_tensor(name, x)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
