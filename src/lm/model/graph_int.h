@@ -1,0 +1,43 @@
+/* lm/model/graph_int.h - the graph of a step while it is written; shared by the files graph*.c
+ * only. */
+#ifndef MAAS_LM_GRAPH_INT_H
+#define MAAS_LM_GRAPH_INT_H
+
+#include "lm/model/model_int.h"
+
+/* The builder's error is sticky: after the first failure nothing more is written. */
+typedef struct maas_lm_writer {
+    maas_builder b;
+    const maas_lm_source *s;
+    const maas_lm_hyper *h;
+    maas_vid at, seq, table;
+    struct {
+        maas_vid cosine, sine; /* [1][rows][rope_size / 2] */
+    } turn[2];                 /* of global and of local layers */
+    int64_t n_blocks;
+    int64_t layer; /* names of weights are those of this one; -1: of the whole model */
+} maas_lm_writer;
+
+/* ---- weights (graph_weights.c) ---- */
+
+const maas_lm_weight *maas_lmg_find(maas_lm_writer *w, const char *name, bool needed);
+void maas_lmg_wrong_shape(maas_lm_writer *w, const char *name, int64_t rows, int64_t cols);
+/* A vector of floats, borrowed from the file; MAAS_NO_VALUE when it is not there and not needed. */
+maas_vid maas_lmg_vector(maas_lm_writer *w, const char *name, int64_t n, bool needed);
+/* A matrix as rows of blocks; *type: ggml's number. */
+maas_vid maas_lmg_matrix(maas_lm_writer *w, const char *name, int64_t rows, int64_t cols,
+                         int64_t *type);
+maas_vid maas_lmg_reshape(maas_lm_writer *w, maas_vid x, int rank, const int64_t *dims);
+/* x W^T (+ bias), with `name`.weight and `name`.bias if there is one. */
+maas_vid maas_lmg_linear(maas_lm_writer *w, maas_vid x, const char *name, int64_t rows,
+                         int64_t cols);
+maas_vid maas_lmg_norm(maas_lm_writer *w, maas_vid x, const char *name, int64_t n);
+
+/* ---- parts of a layer; x: [rows][n_embd], normed ---- */
+
+maas_vid maas_lmg_attention(maas_lm_writer *w, maas_vid x);
+maas_vid maas_lmg_feed_forward(maas_lm_writer *w, maas_vid x);
+/* Fills w->turn. */
+void maas_lmg_positions(maas_lm_writer *w);
+
+#endif
