@@ -13,10 +13,9 @@ EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 320, 25
 DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None,
                rope="pairs", turned=SIZE, base=10000.0, freqs=None, factors=None, scaling=None, pre_norm=True,
                post_norm=False, parallel=None, gate="split", act="silu", ffn_bias=False, experts=None, positions=False,
-               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0,
+               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False,
                window=0, local=lambda i: False, local_base=None, local_plain=False, unturned=lambda i: False,
-               tied=False, output_bias=False, heads=HEADS, kv=KV, size=SIZE, keys={}, peer=True, original=None,
-               gelu_peer=False)
+               tied=False, output_bias=False, heads=HEADS, kv=KV, size=SIZE, keys={}, peer=True, original=None, clamp=0.0)
 
 
 def model(arch, **more):
@@ -26,6 +25,25 @@ def model(arch, **more):
 def all_but(n):
     return lambda i: (i + 1) % n != 0
 
+
+def each(n):
+    return lambda i: (i + 1) % n == 0
+
+
+def yarn(factor, original):
+    return dict(scaling=dict(type="yarn", factor=factor, original=original),
+                keys={"rope.scaling.type": "yarn", "rope.scaling.factor": factor,
+                      "rope.scaling.original_context_length": original})
+
+
+def longrope(original):
+    return dict(rope="halves", factors=1.19, original=original,
+                keys={"rope.scaling.original_context_length": original, "rope.scaling.attn_factor": 1.19})
+
+
+OLD = dict(norm="layer", norm_bias=True, qkv_bias=True, out_bias=True, gate="none", ffn_bias=True)
+GRANITE = dict(embed_scale=8.0, residual_scale=0.3, logit_scale=0.25, score_scale=0.1,
+               keys={"embedding_scale": 8.0, "residual_scale": 0.3, "logit_scale": 4.0, "attention.scale": 0.1})
 
 MODELS = {
     "llama": model("llama"),
@@ -37,6 +55,61 @@ MODELS = {
                     logit_cap=30.0, window=13, local=all_but(2)),
     "gemma3": model("gemma3", rope="halves", act="tanh", embed_scale=8.0, tied=True, post_norm=True, qk_norm="head",
                     window=13, local=all_but(6), local_base=10000.0, base=1e6, layers=7),
+    "llama-linear": model("llama", scaling=dict(type="linear", factor=4.0),
+                          keys={"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}),
+    "llama-yarn": model("llama", **yarn(4.0, 64)),
+    "qwen2-yarn": model("qwen2", rope="halves", qkv_bias=True, base=1e6, **yarn(8.0, 32)),
+    "llama-experts": model("llama", experts=dict(n=6, used=2, ff=FF, sum_to_one=True)),
+    "qwen2moe": model("qwen2moe", rope="halves", qkv_bias=True,
+                      experts=dict(n=6, used=3, ff=48, sum_to_one=False, shared=80, shared_gate=True),
+                      keys={"expert_feed_forward_length": 48, "expert_shared_feed_forward_length": 80}),
+    "qwen3moe": model("qwen3moe", rope="halves", qk_norm="head", size=32, turned=32,
+                      experts=dict(n=8, used=2, ff=48, sum_to_one=True), keys={"expert_feed_forward_length": 48}),
+    "phi2": model("phi2", **OLD, rope="halves", turned=8, parallel="shared", act="tanh", output_bias=True),
+    "phi2-fused": model("phi2", **OLD, rope="halves", turned=8, parallel="shared", act="tanh", output_bias=True,
+                        qkv="fused"),
+    "phi3": model("phi3", rope="halves", qkv="fused", gate="fused"),
+    # llama.cpp leaves the window out, which Phi 3 was trained with.
+    "phi3-window": model("phi3", rope="halves", qkv="fused", gate="fused", window=13, local=lambda i: True, peer=False),
+    "phi3-long": model("phi3", **longrope(128), qkv="fused", gate="fused"),
+    "phi3-short": model("phi3", **longrope(256), qkv="fused", gate="fused"),
+    "phi3-shortened": model("phi3", **longrope(128), qkv="fused", gate="fused", context=128, peer=False),
+    "gpt2": model("gpt2", **OLD, rope=None, qkv="fused", positions=True, act="tanh", kv=HEADS),
+    # llama.cpp takes gelu's tanh form for the exact one here, and in Falcon.
+    "gptneox": model("gptneox", **OLD, rope="halves", turned=4, qkv="fused", kv=HEADS, parallel="own", act="gelu",
+                     keys={"use_parallel_residual": True}),
+    "gptneox-serial": model("gptneox", **OLD, rope="halves", turned=4, qkv="fused", kv=HEADS, act="gelu",
+                            keys={"use_parallel_residual": False}),
+    "falcon": model("falcon", norm="layer", norm_bias=True, gate="none", rope="halves", qkv="fused", kv=1,
+                    parallel="shared", act="gelu"),
+    "falcon-40b": model("falcon", norm="layer", norm_bias=True, gate="none", rope="halves", qkv="fused",
+                        parallel="two", act="gelu"),
+    "stablelm": model("stablelm", norm="layer", norm_bias=True, rope="halves", turned=4, qkv_bias=True),
+    "stablelm-12b": model("stablelm", norm="layer", norm_bias=True, rope="halves", turned=4, parallel="shared",
+                          qk_norm="each"),
+    "starcoder2": model("starcoder2", **OLD, rope="halves", act="tanh"),
+    "olmo": model("olmo", norm="layer", bare=True, kv=HEADS),
+    "olmo-clamped": model("olmo", norm="layer", bare=True, kv=HEADS, clamp=1.5, keys={"attention.clamp_kqv": 1.5}),
+    "olmo2": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", kv=HEADS),
+    "olmo3": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", window=13,
+                   local=all_but(4), local_plain=True, layers=5, **yarn(4.0, 64)),
+    "olmoe": model("olmoe", rope="halves", qk_norm="wide", kv=HEADS, experts=dict(n=6, used=3, ff=FF, sum_to_one=False)),
+    "granite": model("granite", **GRANITE),
+    "granitemoe": model("granitemoe", **GRANITE, experts=dict(n=6, used=2, ff=FF, sum_to_one=True)),
+    "granitemoe-shared": model("granitemoe", **{**GRANITE, "keys": {**GRANITE["keys"], "expert_shared_feed_forward_length": 80}},
+                               experts=dict(n=6, used=2, ff=FF, sum_to_one=True, shared=80)),
+    "command-r": model("command-r", norm="layer", parallel="shared", tied=True, logit_scale=0.25,
+                       keys={"logit_scale": 0.25}),
+    # llama.cpp norms queries and keys where there are 64 layers.
+    "command-r-plus": model("command-r", norm="layer", parallel="shared", tied=True, logit_scale=0.25, qk_norm="each",
+                            keys={"logit_scale": 0.25}, layers=64),
+    "cohere2": model("cohere2", norm="layer", parallel="shared", tied=True, logit_scale=0.25, window=13,
+                     local=all_but(4), unturned=each(4), keys={"logit_scale": 0.25}, layers=5),
+    "internlm2": model("internlm2"),
+    "exaone": model("exaone", rope="halves"),
+    "nemotron": model("nemotron", norm="layer", norm_bias=True, rope="halves", turned=8, gate="none", act="relu2"),
+    "smollm3": model("smollm3", unturned=each(4), tied=True, layers=5),
+    "glm4": model("glm4", turned=8, qkv_bias=True, gate="fused", post_norm=True),
 }
 
 
@@ -51,6 +124,8 @@ def layer_tensors(m, rng):
         t[name + ".bias"] = rng.normal(0, 0.2, n)
 
     def norm(name, *shape, with_bias=m["norm_bias"]):
+        if m["bare"]:
+            return
         t[name + ".weight"] = rng.normal(1, 0.2, shape)
         if with_bias:
             t[name + ".bias"] = rng.normal(0, 0.2, shape)
@@ -107,7 +182,8 @@ def tensors(m, seed=7):
         t["position_embd.weight"] = rng.normal(0, 0.5, (CONTEXT, EMBD))
     for i in range(m.get("layers", LAYERS)):
         t.update({f"blk.{i}.{name}": x for name, x in layer_tensors(m, rng).items()})
-    t["output_norm.weight"] = rng.normal(1, 0.2, EMBD)
+    if not m["bare"]:
+        t["output_norm.weight"] = rng.normal(1, 0.2, EMBD)
     if m["norm_bias"]:
         t["output_norm.bias"] = rng.normal(0, 0.2, EMBD)
     if not m["tied"]:

@@ -23,10 +23,12 @@ class Reference:
         y, b = x @ self.get(name + ".weight").T, self.get(name + ".bias")
         return y if b is None else y + b
 
-    def norm(self, x, name, scale=None):
+    def norm(self, x, name):
         if self.m["norm"] == "layer":
             x = x - x.mean(-1, keepdims=True)
         x = x / np.sqrt((x * x).mean(-1, keepdims=True) + self.m["eps"])
+        if self.m["bare"]:
+            return x
         b = self.get(name + ".bias")
         return x * self.get(name + ".weight") + (0 if b is None else b)
 
@@ -75,6 +77,8 @@ class Reference:
             q, k, v = np.split(self.linear(x, "attn_qkv"), [h * size, (h + kv) * size], axis=-1)
         else:
             q, k, v = (self.linear(x, f"attn_{c}") for c in "qkv")
+        if m["clamp"]:
+            q, k, v = (np.clip(c, -m["clamp"], m["clamp"]) for c in (q, k, v))
         q, k = self.normed_heads(q, "attn_q_norm", h), self.normed_heads(k, "attn_k_norm", kv)
         local = m["local"](i)
         if m["rope"] and not m["unturned"](i):

@@ -11,7 +11,7 @@ from lm_reference import Reference
 TOKENS = ((np.arange(45) * 37 + 11) % VOCAB).astype(np.int32)
 # NumPy rounds what the cache keeps to half precision, as the program does: what is left is single precision, and a
 # half that falls to the other side now and then. llama.cpp is asked to keep floats.
-NUMPY, PEER = 2e-3, 1e-2
+NUMPY, PEER = 1e-3, 6e-3
 passed = failed = 0
 
 

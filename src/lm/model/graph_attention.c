@@ -5,20 +5,40 @@
 
 #include "base/ban.h"
 
-/* Each head alone, where the architecture does that. */
+/* Each head alone with one norm for all or its own, or all in one: the shape of the weight says it.
+ */
 static maas_vid norm_heads(maas_lm_writer *w, maas_vid x, const char *name, int64_t heads)
 {
-    if (!(w->h->arch->flags & MAAS_ARCH_QK_NORM))
+    const uint32_t flags = w->h->arch->flags;
+    const int64_t size = w->h->size, n = heads * size;
+    const int64_t apart[] = {-1, heads, size}, together[] = {-1, n};
+    char full[40];
+    snprintf(full, sizeof full, "%s.weight", name);
+    if (!(flags & (MAAS_ARCH_QK_NORM | MAAS_ARCH_QK_NORM_MAY)))
         return x;
-    const int64_t apart[] = {-1, heads, w->h->size}, together[] = {-1, heads * w->h->size};
-    return maas_lmg_reshape(w, maas_lmg_norm(w, maas_lmg_reshape(w, x, 3, apart), name, w->h->size),
-                            2, together);
+    const maas_lm_weight *t = maas_lmg_find(w, full, flags & MAAS_ARCH_QK_NORM);
+    if (!t)
+        return x;
+    if (t->rank == 1 && t->dims[0] == n)
+        return maas_lmg_norm(w, x, name, n);
+    maas_vid y = maas_lmg_reshape(w, x, 3, apart);
+    if (t->rank == 1)
+        y = maas_lmg_norm(w, y, name, size);
+    else if (t->rank == 2 && t->dims[0] == heads && t->dims[1] == size &&
+             t->type->id == MAAS_Q_F32) {
+        y = maas_lmg_norm_by(w, y, MAAS_NO_VALUE, MAAS_NO_VALUE, size);
+        y = maas_b_op2(&w->b, "Mul", y, maas_lmg_floats2(w, t));
+    } else
+        maas_lmg_wrong_shape(w, full, heads, size);
+    return maas_lmg_reshape(w, y, 2, together);
 }
 
 static maas_vid turned(maas_lm_writer *w, maas_vid x, int64_t heads)
 {
     const maas_lm_hyper *h = w->h;
-    const int local = maas_lm_is_local(h, w->layer) && h->arch->local_base > 0;
+    const int local = maas_lm_is_local(h, w->layer) && maas_lm_local_turn(h);
+    if (!maas_lm_is_turned(h, w->layer))
+        return x;
     const int64_t in_dims[] = {1, -1, heads * h->size}, out_dims[] = {-1, heads * h->size};
     const maas_attr attr[] = {
         MAAS_A_INT("num_heads", heads),
@@ -42,26 +62,44 @@ static maas_vid cache(maas_lm_writer *w, const char *name, int64_t a, int64_t b)
     return v;
 }
 
+typedef struct qkv {
+    maas_vid q, k, v;
+} qkv;
+
+/* From three matrices, or one that holds them one after the other. */
+static qkv projected(maas_lm_writer *w, maas_vid x)
+{
+    const maas_lm_hyper *h = w->h;
+    const int64_t q = h->n_heads * h->size, k = h->n_kv_heads * h->size;
+    const int64_t v = h->n_kv_heads * h->v_size, all = q + k + v, n = h->n_embd;
+    qkv y;
+    if (maas_lmg_find(w, "attn_qkv.weight", false))
+        y = (qkv){maas_lmg_linear_part(w, x, "attn_qkv", all, 0, q, n),
+                  maas_lmg_linear_part(w, x, "attn_qkv", all, q, k, n),
+                  maas_lmg_linear_part(w, x, "attn_qkv", all, q + k, v, n)};
+    else
+        y = (qkv){maas_lmg_linear(w, x, "attn_q", q, n), maas_lmg_linear(w, x, "attn_k", k, n),
+                  maas_lmg_linear(w, x, "attn_v", v, n)};
+    if (h->clamp > 0)
+        for (int i = 0; i < 3; i++) {
+            maas_vid *one = i == 0 ? &y.q : i == 1 ? &y.k : &y.v;
+            *one = maas_b_op3(&w->b, "Clip", *one, maas_b_f32(&w->b, -(float)h->clamp),
+                              maas_b_f32(&w->b, (float)h->clamp));
+        }
+    y.q = turned(w, norm_heads(w, y.q, "attn_q_norm", h->n_heads), h->n_heads);
+    y.k = turned(w, norm_heads(w, y.k, "attn_k_norm", h->n_kv_heads), h->n_kv_heads);
+    return y;
+}
+
 maas_vid maas_lmg_attention(maas_lm_writer *w, maas_vid x)
 {
     const maas_lm_hyper *h = w->h;
-    const int64_t q_n = h->n_heads * h->size, k_n = h->n_kv_heads * h->size;
+    const qkv p = projected(w, x);
     const maas_vid k_cache = cache(w, "cache_k", h->size, MAAS_PAGE);
     const maas_vid v_cache = cache(w, "cache_v", MAAS_PAGE, h->v_size);
-    const maas_vid q = maas_lmg_linear(w, x, "attn_q", q_n, h->n_embd);
-    const maas_vid k = maas_lmg_linear(w, x, "attn_k", k_n, h->n_embd);
-    const maas_vid v = maas_lmg_linear(w, x, "attn_v", h->n_kv_heads * h->v_size, h->n_embd);
-    const maas_vid in[MAAS_PAGED_N_IN] = {
-        turned(w, norm_heads(w, q, "attn_q_norm.weight", h->n_heads), h->n_heads),
-        k_cache,
-        v_cache,
-        turned(w, norm_heads(w, k, "attn_k_norm.weight", h->n_kv_heads), h->n_kv_heads),
-        v,
-        w->at,
-        w->seq,
-        w->table};
+    const maas_vid in[MAAS_PAGED_N_IN] = {p.q, k_cache, v_cache, p.k, p.v, w->at, w->seq, w->table};
     const maas_attr attr[] = {MAAS_A_INT("num_heads", h->n_heads),
-                              MAAS_A_FLOAT("scale", h->score_scale),
+                              MAAS_A_FLOAT("scale", (float)h->score_scale),
                               MAAS_A_FLOAT("softcap", (float)h->score_cap),
                               MAAS_A_INT("window", maas_lm_is_local(h, w->layer) ? h->window : 0)};
     maas_vid out[3] = {MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE};
