@@ -45,16 +45,35 @@ def context_options(lib, context):
     return o
 
 
-def logits(lib, path, tokens, context):
+def opened(lib, path):
+    """A model; raises with what llama.cpp said."""
     quiet = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
     said = []
     listen = quiet(lambda level, text, user: said.append(text.decode(errors="replace")))
     function(lib, "llama_log_set", None, quiet, ctypes.c_void_p)(listen, None)
+    lib.listen = listen  # as long as it may be called
     function(lib, "llama_backend_init", None)()
     options = function(lib, "llama_model_default_params", Options)()
     model = function(lib, "llama_model_load_from_file", ctypes.c_void_p, ctypes.c_char_p, Options)(path.encode(), options)
     if not model:
         raise ValueError("llama.cpp does not open it: " + "".join(said[-3:]).strip())
+    return model
+
+
+def tokens(lib, path, texts):
+    model = opened(lib, path)
+    vocab = function(lib, "llama_model_get_vocab", ctypes.c_void_p, ctypes.c_void_p)(model)
+    cut = function(lib, "llama_tokenize", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32,
+                   ctypes.POINTER(ctypes.c_int32), ctypes.c_int32, ctypes.c_bool, ctypes.c_bool)
+    room, out = (ctypes.c_int32 * 65536)(), []
+    for text in texts:
+        raw = text.encode()
+        out.append(room[:cut(vocab, raw, len(raw), room, len(room), False, False)])
+    return out
+
+
+def logits(lib, path, tokens, context):
+    model = opened(lib, path)
     ctx = function(lib, "llama_init_from_model", ctypes.c_void_p, ctypes.c_void_p, Options)(model, context_options(lib, context))
     b = function(lib, "llama_batch_init", Batch, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32)(len(tokens), 0, 1)
     b.n_tokens = len(tokens)
@@ -70,5 +89,4 @@ def logits(lib, path, tokens, context):
     function(lib, "llama_batch_free", None, Batch)(b)
     function(lib, "llama_free", None, ctypes.c_void_p)(ctx)
     function(lib, "llama_model_free", None, ctypes.c_void_p)(model)
-    function(lib, "llama_log_set", None, ctypes.c_void_p, ctypes.c_void_p)(None, None)
     return out

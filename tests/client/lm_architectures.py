@@ -5,7 +5,7 @@ lm_reference.py computes its logits. Neither knows anything of the program under
 """
 import numpy as np
 
-EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 320, 256
+EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 640, 256
 
 # What a row does not say. norm: rms, layer. qkv: split, fused. qk_norm: head (one for all), each (of every head its
 # own), wide. rope: pairs, halves. parallel: shared (one norm for both), own. gate: split, fused (gate and up in one
@@ -198,7 +198,8 @@ def tensors(m, seed=7):
     return {name: x.astype(np.float32) for name, x in t.items()}
 
 
-def write(path, m, t):
+def write(path, m, t, tokenizer=None):
+    """tokenizer: what writes the keys of one into the gguf writer; none if there is none."""
     import gguf
 
     w = gguf.GGUFWriter(path, m["arch"])
@@ -227,7 +228,7 @@ def write(path, m, t):
         add = {bool: w.add_bool, int: w.add_uint32, float: w.add_float32, str: w.add_string}[type(value)]
         add(f"{m['arch']}.{key}", value)
     w.add_vocab_size(VOCAB)
-    w.add_tokenizer_model("no_vocab")
+    tokenizer(w) if tokenizer else w.add_tokenizer_model("no_vocab")
     for name, x in t.items():
         w.add_tensor(name, x)
     w.write_header_to_file()

@@ -55,6 +55,9 @@ def peers(path, context):
 
 
 def main(program, names, with_peer):
+    known = subprocess.run([program, "--list"], capture_output=True, text=True).stdout.split()
+    missing = sorted(set(known) - {m["arch"] for m in MODELS.values()})
+    check("every architecture has a model here", not missing, " ".join(missing) or f"{len(known)} of them")
     with tempfile.TemporaryDirectory() as folder:
         for name in names or MODELS:
             m, path = MODELS[name], os.path.join(folder, name + ".gguf")

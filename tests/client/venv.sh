@@ -20,12 +20,12 @@ makers)
     probe='import sklearn, xgboost, lightgbm, catboost, shap, onnx, onnxruntime, skl2onnx, onnxmltools, requests, joblib, lz4, pandas'
     ;;
 language)
-    packages='openai anthropic ollama jinja2 gguf numpy requests'
-    probe='import openai, anthropic, ollama, jinja2, gguf, numpy, requests'
+    packages='openai anthropic ollama jinja2 gguf tokenizers numpy requests'
+    probe='import openai, anthropic, ollama, jinja2, gguf, tokenizers, numpy, requests'
     ;;
 llama)
-    packages='xllamacpp gguf numpy'
-    probe='import xllamacpp, gguf, numpy'
+    packages='xllamacpp gguf tokenizers numpy'
+    probe='import xllamacpp, gguf, tokenizers, numpy'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'

@@ -7,10 +7,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/sys.h"
-#include "lm/model.h"
+#include "lm/model/model_int.h"
 
 static int failed(const maas_err *err)
 {
@@ -54,6 +55,11 @@ int main(int argc, char **argv)
     maas_map model = {0}, ids = {0};
     maas_lm_source *source = NULL;
     maas_lm *m = NULL;
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        for (size_t i = 0; i < maas_lm_n_archs; i++)
+            printf("%s\n", maas_lm_archs[i].name);
+        return 0;
+    }
     const long cut = argc > 4 ? strtol(argv[4], NULL, 10) : 0;
     const maas_lm_opts o = {.n_threads = 1,
                             .max_context = argc > 5 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0};
