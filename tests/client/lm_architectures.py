@@ -13,7 +13,7 @@ EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 640, 25
 DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None,
                rope="pairs", turned=SIZE, base=10000.0, freqs=None, factors=None, scaling=None, pre_norm=True,
                post_norm=False, parallel=None, gate="split", act="silu", ffn_bias=False, experts=None, positions=False,
-               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False,
+               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False, ffn_norm="ffn_norm", latent=None,
                window=0, local=lambda i: False, local_base=None, local_plain=False, unturned=lambda i: False,
                tied=False, output_bias=False, heads=HEADS, kv=KV, size=SIZE, keys={}, peer=True, original=None, clamp=0.0)
 
@@ -44,6 +44,23 @@ def longrope(original):
 OLD = dict(norm="layer", norm_bias=True, qkv_bias=True, out_bias=True, gate="none", ffn_bias=True)
 GRANITE = dict(embed_scale=8.0, residual_scale=0.3, logit_scale=0.25, score_scale=0.1,
                keys={"embedding_scale": 8.0, "residual_scale": 0.3, "logit_scale": 4.0, "attention.scale": 0.1})
+
+
+
+def sorted_out(n, used, sum_to_one=False, lead=1, ff=48, **more):
+    """Experts as newer models have them: dense layers first, and keys for everything."""
+    keys = {"expert_feed_forward_length": ff, "leading_dense_block_count": lead, "expert_shared_count":
+            more.get("shared", 0) // ff, "expert_weights_norm": sum_to_one}
+    if "scale" in more:
+        keys["expert_weights_scale"] = more["scale"]
+    if "sigmoid" in more:
+        keys["expert_gating_func"] = 2 if more["sigmoid"] else 1
+    return dict(experts=dict(n=n, used=used, ff=ff, sum_to_one=sum_to_one, lead=lead, **more), keys=keys)
+
+
+def with_keys(row, keys):
+    return {**row, "keys": {**row["keys"], **keys}}
+
 
 MODELS = {
     "llama": model("llama"),
@@ -102,18 +119,52 @@ MODELS = {
                        keys={"logit_scale": 0.25}),
     # llama.cpp norms queries and keys where there are 64 layers.
     "command-r-plus": model("command-r", norm="layer", parallel="shared", tied=True, logit_scale=0.25, qk_norm="each",
-                            keys={"logit_scale": 0.25}, layers=64),
+                            keys={"logit_scale": 0.25}, layers=64, peer_bound=1.2e-2),
     "cohere2": model("cohere2", norm="layer", parallel="shared", tied=True, logit_scale=0.25, window=13,
                      local=all_but(4), unturned=each(4), keys={"logit_scale": 0.25}, layers=5),
     "internlm2": model("internlm2"),
     "exaone": model("exaone", rope="halves"),
     "nemotron": model("nemotron", norm="layer", norm_bias=True, rope="halves", turned=8, gate="none", act="relu2"),
     "smollm3": model("smollm3", unturned=each(4), tied=True, layers=5),
+    "glm4moe": model("glm4moe", rope="halves", turned=8, qkv_bias=True, ffn_norm="post_attention_norm", qk_norm="head",
+                     **sorted_out(6, 2, sum_to_one=True, sigmoid=True, bias=True, scale=1.5, shared=48)),
+    "chatglm": model("chatglm", turned=8, qkv="fused", qkv_bias=True, gate="fused"),
+    "exaone4": model("exaone4", rope="halves", pre_norm=False, post_norm=True, qk_norm="head", layers=5),
+    "exaone4-window": model("exaone4", rope="halves", pre_norm=False, post_norm=True, qk_norm="head", window=13,
+                            local=all_but(4), unturned=each(4), layers=64, peer_bound=1.2e-2),
+    "deepseek": model("deepseek", **sorted_out(6, 2, shared=96, scale=1.0)),
+    "dots1": model("dots1", rope="halves", qk_norm="head", kv=HEADS,
+                   **sorted_out(6, 2, sum_to_one=True, sigmoid=True, bias=True, scale=2.5, shared=96)),
+    "minimax-m2": model("minimax-m2", rope="halves", qk_norm="wide", turned=8,
+                        **sorted_out(6, 2, sum_to_one=True, sigmoid=True, bias=True, lead=0, ff=FF)),
+    "dbrx": model("dbrx", norm="layer", rope="halves", qkv="fused", ffn_norm="attn_output_norm", clamp=1.5,
+                  experts=dict(n=6, used=2, ff=FF, sum_to_one=True), keys={"attention.clamp_kqv": 1.5}),
+    "seed_oss": model("seed_oss", rope="halves", qkv_bias=True, ffn_norm="post_attention_norm"),
+    "starcoder": model("starcoder", **OLD, rope=None, qkv="fused", positions=True, act="tanh", kv=1),
+    "codeshell": model("codeshell", **OLD, rope="halves", qkv="fused", act="tanh"),
+    "arcee": model("arcee", gate="none", act="relu2"),
+    "ernie4_5": model("ernie4_5"),
+    "orion": model("orion", rope="halves", norm="layer", norm_bias=True),
+    "xverse": model("xverse"),
+    # DeepSeek V2 Lite, V2 and V3, as files had it once and have it now.
+    "deepseek2-lite": model("deepseek2", turned=8, latent=dict(kv_rank=32, plain=16, v=24),
+                            kv=1, layers=27, **sorted_out(6, 2, shared=96, scale=1.0, sigmoid=False)),
+    "deepseek2-old": model("deepseek2", turned=8, latent=dict(q_rank=48, kv_rank=32, plain=16, v=24, together=True),
+                           kv=HEADS, **sorted_out(6, 2, shared=96, scale=1.0, sigmoid=False)),
+    "deepseek2-yarn": model("deepseek2", turned=8, latent=dict(q_rank=48, kv_rank=32, plain=16, v=24), kv=1,
+                            **with_keys(sorted_out(6, 2, sum_to_one=True, sigmoid=True, bias=True, scale=2.5, shared=96),
+                                        {**yarn(4.0, 64)["keys"], "rope.scaling.yarn_log_multiplier": 0.1}),
+                            scaling=dict(type="yarn", factor=4.0, original=64, size=1.0),
+                            score_scale=(1 + 0.1 * np.log(4.0)) ** 2 / np.sqrt(24)),
+    "deepseek2-groups": model("deepseek2", turned=8, latent=dict(q_rank=48, kv_rank=32, plain=16, v=24), kv=1,
+                              **with_keys(sorted_out(12, 3, sum_to_one=True, sigmoid=True, bias=True, scale=2.5, shared=96,
+                                                     groups=(4, 2)),
+                                          {"expert_group_count": 4, "expert_group_used_count": 2})),
     "glm4": model("glm4", turned=8, qkv_bias=True, gate="fused", post_norm=True),
 }
 
 
-def layer_tensors(m, rng):
+def layer_tensors(m, rng, i):
     """Names below blk.N. and arrays of one layer."""
     t, q, k = {}, m["heads"] * m["size"], m["kv"] * m["size"]
 
@@ -139,7 +190,23 @@ def layer_tensors(m, rng):
         norm("attn_norm", EMBD)
     if m["parallel"] == "two":  # attention has a norm of its own, attn_norm is the feed-forward's
         norm("attn_norm_2", EMBD)
-    if m["qkv"] == "fused":
+    if m["latent"]:
+        c, h, turned = m["latent"], m["heads"], m["turned"]
+        if c.get("q_rank"):
+            matrix("attn_q_a", c["q_rank"], EMBD)
+            norm("attn_q_a_norm", c["q_rank"])
+            matrix("attn_q_b", h * (c["plain"] + turned), c["q_rank"])
+        else:
+            matrix("attn_q", h * (c["plain"] + turned), EMBD)
+        matrix("attn_kv_a_mqa", c["kv_rank"] + turned, EMBD)
+        norm("attn_kv_a_norm", c["kv_rank"])
+        if c.get("together"):
+            matrix("attn_kv_b", h * (c["plain"] + c["v"]), c["kv_rank"])
+        else:
+            matrix("attn_k_b", h, c["kv_rank"], c["plain"])
+            matrix("attn_v_b", h, c["v"], c["kv_rank"])
+        q = h * c["v"]
+    elif m["qkv"] == "fused":
         linear("attn_qkv", q + 2 * k, EMBD, m["qkv_bias"])
     else:
         for name, rows in (("attn_q", q), ("attn_k", k), ("attn_v", k)):
@@ -153,8 +220,8 @@ def layer_tensors(m, rng):
         norm("post_attention_norm", EMBD)
         norm("post_ffw_norm", EMBD)
     if m["pre_norm"] and m["parallel"] in (None, "own"):
-        norm("ffn_norm", EMBD)
-    if m["experts"]:
+        norm(m["ffn_norm"], EMBD)
+    if m["experts"] and i >= m["experts"].get("lead", 0):
         e = m["experts"]
         matrix("ffn_gate_inp", e["n"], EMBD)
         t["ffn_gate_inp.weight"] *= 4
@@ -175,13 +242,23 @@ def layer_tensors(m, rng):
     return t
 
 
+def latent_keys(c, turned):
+    keys = {"kv_lora_rank": c["kv_rank"]}
+    if c.get("q_rank"):
+        keys["q_lora_rank"] = c["q_rank"]
+    if c.get("together"):
+        return {**keys, "key_length": c["plain"] + turned, "value_length": c["v"]}
+    return {**keys, "key_length": c["kv_rank"] + turned, "value_length": c["kv_rank"],
+            "key_length_mla": c["plain"] + turned, "value_length_mla": c["v"]}
+
+
 def tensors(m, seed=7):
     rng = np.random.default_rng(seed)
     t = {"token_embd.weight": rng.normal(0, 1, (VOCAB, EMBD)) / m["embed_scale"] * (1 if m["embed_scale"] == 1 else 2)}
     if m["positions"]:
         t["position_embd.weight"] = rng.normal(0, 0.5, (CONTEXT, EMBD))
     for i in range(m.get("layers", LAYERS)):
-        t.update({f"blk.{i}.{name}": x for name, x in layer_tensors(m, rng).items()})
+        t.update({f"blk.{i}.{name}": x for name, x in layer_tensors(m, rng, i).items()})
     if not m["bare"]:
         t["output_norm.weight"] = rng.normal(1, 0.2, EMBD)
     if m["norm_bias"]:
@@ -209,7 +286,10 @@ def write(path, m, t, tokenizer=None):
     w.add_feed_forward_length(FF)
     w.add_head_count(m["heads"])
     w.add_head_count_kv(m["kv"])
-    if m["size"] != EMBD // m["heads"] or m["arch"].startswith("gemma"):
+    if m["latent"]:
+        for key, value in latent_keys(m["latent"], m["turned"]).items():
+            w.add_uint32(f"{m['arch']}.attention.{key}", value)
+    elif m["size"] != EMBD // m["heads"] or m["arch"].startswith("gemma"):
         w.add_key_length(m["size"])
         w.add_value_length(m["size"])
     w.add_layer_norm_rms_eps(m["eps"]) if m["norm"] == "rms" else w.add_layer_norm_eps(m["eps"])

@@ -72,6 +72,8 @@ class Reference:
 
     def attention(self, x, i):
         m, n = self.m, len(x)
+        if m["latent"]:
+            return self.latent(x, i)
         h, kv, size = m["heads"], m["kv"], m["size"]
         if m["qkv"] == "fused":
             q, k, v = np.split(self.linear(x, "attn_qkv"), [h * size, (h + kv) * size], axis=-1)
@@ -84,17 +86,41 @@ class Reference:
         if m["rope"] and not m["unturned"](i):
             q, k = self.turned(q, local), self.turned(k, local)
         v = v.reshape(n, kv, size)
-        if self.half_cache:
-            k, v = (c.astype(np.float16).astype(np.float64) for c in (k, v))
+        k, v = self.kept(k), self.kept(v)
         k, v = (np.repeat(c, h // kv, axis=1) for c in (k, v))
-        s = np.einsum("qhd,khd->hqk", q, k) * (m["score_scale"] or 1 / np.sqrt(size))
+        return self.look_back(q, k, v, m["window"] if local else 0)
+
+    def kept(self, x):
+        return x.astype(np.float16).astype(np.float64) if self.half_cache else x
+
+    def look_back(self, q, k, v, window):
+        m, n = self.m, len(q)
+        s = np.einsum("qhd,khd->hqk", q, k) * (m["score_scale"] or 1 / np.sqrt(q.shape[-1]))
         if m["score_cap"]:
             s = m["score_cap"] * np.tanh(s / m["score_cap"])
         back = np.arange(n)[:, None] - np.arange(n)[None]
-        s = np.where((back >= 0) & ((back < m["window"]) if local and m["window"] else True), s, -np.inf)
+        s = np.where((back >= 0) & ((back < window) if window else True), s, -np.inf)
         p = np.exp(s - s.max(-1, keepdims=True))
         y = np.einsum("hqk,khd->qhd", p / p.sum(-1, keepdims=True), v)
         return self.linear(y.reshape(n, -1), "attn_output")
+
+    def latent(self, x, i):
+        """DeepSeek V2 (arXiv 2405.04434), with keys and values of every head written out."""
+        c, h, turned, n = self.m["latent"], self.m["heads"], self.m["turned"], len(x)
+        q = (self.linear(self.norm(self.linear(x, "attn_q_a"), "attn_q_a_norm"), "attn_q_b") if c.get("q_rank")
+             else self.linear(x, "attn_q")).reshape(n, h, -1)
+        kv = self.linear(x, "attn_kv_a_mqa")
+        short, k_turned = self.norm(kv[:, :c["kv_rank"]], "attn_kv_a_norm"), self.turned(kv[:, None, c["kv_rank"]:], False)
+        q = np.concatenate([q[..., :c["plain"]], self.turned(q[..., c["plain"]:], False)], axis=-1)
+        if c.get("together"):
+            both = self.linear(short, "attn_kv_b").reshape(n, h, -1)
+            k, v = self.kept(both[..., :c["plain"]]), self.kept(both[..., c["plain"]:])
+        else:
+            short = self.kept(short)
+            k = np.einsum("nc,hcp->nhp", short, self.get("attn_k_b.weight"))
+            v = np.einsum("nc,hvc->nhv", short, self.get("attn_v_b.weight"))
+        k = np.concatenate([k, np.repeat(self.kept(k_turned), h, axis=1)], axis=-1)
+        return self.look_back(q, k, v, 0)
 
     def gated(self, x, end=""):
         act = ACTS[self.m["act"]]
@@ -105,6 +131,11 @@ class Reference:
         s = self.linear(x, "ffn_gate_inp")
         p = 1 / (1 + np.exp(-s)) if e.get("sigmoid") else np.exp(s) / np.exp(s).sum(-1, keepdims=True)
         rank = p + (self.get("exp_probs_b.bias") if e.get("bias") else 0)
+        if e.get("groups"):  # the best two of each group, and of those the best groups
+            n, used = e["groups"]
+            each = np.sort(rank.reshape(len(x), n, -1), axis=-1)[..., -2:].sum(-1)
+            worst = np.sort(each, axis=-1)[:, -used][:, None]
+            rank = np.where(np.repeat(each >= worst, e["n"] // n, axis=1), rank, -np.inf)
         gate, up, down = (self.get(f"ffn_{n}_exps.weight") for n in ("gate", "up", "down"))
         for row in range(len(x)):
             chosen = np.argsort(-rank[row], kind="stable")[:e["used"]]
@@ -140,7 +171,7 @@ class Reference:
             f = self.feed_forward(self.norm(x, "ffn_norm") if m["parallel"] == "own" else inner)
             return x + r * a + r * f
         x = x + r * a
-        f = self.feed_forward(self.norm(x, "ffn_norm") if m["pre_norm"] else x)
+        f = self.feed_forward(self.norm(x, m["ffn_norm"]) if m["pre_norm"] else x)
         return x + r * (self.norm(f, "post_ffw_norm") if m["post_norm"] else f)
 
     def logits(self, tokens):

@@ -45,6 +45,9 @@ enum {
     TINY_WINDOW = 1 << 15,
     TINY_SCALES = 1 << 16,
     TINY_QK_EACH = 1 << 17,
+    TINY_LATENT = 1 << 18,
+    TINY_POST_FFN = 1 << 19,    /* the norm before feed-forward is called post_attention_norm */
+    TINY_OUTPUT_NORM = 1 << 20, /* attn_output_norm */
 };
 typedef struct tiny_arch {
     const char *name;
@@ -81,6 +84,21 @@ static const tiny_arch tiny_archs[] = {
     {"exaone", TINY_RMS, 2},
     {"nemotron", TINY_NORM_BIAS | TINY_FFN_NORM, 2},
     {"smollm3", TINY_RMS, 4},
+    {"glm4moe", TINY_QK_NORM | TINY_QKV_BIAS | TINY_EXPERTS | TINY_SHARED | TINY_POST_FFN, 2},
+    {"chatglm", TINY_FFN_NORM | TINY_GATE_FUSED | TINY_FUSED | TINY_QKV_BIAS, 2},
+    {"exaone4", TINY_NO_PRE | TINY_POST | TINY_GATE | TINY_QK_NORM | TINY_WINDOW, 4},
+    {"deepseek", TINY_FFN_NORM | TINY_EXPERTS | TINY_SHARED, 2},
+    {"deepseek2", TINY_FFN_NORM | TINY_EXPERTS | TINY_SHARED | TINY_LATENT, 2},
+    {"dots1", TINY_FFN_NORM | TINY_QK_NORM | TINY_EXPERTS | TINY_SHARED, 2},
+    {"minimax-m2", TINY_FFN_NORM | TINY_QK_WIDE | TINY_EXPERTS, 2},
+    {"dbrx", TINY_FUSED | TINY_EXPERTS | TINY_OUTPUT_NORM, 2},
+    {"seed_oss", TINY_GATE | TINY_QKV_BIAS | TINY_POST_FFN, 2},
+    {"starcoder", TINY_OLD | TINY_FFN_NORM | TINY_FUSED | TINY_POSITIONS, 2},
+    {"codeshell", TINY_OLD | TINY_FFN_NORM | TINY_FUSED, 2},
+    {"arcee", TINY_FFN_NORM, 2},
+    {"ernie4_5", TINY_RMS, 2},
+    {"orion", TINY_RMS | TINY_NORM_BIAS, 2},
+    {"xverse", TINY_RMS, 2},
     {"glm4", TINY_FFN_NORM | TINY_GATE_FUSED | TINY_POST | TINY_QKV_BIAS, 2},
 };
 
@@ -193,12 +211,37 @@ static void tiny_norm(tiny *t, const char *prefix, const char *name, int64_t n)
         tiny_weight(t, full, maas_quant_of(MAAS_Q_F32), 1, 0, n, 0, 0.1f);
 }
 
+/* n matrices, one after the other. */
+static void tiny_many(tiny *t, const char *prefix, const char *name, int64_t n, int64_t rows,
+                      int64_t cols)
+{
+    char full[64];
+    const int64_t dims[] = {n, rows, cols};
+    snprintf(full, sizeof full, "%s%s.weight", prefix, name);
+    tiny_weight_of(t, full, t->q, 3, dims, 0, 0.2f);
+}
+
+/* Heads of 32 numbers and 8 that are turned; the cache keeps 32 and 8, of one head. */
+static void tiny_latent(tiny *t, const char *p)
+{
+    tiny_matrix(t, p, "attn_q", TINY_HEADS * 40, TINY_EMBD, false);
+    tiny_matrix(t, p, "attn_kv_a_mqa", 40, TINY_EMBD, false);
+    tiny_norm(t, p, "attn_kv_a_norm", 32);
+    tiny_many(t, p, "attn_k_b", TINY_HEADS, 32, 32);
+    tiny_many(t, p, "attn_v_b", TINY_HEADS, 24, 32);
+    tiny_matrix(t, p, "attn_output", TINY_EMBD, TINY_HEADS * 24, false);
+}
+
 static void tiny_attention(tiny *t, const char *p)
 {
     const uint32_t has = t->arch->has;
     const int64_t q = TINY_EMBD, size = TINY_EMBD / TINY_HEADS, k = TINY_KV * size;
     const bool bias = has & TINY_QKV_BIAS;
     char name[64];
+    if (has & TINY_LATENT) {
+        tiny_latent(t, p);
+        return;
+    }
     if (has & TINY_FUSED)
         tiny_matrix(t, p, "attn_qkv", q + 2 * k, TINY_EMBD, bias);
     else {
@@ -219,15 +262,6 @@ static void tiny_attention(tiny *t, const char *p)
     tiny_matrix(t, p, "attn_output", TINY_EMBD, q, has & TINY_BIAS);
 }
 
-/* n matrices, one after the other. */
-static void tiny_experts(tiny *t, const char *p, const char *name, int64_t rows, int64_t cols)
-{
-    char full[64];
-    const int64_t dims[] = {TINY_EXPERT_N, rows, cols};
-    snprintf(full, sizeof full, "%sffn_%s_exps.weight", p, name);
-    tiny_weight_of(t, full, t->q, 3, dims, 0, 0.2f);
-}
-
 static void tiny_feed_forward(tiny *t, const char *p)
 {
     const uint32_t has = t->arch->has;
@@ -235,9 +269,9 @@ static void tiny_feed_forward(tiny *t, const char *p)
     char name[64];
     if (has & TINY_EXPERTS) {
         tiny_matrix(t, p, "ffn_gate_inp", TINY_EXPERT_N, TINY_EMBD, false);
-        tiny_experts(t, p, "gate", TINY_FF, TINY_EMBD);
-        tiny_experts(t, p, "up", TINY_FF, TINY_EMBD);
-        tiny_experts(t, p, "down", TINY_EMBD, TINY_FF);
+        tiny_many(t, p, "ffn_gate_exps", TINY_EXPERT_N, TINY_FF, TINY_EMBD);
+        tiny_many(t, p, "ffn_up_exps", TINY_EXPERT_N, TINY_FF, TINY_EMBD);
+        tiny_many(t, p, "ffn_down_exps", TINY_EXPERT_N, TINY_EMBD, TINY_FF);
     } else {
         if (has & TINY_GATE)
             tiny_matrix(t, p, "ffn_gate", TINY_FF, TINY_EMBD, bias);
@@ -263,6 +297,10 @@ static void tiny_layer(tiny *t, int i)
     tiny_attention(t, p);
     if (has & TINY_FFN_NORM)
         tiny_norm(t, p, "ffn_norm", TINY_EMBD);
+    if (has & TINY_OUTPUT_NORM)
+        tiny_norm(t, p, "attn_output_norm", TINY_EMBD);
+    if (has & TINY_POST_FFN)
+        tiny_norm(t, p, "post_attention_norm", TINY_EMBD);
     tiny_feed_forward(t, p);
     if (has & TINY_POST) {
         tiny_norm(t, p, "post_attention_norm", TINY_EMBD);
@@ -294,7 +332,15 @@ static void tiny_keys(tiny *t)
     tiny_u32(t, "block_count", (uint32_t)t->arch->layers);
     tiny_u32(t, "feed_forward_length", TINY_FF);
     tiny_u32(t, "attention.head_count", TINY_HEADS);
-    tiny_u32(t, "attention.head_count_kv", TINY_KV);
+    tiny_u32(t, "attention.head_count_kv", has & TINY_LATENT ? 1 : TINY_KV);
+    if (has & TINY_LATENT) {
+        tiny_u32(t, "attention.kv_lora_rank", 32);
+        tiny_u32(t, "attention.key_length", 40);
+        tiny_u32(t, "attention.value_length", 32);
+        tiny_u32(t, "attention.key_length_mla", 40);
+        tiny_u32(t, "attention.value_length_mla", 24);
+        tiny_u32(t, "rope.dimension_count", 8);
+    }
     tiny_f32(t, "attention.layer_norm_rms_epsilon", 1e-5f);
     tiny_f32(t, "attention.layer_norm_epsilon", 1e-5f);
     if (has & TINY_WINDOW)

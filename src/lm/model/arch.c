@@ -18,6 +18,7 @@ enum {
     SCALED = MAAS_ARCH_EMBED_SCALE,
     CAPPED = MAAS_ARCH_SOFTCAP,
     SUM = MAAS_ARCH_ROUTER_SUM,
+    SIGMOID = MAAS_ARCH_ROUTER_SIGMOID,
     GRANITE = MAAS_ARCH_SCALES | MAAS_ARCH_LOGIT_BY,
     SILU = MAAS_ACT_SILU,
     GELU = MAAS_ACT_GELU,
@@ -50,14 +51,31 @@ const maas_lm_arch maas_lm_archs[] = {
     {"granite", GRANITE, SILU, .what = "Granite 3: scales at every turn"},
     {"granitemoe", GRANITE | SUM, SILU, .what = "Granite 3, experts"},
     {"command-r", LAYER | PARALLEL | QK_MAY | MAAS_ARCH_LOGIT_TIMES, SILU, .what = "Command R"},
-    {"cohere2", LAYER | PARALLEL | MAAS_ARCH_LOGIT_TIMES, SILU, .local_of = 4, .unturned_of = 4,
-     .what = "Command R7B, A: global layers know no positions"},
+    {"cohere2", LAYER | PARALLEL | MAAS_ARCH_LOGIT_TIMES | MAAS_ARCH_GLOBAL_UNTURNED, SILU,
+     .local_of = 4, .what = "Command R7B, A: global layers know no positions"},
     {"internlm2", 0, SILU, .what = "InternLM 2 and 3"},
     {"exaone", HALVES, SILU, .what = "EXAONE 3"},
     {"nemotron", HALVES | LAYER | PLAIN, RELU2, .what = "Nemotron, Minitron"},
     {"smollm3", 0, SILU, .unturned_of = 4,
      .what = "SmolLM 3: each fourth layer knows no positions"},
     {"glm4", POST, SILU, .what = "GLM 4"},
+    {"glm4moe", HALVES | QK_MAY | SUM | SIGMOID, SILU, .ffn_norm = "post_attention_norm",
+     .what = "GLM 4.5 and 4.6: experts"},
+    {"chatglm", 0, SILU, .what = "ChatGLM 2 to 4"},
+    {"exaone4", HALVES | QK | NO_PRE | POST | MAAS_ARCH_GLOBAL_UNTURNED, SILU, .local_of = 4,
+     .what = "EXAONE 4: norms after, not before"},
+    {"deepseek", 0, SILU, .what = "DeepSeek MoE: experts and shared ones"},
+    {"deepseek2", MAAS_ARCH_LATENT, SILU, .what = "DeepSeek V2, V3 and R1: latent attention"},
+    {"dots1", HALVES | QK, SILU, .what = "dots.llm1: experts"},
+    {"minimax-m2", HALVES | QK | SUM | SIGMOID, SILU, .what = "MiniMax M2: experts"},
+    {"dbrx", HALVES | LAYER | SUM, SILU, .ffn_norm = "attn_output_norm", .what = "DBRX: experts"},
+    {"seed_oss", HALVES, SILU, .ffn_norm = "post_attention_norm", .what = "Seed OSS"},
+    {"starcoder", LAYER | PLAIN | MAAS_ARCH_POSITIONS, TANH, .what = "StarCoder, SantaCoder"},
+    {"codeshell", HALVES | LAYER | PLAIN, TANH, .what = "CodeShell"},
+    {"arcee", PLAIN, RELU2, .what = "Arcee AFM"},
+    {"ernie4_5", 0, SILU, .what = "ERNIE 4.5"},
+    {"orion", HALVES | LAYER, SILU, .what = "Orion"},
+    {"xverse", 0, SILU, .what = "XVERSE"},
 };
 const size_t maas_lm_n_archs = sizeof maas_lm_archs / sizeof *maas_lm_archs;
 
@@ -68,4 +86,13 @@ const maas_lm_arch *maas_lm_arch_of(maas_str name)
             memcmp(maas_lm_archs[i].name, name.p, name.n) == 0)
             return &maas_lm_archs[i];
     return NULL;
+}
+
+bool maas_lm_known(size_t i, const char **name, const char **what)
+{
+    if (i >= maas_lm_n_archs)
+        return false;
+    *name = maas_lm_archs[i].name;
+    *what = maas_lm_archs[i].what;
+    return true;
 }

@@ -26,6 +26,11 @@ static maas_vid add(maas_lm_writer *w, maas_vid x, maas_vid more, const char *po
     return maas_b_op2(&w->b, "Add", x, maas_lmg_times(w, more, w->h->residual_scale));
 }
 
+static const char *ffn_norm(const maas_lm_writer *w)
+{
+    return w->h->arch->ffn_norm ? w->h->arch->ffn_norm : "ffn_norm";
+}
+
 /* Both read the same: through one norm, or each through its own, which either may have. */
 static maas_vid parallel(maas_lm_writer *w, maas_vid x)
 {
@@ -45,7 +50,7 @@ static maas_vid layer(maas_lm_writer *w, maas_vid x)
     if (w->h->parallel)
         return parallel(w, x);
     x = add(w, x, maas_lmg_attention(w, pre_norm(w, x, "attn_norm")), "post_attention_norm");
-    return add(w, x, maas_lmg_feed_forward(w, pre_norm(w, x, "ffn_norm")), "post_ffw_norm");
+    return add(w, x, maas_lmg_feed_forward(w, pre_norm(w, x, ffn_norm(w))), "post_ffw_norm");
 }
 
 /* ---- the whole ---- */

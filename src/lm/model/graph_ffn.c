@@ -2,6 +2,7 @@
  */
 #include "lm/model/graph_int.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,33 @@ static maas_vid one(maas_lm_writer *w, maas_vid x, const char *end, int64_t n_ff
 
 /* ---- experts ---- */
 
+/* `rank` where its group is among the best ones, less than any elsewhere. A group is as good as its
+ * best expert, or the sum of its best two where a bias ranks them. */
+static maas_vid best_groups(maas_lm_writer *w, maas_vid rank, bool biased)
+{
+    const maas_lm_hyper *h = w->h;
+    const int64_t apart[] = {-1, h->n_groups, h->n_experts / h->n_groups}, last = -1, one = 1;
+    const int64_t best = biased ? 2 : 1, together[] = {-1, h->n_experts},
+                  two[] = {-1, h->n_groups, 1};
+    const maas_attr drop = MAAS_A_INT("keepdims", 0), min = MAAS_A_INT("keepdims", 1);
+    maas_vid top[2];
+    const maas_vid each = maas_lmg_reshape(w, rank, 3, apart);
+    maas_b_node(&w->b, "TopK", NULL, 0, (const maas_vid[]){each, maas_b_i64s(&w->b, &best, 1)}, 2,
+                top, 2);
+    const maas_vid score = maas_b_node(&w->b, "ReduceSum", &drop, 1,
+                                       (const maas_vid[]){top[0], maas_b_i64s(&w->b, &last, 1)}, 2,
+                                       NULL, 1);
+    maas_b_node(&w->b, "TopK", NULL, 0,
+                (const maas_vid[]){score, maas_b_i64s(&w->b, &h->n_used_groups, 1)}, 2, top, 2);
+    const maas_vid least = maas_b_node(&w->b, "ReduceMin", &min, 1,
+                                       (const maas_vid[]){top[0], maas_b_i64s(&w->b, &one, 1)}, 2,
+                                       NULL, 1);
+    const maas_vid in = maas_lmg_reshape(w, maas_b_op2(&w->b, "GreaterOrEqual", score, least), 3,
+                                         two);
+    return maas_lmg_reshape(w, maas_b_op3(&w->b, "Where", in, each, maas_b_f32(&w->b, -INFINITY)),
+                            2, together);
+}
+
 /* Whom each row goes to, and with which weights: both [rows][n_used]. */
 static maas_vid route(maas_lm_writer *w, maas_vid x, maas_vid *ids)
 {
@@ -53,7 +81,9 @@ static maas_vid route(maas_lm_writer *w, maas_vid x, maas_vid *ids)
     maas_vid p = maas_lmg_linear(w, x, "ffn_gate_inp", h->n_experts, h->n_embd), top[2];
     p = maas_b_op1(&w->b, h->router == 2 ? "Sigmoid" : "Softmax", p);
     const maas_vid bias = maas_lmg_vector(w, "exp_probs_b.bias", h->n_experts, false);
-    const maas_vid rank = bias == MAAS_NO_VALUE ? p : maas_b_op2(&w->b, "Add", p, bias);
+    maas_vid rank = bias == MAAS_NO_VALUE ? p : maas_b_op2(&w->b, "Add", p, bias);
+    if (h->n_groups > 1)
+        rank = best_groups(w, rank, bias != MAAS_NO_VALUE);
     const maas_vid in[2] = {rank, maas_b_i64s(&w->b, &h->n_used, 1)};
     maas_b_node(&w->b, "TopK", NULL, 0, in, 2, top, 2);
     *ids = top[1];
@@ -71,11 +101,11 @@ static maas_vid route(maas_lm_writer *w, maas_vid x, maas_vid *ids)
     return maas_lmg_times(w, y, h->expert_scale);
 }
 
-static maas_vid by_expert(maas_lm_writer *w, maas_vid x, maas_vid ids, const char *name,
-                          int64_t rows, int64_t cols)
+maas_vid maas_lmg_by_id(maas_lm_writer *w, maas_vid x, maas_vid ids, const char *name, int64_t n,
+                        int64_t rows, int64_t cols)
 {
     int64_t type = 0;
-    const maas_vid in[3] = {x, maas_lmg_experts(w, name, w->h->n_experts, rows, cols, &type), ids};
+    const maas_vid in[3] = {x, maas_lmg_experts(w, name, n, rows, cols, &type), ids};
     const maas_attr a = MAAS_A_INT("type", type);
     return maas_b_node(&w->b, "ExpertMatMul", &a, 1, in, 3, NULL, 1);
 }
@@ -89,10 +119,11 @@ static maas_vid experts(maas_lm_writer *w, maas_vid x)
     maas_vid ids = MAAS_NO_VALUE;
     const maas_vid by = maas_lmg_reshape(w, route(w, x, &ids), 3, scaled);
     const maas_vid in = maas_lmg_reshape(w, x, 3, each);
-    const maas_vid gate = by_expert(w, in, ids, "ffn_gate_exps.weight", n_ff, n);
-    const maas_vid y = maas_lmg_act(w, gate, by_expert(w, in, ids, "ffn_up_exps.weight", n_ff, n));
-    const maas_vid all = maas_b_op2(&w->b, "Mul",
-                                    by_expert(w, y, ids, "ffn_down_exps.weight", n, n_ff), by);
+    const maas_vid gate = maas_lmg_by_id(w, in, ids, "ffn_gate_exps.weight", h->n_experts, n_ff, n);
+    const maas_vid y = maas_lmg_act(
+        w, gate, maas_lmg_by_id(w, in, ids, "ffn_up_exps.weight", h->n_experts, n_ff, n));
+    const maas_vid all = maas_b_op2(
+        &w->b, "Mul", maas_lmg_by_id(w, y, ids, "ffn_down_exps.weight", h->n_experts, n, n_ff), by);
     return maas_b_node(&w->b, "ReduceSum", &drop, 1,
                        (const maas_vid[]){all, maas_b_i64s(&w->b, &slots, 1)}, 2, NULL, 1);
 }

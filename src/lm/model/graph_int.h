@@ -51,7 +51,18 @@ maas_vid maas_lmg_act(maas_lm_writer *w, maas_vid gate, maas_vid up);
 
 /* ---- parts of a layer; x: [rows][n_embd], normed ---- */
 
+typedef struct maas_lm_qkv {
+    maas_vid q, k, v; /* [rows][heads * size] each */
+} maas_lm_qkv;
 maas_vid maas_lmg_attention(maas_lm_writer *w, maas_vid x);
+maas_vid maas_lmg_latent(maas_lm_writer *w, maas_vid x); /* attention of LATENT */
+/* Over the cache, which gets the new keys and values: [rows][heads * v_size]. */
+maas_vid maas_lmg_attend(maas_lm_writer *w, maas_lm_qkv p);
+/* The first rope_size numbers of each head, where this layer does that. */
+maas_vid maas_lmg_turned(maas_lm_writer *w, maas_vid x, int64_t heads, int64_t size);
+/* x [rows][slots or 1][cols] through the matrices (of n) that ids [rows][slots] name. */
+maas_vid maas_lmg_by_id(maas_lm_writer *w, maas_vid x, maas_vid ids, const char *name, int64_t n,
+                        int64_t rows, int64_t cols);
 maas_vid maas_lmg_feed_forward(maas_lm_writer *w, maas_vid x);
 /* Fills w->turn. */
 void maas_lmg_positions(maas_lm_writer *w);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/nearest.h"
 #include "base/ban.h"
 
 typedef struct count_row {
@@ -31,6 +31,13 @@ static const count_row counts[] = {
     {"%s.expert_used_count", AT(n_used), 4096, false},
     {"%s.expert_feed_forward_length", AT(n_expert_ff), 1 << 22, false},
     {"%s.expert_gating_func", AT(router), 2, false},
+    {"%s.expert_group_count", AT(n_groups), 4096, false},
+    {"%s.expert_group_used_count", AT(n_used_groups), 4096, false},
+    {"%s.attention.q_lora_rank", AT(q_rank), 1 << 20, false},
+    {"%s.attention.kv_lora_rank", AT(kv_rank), 1 << 20, false},
+    {"%s.attention.key_length_mla", AT(latent_size), 1024, false},
+    {"%s.attention.value_length_mla", AT(latent_v_size), 1024, false},
+    {"%s.nextn_predict_layers", AT(n_next), MAAS_LM_MAX_LAYERS, false},
 };
 
 static const struct {
@@ -95,7 +102,8 @@ static bool is(maas_str a, const char *b)
 static maas_status read_scaling(const maas_lm_source *s, maas_lm_hyper *h, maas_err *err)
 {
     maas_str type = {"none", 4};
-    double factor = 1, given = 1, ext = 1, log_multiplier = 0;
+    const bool latent = h->arch->flags & MAAS_ARCH_LATENT;
+    double factor = 1, given = 1, ext = 1, more = 0;
     h->rope.scale = 1;
     if (!(h->rope.original > 0))
         h->rope.original = (double)h->n_context;
@@ -110,13 +118,20 @@ static maas_status read_scaling(const maas_lm_source *s, maas_lm_hyper *h, maas_
         h->rope.scale = 1 / factor;
     if (!h->rope.yarn)
         return MAAS_OK;
-    if ((maas_lm_f64(s, "%s.rope.scaling.yarn_ext_factor", &ext) && ext != 1 && ext != -1) ||
-        (maas_lm_f64(s, "%s.rope.scaling.yarn_log_multiplier", &log_multiplier) &&
-         log_multiplier != 0))
-        return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "rope.scaling.yarn_ext_factor other than 1, or a yarn_log_multiplier");
+    maas_lm_f64(s, "%s.rope.scaling.yarn_ext_factor", &ext);
+    maas_lm_f64(s, "%s.rope.scaling.yarn_log_multiplier", &more);
     maas_lm_f64(s, "%s.rope.scaling.yarn_attn_factor", &given);
-    h->rope.size *= given * (factor > 1 ? 1 + 0.1 * log(factor) : 1);
+    if ((ext != 1 && ext != -1) || (more != 0) != latent)
+        return maas_fail(
+            err, MAAS_E_UNSUPPORTED,
+            "rope.scaling.yarn_ext_factor %g with yarn_log_multiplier %g in a %s model", ext, more,
+            h->arch->name);
+    const double stretched = factor > 1 ? log(factor) : 0;
+    if (latent) /* what is longer is not the turned part alone but every score */
+        h->score_scale *= (1 + more * stretched) * (1 + more * stretched);
+    else
+        h->rope.size *= 1 + 0.1 * stretched;
+    h->rope.size *= given;
     return MAAS_OK;
 }
 
@@ -165,6 +180,14 @@ static void complete(const maas_lm_source *s, maas_lm_hyper *h)
     h->parallel = flags & MAAS_ARCH_PARALLEL || (flags & MAAS_ARCH_PARALLEL_KEY && parallel) ||
                   (flags & MAAS_ARCH_PARALLEL_MAY &&
                    !maas_lm_weight_of(s, "blk.0.ffn_norm.weight"));
+    h->n_layers -= h->n_next < h->n_layers ? h->n_next : 0;
+    if (flags & MAAS_ARCH_LATENT) {
+        h->latent_size = h->latent_size ? h->latent_size : h->size;
+        h->latent_v_size = h->latent_v_size ? h->latent_v_size : h->v_size;
+        h->score_scale = h->latent_size > 0 ? 1 / sqrt((double)h->latent_size) : 0;
+    }
+    if (h->router == 0)
+        h->router = flags & MAAS_ARCH_ROUTER_SIGMOID ? 2 : 1;
     h->router_sum = flags & MAAS_ARCH_ROUTER_SUM;
     maas_lm_bool(s, "%s.expert_weights_norm", &h->router_sum);
     if (flags & MAAS_ARCH_SCALES)
@@ -189,6 +212,16 @@ static maas_status check(const maas_lm_hyper *h, maas_err *err)
     if (h->n_experts && (h->n_used < 1 || h->n_used > h->n_experts))
         return maas_fail(err, MAAS_E_FORMAT, "%" PRId64 " of %" PRId64 " experts are used",
                          h->n_used, h->n_experts);
+    if (h->n_groups > 1 && (h->n_experts % h->n_groups || h->n_used_groups < 1 ||
+                            h->n_used_groups > h->n_groups || h->n_experts / h->n_groups < 2))
+        return maas_fail(err, MAAS_E_FORMAT, "%" PRId64 " of %" PRId64 " groups of experts",
+                         h->n_used_groups, h->n_groups);
+    if (h->arch->flags & MAAS_ARCH_LATENT &&
+        (h->kv_rank < 1 || h->latent_size <= h->rope_size || h->latent_v_size < 1))
+        return maas_fail(err, MAAS_E_FORMAT,
+                         "latent attention of rank %" PRId64 " and heads of %" PRId64 " (%" PRId64
+                         " turned)",
+                         h->kv_rank, h->latent_size, h->rope_size);
     if (!(h->eps > 0) || !(h->rope_base > 1) || !(h->rope.scale > 0) || !(h->rope.size > 0) ||
         !(h->rope.original > 0) || !(h->rope.slow > 0) || !(h->rope.fast > 0) ||
         !(h->local_base == 0 || h->local_base > 1))
@@ -199,20 +232,16 @@ static maas_status check(const maas_lm_hyper *h, maas_err *err)
     return MAAS_OK;
 }
 
-/* The sentence lists the table, as far as it has room. */
 static maas_status unknown(maas_str name, maas_err *err)
 {
-    maas_buf all = MAAS_BUF_INIT(4096);
-    for (size_t i = 0; i < maas_lm_n_archs; i++) {
-        if (i)
-            maas_buf_str(&all, i + 1 < maas_lm_n_archs ? ", " : " and ");
-        maas_buf_str(&all, maas_lm_archs[i].name);
-    }
-    const maas_status st = maas_fail(
-        err, MAAS_E_UNSUPPORTED, "architecture '%.*s' is not known; %.*s are",
-        (int)(name.n < 60 ? name.n : 60), name.p, (int)all.n, (const char *)all.p);
-    maas_buf_reset(&all);
-    return st;
+    maas_nearest near = maas_nearest_to(name.p, name.n);
+    for (size_t i = 0; i < maas_lm_n_archs; i++)
+        maas_nearest_try(&near, maas_lm_archs[i].name);
+    return maas_fail(err, MAAS_E_UNSUPPORTED,
+                     "architecture '%.*s' is not known%s%s%s; docs/architectures.md lists the %zu "
+                     "that are",
+                     (int)(name.n < 60 ? name.n : 60), name.p, near.best ? ", did you mean '" : "",
+                     near.best ? near.best : "", near.best ? "'?" : "", maas_lm_n_archs);
 }
 
 maas_status maas_lm_hyper_read(const maas_lm_source *s, maas_lm_hyper *out, maas_err *err)

@@ -19,27 +19,31 @@ enum {
     MAAS_ARCH_PLAIN = 1 << 7,        /* feed-forward has no gate                                  */
     MAAS_ARCH_PARALLEL = 1 << 8,     /* feed-forward reads what attention reads, not its result   */
     MAAS_ARCH_PARALLEL_KEY = 1 << 9, /* likewise, unless use_parallel_residual is false        */
-    MAAS_ARCH_PARALLEL_MAY = 1 << 10,  /* likewise, where there is no ffn_norm                   */
-    MAAS_ARCH_EMBED_SCALE = 1 << 11,   /* embeddings times the square root of their width        */
-    MAAS_ARCH_SOFTCAP = 1 << 12,       /* of scores and logits, as the file says                 */
-    MAAS_ARCH_POSITIONS = 1 << 13,     /* learned positions; nothing is turned                   */
-    MAAS_ARCH_ROUTER_SUM = 1 << 14,    /* the weights of the chosen experts are made to sum to 1 */
-    MAAS_ARCH_SCALES = 1 << 15,        /* of embeddings, residuals and scores, as the file says  */
-    MAAS_ARCH_LOGIT_TIMES = 1 << 16,   /* logits times logit_scale                               */
-    MAAS_ARCH_LOGIT_BY = 1 << 17,      /* logits divided by logit_scale                          */
-    MAAS_ARCH_LOCAL_UNSCALED = 1 << 18 /* rotary scaling is not for local layers                 */
+    MAAS_ARCH_PARALLEL_MAY = 1 << 10,   /* likewise, where there is no ffn_norm                   */
+    MAAS_ARCH_EMBED_SCALE = 1 << 11,    /* embeddings times the square root of their width        */
+    MAAS_ARCH_SOFTCAP = 1 << 12,        /* of scores and logits, as the file says                 */
+    MAAS_ARCH_POSITIONS = 1 << 13,      /* learned positions; nothing is turned                   */
+    MAAS_ARCH_ROUTER_SUM = 1 << 14,     /* the weights of the chosen experts are made to sum to 1 */
+    MAAS_ARCH_SCALES = 1 << 15,         /* of embeddings, residuals and scores, as the file says  */
+    MAAS_ARCH_LOGIT_TIMES = 1 << 16,    /* logits times logit_scale                               */
+    MAAS_ARCH_LOGIT_BY = 1 << 17,       /* logits divided by logit_scale                          */
+    MAAS_ARCH_LOCAL_UNSCALED = 1 << 18, /* rotary scaling is not for local layers                */
+    MAAS_ARCH_GLOBAL_UNTURNED = 1 << 19, /* with a window, layers that are not local do not turn */
+    MAAS_ARCH_ROUTER_SIGMOID = 1 << 20,  /* experts are ranked by sigmoids, unless the file says */
+    MAAS_ARCH_LATENT = 1 << 21           /* keys and values are kept as one short vector         */
 };
 enum { MAAS_ACT_SILU, MAAS_ACT_GELU, MAAS_ACT_GELU_TANH, MAAS_ACT_RELU2 };
 typedef struct maas_lm_arch {
     const char *name;
     uint32_t flags;
-    uint32_t act;      /* MAAS_ACT_ */
-    int local_of;      /* with a sliding window: all but each local_of-th layer look back as far */
-                       /* only; 1: every layer; 0: the window is not looked at                   */
-    int unturned_of;   /* each unturned_of-th layer does not turn queries and keys; 0: all do    */
-    double local_base; /* rotary base of local layers; 0: the same */
-    int wide_layers;   /* with so many layers, scores are scaled by n_embd / n_heads, not by the  */
-                       /* size of a head                                                          */
+    uint32_t act;    /* MAAS_ACT_ */
+    int local_of;    /* with a sliding window: all but each local_of-th layer look back as far */
+                     /* only; 1: every layer; 0: the window is not looked at                   */
+    int unturned_of; /* each unturned_of-th layer does not turn queries and keys; 0: all do    */
+    const char *ffn_norm; /* what the norm before feed-forward is called; NULL: ffn_norm */
+    double local_base;    /* rotary base of local layers; 0: the same */
+    int wide_layers; /* with so many layers, scores are scaled by n_embd / n_heads, not by the  */
+                     /* size of a head                                                          */
     const char *what;
 } maas_lm_arch;
 extern const maas_lm_arch maas_lm_archs[];
@@ -53,6 +57,10 @@ typedef struct maas_lm_hyper {
     int64_t n_vocab, n_embd, n_layers, n_ff, n_heads, n_kv_heads, size, v_size, rope_size, window;
     int64_t n_context,
         n_rows; /* n_rows: the longest sequence there will be; trained for n_context */
+    int64_t n_groups, n_used_groups; /* of experts; 0: they are one */
+    int64_t q_rank, kv_rank, latent_size,
+        latent_v_size; /* of LATENT, or 0: sizes of a head there */
+    int64_t n_next;    /* layers at the end that guess tokens further ahead: not used */
     int64_t n_experts, n_used, n_expert_ff, router; /* router: 2 is sigmoid */
     double eps, rope_base, local_base, score_cap, logit_cap;
     double score_scale; /* of q . k; 0: 1 / sqrt(size) */
@@ -76,7 +84,8 @@ static inline bool maas_lm_is_local(const maas_lm_hyper *h, int64_t i)
 static inline bool maas_lm_is_turned(const maas_lm_hyper *h, int64_t i)
 {
     return !h->unturned && !(h->arch->flags & MAAS_ARCH_POSITIONS) &&
-           !(h->arch->unturned_of && (i + 1) % h->arch->unturned_of == 0);
+           !(h->arch->unturned_of && (i + 1) % h->arch->unturned_of == 0) &&
+           !(h->arch->flags & MAAS_ARCH_GLOBAL_UNTURNED && h->window && !maas_lm_is_local(h, i));
 }
 /* Have local layers rotary angles of their own? */
 static inline bool maas_lm_local_turn(const maas_lm_hyper *h)
