@@ -1,6 +1,7 @@
 /*
  * cli/docs.c - `maas docs DIR`: the reference pages, from the tables that the program runs on.
- * Writes DIR/api.md, DIR/cli.md, DIR/settings.md, DIR/operators.md and DIR/man/maas.1.
+ * Writes DIR/api.md, DIR/cli.md, DIR/settings.md, DIR/operators.md, DIR/architectures.md and
+ * DIR/man/maas.1.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "cli/cli.h"
+#include "lm/model.h"
 #include "ops/build.h"
 #include "base/ban.h"
 
@@ -63,6 +65,20 @@ static void put_settings(maas_buf *b)
                  "| flag | variable | default | live | what |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < c.n; i++)
         put_setting_md(&c.table[i], b);
+}
+
+/* ---- docs/architectures.md ---- */
+
+static void put_architectures(maas_buf *b)
+{
+    const char *name, *what;
+    maas_buf_str(b,
+                 "# Architectures of language models\n\nGenerated from the table of architectures "
+                 "(`maas docs`); the key `general.architecture` of a file names one of them. One "
+                 "more: [add an architecture](howto/add-an-architecture.md).\n\n"
+                 "| name | models |\n|---|---|\n");
+    for (size_t i = 0; maas_lm_known(i, &name, &what); i++)
+        maas_buf_printf(b, "| `%s` | %s |\n", name, what);
 }
 
 /* ---- docs/operators.md ---- */
@@ -167,11 +183,9 @@ static maas_status write_pages(const char *path, maas_err *err)
     static const struct {
         const char *name;
         void (*put)(maas_buf *b);
-    } pages[] = {{"api.md", maas_api_markdown},
-                 {"cli.md", put_cli},
-                 {"settings.md", put_settings},
-                 {"operators.md", put_operators},
-                 {"man/maas.1", put_man}};
+    } pages[] = {{"api.md", maas_api_markdown},           {"cli.md", put_cli},
+                 {"settings.md", put_settings},           {"operators.md", put_operators},
+                 {"architectures.md", put_architectures}, {"man/maas.1", put_man}};
     AUTO_FD dir = -1;
     MAAS_TRY(maas_sys_open_dir(path, true, &dir, err));
     MAAS_TRY(maas_sys_mkdirat(dir, "man", err));

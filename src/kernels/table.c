@@ -44,6 +44,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_conv_int8)       \
     ISAS(T, maas_kernels_matmul_nbits)    \
     ISAS(T, maas_kernels_block_matmul)    \
+    ISAS(T, maas_kernels_expert_matmul)   \
     ISAS(T, maas_kernels_paged_attention) \
     ISAS(T, maas_kernels_quantize)        \
     REALS(T, maas_kernels_elementwise)    \

@@ -38,6 +38,8 @@ typedef struct maas_lm_info {
     int32_t n_context_train, n_blocks, max_rows, max_seqs;
 } maas_lm_info;
 
+/* The architectures that are known, one after the other: false when there is no i-th. */
+bool maas_lm_known(size_t i, const char **name, const char **what);
 /* All keys and weights that a step needs are there and have their shapes. */
 maas_status maas_lm_check(const maas_lm_source *s, maas_lm_info *out, maas_err *err);
 maas_status maas_lm_create(const maas_lm_source *s, const maas_lm_opts *o, maas_lm **out,

@@ -22,7 +22,7 @@ from harness import Server, case, check, finish
 
 MODEL, POSITIONS = sys.argv[1], int(sys.argv[2])
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOOL = os.path.join(os.environ.get("MAAS_BUILD", "build"), "tests", "lm", "lm_positions")
+TOOL = os.path.join(os.environ.get("MAAS_BUILD", "build"), "tests", "conformance", "lm_logits")
 TOP = 400  # most probable tokens that are compared one by one; the others as a whole
 QUESTIONS = [
     "What is the capital of France?", "Name three primary colors.", "How many days are in a week?", "What is 12 plus 30?",
@@ -73,8 +73,10 @@ def told(url, ids):
 
 def computed(model, ids):
     """Ours, of all tokens."""
-    run = subprocess.run([TOOL, model], input=np.array(ids, np.int32).tobytes(), stdout=subprocess.PIPE, check=True)
-    x = np.frombuffer(run.stdout, np.float32).reshape(len(ids), -1).astype(np.float64)
+    tokens, logits = os.path.join(scratch.name, "tokens"), os.path.join(scratch.name, "logits")
+    np.array(ids, np.int32).tofile(tokens)
+    subprocess.run([TOOL, model, tokens, logits, "64", "4096"], check=True)
+    x = np.fromfile(logits, np.float32).reshape(len(ids), -1).astype(np.float64)
     x = x - x.max(1, keepdims=True)
     return x - np.log(np.exp(x).sum(1, keepdims=True))
 

@@ -1,5 +1,5 @@
 /*
- * tests/lm/tiny.h - a small language model as a GGUF file in memory: Llama's architecture, random
+ * tests/lm/tiny.h - a small language model as a GGUF file in memory: of any architecture, random
  * weights of a seed, byte tokens and a few special ones, and a chat template. For tests that need a
  * model and no sense.
  */
@@ -16,19 +16,107 @@
 enum {
     TINY_EMBD = 64,
     TINY_FF = 128,
-    TINY_LAYERS = 2,
     TINY_HEADS = 4,
     TINY_KV = 2,
+    TINY_EXPERT_N = 4,
     TINY_CONTEXT = 256
 };
 static const char *const tiny_special[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
 enum { TINY_N_SPECIAL = 3, TINY_VOCAB = TINY_N_SPECIAL + 256 };
+
+/* What an architecture's file has: a row each, written down from the files of the makers'
+ * converter. */
+enum {
+    TINY_FFN_NORM = 1 << 0,
+    TINY_BARE = 1 << 1, /* norms without weights */
+    TINY_NO_PRE = 1 << 2,
+    TINY_NORM_BIAS = 1 << 3,
+    TINY_FUSED = 1 << 4,    /* queries, keys and values in one */
+    TINY_QKV_BIAS = 1 << 5, /* of them */
+    TINY_BIAS = 1 << 6,     /* of all other matrices of a layer */
+    TINY_QK_NORM = 1 << 7,
+    TINY_QK_WIDE = 1 << 8,
+    TINY_POST = 1 << 9,
+    TINY_GATE = 1 << 10,
+    TINY_GATE_FUSED = 1 << 11,
+    TINY_EXPERTS = 1 << 12,
+    TINY_SHARED = 1 << 13,
+    TINY_POSITIONS = 1 << 14,
+    TINY_WINDOW = 1 << 15,
+    TINY_SCALES = 1 << 16,
+    TINY_QK_EACH = 1 << 17,
+    TINY_LATENT = 1 << 18,
+    TINY_POST_FFN = 1 << 19,    /* the norm before feed-forward is called post_attention_norm */
+    TINY_OUTPUT_NORM = 1 << 20, /* attn_output_norm */
+};
+typedef struct tiny_arch {
+    const char *name;
+    uint32_t has;
+    int layers; /* enough for one of each kind */
+} tiny_arch;
+
+#define TINY_RMS (TINY_FFN_NORM | TINY_GATE)
+#define TINY_OLD (TINY_NORM_BIAS | TINY_QKV_BIAS | TINY_BIAS)
+static const tiny_arch tiny_archs[] = {
+    {"llama", TINY_RMS, 2},
+    {"qwen2", TINY_RMS | TINY_QKV_BIAS, 2},
+    {"qwen2moe", TINY_FFN_NORM | TINY_QKV_BIAS | TINY_EXPERTS | TINY_SHARED, 2},
+    {"qwen3", TINY_RMS | TINY_QK_NORM, 2},
+    {"qwen3moe", TINY_FFN_NORM | TINY_QK_NORM | TINY_EXPERTS, 2},
+    {"gemma", TINY_RMS, 2},
+    {"gemma2", TINY_RMS | TINY_POST | TINY_WINDOW, 2},
+    {"gemma3", TINY_RMS | TINY_POST | TINY_QK_NORM | TINY_WINDOW, 6},
+    {"phi2", TINY_OLD, 2},
+    {"phi3", TINY_FFN_NORM | TINY_FUSED | TINY_GATE_FUSED | TINY_WINDOW, 2},
+    {"gpt2", TINY_OLD | TINY_FFN_NORM | TINY_FUSED | TINY_POSITIONS, 2},
+    {"gptneox", TINY_OLD | TINY_FFN_NORM | TINY_FUSED, 2},
+    {"falcon", TINY_NORM_BIAS | TINY_FUSED, 2},
+    {"stablelm", TINY_NORM_BIAS | TINY_GATE | TINY_QK_EACH, 2},
+    {"starcoder2", TINY_OLD | TINY_FFN_NORM, 2},
+    {"olmo", TINY_BARE | TINY_GATE, 2},
+    {"olmo2", TINY_NO_PRE | TINY_POST | TINY_GATE | TINY_QK_WIDE | TINY_WINDOW, 4},
+    {"olmoe", TINY_FFN_NORM | TINY_QK_WIDE | TINY_EXPERTS, 2},
+    {"granite", TINY_RMS | TINY_SCALES, 2},
+    {"granitemoe", TINY_FFN_NORM | TINY_EXPERTS | TINY_SCALES, 2},
+    {"command-r", TINY_GATE | TINY_SCALES, 2},
+    {"cohere2", TINY_GATE | TINY_WINDOW | TINY_SCALES, 4},
+    {"internlm2", TINY_RMS, 2},
+    {"exaone", TINY_RMS, 2},
+    {"nemotron", TINY_NORM_BIAS | TINY_FFN_NORM, 2},
+    {"smollm3", TINY_RMS, 4},
+    {"glm4moe", TINY_QK_NORM | TINY_QKV_BIAS | TINY_EXPERTS | TINY_SHARED | TINY_POST_FFN, 2},
+    {"chatglm", TINY_FFN_NORM | TINY_GATE_FUSED | TINY_FUSED | TINY_QKV_BIAS, 2},
+    {"exaone4", TINY_NO_PRE | TINY_POST | TINY_GATE | TINY_QK_NORM | TINY_WINDOW, 4},
+    {"deepseek", TINY_FFN_NORM | TINY_EXPERTS | TINY_SHARED, 2},
+    {"deepseek2", TINY_FFN_NORM | TINY_EXPERTS | TINY_SHARED | TINY_LATENT, 2},
+    {"dots1", TINY_FFN_NORM | TINY_QK_NORM | TINY_EXPERTS | TINY_SHARED, 2},
+    {"minimax-m2", TINY_FFN_NORM | TINY_QK_WIDE | TINY_EXPERTS, 2},
+    {"dbrx", TINY_FUSED | TINY_EXPERTS | TINY_OUTPUT_NORM, 2},
+    {"seed_oss", TINY_GATE | TINY_QKV_BIAS | TINY_POST_FFN, 2},
+    {"starcoder", TINY_OLD | TINY_FFN_NORM | TINY_FUSED | TINY_POSITIONS, 2},
+    {"codeshell", TINY_OLD | TINY_FFN_NORM | TINY_FUSED, 2},
+    {"arcee", TINY_FFN_NORM, 2},
+    {"ernie4_5", TINY_RMS, 2},
+    {"orion", TINY_RMS | TINY_NORM_BIAS, 2},
+    {"xverse", TINY_RMS, 2},
+    {"glm4", TINY_FFN_NORM | TINY_GATE_FUSED | TINY_POST | TINY_QKV_BIAS, 2},
+};
+
+/* NULL: nobody wrote its row. */
+static inline const tiny_arch *tiny_arch_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof tiny_archs / sizeof *tiny_archs; i++)
+        if (strcmp(tiny_archs[i].name, name) == 0)
+            return &tiny_archs[i];
+    return NULL;
+}
 
 typedef struct tiny {
     maas_gguf_writer w;
     maas_buf data, file;
     maas_rng rng;
     const maas_quant *q;
+    const tiny_arch *arch;
 } tiny;
 
 /* The printable form of a byte, as byte-level vocabularies write it. */
@@ -74,11 +162,12 @@ static void tiny_vocabulary(tiny *t)
     maas_gguf_put_str(&t->w, "tokenizer.chat_template", (maas_str){chat, sizeof chat - 1});
 }
 
-static void tiny_weight(tiny *t, const char *name, const maas_quant *q, int rank, int64_t rows,
-                        int64_t cols, float around, float width)
+static void tiny_weight_of(tiny *t, const char *name, const maas_quant *q, int rank,
+                           const int64_t *dims, float around, float width)
 {
-    const int64_t dims[] = {rank == 1 ? cols : rows, cols};
-    const int64_t n = (rank == 1 ? 1 : rows) * cols;
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++)
+        n *= dims[i];
     float *x = maas_alloc((size_t)n * sizeof *x);
     const size_t bytes = (size_t)(n / q->block) * q->block_bytes;
     uint8_t *blocks = maas_alloc(bytes);
@@ -92,50 +181,206 @@ static void tiny_weight(tiny *t, const char *name, const maas_quant *q, int rank
     maas_free(blocks);
 }
 
+static void tiny_weight(tiny *t, const char *name, const maas_quant *q, int rank, int64_t rows,
+                        int64_t cols, float around, float width)
+{
+    tiny_weight_of(t, name, q, rank, (const int64_t[]){rank == 1 ? cols : rows, cols}, around,
+                   width);
+}
+
+static void tiny_matrix(tiny *t, const char *prefix, const char *name, int64_t rows, int64_t cols,
+                        bool bias)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s%s.weight", prefix, name);
+    tiny_weight(t, full, t->q, 2, rows, cols, 0, 0.2f);
+    snprintf(full, sizeof full, "%s%s.bias", prefix, name);
+    if (bias)
+        tiny_weight(t, full, maas_quant_of(MAAS_Q_F32), 1, 0, rows, 0, 0.1f);
+}
+
+static void tiny_norm(tiny *t, const char *prefix, const char *name, int64_t n)
+{
+    char full[64];
+    if (t->arch->has & TINY_BARE)
+        return;
+    snprintf(full, sizeof full, "%s%s.weight", prefix, name);
+    tiny_weight(t, full, maas_quant_of(MAAS_Q_F32), 1, 0, n, 1, 0.1f);
+    snprintf(full, sizeof full, "%s%s.bias", prefix, name);
+    if (t->arch->has & TINY_NORM_BIAS && n == TINY_EMBD)
+        tiny_weight(t, full, maas_quant_of(MAAS_Q_F32), 1, 0, n, 0, 0.1f);
+}
+
+/* n matrices, one after the other. */
+static void tiny_many(tiny *t, const char *prefix, const char *name, int64_t n, int64_t rows,
+                      int64_t cols)
+{
+    char full[64];
+    const int64_t dims[] = {n, rows, cols};
+    snprintf(full, sizeof full, "%s%s.weight", prefix, name);
+    tiny_weight_of(t, full, t->q, 3, dims, 0, 0.2f);
+}
+
+/* Heads of 32 numbers and 8 that are turned; the cache keeps 32 and 8, of one head. */
+static void tiny_latent(tiny *t, const char *p)
+{
+    tiny_matrix(t, p, "attn_q", TINY_HEADS * 40, TINY_EMBD, false);
+    tiny_matrix(t, p, "attn_kv_a_mqa", 40, TINY_EMBD, false);
+    tiny_norm(t, p, "attn_kv_a_norm", 32);
+    tiny_many(t, p, "attn_k_b", TINY_HEADS, 32, 32);
+    tiny_many(t, p, "attn_v_b", TINY_HEADS, 24, 32);
+    tiny_matrix(t, p, "attn_output", TINY_EMBD, TINY_HEADS * 24, false);
+}
+
+static void tiny_attention(tiny *t, const char *p)
+{
+    const uint32_t has = t->arch->has;
+    const int64_t q = TINY_EMBD, size = TINY_EMBD / TINY_HEADS, k = TINY_KV * size;
+    const bool bias = has & TINY_QKV_BIAS;
+    char name[64];
+    if (has & TINY_LATENT) {
+        tiny_latent(t, p);
+        return;
+    }
+    if (has & TINY_FUSED)
+        tiny_matrix(t, p, "attn_qkv", q + 2 * k, TINY_EMBD, bias);
+    else {
+        tiny_matrix(t, p, "attn_q", q, TINY_EMBD, bias);
+        tiny_matrix(t, p, "attn_k", k, TINY_EMBD, bias);
+        tiny_matrix(t, p, "attn_v", k, TINY_EMBD, bias);
+    }
+    if (has & (TINY_QK_NORM | TINY_QK_WIDE)) {
+        tiny_norm(t, p, "attn_q_norm", has & TINY_QK_WIDE ? q : size);
+        tiny_norm(t, p, "attn_k_norm", has & TINY_QK_WIDE ? k : size);
+    }
+    if (has & TINY_QK_EACH)
+        for (int i = 0; i < 2; i++) {
+            snprintf(name, sizeof name, "%sattn_%c_norm.weight", p, "qk"[i]);
+            tiny_weight(t, name, maas_quant_of(MAAS_Q_F32), 2, i ? TINY_KV : TINY_HEADS, size, 1,
+                        0.1f);
+        }
+    tiny_matrix(t, p, "attn_output", TINY_EMBD, q, has & TINY_BIAS);
+}
+
+static void tiny_feed_forward(tiny *t, const char *p)
+{
+    const uint32_t has = t->arch->has;
+    const bool bias = has & TINY_BIAS;
+    char name[64];
+    if (has & TINY_EXPERTS) {
+        tiny_matrix(t, p, "ffn_gate_inp", TINY_EXPERT_N, TINY_EMBD, false);
+        tiny_many(t, p, "ffn_gate_exps", TINY_EXPERT_N, TINY_FF, TINY_EMBD);
+        tiny_many(t, p, "ffn_up_exps", TINY_EXPERT_N, TINY_FF, TINY_EMBD);
+        tiny_many(t, p, "ffn_down_exps", TINY_EXPERT_N, TINY_EMBD, TINY_FF);
+    } else {
+        if (has & TINY_GATE)
+            tiny_matrix(t, p, "ffn_gate", TINY_FF, TINY_EMBD, bias);
+        tiny_matrix(t, p, "ffn_up", has & TINY_GATE_FUSED ? 2 * TINY_FF : TINY_FF, TINY_EMBD, bias);
+        tiny_matrix(t, p, "ffn_down", TINY_EMBD, TINY_FF, bias);
+    }
+    if (has & TINY_SHARED) {
+        tiny_matrix(t, p, "ffn_gate_shexp", TINY_FF, TINY_EMBD, false);
+        tiny_matrix(t, p, "ffn_up_shexp", TINY_FF, TINY_EMBD, false);
+        tiny_matrix(t, p, "ffn_down_shexp", TINY_EMBD, TINY_FF, false);
+        snprintf(name, sizeof name, "%sffn_gate_inp_shexp.weight", p);
+        tiny_weight(t, name, maas_quant_of(MAAS_Q_F32), 1, 0, TINY_EMBD, 0, 0.2f);
+    }
+}
+
 static void tiny_layer(tiny *t, int i)
 {
-    static const struct {
-        const char *name;
-        int64_t rows, cols; /* rows 0: a vector */
-    } rows[] = {{"attn_norm", 0, TINY_EMBD},           {"attn_q", TINY_EMBD, TINY_EMBD},
-                {"attn_k", TINY_EMBD / 2, TINY_EMBD},  {"attn_v", TINY_EMBD / 2, TINY_EMBD},
-                {"attn_output", TINY_EMBD, TINY_EMBD}, {"ffn_norm", 0, TINY_EMBD},
-                {"ffn_gate", TINY_FF, TINY_EMBD},      {"ffn_up", TINY_FF, TINY_EMBD},
-                {"ffn_down", TINY_EMBD, TINY_FF}};
-    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-        char name[64];
-        snprintf(name, sizeof name, "blk.%d.%s.weight", i, rows[k].name);
-        if (rows[k].rows)
-            tiny_weight(t, name, t->q, 2, rows[k].rows, rows[k].cols, 0, 0.2f);
-        else
-            tiny_weight(t, name, maas_quant_of(MAAS_Q_F32), 1, 0, rows[k].cols, 1, 0.1f);
+    const uint32_t has = t->arch->has;
+    char p[16];
+    snprintf(p, sizeof p, "blk.%d.", i);
+    if (!(has & TINY_NO_PRE))
+        tiny_norm(t, p, "attn_norm", TINY_EMBD);
+    tiny_attention(t, p);
+    if (has & TINY_FFN_NORM)
+        tiny_norm(t, p, "ffn_norm", TINY_EMBD);
+    if (has & TINY_OUTPUT_NORM)
+        tiny_norm(t, p, "attn_output_norm", TINY_EMBD);
+    if (has & TINY_POST_FFN)
+        tiny_norm(t, p, "post_attention_norm", TINY_EMBD);
+    tiny_feed_forward(t, p);
+    if (has & TINY_POST) {
+        tiny_norm(t, p, "post_attention_norm", TINY_EMBD);
+        tiny_norm(t, p, "post_ffw_norm", TINY_EMBD);
+    }
+}
+
+static void tiny_u32(tiny *t, const char *key, uint32_t v)
+{
+    char full[80];
+    snprintf(full, sizeof full, "%s.%s", t->arch->name, key);
+    maas_gguf_put_u32(&t->w, full, v);
+}
+static void tiny_f32(tiny *t, const char *key, float v)
+{
+    char full[80];
+    snprintf(full, sizeof full, "%s.%s", t->arch->name, key);
+    maas_gguf_put_f32(&t->w, full, v);
+}
+
+static void tiny_keys(tiny *t)
+{
+    const uint32_t has = t->arch->has;
+    maas_gguf_put_str(&t->w, "general.architecture",
+                      (maas_str){t->arch->name, strlen(t->arch->name)});
+    maas_gguf_put_str(&t->w, "general.name", (maas_str){"tiny", 4});
+    tiny_u32(t, "context_length", TINY_CONTEXT);
+    tiny_u32(t, "embedding_length", TINY_EMBD);
+    tiny_u32(t, "block_count", (uint32_t)t->arch->layers);
+    tiny_u32(t, "feed_forward_length", TINY_FF);
+    tiny_u32(t, "attention.head_count", TINY_HEADS);
+    tiny_u32(t, "attention.head_count_kv", has & TINY_LATENT ? 1 : TINY_KV);
+    if (has & TINY_LATENT) {
+        tiny_u32(t, "attention.kv_lora_rank", 32);
+        tiny_u32(t, "attention.key_length", 40);
+        tiny_u32(t, "attention.value_length", 32);
+        tiny_u32(t, "attention.key_length_mla", 40);
+        tiny_u32(t, "attention.value_length_mla", 24);
+        tiny_u32(t, "rope.dimension_count", 8);
+    }
+    tiny_f32(t, "attention.layer_norm_rms_epsilon", 1e-5f);
+    tiny_f32(t, "attention.layer_norm_epsilon", 1e-5f);
+    if (has & TINY_WINDOW)
+        tiny_u32(t, "attention.sliding_window", 13);
+    if (has & TINY_EXPERTS) {
+        tiny_u32(t, "expert_count", TINY_EXPERT_N);
+        tiny_u32(t, "expert_used_count", 2);
+    }
+    if (has & TINY_SCALES) {
+        tiny_f32(t, "embedding_scale", 2);
+        tiny_f32(t, "residual_scale", 0.5f);
+        tiny_f32(t, "attention.scale", 0.2f);
+        tiny_f32(t, "logit_scale", 3);
     }
 }
 
 /* type: of the matrices, one that can be written. The bytes are t->file's; tiny_reset frees them.
  */
-static maas_span tiny_make(tiny *t, maas_quant_id type, uint64_t seed)
+static maas_span tiny_make_of(tiny *t, const tiny_arch *arch, maas_quant_id type, uint64_t seed)
 {
     *t = (tiny){.data = MAAS_BUF_INIT((size_t)1 << 30), .file = MAAS_BUF_INIT((size_t)1 << 30)};
     t->q = maas_quant_of(type);
+    t->arch = arch;
     maas_rng_seed(&t->rng, seed);
-    maas_gguf_put_str(&t->w, "general.architecture", (maas_str){"llama", 5});
-    maas_gguf_put_str(&t->w, "general.name", (maas_str){"tiny", 4});
-    maas_gguf_put_u32(&t->w, "llama.context_length", TINY_CONTEXT);
-    maas_gguf_put_u32(&t->w, "llama.embedding_length", TINY_EMBD);
-    maas_gguf_put_u32(&t->w, "llama.block_count", TINY_LAYERS);
-    maas_gguf_put_u32(&t->w, "llama.feed_forward_length", TINY_FF);
-    maas_gguf_put_u32(&t->w, "llama.attention.head_count", TINY_HEADS);
-    maas_gguf_put_u32(&t->w, "llama.attention.head_count_kv", TINY_KV);
-    maas_gguf_put_f32(&t->w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    tiny_keys(t);
     tiny_vocabulary(t);
     tiny_weight(t, "token_embd.weight", t->q, 2, TINY_VOCAB, TINY_EMBD, 0, 1);
-    for (int i = 0; i < TINY_LAYERS; i++)
+    if (arch->has & TINY_POSITIONS)
+        tiny_weight(t, "position_embd.weight", t->q, 2, TINY_CONTEXT, TINY_EMBD, 0, 1);
+    for (int i = 0; i < arch->layers; i++)
         tiny_layer(t, i);
-    tiny_weight(t, "output_norm.weight", maas_quant_of(MAAS_Q_F32), 1, 0, TINY_EMBD, 1, 0.1f);
+    tiny_norm(t, "", "output_norm", TINY_EMBD);
     maas_gguf_finish(&t->w, &t->file);
     maas_buf_add(&t->file, t->data.p, t->data.n);
     return maas_buf_span(&t->file);
+}
+
+static inline maas_span tiny_make(tiny *t, maas_quant_id type, uint64_t seed)
+{
+    return tiny_make_of(t, tiny_archs, type, seed);
 }
 
 static void tiny_reset(tiny *t)

@@ -1,8 +1,6 @@
-/* The architectures that are known, and their hyperparameters. */
+/* The architectures that are known. */
 #include "lm/model/model_int.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/ban.h"
@@ -10,20 +8,74 @@
 enum {
     HALVES = MAAS_ARCH_ROPE_HALVES,
     QK = MAAS_ARCH_QK_NORM,
+    QK_MAY = MAAS_ARCH_QK_NORM_MAY,
     POST = MAAS_ARCH_POST_NORM,
-    GELU = MAAS_ARCH_GELU,
+    NO_PRE = MAAS_ARCH_NO_PRE_NORM,
+    LAYER = MAAS_ARCH_LAYER_NORM,
+    BARE = MAAS_ARCH_BARE_NORM,
+    PLAIN = MAAS_ARCH_PLAIN,
+    PARALLEL = MAAS_ARCH_PARALLEL,
     SCALED = MAAS_ARCH_EMBED_SCALE,
-    CAPPED = MAAS_ARCH_SOFTCAP
+    CAPPED = MAAS_ARCH_SOFTCAP,
+    SUM = MAAS_ARCH_ROUTER_SUM,
+    SIGMOID = MAAS_ARCH_ROUTER_SIGMOID,
+    GRANITE = MAAS_ARCH_SCALES | MAAS_ARCH_LOGIT_BY,
+    SILU = MAAS_ACT_SILU,
+    GELU = MAAS_ACT_GELU,
+    TANH = MAAS_ACT_GELU_TANH,
+    RELU2 = MAAS_ACT_RELU2
 };
 
 const maas_lm_arch maas_lm_archs[] = {
-    {"llama", 0, 1, 0, "Llama, Mistral, SmolLM and all that follow them"},
-    {"qwen2", HALVES, 0, 0, "Qwen 2 and 2.5: biases on queries, keys and values"},
-    {"qwen3", HALVES | QK, 0, 0, "Qwen 3"},
-    {"gemma", HALVES | GELU | SCALED, 0, 0, "Gemma"},
-    {"gemma2", HALVES | GELU | SCALED | POST | CAPPED, 2, 0, "Gemma 2: every other layer is local"},
-    {"gemma3", HALVES | GELU | SCALED | POST | QK, 6, 10000,
-     "Gemma 3: five of six layers are local"},
+    {"llama", SUM, SILU, .what = "Llama, Mistral, Mixtral, SmolLM and all that follow them"},
+    {"qwen2", HALVES, SILU, .what = "Qwen 2 and 2.5: biases on queries, keys and values"},
+    {"qwen2moe", HALVES, SILU, .what = "Qwen 1.5 and 2, experts and a shared one"},
+    {"qwen3", HALVES | QK, SILU, .what = "Qwen 3"},
+    {"qwen3moe", HALVES | QK | SUM, SILU, .what = "Qwen 3, experts"},
+    {"gemma", HALVES | SCALED, TANH, .what = "Gemma"},
+    {"gemma2", HALVES | SCALED | POST | CAPPED, TANH, .local_of = 2, .wide_layers = 46,
+     .what = "Gemma 2: every other layer is local"},
+    {"gemma3", HALVES | SCALED | POST | QK, TANH, .local_of = 6, .local_base = 10000,
+     .wide_layers = 62, .what = "Gemma 3: five of six layers are local"},
+    {"phi2", HALVES | LAYER | PLAIN | PARALLEL, TANH, .what = "Phi 1, 1.5 and 2"},
+    {"phi3", HALVES, SILU, .local_of = 1, .what = "Phi 3 and 4: every layer is local"},
+    {"gpt2", LAYER | PLAIN | MAAS_ARCH_POSITIONS, TANH, .what = "GPT-2: learned positions"},
+    {"gptneox", HALVES | LAYER | PLAIN | MAAS_ARCH_PARALLEL_KEY, GELU, .what = "GPT-NeoX, Pythia"},
+    {"falcon", HALVES | LAYER | PLAIN | PARALLEL, GELU, .what = "Falcon"},
+    {"stablelm", HALVES | LAYER | QK_MAY | MAAS_ARCH_PARALLEL_MAY, SILU, .what = "StableLM"},
+    {"starcoder2", HALVES | LAYER | PLAIN, TANH, .what = "StarCoder 2"},
+    {"olmo", LAYER | BARE, SILU, .what = "OLMo: norms without weights"},
+    {"olmo2", HALVES | QK | NO_PRE | POST | MAAS_ARCH_LOCAL_UNSCALED, SILU, .local_of = 4,
+     .what = "OLMo 2 and 3: norms after, not before"},
+    {"olmoe", HALVES | QK, SILU, .what = "OLMoE: experts"},
+    {"granite", GRANITE, SILU, .what = "Granite 3: scales at every turn"},
+    {"granitemoe", GRANITE | SUM, SILU, .what = "Granite 3, experts"},
+    {"command-r", LAYER | PARALLEL | QK_MAY | MAAS_ARCH_LOGIT_TIMES, SILU, .what = "Command R"},
+    {"cohere2", LAYER | PARALLEL | MAAS_ARCH_LOGIT_TIMES | MAAS_ARCH_GLOBAL_UNTURNED, SILU,
+     .local_of = 4, .what = "Command R7B, A: global layers know no positions"},
+    {"internlm2", 0, SILU, .what = "InternLM 2 and 3"},
+    {"exaone", HALVES, SILU, .what = "EXAONE 3"},
+    {"nemotron", HALVES | LAYER | PLAIN, RELU2, .what = "Nemotron, Minitron"},
+    {"smollm3", 0, SILU, .unturned_of = 4,
+     .what = "SmolLM 3: each fourth layer knows no positions"},
+    {"glm4", POST, SILU, .what = "GLM 4"},
+    {"glm4moe", HALVES | QK_MAY | SUM | SIGMOID, SILU, .ffn_norm = "post_attention_norm",
+     .what = "GLM 4.5 and 4.6: experts"},
+    {"chatglm", 0, SILU, .what = "ChatGLM 2 to 4"},
+    {"exaone4", HALVES | QK | NO_PRE | POST | MAAS_ARCH_GLOBAL_UNTURNED, SILU, .local_of = 4,
+     .what = "EXAONE 4: norms after, not before"},
+    {"deepseek", 0, SILU, .what = "DeepSeek MoE: experts and shared ones"},
+    {"deepseek2", MAAS_ARCH_LATENT, SILU, .what = "DeepSeek V2, V3 and R1: latent attention"},
+    {"dots1", HALVES | QK, SILU, .what = "dots.llm1: experts"},
+    {"minimax-m2", HALVES | QK | SUM | SIGMOID, SILU, .what = "MiniMax M2: experts"},
+    {"dbrx", HALVES | LAYER | SUM, SILU, .ffn_norm = "attn_output_norm", .what = "DBRX: experts"},
+    {"seed_oss", HALVES, SILU, .ffn_norm = "post_attention_norm", .what = "Seed OSS"},
+    {"starcoder", LAYER | PLAIN | MAAS_ARCH_POSITIONS, TANH, .what = "StarCoder, SantaCoder"},
+    {"codeshell", HALVES | LAYER | PLAIN, TANH, .what = "CodeShell"},
+    {"arcee", PLAIN, RELU2, .what = "Arcee AFM"},
+    {"ernie4_5", 0, SILU, .what = "ERNIE 4.5"},
+    {"orion", HALVES | LAYER, SILU, .what = "Orion"},
+    {"xverse", 0, SILU, .what = "XVERSE"},
 };
 const size_t maas_lm_n_archs = sizeof maas_lm_archs / sizeof *maas_lm_archs;
 
@@ -36,122 +88,11 @@ const maas_lm_arch *maas_lm_arch_of(maas_str name)
     return NULL;
 }
 
-/* ---- hyperparameters ---- */
-
-typedef struct count_row {
-    const char *key;
-    size_t at; /* an int64_t of maas_lm_hyper */
-    int64_t max;
-    bool required;
-} count_row;
-
-#define AT(f) offsetof(maas_lm_hyper, f)
-static const count_row counts[] = {
-    {"%s.embedding_length", AT(n_embd), 1 << 20, true},
-    {"%s.block_count", AT(n_layers), 1024, true},
-    {"%s.feed_forward_length", AT(n_ff), 1 << 22, true},
-    {"%s.attention.head_count", AT(n_heads), 4096, true},
-    {"%s.attention.head_count_kv", AT(n_kv_heads), 4096, false},
-    {"%s.attention.key_length", AT(size), 1024, false},
-    {"%s.attention.value_length", AT(v_size), 1024, false},
-    {"%s.rope.dimension_count", AT(rope_size), 1024, false},
-    {"%s.attention.sliding_window", AT(window), 1 << 30, false},
-    {"%s.context_length", AT(n_context), 1 << 30, true},
-};
-
-static const struct {
-    const char *key;
-    size_t at; /* a double */
-} reals[] = {
-    {"%s.attention.layer_norm_rms_epsilon", AT(eps)},
-    {"%s.rope.freq_base", AT(rope_base)},
-    {"%s.attn_logit_softcapping", AT(score_cap)},
-    {"%s.final_logit_softcapping", AT(logit_cap)},
-};
-#undef AT
-
-static maas_status read_counts(const maas_lm_source *s, maas_lm_hyper *h, maas_err *err)
+bool maas_lm_known(size_t i, const char **name, const char **what)
 {
-    for (size_t i = 0; i < MAAS_COUNT(counts); i++) {
-        uint64_t v = 0;
-        if (!maas_lm_u64(s, counts[i].key, &v)) {
-            if (counts[i].required || maas_lm_array_of(s, counts[i].key))
-                return maas_fail(err, MAAS_E_UNSUPPORTED, "the key '%s' (of %s) must be one number",
-                                 counts[i].key, h->arch->name);
-            continue;
-        }
-        if (v > (uint64_t)counts[i].max)
-            return maas_fail(err, MAAS_E_TOO_LARGE, "%s is %" PRIu64 ", at most %" PRId64,
-                             counts[i].key, v, counts[i].max);
-        memcpy((char *)h + counts[i].at, &v, sizeof v);
-    }
-    return MAAS_OK;
-}
-
-/* Positions are divided by `factor` where the file asks for it: that is all that is known of linear
- * scaling; factors of each frequency come as a weight (rope_freqs). */
-static maas_status read_scaling(const maas_lm_source *s, maas_lm_hyper *h, maas_err *err)
-{
-    maas_str type = {"none", 4};
-    double factor = 1;
-    h->rope_scale = 1;
-    maas_lm_str(s, "%s.rope.scaling.type", &type);
-    if (type.n == 4 && memcmp(type.p, "none", 4) == 0)
-        return MAAS_OK;
-    if (type.n != 6 || memcmp(type.p, "linear", 6) != 0)
-        return maas_fail(err, MAAS_E_UNSUPPORTED, "rotary scaling of type '%.*s'",
-                         (int)(type.n < 40 ? type.n : 40), type.p);
-    if (maas_lm_f64(s, "%s.rope.scaling.factor", &factor) && factor > 0)
-        h->rope_scale = 1 / factor;
-    return MAAS_OK;
-}
-
-static maas_status check(const maas_lm_hyper *h, maas_err *err)
-{
-    if (h->n_embd < 1 || h->n_layers < 1 || h->n_ff < 1 || h->n_heads < 1 || h->n_kv_heads < 1 ||
-        h->n_context < 1 || h->n_vocab < 1)
-        return maas_fail(err, MAAS_E_FORMAT, "a hyperparameter of the %s model is zero",
-                         h->arch->name);
-    if (h->n_heads % h->n_kv_heads)
-        return maas_fail(err, MAAS_E_FORMAT, "%" PRId64 " heads cannot share %" PRId64, h->n_heads,
-                         h->n_kv_heads);
-    if (h->size < 2 || h->size > 1024 || h->v_size < 1 || h->v_size > 1024 ||
-        h->rope_size > h->size || h->rope_size % 2 || h->rope_size < 2)
-        return maas_fail(err, MAAS_E_FORMAT,
-                         "heads of %" PRId64 " (%" PRId64 " turned) and %" PRId64 " numbers",
-                         h->size, h->rope_size, h->v_size);
-    if (!(h->eps > 0) || !(h->rope_base > 1) || !(h->rope_scale > 0))
-        return maas_fail(err, MAAS_E_FORMAT, "epsilon, rotary base or scale make no sense");
-    return MAAS_OK;
-}
-
-maas_status maas_lm_hyper_read(const maas_lm_source *s, maas_lm_hyper *out, maas_err *err)
-{
-    const maas_str name = maas_lm_source_arch(s);
-    const maas_lm_weight *embed = maas_lm_weight_of(s, "token_embd.weight");
-    *out = (maas_lm_hyper){.arch = maas_lm_arch_of(name), .rope_base = 10000, .eps = 1e-5};
-    if (!out->arch)
-        return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "architecture '%.*s' is not known; llama, qwen2, qwen3, gemma, gemma2 and "
-                         "gemma3 are",
-                         (int)(name.n < 60 ? name.n : 60), name.p);
-    if (!embed || embed->rank != 2)
-        return maas_fail(err, MAAS_E_FORMAT, "the weight token_embd.weight is missing");
-    out->n_vocab = embed->dims[0];
-    MAAS_TRY(read_counts(s, out, err));
-    for (size_t i = 0; i < MAAS_COUNT(reals); i++) {
-        double v;
-        if (maas_lm_f64(s, reals[i].key, &v))
-            memcpy((char *)out + reals[i].at, &v, sizeof v);
-    }
-    out->n_kv_heads = out->n_kv_heads ? out->n_kv_heads : out->n_heads;
-    out->size = out->size ? out->size : out->n_heads ? out->n_embd / out->n_heads : 0;
-    out->v_size = out->v_size ? out->v_size : out->size;
-    out->rope_size = out->rope_size ? out->rope_size : out->size;
-    if (!(out->arch->flags & CAPPED))
-        out->score_cap = out->logit_cap = 0;
-    if (out->arch->local_of == 0)
-        out->window = 0;
-    MAAS_TRY(read_scaling(s, out, err));
-    return check(out, err);
+    if (i >= maas_lm_n_archs)
+        return false;
+    *name = maas_lm_archs[i].name;
+    *what = maas_lm_archs[i].what;
+    return true;
 }

@@ -104,6 +104,7 @@ static maas_status open_all(maas_lm *m, const maas_lm_source *s, maas_err *err)
     m->table = maas_calloc((size_t)i->max_seqs * (size_t)m->max_blocks, sizeof *m->table);
     if (!m->table)
         return maas_fail(err, MAAS_E_NOMEM, "the table of cache blocks");
+    m->hyper.n_rows = i->n_context;
     MAAS_TRY(maas_lm_graph(s, &m->hyper, i->n_blocks, i->max_seqs, m->max_blocks, m->opts.budget,
                            &m->graph, err));
     return maas_vars_create(m->graph, m->opts.budget, &m->vars, err);

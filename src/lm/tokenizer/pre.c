@@ -17,7 +17,41 @@
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits                           \
     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-enum { MAX_STAGES = 2 };
+/* Letters that have a case, as far as the makers of DeepSeek LLM listed them. */
+#define CASED                                                                                      \
+    "A-Za-z\\x{b5}\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{1ba}\\x{1bc}-\\x{1bf}\\x{1c4}"         \
+    "-\\x{293}\\x{295}-\\x{2af}\\x{370}-\\x{373}\\x{376}\\x{377}\\x{37b}-\\x{37d}\\x{37f}"         \
+    "\\x{386}\\x{388}-\\x{38a}\\x{38c}\\x{38e}-\\x{3a1}\\x{3a3}-\\x{3f5}\\x{3f7}-\\x{481}"         \
+    "\\x{48a}-\\x{52f}\\x{531}-\\x{556}\\x{10a0}-\\x{10c5}\\x{13a0}-\\x{13f5}\\x{13f8}-"           \
+    "\\x{13fd}\\x{1c90}-\\x{1cba}\\x{1cbd}-\\x{1cbf}\\x{1d00}-\\x{1d2b}\\x{1d6b}-"                 \
+    "\\x{1d77}\\x{1d79}-\\x{1d9a}\\x{1e00}-\\x{1f15}\\x{1f18}-\\x{1f1d}\\x{1f20}-"                 \
+    "\\x{1f45}\\x{1f48}-\\x{1f4d}\\x{1f50}-\\x{1f57}\\x{1f59}\\x{1f5b}\\x{1f5d}\\x{1f5f}-"         \
+    "\\x{1f7d}\\x{1f80}-\\x{1fb4}\\x{1fb6}-\\x{1fbc}\\x{1fbe}\\x{1fc2}-\\x{1fc4}\\x{1fc6}"         \
+    "-\\x{1fcc}\\x{1fd0}-\\x{1fd3}\\x{1fd6}-\\x{1fdb}\\x{1fe0}-\\x{1fec}\\x{1ff2}-"                \
+    "\\x{1ff4}\\x{1ff6}-\\x{1ffc}\\x{2102}\\x{2107}\\x{210a}-\\x{2113}\\x{2115}\\x{2119}-"         \
+    "\\x{211d}\\x{2124}\\x{2126}\\x{2128}\\x{212a}-\\x{212d}\\x{212f}-\\x{2134}\\x{2139}"          \
+    "\\x{213c}-\\x{213f}\\x{2145}-\\x{2149}\\x{214e}\\x{2183}\\x{2184}\\x{2c00}-\\x{2c7b}"         \
+    "\\x{2c7e}-\\x{2ce4}\\x{2ceb}-\\x{2cee}\\x{2cf2}\\x{2cf3}\\x{a640}-\\x{a66d}\\x{a680}"         \
+    "-\\x{a69b}\\x{a722}-\\x{a76f}\\x{a771}-\\x{a787}\\x{a78b}-\\x{a78e}\\x{ab70}-"                \
+    "\\x{abbf}\\x{fb00}-\\x{fb06}\\x{fb13}-\\x{fb17}\\x{ff21}-\\x{ff3a}\\x{ff41}-"                 \
+    "\\x{ff5a}\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}\\x{104d8}-\\x{104fb}\\x{10c80}-"          \
+    "\\x{10cb2}\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}"
+#define HAN_OR_HANGUL "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
+#define HAN_OR_KANA   "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+"
+#define WIDE_PUNCTUATION                                                                           \
+    "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+"
+#define BLOOM " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
+#define DEEPSEEK                                                                                   \
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}"    \
+    "\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+/* Words change from capitals to small letters once; `end` may follow them. */
+#define CAPITALS(digits, end)                                                                      \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"     \
+    "+" end "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}"   \
+            "\\p{M}]*" end "|" digits                                                              \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+enum { MAX_STAGES = 6 };
 
 struct maas_pre {
     const char *names;              /* separated by spaces */
@@ -26,11 +60,25 @@ struct maas_pre {
 };
 
 static const maas_pre rows[] = {
-    {"gpt-2 gpt2 phi-2 mpt olmo jina-es jina-de jina-v2-es jina-v2-de roberta-bpe", {GPT2}, false},
+    {"gpt-2 gpt2 phi-2 mpt olmo jais jina-es jina-de jina-v2-es jina-v2-de jina-v2-code "
+     "roberta-bpe "
+     "exaone4 trillion granite-docling gigachat mellum a.x-4.0",
+     {GPT2},
+     false},
     {"smollm starcoder refact command-r codeshell exaone minerva-7b", {"\\p{N}", GPT2}, false},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral", {MODERN("\\p{N}{1,3}")}, true},
-    {"dbrx smaug-bpe", {MODERN("\\p{N}{1,3}")}, false},
-    {"qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez", {MODERN("\\p{N}")}, false},
+    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral lfm2", {MODERN("\\p{N}{1,3}")}, true},
+    {"dbrx smaug-bpe chatglm-bpe glm4", {MODERN("\\p{N}{1,3}")}, false},
+    {"qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez kormo grok-2", {MODERN("\\p{N}")}, false},
+    {"falcon", {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}, false},
+    {"deepseek-llm",
+     {"[\\r\\n]", "\\s?[" CASED "]+", WIDE_PUNCTUATION, "\\s+\\z", HAN_OR_HANGUL, "\\p{N}+"},
+     false},
+    {"deepseek-coder", {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", HAN_OR_HANGUL, "\\p{N}"}, false},
+    {"deepseek-v3 hunyuan-dense", {"\\p{N}{1,3}", HAN_OR_KANA, DEEPSEEK}, false},
+    {"tekken", {CAPITALS("\\p{N}", "")}, true},
+    {"gpt-4o llama4 kanana2", {CAPITALS("\\p{N}{1,3}", "(?i:'s|'t|'re|'ve|'m|'ll|'d)?")}, false},
+    {"bloom poro-chat gpt3-finnish", {BLOOM}, false},
+    {"viking", {BLOOM, "\\p{N}"}, false},
 };
 
 static pcre2_code *codes[sizeof rows / sizeof *rows][MAX_STAGES];
@@ -112,31 +160,18 @@ static maas_status next_match(const cutter *c, int stage, maas_str text, size_t 
     return MAAS_OK;
 }
 
-/* Stages are two at most: the second one is called by the first, and that is all the depth there
- * is.
- */
-static maas_status last_stage(const cutter *c, int stage, maas_str text, maas_err *err)
+/* Matches of a stage, and what lies between them, go to the next one: it calls itself as often as
+ * there are stages, which are the table's. */
+static maas_status cut(const cutter *c, int stage, maas_str text, maas_err *err)
 {
+    if (stage == MAX_STAGES || !c->pre->stages[stage])
+        return c->word(c->user, text, err);
     for (size_t at = 0, from, to; at < text.n; at = to) {
         MAAS_TRY(next_match(c, stage, text, at, &from, &to, err));
         if (from > at)
-            MAAS_TRY(c->word(c->user, (maas_str){text.p + at, from - at}, err));
+            MAAS_TRY(cut(c, stage + 1, (maas_str){text.p + at, from - at}, err));
         if (to > from)
-            MAAS_TRY(c->word(c->user, (maas_str){text.p + from, to - from}, err));
-    }
-    return MAAS_OK;
-}
-
-static maas_status all_stages(const cutter *c, maas_str text, maas_err *err)
-{
-    if (!c->pre->stages[1])
-        return last_stage(c, 0, text, err);
-    for (size_t at = 0, from, to; at < text.n; at = to) {
-        MAAS_TRY(next_match(c, 0, text, at, &from, &to, err));
-        if (from > at)
-            MAAS_TRY(last_stage(c, 1, (maas_str){text.p + at, from - at}, err));
-        if (to > from)
-            MAAS_TRY(last_stage(c, 1, (maas_str){text.p + from, to - from}, err));
+            MAAS_TRY(cut(c, stage + 1, (maas_str){text.p + from, to - from}, err));
     }
     return MAAS_OK;
 }
@@ -154,7 +189,7 @@ maas_status maas_pre_split(const maas_pre *p, maas_str text,
             st = maas_fail(err, MAAS_E_NOMEM, "cutting a text into words");
     }
     if (st == MAAS_OK)
-        st = all_stages(&c, text, err);
+        st = cut(&c, 0, text, err);
     for (int k = 0; k < MAX_STAGES; k++)
         pcre2_match_data_free(c.match[k]);
     return st;

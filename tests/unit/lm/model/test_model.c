@@ -1,9 +1,11 @@
 /* A step: the same bytes however tokens are cut into steps, in whatever company, by any number of
- * threads, for every block type that can be written; and what is not right is refused. */
+ * threads, for every block type that can be written and every architecture; and what is not right
+ * is refused. */
 #include "maas_test.h"
 
 #include "base/mem.h"
 #include "lm/model.h"
+#include "lm/model/model_int.h"
 #include "lm/tiny.h"
 
 enum { N_TOKENS = 45 };
@@ -20,14 +22,19 @@ typedef struct rig {
     maas_lm *model;
 } rig;
 
-static void rig_open(rig *r, maas_quant_id type, int threads)
+static void rig_open_of(rig *r, const tiny_arch *arch, maas_quant_id type, int threads)
 {
     maas_err err = {0};
-    const maas_lm_file f = {"model.gguf", tiny_make(&r->t, type, 9)};
+    const maas_lm_file f = {"model.gguf", tiny_make_of(&r->t, arch, type, 9)};
     const maas_lm_opts o = {.n_threads = threads, .max_rows = 64, .max_seqs = 4};
     EXPECT_EQ(maas_lm_source_open(&f, 1, NULL, &r->source, &err), MAAS_OK);
     EXPECT_EQ(maas_lm_create(r->source, &o, &r->model, &err), MAAS_OK);
     EXPECT_STR(err.msg, "");
+}
+
+static void rig_open(rig *r, maas_quant_id type, int threads)
+{
+    rig_open_of(r, tiny_archs, type, threads);
 }
 
 static void rig_close(rig *r)
@@ -79,6 +86,67 @@ static void cuts_company_and_threads_change_nothing(void)
             rig_close(&r);
         }
     }
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+/* Every row of the table; one that nobody wrote a model for fails by its name. */
+static void every_architecture_keeps_to_itself(void)
+{
+    static float want[TINY_VOCAB], got[TINY_VOCAB];
+    static const int cuts[] = {1, 7, 19};
+    for (size_t i = 0; i < maas_lm_n_archs; i++) {
+        const char *name = maas_lm_archs[i].name;
+        const tiny_arch *arch = tiny_arch_of(name);
+        EXPECT_MSG(arch, "tests/lm/tiny.h has no model of %s", name);
+        for (int threads = 1; arch && threads <= 2; threads++) {
+            rig r;
+            rig_open_of(&r, arch, MAAS_Q_Q8_0, threads);
+            if (!r.model)
+                break;
+            if (threads == 1)
+                run(&r, N_TOKENS, false, want);
+            for (size_t k = 0; k < sizeof cuts / sizeof *cuts; k++) {
+                run(&r, cuts[k], k % 2 != 0, got);
+                EXPECT_MSG(isfinite(got[0]) && memcmp(got, want, sizeof got) == 0,
+                           "%s, %d at a time, %d threads", name, cuts[k], threads);
+            }
+            rig_close(&r);
+        }
+    }
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+/* A file that has more than its architecture computes is not computed without it. */
+static void weights_that_nothing_reads_are_refused(void)
+{
+    tiny_arch more = *tiny_arch_of("llama");
+    more.has |= TINY_POST;
+    tiny t;
+    maas_err err = {0};
+    maas_lm_source *s = NULL;
+    maas_lm_info info;
+    const maas_lm_file f = {"model.gguf", tiny_make_of(&t, &more, MAAS_Q_Q8_0, 9)};
+    EXPECT_EQ(maas_lm_source_open(&f, 1, NULL, &s, &err), MAAS_OK);
+    EXPECT_EQ(maas_lm_check(s, &info, &err), MAAS_E_UNSUPPORTED);
+    EXPECT_MSG(strstr(err.msg, "post_attention_norm.weight' is no part of a llama"), "%s", err.msg);
+    maas_lm_source_close(s);
+    tiny_reset(&t);
+    const tiny_arch nobody = {"hal9000", 0, 1};
+    const maas_lm_file g = {"model.gguf", tiny_make_of(&t, &nobody, MAAS_Q_Q8_0, 9)};
+    err = (maas_err){0};
+    EXPECT_EQ(maas_lm_source_open(&g, 1, NULL, &s, &err), MAAS_OK);
+    EXPECT_EQ(maas_lm_check(s, &info, &err), MAAS_E_UNSUPPORTED);
+    EXPECT_MSG(strstr(err.msg, "'hal9000' is not known; "), "%s", err.msg);
+    maas_lm_source_close(s);
+    tiny_reset(&t);
+    const tiny_arch typo = {"qwen3meo", 0, 1};
+    const maas_lm_file h = {"model.gguf", tiny_make_of(&t, &typo, MAAS_Q_Q8_0, 9)};
+    err = (maas_err){0};
+    EXPECT_EQ(maas_lm_source_open(&h, 1, NULL, &s, &err), MAAS_OK);
+    EXPECT_EQ(maas_lm_check(s, &info, &err), MAAS_E_UNSUPPORTED);
+    EXPECT_MSG(strstr(err.msg, "did you mean 'qwen3moe'?"), "%s", err.msg);
+    maas_lm_source_close(s);
+    tiny_reset(&t);
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
@@ -135,6 +203,8 @@ static void wrong_steps_are_refused(void)
 
 static const mt_case cases[] = {
     MT_CASE(cuts_company_and_threads_change_nothing),
+    MT_CASE(every_architecture_keeps_to_itself),
+    MT_CASE(weights_that_nothing_reads_are_refused),
     MT_CASE(types_agree),
     MT_CASE(wrong_steps_are_refused),
 };
