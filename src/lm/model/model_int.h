@@ -32,6 +32,7 @@ typedef struct maas_lm_hyper {
     int64_t n_context;
     double eps, rope_base, rope_scale, score_cap, logit_cap;
     float score_scale; /* of q . k; 0: 1 / sqrt(size) */
+    bool halves;       /* rotary pairs are the halves of a head */
 } maas_lm_hyper;
 maas_status maas_lm_hyper_read(const maas_lm_source *s, maas_lm_hyper *out, maas_err *err);
 /* Does layer i look back over the window only? */

@@ -55,6 +55,12 @@ static void read_ends(maas_tokenizer *t, const maas_lm_source *s)
         if (id >= 0)
             t->ends[id] = 1;
     }
+    const maas_lm_array *more = maas_lm_array_of(s, "maas.eos_token_ids");
+    for (uint64_t i = 0; more && more->of != MAAS_GGUF_STRING && i < more->n; i++) {
+        const int64_t id = maas_gguf_i64(more, i);
+        if (id >= 0 && id < t->n)
+            t->ends[id] = 1;
+    }
     for (size_t i = 0; i < MAAS_COUNT(names); i++) {
         const int32_t id = maas_tokenizer_find(t, (maas_str){names[i], strlen(names[i])});
         if (id >= 0 && t->types[id] != MAAS_TOKEN_NORMAL)
@@ -201,7 +207,7 @@ static maas_status encode_text(encoder *e, maas_str text, bool trusted, maas_err
         }
         MAAS_TRY(encode_plain(e, (maas_str){text.p + from, at - from}, err));
         maas_buf_add(e->out, &id, sizeof id);
-        e->after_special = true;
+        e->after_special = !e->t->prefix_once;
         from = at += e->t->names[id].n;
     }
     return encode_plain(e, (maas_str){text.p + from, text.n - from}, err);
