@@ -21,6 +21,10 @@ typedef struct maas_lm_files {
     size_t bytes; /* of all */
 } maas_lm_files;
 
+bool maas_lm_is_format(const char *format); /* of a version: "gguf", "safetensors" */
+/* Is the file of a version one that the model is read from? */
+bool maas_lm_is_member(const char *path, const char *format);
+
 maas_status maas_lm_files_add(maas_lm_files *f, const char *path, int fd, maas_err *err);
 /* A GGUF file, with the other parts when it is one of several, or a Hugging Face folder. Paths in
  * the list are names within the folder. */

@@ -31,6 +31,7 @@ maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budg
 bool maas_lm_is_wanted(const char *path);
 void maas_lm_source_close(maas_lm_source *s); /* NULL is fine */
 
+const char *maas_lm_source_format(const maas_lm_source *s); /* "gguf" or "safetensors" */
 maas_str maas_lm_source_arch(const maas_lm_source *s); /* "llama" */
 /* A key may start with "%s.", which stands for the architecture. false: absent, or another kind.
  * Numbers convert. */

@@ -5,6 +5,8 @@
 #   clients           the real client (tritonclient, unchanged), onnx, onnxruntime (the default)
 #   makers            the newest libraries whose model files we read, and their peers
 #   language          the clients of language models, and what their files and templates are checked against
+#   transformers      transformers and torch: what Hugging Face folders are checked against
+#   tokenizers        what makes and reads tokenizer.json and safetensors
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -21,6 +23,14 @@ makers)
 language)
     packages='openai anthropic ollama jinja2 gguf numpy requests'
     probe='import openai, anthropic, ollama, jinja2, gguf, numpy, requests'
+    ;;
+transformers)
+    packages='torch transformers tokenizers safetensors gguf numpy'
+    probe='import torch, transformers, tokenizers, safetensors, gguf, numpy'
+    ;;
+tokenizers)
+    packages='tokenizers safetensors numpy'
+    probe='import tokenizers, safetensors, numpy'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'

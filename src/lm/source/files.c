@@ -20,6 +20,16 @@ static bool is_gguf(const char *name)
     return n > 5 && strcmp(name + n - 5, ".gguf") == 0;
 }
 
+bool maas_lm_is_format(const char *format)
+{
+    return strcmp(format, "gguf") == 0 || strcmp(format, "safetensors") == 0;
+}
+
+bool maas_lm_is_member(const char *path, const char *format)
+{
+    return strcmp(format, "gguf") == 0 ? is_gguf(path) : maas_lm_is_wanted(path);
+}
+
 /* The length of what all parts of a split file begin with ("NAME-00001-of-00003.gguf"); 0: it is
  * whole. */
 static size_t split_stem(const char *name)

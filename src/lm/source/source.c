@@ -14,6 +14,7 @@ struct maas_lm_source {
     maas_gguf *parts; /* keys are those of parts[0] */
     uint32_t n_parts, n_weights;
     maas_str arch;
+    const char *format;
 };
 
 /* ---- opening ---- */
@@ -70,6 +71,7 @@ static maas_status open_all(maas_lm_source *s, const maas_lm_file *files, uint32
     s->parts = maas_arena_array(&s->arena, n, sizeof *s->parts);
     if (!s->parts)
         return maas_fail(err, MAAS_E_NOMEM, "the index of a language model");
+    s->format = maas_hf_is(files, n) ? "safetensors" : "gguf";
     if (maas_hf_is(files, n)) {
         s->n_parts = 1;
         MAAS_TRY(maas_hf_open(files, n, &s->arena, &s->parts[0], err));
@@ -112,6 +114,11 @@ void maas_lm_source_close(maas_lm_source *s)
 }
 
 /* ---- keys ---- */
+
+const char *maas_lm_source_format(const maas_lm_source *s)
+{
+    return s->format;
+}
 
 maas_str maas_lm_source_arch(const maas_lm_source *s)
 {
