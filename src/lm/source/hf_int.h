@@ -94,7 +94,7 @@ typedef enum maas_hf_prefix { /* a blank before a text */
 typedef struct maas_hf_pipeline {
     const json_t *normalizer, *pre_tokenizer, *post_processor; /* NULL: none */
     maas_str type;                                             /* of the model: "BPE" */
-    bool ignore_merges;
+    bool ignore_merges, fuse_unknown;
     /* what came out */
     bool byte_level, spaces; /* blanks are written as U+2581 */
     maas_hf_prefix prefix;

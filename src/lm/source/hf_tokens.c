@@ -17,7 +17,7 @@
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, UNUSED = 5, BYTE = 6 };
 
 enum { P_ADDED, P_NORMALIZER, P_PRE, P_POST, P_MODEL, N_PARTS };
-enum { M_TYPE, M_VOCAB, M_MERGES, M_UNK, M_UNK_ID, M_BYTES, M_IGNORE, M_PREFIX, M_SUFFIX, N_MODEL };
+enum { M_TYPE, M_VOCAB, M_MERGES, M_UNK, M_UNK_ID, M_BYTES, M_IGNORE, M_FUSE, M_PREFIX, M_SUFFIX, N_MODEL };
 
 typedef struct vocab {
     maas_hf *h;
@@ -405,6 +405,7 @@ static maas_status read_all(vocab *v, maas_span text)
     MAAS_TRY(read_docs(v));
     v->pipeline.type = v->type;
     v->pipeline.ignore_merges = part_true(&v->model[M_IGNORE]);
+    v->pipeline.fuse_unknown = part_true(&v->model[M_FUSE]);
     v->pipeline.normalizer = v->docs[P_NORMALIZER];
     v->pipeline.pre_tokenizer = v->docs[P_PRE];
     v->pipeline.post_processor = v->docs[P_POST];
@@ -430,6 +431,7 @@ maas_status maas_hf_read_tokens(maas_hf *h)
                   {"unk_id", {0}},
                   {"byte_fallback", {0}},
                   {"ignore_merges", {0}},
+                  {"fuse_unk", {0}},
                   {"continuing_subword_prefix", {0}},
                   {"end_of_word_suffix", {0}}},
     };

@@ -220,6 +220,7 @@ static maas_status put_prefix(steps *s)
     MAAS_TRY(
         maas_hf_put_bool(s->h, "maas.space_prefix.if_missing",
                          p->prefix == MAAS_HF_PREFIX_MISSING || p->prefix == MAAS_HF_PREFIX_FIRST));
+    MAAS_TRY(maas_hf_put_bool(s->h, "maas.fuse_unknown", p->fuse_unknown));
     return maas_hf_put_bool(s->h, "maas.space_prefix.once", p->prefix == MAAS_HF_PREFIX_FIRST);
 }
 

@@ -61,6 +61,7 @@ maas_status maas_spm_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
     maas_lm_bool(s, "maas.space_prefix.if_missing", &t->prefix_if_missing);
     maas_lm_bool(s, "maas.space_prefix.once", &t->prefix_once);
+    maas_lm_bool(s, "maas.fuse_unknown", &t->fuse_unknown);
     if (maas_lm_array_of(s, "tokenizer.ggml.merges"))
         MAAS_TRY(maas_merges_read(t, s, err));
     for (int32_t i = 0; i < t->n; i++) {
@@ -96,8 +97,17 @@ static void consider(const maas_tokenizer *t, maas_merge_work *w, const char *te
         maas_heap_push(w, (maas_pending){-t->scores[to], left, right, to, a->n + b->n});
 }
 
+/* Does what was written of this text, from byte `from` on, end with an unknown character? */
+static bool ends_unknown(const maas_tokenizer *t, const maas_buf *out, size_t from)
+{
+    int32_t last = -1;
+    if (out->n > from)
+        memcpy(&last, out->p + out->n - sizeof last, sizeof last);
+    return last == t->unknown;
+}
+
 static maas_status put_symbol(const maas_tokenizer *t, const maas_symbol *s, const char *text,
-                              maas_buf *out, maas_err *err)
+                              size_t from, maas_buf *out, maas_err *err)
 {
     const int32_t id = token_of(t, (maas_str){text + s->at, s->n});
     if (id >= 0)
@@ -105,6 +115,8 @@ static maas_status put_symbol(const maas_tokenizer *t, const maas_symbol *s, con
     for (uint32_t i = 0; id < 0 && i < s->n; i++) {
         const int32_t b = t->bytes[(uint8_t)text[s->at + i]];
         const int32_t use = b >= 0 ? b : t->unknown;
+        if (b < 0 && t->fuse_unknown && ends_unknown(t, out, from))
+            continue;
         if (use >= 0 && (b >= 0 || i == 0))
             maas_buf_add(out, &use, sizeof use);
     }
@@ -116,6 +128,7 @@ static maas_status merge_text(const maas_tokenizer *t, maas_str text, maas_merge
 {
     maas_pending p;
     uint32_t n = 0;
+    const size_t from = out->n;
     if (text.n > INT32_MAX / 4 || !maas_merge_room(w, (uint32_t)text.n))
         return maas_fail(err, MAAS_E_NOMEM, "a text of %zu bytes", text.n);
     for (maas_span s = maas_span_of(text.p, text.n); s.n; n++) {
@@ -144,7 +157,7 @@ static maas_status merge_text(const maas_tokenizer *t, maas_str text, maas_merge
         consider(t, w, text.p, p.left, a->next);
     }
     for (int32_t i = 0; i >= 0; i = w->symbols[i].next)
-        MAAS_TRY(put_symbol(t, &w->symbols[i], text.p, out, err));
+        MAAS_TRY(put_symbol(t, &w->symbols[i], text.p, from, out, err));
     return MAAS_OK;
 }
 

@@ -64,6 +64,8 @@ struct maas_tokenizer {
     uint32_t merge_mask;
     int32_t bytes[256]; /* the token of a byte; -1 */
     const maas_pre *pre;
+    bool fuse_unknown; /* unknown characters side by side are one token */
+    bool nfc; /* text is brought to its composed form */
     bool prefix_if_missing, prefix_once; /* a blank before a text that has none; before the first */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
@@ -75,6 +77,9 @@ struct maas_tokenizer {
 /* A word (BPE), a text (SentencePiece): appends ids. */
 maas_status maas_bpe_word(const maas_tokenizer *t, maas_str word, maas_merge_work *w, maas_buf *out,
                           maas_err *err);
+/* nfc.c: the composed form of a text, appended; bytes that are no UTF-8 stay. */
+bool maas_nfc_is(maas_str text); /* surely in that form */
+maas_status maas_nfc(maas_str text, maas_buf *out, maas_err *err);
 /* The key tokenizer.ggml.merges, with an entry for each pair that can come. */
 maas_status maas_merges_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
 const maas_merge *maas_merge_of(const maas_tokenizer *t, int32_t left, int32_t right); /* NULL */
