@@ -5,6 +5,7 @@
 
 #include "api/auth.h"
 #include "api/idem.h"
+#include "api/language.h"
 #include "api/manage.h"
 #include "api/reply.h"
 #include "api/upload.h"
@@ -241,10 +242,14 @@ static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_e
     json_t *files = json_object_get(body, "files");
     if (!json_is_object(files) || !json_object_size(files))
         return maas_fail(err, MAAS_E_INVALID, "'files' must be an object of path: sha256");
+    if (!json_object_get(files, "model.onnx") && maas_is_language_manifest(files))
+        return maas_language_publish(r, files, out, created, err);
     const char *member = model_member(files);
     if (!member)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "'files' must have one model: model.onnx, one *.onnx or one *.gguf");
+        return maas_fail(
+            err, MAAS_E_INVALID,
+            "'files' must have one model: model.onnx, one *.onnx, a GGUF file or its parts, or the "
+            "config.json, tokenizer.json and *.safetensors of a language model");
     const char *hex = json_string_value(json_object_get(files, member));
     if (!hex)
         return maas_fail(err, MAAS_E_INVALID, "'files.%.64s' must be a SHA-256 in hex", member);
@@ -355,10 +360,12 @@ static bool artifact_on_io(maas_req *r)
     uint64_t bytes = 0;
     const char *member = maas_req_query(r, "file");
     maas_status st = find_version(r, &v, &err);
-    member = member ? member : "model.onnx";
+    if (!member)
+        member = json_string_value(json_object_get(v, "artifact"));
     const char *hex = json_string_value(json_object_get(json_object_get(v, "files"), member));
     if (st == MAAS_OK && !hex)
-        st = maas_fail(&err, MAAS_E_NOT_FOUND, "the version has no file '%.64s'", member);
+        st = maas_fail(&err, MAAS_E_NOT_FOUND, "the version has no file '%.64s'",
+                       member ? member : "");
     if (st == MAAS_OK)
         st = maas_blob_open(maas_app_of(r)->registry, hex, &fd, &bytes, &err);
     if (st == MAAS_OK)

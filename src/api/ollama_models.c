@@ -23,7 +23,7 @@ void maas_ollama_version(maas_req *r)
 
 static bool is_language_model(const maas_snap_version *v)
 {
-    return v->format && strcmp(v->format, "gguf") == 0;
+    return v->format && maas_lm_is_format(v->format);
 }
 
 static json_t *details(const char *family)

@@ -40,10 +40,12 @@ const maas_command maas_commands[] = {
      .min_args = 1,
      .max_args = 1},
     {.name = "import",
-     .usage =
-         "MODEL FILE [--name MODEL] [--format NAME] [--image-recipe NAME|FILE] [--labels FILE]",
-     .summary = "upload a model file as a new version",
-     .more = "examples:\n  maas import iris model.pkl\n  maas import SmolLM2-135M.gguf --name smol",
+     .usage = "MODEL FILE|FOLDER [--name MODEL] [--format NAME] [--image-recipe NAME|FILE] "
+              "[--labels FILE]",
+     .summary = "upload a model file, or the folder of a language model, as a new version",
+     .more =
+         "examples:\n  maas import iris model.pkl\n  maas import SmolLM2-135M.gguf --name smol\n"
+         "  maas import Qwen3-0.6B/ --name qwen",
      .act = maas_cmd_import,
      .settings = maas_import_settings,
      .min_args = 1,

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -12,10 +13,11 @@
 #include "cli/events.h"
 #include "lm/chat.h"
 #include "lm/engine.h"
+#include "lm/files.h"
 #include "base/ban.h"
 
 typedef struct session {
-    maas_map file;
+    maas_lm_files files;
     maas_lm_source *source;
     maas_tokenizer *tokenizer;
     maas_lm *model;
@@ -30,6 +32,9 @@ typedef struct session {
 bool maas_is_language_model(const char *path)
 {
     char head[4] = {0};
+    struct stat sb;
+    if (stat(path, &sb) == 0 && S_ISDIR(sb.st_mode))
+        return true;
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head &&
            maas_gguf_is(maas_span_of(head, sizeof head));
@@ -38,14 +43,10 @@ bool maas_is_language_model(const char *path)
 static maas_status open_all(session *s, const char *path, const maas_generate_opts *o,
                             maas_err *err)
 {
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
     const maas_lm_opts lm = {.n_threads = (int)o->threads, .max_seqs = 1};
     const maas_engine_opts engine = {0};
-    if (fd < 0)
-        return maas_fail(err, MAAS_E_NOT_FOUND, "%.200s: %m", path);
-    MAAS_TRY(maas_sys_map(fd, &s->file, err));
-    const maas_lm_file file = {path, maas_span_of(s->file.p, s->file.n)};
-    MAAS_TRY(maas_lm_source_open(&file, 1, NULL, &s->source, err));
+    MAAS_TRY(maas_lm_files_open(&s->files, path, err));
+    MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, NULL, &s->source, err));
     MAAS_TRY(maas_tokenizer_create(s->source, NULL, &s->tokenizer, err));
     MAAS_TRY(maas_lm_create(s->source, &lm, &s->model, err));
     return maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err);
@@ -125,7 +126,7 @@ maas_status maas_generate(const char *path, const maas_generate_opts *o, maas_er
     maas_lm_destroy(s.model);
     maas_tokenizer_destroy(s.tokenizer);
     maas_lm_source_close(s.source);
-    maas_sys_unmap(&s.file);
+    maas_lm_files_reset(&s.files);
     maas_buf_reset(&s.prompt);
     return st;
 }

@@ -1,4 +1,4 @@
-/* cli/generate.h - `maas run FILE.gguf --prompt TEXT`: a language model without a server. */
+/* cli/generate.h - `maas run FILE.gguf|FOLDER --prompt TEXT`: a language model without a server. */
 #ifndef MAAS_CLI_GENERATE_H
 #define MAAS_CLI_GENERATE_H
 
@@ -14,7 +14,7 @@ typedef struct maas_generate_opts {
 
 /* Prints the answer as it comes; what took how long goes to stderr. */
 maas_status maas_generate(const char *path, const maas_generate_opts *o, maas_err *err);
-/* By the first bytes of the file; false when it cannot be read. */
+/* A folder, or a file by its first bytes; false when it cannot be read. */
 bool maas_is_language_model(const char *path);
 
 #endif

@@ -352,32 +352,43 @@ static maas_status import_body(const char *file, maas_buf *path, maas_http_part 
                         : MAAS_OK;
 }
 
-maas_status maas_cmd_import(maas_cli *cli, maas_err *err)
+static maas_status import_file(maas_cli *cli, const char *name, const char *file, json_t **version,
+                               bool *existed, maas_err *err)
 {
     AUTO(maas_buf_reset) maas_buf path = MAAS_BUF_INIT(8192);
     AUTO(maas_http_response_reset) maas_http_response r = MAAS_HTTP_RESPONSE_INIT;
-    AUTO(maas_json_unref) json_t *version = NULL;
     maas_bar bar = {.on = cli->bars, .label = "upload"};
     maas_http_part parts[3];
     maas_http_call call = {.method = "PUT", .user = &bar, .progress = maas_bar_upload};
-    const char *name = opts.name ? opts.name : cli->args[0];
-    const char *file = cli->args[opts.name ? 0 : 1];
-    if (cli->n_args != (opts.name ? 1 : 2))
-        return maas_fail(err, MAAS_E_INVALID, "give MODEL FILE, or FILE --name MODEL");
     MAAS_TRY(maas_cli_path(&path, err, "models", name, "versions", NULL));
     MAAS_TRY(import_body(file, &path, parts, &call, err));
     call.path = path.p;
     maas_status st = maas_cli_send(cli, &call, &r, err);
     maas_bar_clear(&bar);
     MAAS_TRY(st);
-    MAAS_TRY(maas_cli_tree(&r, &version, err));
+    *existed = r.status == 200;
+    return maas_cli_tree(&r, version, err);
+}
+
+maas_status maas_cmd_import(maas_cli *cli, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *version = NULL;
+    bool existed = false;
+    const char *name = opts.name ? opts.name : cli->args[0];
+    const char *file = cli->args[opts.name ? 0 : 1];
+    if (cli->n_args != (opts.name ? 1 : 2))
+        return maas_fail(err, MAAS_E_INVALID, "give MODEL FILE, or FILE --name MODEL");
+    if (maas_is_lm_folder(file))
+        MAAS_TRY(maas_import_lm(cli, name, file, &version, err));
+    else
+        MAAS_TRY(import_file(cli, name, file, &version, &existed, err));
     if (cli->opts->json) {
         maas_cli_print_json(version);
         return MAAS_OK;
     }
     printf("published %s version %lld%s\n", json_string_value(json_object_get(version, "name")),
            (long long)json_integer_value(json_object_get(version, "version")),
-           r.status == 200 ? " (the same content as before)" : "");
+           existed ? " (the same content as before)" : "");
     maas_cli_model_print(NULL, version);
     return MAAS_OK;
 }

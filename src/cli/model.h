@@ -17,4 +17,9 @@ maas_status maas_cli_model_version(maas_cli *cli, const char *name, int64_t vers
 /* The page of `maas models show`; model: for its aliases. */
 void maas_cli_model_print(const json_t *model, const json_t *version);
 
+/* A folder, or a part of a GGUF file that is split: what is sent file by file. */
+bool maas_is_lm_folder(const char *path);
+maas_status maas_import_lm(maas_cli *cli, const char *model, const char *path, json_t **out,
+                           maas_err *err);
+
 #endif

@@ -434,7 +434,7 @@ int maas_cmd_run(int argc, char **argv)
     if (st != MAAS_OK || n != 1)
         fprintf(stderr,
                 "maas: %s\nusage: maas run FILE.onnx --input [NAME=]FILE ... [options]\n"
-                "       maas run FILE.gguf --prompt TEXT [options]\n",
+                "       maas run FILE.gguf|FOLDER --prompt TEXT [options]\n",
                 err.msg[0] ? err.msg : "give one model file");
     else if ((st = maas_is_language_model(argv[1]) ? generate(argv[1], &err)
                                                    : open_and_run(argv[1], &err)) == MAAS_OK)

@@ -242,23 +242,38 @@ static maas_status index_values(reader *r, maas_gguf *g)
     return MAAS_OK;
 }
 
-static maas_status index_tensors(reader *r, maas_gguf *g)
+static maas_status index_names(reader *r, maas_gguf *g)
 {
-    uint32_t *places = sorted(r, g->n_tensors, by_place, g->tensors);
     g->tensor_order = sorted(r, g->n_tensors, by_name, g->tensors);
-    if (!g->tensor_order || !places)
+    if (!g->tensor_order)
+        return no_memory(r);
+    for (uint32_t i = 1; i < g->n_tensors; i++)
+        if (by_name(&g->tensor_order[i - 1], &g->tensor_order[i], g->tensors) == 0)
+            return maas_fail(r->err, MAAS_E_FORMAT, "tensor '%.*s' comes twice",
+                             (int)g->tensors[g->tensor_order[i]].name.n,
+                             g->tensors[g->tensor_order[i]].name.p);
+    return MAAS_OK;
+}
+
+static maas_status check_overlap(reader *r, const maas_gguf *g)
+{
+    const uint32_t *places = sorted(r, g->n_tensors, by_place, g->tensors);
+    if (!places)
         return no_memory(r);
     for (uint32_t i = 1; i < g->n_tensors; i++) {
         const maas_gguf_tensor *a = &g->tensors[places[i - 1]], *b = &g->tensors[places[i]];
-        const maas_gguf_tensor *t = &g->tensors[g->tensor_order[i]];
-        if (by_name(&g->tensor_order[i - 1], &g->tensor_order[i], g->tensors) == 0)
-            return maas_fail(r->err, MAAS_E_FORMAT, "tensor '%.*s' comes twice", (int)t->name.n,
-                             t->name.p);
         if (a->bytes > (size_t)(b->data - a->data) && b->bytes)
             return maas_fail(r->err, MAAS_E_FORMAT, "tensors '%.*s' and '%.*s' overlap",
                              (int)a->name.n, a->name.p, (int)b->name.n, b->name.p);
     }
     return MAAS_OK;
+}
+
+maas_status maas_gguf_index(maas_gguf *g, maas_arena *a, maas_err *err)
+{
+    reader r = {.a = a, .err = err};
+    MAAS_TRY(index_values(&r, g));
+    return index_names(&r, g);
 }
 
 /* ---- the file ---- */
@@ -328,7 +343,8 @@ static maas_status read_tensors(reader *r, maas_gguf *g)
         return cut(r, "the padding before its tensors");
     for (uint32_t i = 0; i < g->n_tensors; i++)
         MAAS_TRY(place(r, g, &g->tensors[i], offsets[i], r->left));
-    return index_tensors(r, g);
+    MAAS_TRY(index_names(r, g));
+    return check_overlap(r, g);
 }
 
 maas_status maas_gguf_open(maas_span file, maas_arena *a, maas_gguf *out, maas_err *err)

@@ -70,6 +70,8 @@ typedef struct maas_gguf {
 } maas_gguf;
 
 maas_status maas_gguf_open(maas_span file, maas_arena *a, maas_gguf *out, maas_err *err);
+/* Keys and tensors that another reader made: makes them findable. E_FORMAT: a name comes twice. */
+maas_status maas_gguf_index(maas_gguf *g, maas_arena *a, maas_err *err);
 bool maas_gguf_is(maas_span head);                                          /* by its first bytes */
 const maas_gguf_value *maas_gguf_find(const maas_gguf *g, const char *key); /* NULL */
 const maas_gguf_tensor *maas_gguf_tensor_of(const maas_gguf *g, const char *name); /* NULL */

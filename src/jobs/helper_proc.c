@@ -79,8 +79,8 @@ static _Noreturn void child_main(const maas_wire_order *o, const int *fds, int n
         exec_worker(o, fds[0]);
     if (o->kind == MAAS_CHILD_IMAGES && n_fds == 1)
         maas_image_child(o, fds[0]);
-    else if (o->kind != MAAS_CHILD_WORKER && n_fds == 3)
-        maas_import_child(o, fds[0], fds[1], fds[2]);
+    else if (o->kind != MAAS_CHILD_WORKER && n_fds >= 3)
+        maas_import_child(o, fds[0], fds[1], fds + 2, n_fds - 2);
     _exit(0); /* not exit: a leak checker cannot work in the sandbox, and would wait for ever */
 }
 

@@ -6,8 +6,9 @@
 
 /* The helper's whole life; returns when the server closed its end. Single-threaded. */
 void maas_helper_loop(int server_fd);
-/* In the sandboxed child: reads the spec from `control`, parses `in`, writes `out`, reports. */
-void maas_import_child(const maas_wire_order *o, int control, int in, int out);
+/* In the sandboxed child: reads the spec from `control`, parses the `n` files of `in`, writes
+ * `out`, reports. */
+void maas_import_child(const maas_wire_order *o, int control, int out, const int *in, int n);
 
 /* The child that decodes pictures: image_child.c. */
 void maas_image_child(const maas_wire_order *o, int control);

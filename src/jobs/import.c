@@ -1,6 +1,7 @@
 /* jobs/import.c - the server's side of a sandboxed import. */
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,16 +35,19 @@ static maas_wire_order order_for(maas_child_kind kind, uint64_t in_bytes)
     };
 }
 
-/* Starts the child: *control is our end of its socket; fds[] are given to it. */
-static maas_status start(maas_helper *h, maas_wire_order *o, const json_t *spec, int in, int out,
-                         int *control, maas_err *err)
+/* Starts the child: *control is our end of its socket; `out` and the `n` files of `in` are given to
+ * it. */
+static maas_status start(maas_helper *h, maas_wire_order *o, const json_t *spec, const int *in,
+                         uint32_t n, int out, int *control, maas_err *err)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return maas_fail(err, MAAS_E_IO, "starting an importer: %m");
     AUTO_FD ours = pair[0], theirs = pair[1];
-    const int fds[3] = {theirs, in, out};
-    MAAS_TRY(maas_helper_order(h, o, fds, 3, NULL, NULL, err));
+    int fds[MAAS_WIRE_MAX_FDS] = {theirs, out};
+    MAAS_CHECK(n <= MAAS_WIRE_MAX_FDS - 2);
+    memcpy(fds + 2, in, n * sizeof *in);
+    MAAS_TRY(maas_helper_order(h, o, fds, (int)n + 2, NULL, NULL, err));
     maas_status st = maas_wire_put_json(ours, spec, err);
     if (st != MAAS_OK) {
         maas_helper_kill(h, o->id, SIGKILL);
@@ -96,7 +100,32 @@ maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *form
                              (json_t *)image_recipe, "labels", (json_t *)labels);
     if (!spec)
         return maas_fail(err, MAAS_E_NOMEM, "starting an importer");
-    MAAS_TRY(start(h, &o, spec, in_fd, out_fd, &control, err));
+    MAAS_TRY(start(h, &o, spec, &in_fd, 1, out_fd, &control, err));
+    return finish(h, o.id, control, deadline_ms, out_info, err);
+}
+
+maas_status maas_helper_check_language_model(maas_helper *h, const char *const *paths,
+                                             const int *fds, uint32_t n, int deadline_ms,
+                                             json_t **out_info, maas_err *err)
+{
+    uint64_t bytes = 0, one = 0;
+    AUTO_FD control = -1;
+    AUTO(maas_json_unref) json_t *list = json_array(), *spec = NULL;
+    if (n < 1 || n > MAAS_MAX_LM_FILES)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "a language model of %u files, at most %d are read",
+                         n, MAAS_MAX_LM_FILES);
+    for (uint32_t i = 0; i < n; i++) {
+        MAAS_TRY(maas_sys_size(fds[i], &one, err));
+        bytes += one;
+        if (json_array_append_new(list, json_string(paths[i])) != 0)
+            return maas_fail(err, MAAS_E_INVALID, "the name of a file is no UTF-8");
+    }
+    maas_wire_order o = order_for(MAAS_CHILD_IMPORT_MODEL, bytes);
+    spec = json_pack("{s:O}", "paths", list);
+    if (!spec)
+        return maas_fail(err, MAAS_E_NOMEM, "starting an importer");
+    /* It writes nothing: what it reads stays as it is. */
+    MAAS_TRY(start(h, &o, spec, fds, n, fds[0], &control, err));
     return finish(h, o.id, control, deadline_ms, out_info, err);
 }
 
@@ -122,7 +151,7 @@ maas_status maas_helper_import_table(maas_helper *h, int in_fd, const char *form
     AUTO(maas_json_unref) json_t *result = NULL;
     if (!spec)
         return maas_fail(err, MAAS_E_NOMEM, "starting an importer");
-    MAAS_TRY(start(h, &o, spec, in_fd, rows_in, &control, err));
+    MAAS_TRY(start(h, &o, spec, &in_fd, 1, rows_in, &control, err));
     close(STEAL_FD(rows_in)); /* so that the child's death ends the stream */
     maas_err cut = {0};
     maas_status st = maas_row_stream_read(rows, sink, &cut);

@@ -18,7 +18,8 @@
 
 typedef struct import {
     const json_t *spec;
-    maas_map file;
+    maas_lm_files files;
+    maas_span first; /* of them: the only one of what is no language model */
     int out;
     maas_budget budget;
 } import;
@@ -32,12 +33,11 @@ static const char *spec_text(const import *m, const char *key)
  * loaded. */
 static maas_status check_language_model(import *m, json_t **result, maas_err *err)
 {
-    const maas_lm_file file = {"model.gguf", maas_span_of(m->file.p, m->file.n)};
     maas_lm_source *s = NULL;
     maas_tokenizer *t = NULL;
     maas_lm_info i = {0};
     maas_str name = {"", 0};
-    MAAS_TRY(maas_lm_source_open(&file, 1, &m->budget, &s, err));
+    MAAS_TRY(maas_lm_source_open(m->files.list, m->files.n, &m->budget, &s, err));
     maas_status st = maas_lm_check(s, &i, err);
     if (st == MAAS_OK)
         st = maas_tokenizer_create(s, &m->budget, &t, err);
@@ -50,12 +50,12 @@ static maas_status check_language_model(import *m, json_t **result, maas_err *er
             "{s:s, s:s, s:[{s:s, s:s, s:[i]}], s:[{s:s, s:s, s:[i]}], s:{s:[], s:I, s:I, s:{s:s, "
             "s:s%, "
             "s:i, s:i, s:i, s:i, s:i}}}",
-            "format", "gguf", "source", "gguf", "inputs", "name", "text_input", "datatype", "BYTES",
-            "shape", 1, "outputs", "name", "text_output", "datatype", "BYTES", "shape", 1, "info",
-            "layers", "parameters", (json_int_t)i.n_params, "bytes", (json_int_t)i.weight_bytes,
-            "meta", "architecture", i.arch, "name", name.p, name.n < 200 ? name.n : (size_t)200,
-            "layers", i.n_layers, "context", i.n_context_train, "vocabulary", i.n_vocab, "heads",
-            i.n_heads, "embedding", i.n_embd);
+            "format", maas_lm_source_format(s), "source", maas_lm_source_format(s), "inputs",
+            "name", "text_input", "datatype", "BYTES", "shape", 1, "outputs", "name", "text_output",
+            "datatype", "BYTES", "shape", 1, "info", "layers", "parameters", (json_int_t)i.n_params,
+            "bytes", (json_int_t)i.weight_bytes, "meta", "architecture", i.arch, "name", name.p,
+            name.n < 200 ? name.n : (size_t)200, "layers", i.n_layers, "context", i.n_context_train,
+            "vocabulary", i.n_vocab, "heads", i.n_heads, "embedding", i.n_embd);
         if (!*result)
             st = maas_fail(err, MAAS_E_FORMAT, "its name is no UTF-8");
     }
@@ -68,10 +68,11 @@ static maas_status import_model(import *m, json_t **result, maas_err *err)
 {
     const maas_model_format *format;
     maas_graph *g = NULL;
-    maas_span file = maas_span_of(m->file.p, m->file.n);
+    const maas_span file = m->first;
     AUTO(maas_buf_reset) maas_buf artifact = MAAS_BUF_INIT(m->budget.limit);
     const char *name = spec_text(m, "format");
-    if (name ? strcmp(name, "gguf") == 0 : maas_gguf_is(file))
+    if (json_object_get(m->spec, "paths") ||
+        (name ? strcmp(name, "gguf") == 0 : maas_gguf_is(file)))
         return check_language_model(m, result, err);
     MAAS_TRY(maas_model_format_find(file, spec_text(m, "format"), &format, err));
     MAAS_TRY(format->read(file, &m->budget, &g, err));
@@ -108,8 +109,8 @@ static maas_status import_table(import *m, json_t **result, maas_err *err)
     maas_row_writer w;
     maas_row_writer_init(&w, m->out);
     maas_table_sink sink = maas_row_writer_sink(&w);
-    maas_status st = maas_table_read(maas_span_of(m->file.p, m->file.n), spec_text(m, "format"),
-                                     spec_text(m, "file_name"), &o, &sink, err);
+    maas_status st = maas_table_read(m->first, spec_text(m, "format"), spec_text(m, "file_name"),
+                                     &o, &sink, err);
     maas_row_writer_reset(&w);
     *result = json_object();
     return st;
@@ -121,20 +122,33 @@ static const import_fn importers[] = {
     [MAAS_CHILD_IMPORT_TABLE] = import_table,
 };
 
-void maas_import_child(const maas_wire_order *o, int control, int in, int out)
+/* Mapped before the door is locked: what stays open are its three descriptors. */
+static maas_status map_files(import *m, const int *in, int n, maas_err *err)
+{
+    const json_t *paths = json_object_get(m->spec, "paths");
+    if (paths && json_array_size(paths) != (size_t)n)
+        return maas_fail(err, MAAS_E_INTERNAL, "an import of %d files with other names", n);
+    for (int i = 0; i < n; i++) {
+        const char *path = json_string_value(json_array_get(paths, (size_t)i));
+        MAAS_TRY(maas_lm_files_add(&m->files, path ? path : "model.gguf", in[i], err));
+    }
+    m->first = m->files.list[0].bytes;
+    return MAAS_OK;
+}
+
+void maas_import_child(const maas_wire_order *o, int control, int out, const int *in, int n)
 {
     maas_err err = {0};
     json_t *spec = NULL, *result = NULL, *answer = NULL;
-    const int keep[] = {control, in, out, 2};
+    const int keep[] = {control, out, 2};
 import m = {.out = out, .budget.limit = o->limits.memory_bytes / 2 };
     maas_status st = o->kind < MAAS_COUNT(importers)
                          ? maas_wire_get_json(control, -1, &spec, &err)
                          : maas_fail(&err, MAAS_E_INTERNAL, "an unknown kind of import");
     if (st == MAAS_OK)
-        st = maas_sys_map(in, &m.file, &err);
+        m.spec = spec, st = map_files(&m, in, n, &err);
     if (st == MAAS_OK)
         st = maas_sandbox_enter(keep, (int)MAAS_COUNT(keep), &o->limits, &err);
-    m.spec = spec;
     if (st == MAAS_OK)
         st = importers[o->kind](&m, &result, &err);
     answer = st == MAAS_OK ? json_pack("{s:i, s:o}", "status", 0, "result", result)
@@ -143,5 +157,5 @@ import m = {.out = out, .budget.limit = o->limits.memory_bytes / 2 };
         maas_wire_put_json(control, answer, NULL);
     json_decref(answer);
     json_decref(spec);
-    maas_sys_unmap(&m.file);
+    maas_lm_files_reset(&m.files);
 }

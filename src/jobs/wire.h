@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "jobs/sandbox.h"
+#include "lm/files.h"
 
 typedef enum maas_child_kind {
     MAAS_CHILD_IMPORT_MODEL,
@@ -20,7 +21,7 @@ typedef enum maas_child_kind {
 typedef struct maas_wire_order { /* server -> helper */
     uint64_t id;
     uint32_t kill_signal; /* not 0: signal the child `id`; nothing else is read */
-    uint32_t kind;        /* maas_child_kind; descriptors: control, input, output; */
+    uint32_t kind;        /* maas_child_kind; descriptors: control, output, inputs; */
                           /* of IMAGES and workers control alone     */
     maas_sandbox_limits limits;
     int32_t n_cores, nice;
@@ -31,8 +32,8 @@ typedef struct maas_wire_ended { /* helper -> server */
     int32_t wait_status; /* as waitpid gives it */
 } maas_wire_ended;
 
-#define MAAS_WIRE_MAX_FDS 3
-/* One record with up to 3 descriptors; they stay the caller's. */
+#define MAAS_WIRE_MAX_FDS (2 + MAAS_MAX_LM_FILES)
+/* One record with its descriptors; they stay the caller's. */
 maas_status maas_wire_send(int fd, const void *record, size_t n, const int *fds, int n_fds,
                            maas_err *err);
 /* *out_n_fds descriptors arrive (CLOEXEC), yours. False: end of the connection, or a bad record. */

@@ -22,11 +22,16 @@ typedef struct maas_lm_file {
     maas_span bytes;
 } maas_lm_file;
 
-/* One GGUF file, or the parts of one (split.no, split.count), in any order. */
+/* One GGUF file, or the parts of one (split.no, split.count), in any order. Or the files of a
+ * Hugging Face folder: config.json, tokenizer.json, *.safetensors and what else maas_lm_is_wanted
+ * names; files it does not know are left alone. */
 maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budget *budget,
                                 maas_lm_source **out, maas_err *err);
+/* Is this file of a Hugging Face folder one that a source reads? */
+bool maas_lm_is_wanted(const char *path);
 void maas_lm_source_close(maas_lm_source *s); /* NULL is fine */
 
+const char *maas_lm_source_format(const maas_lm_source *s); /* "gguf" or "safetensors" */
 maas_str maas_lm_source_arch(const maas_lm_source *s); /* "llama" */
 /* A key may start with "%s.", which stands for the architecture. false: absent, or another kind.
  * Numbers convert. */

@@ -11,7 +11,7 @@ struct maas_lm_service {
     _Atomic int refs;
     char name[MAAS_MAX_NAME + 1];
     int64_t version;
-    maas_map file;
+    maas_lm_files files;
     maas_lm_source *source;
     maas_lm *model;
     maas_tokenizer *tokenizer;
@@ -56,17 +56,14 @@ static void hold(void *user, bool on)
 
 /* ---- life ---- */
 
-static maas_status open_all(maas_lm_service *s, int fd, const maas_lm_service_opts *o,
-                            maas_err *err)
+static maas_status open_all(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
 {
     const maas_engine_opts engine = {.max_waiting = o->max_waiting};
-    MAAS_TRY(maas_sys_map(fd, &s->file, err));
-    const maas_lm_file file = {"model.gguf", maas_span_of(s->file.p, s->file.n)};
     const maas_lm_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
                                .budget = o->budget,
                                .cache_bytes = o->cache_bytes,
                                .max_context = o->max_context};
-    MAAS_TRY(maas_lm_source_open(&file, 1, o->budget, &s->source, err));
+    MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, o->budget, &s->source, err));
     MAAS_TRY(maas_tokenizer_create(s->source, o->budget, &s->tokenizer, err));
     MAAS_TRY(maas_lm_create(s->source, &opts, &s->model, err));
     MAAS_TRY(maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err));
@@ -76,20 +73,24 @@ static maas_status open_all(maas_lm_service *s, int fd, const maas_lm_service_op
     return MAAS_OK;
 }
 
-maas_status maas_lm_service_create(int fd, const char *name, int64_t version,
+maas_status maas_lm_service_create(maas_lm_files *files, const char *name, int64_t version,
                                    const maas_lm_service_opts *o, maas_lm_service **out,
                                    maas_err *err)
 {
     maas_lm_service *s = maas_calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
+        maas_lm_files_reset(files);
         return maas_fail(err, MAAS_E_NOMEM, "loading model '%s'", name);
+    }
+    s->files = *files;
+    *files = (maas_lm_files){0};
     s->refs = 1;
     s->version = version;
     s->lanes = o->lanes;
     snprintf(s->name, sizeof s->name, "%s", name);
     maas_queue_init(&s->queue, run, s, 1);
     s->queue.hold = hold;
-    maas_status st = open_all(s, fd, o, err);
+    maas_status st = open_all(s, o, err);
     if (st == MAAS_OK)
         *out = s;
     else
@@ -111,7 +112,7 @@ void maas_lm_service_unref(maas_lm_service *s)
     maas_chat_destroy(s->chat);
     maas_tokenizer_destroy(s->tokenizer);
     maas_lm_source_close(s->source);
-    maas_sys_unmap(&s->file);
+    maas_lm_files_reset(&s->files);
     maas_free(s);
 }
 
@@ -153,5 +154,5 @@ maas_engine *maas_lm_service_engine(maas_lm_service *s)
 size_t maas_lm_service_bytes(const maas_lm_service *s)
 {
     const maas_lm_info *i = maas_lm_about(s->model);
-    return s->file.n + (size_t)i->n_blocks * i->block_bytes;
+    return s->files.bytes + (size_t)i->n_blocks * i->block_bytes;
 }

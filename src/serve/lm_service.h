@@ -11,6 +11,7 @@
 
 #include "lm/chat.h"
 #include "lm/engine.h"
+#include "lm/files.h"
 #include "sched/lane.h"
 
 typedef struct maas_lm_service maas_lm_service;
@@ -22,8 +23,8 @@ typedef struct maas_lm_service_opts {
     uint32_t max_context, max_waiting;
 } maas_lm_service_opts;
 
-/* fd: a GGUF file (borrowed; mapped). Heavy: io thread. */
-maas_status maas_lm_service_create(int fd, const char *name, int64_t version,
+/* files: taken over on success and on failure. Heavy: io thread. */
+maas_status maas_lm_service_create(maas_lm_files *files, const char *name, int64_t version,
                                    const maas_lm_service_opts *o, maas_lm_service **out,
                                    maas_err *err);
 void maas_lm_service_ref(maas_lm_service *s);

@@ -6,6 +6,8 @@
 #   makers            the newest libraries whose model files we read, and their peers
 #   language          the clients of language models, and what their files and templates are checked against
 #   llama             llama.cpp, ready made, and what writes its files
+#   transformers      transformers and torch: what Hugging Face folders are checked against
+#   tokenizers        what makes and reads tokenizer.json and safetensors
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -26,6 +28,14 @@ language)
 llama)
     packages='xllamacpp gguf tokenizers numpy'
     probe='import xllamacpp, gguf, tokenizers, numpy'
+    ;;
+transformers)
+    packages='torch transformers tokenizers safetensors gguf numpy'
+    probe='import torch, transformers, tokenizers, safetensors, gguf, numpy'
+    ;;
+tokenizers)
+    packages='tokenizers safetensors numpy'
+    probe='import tokenizers, safetensors, numpy'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'

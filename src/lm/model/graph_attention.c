@@ -41,8 +41,7 @@ maas_vid maas_lmg_turned(maas_lm_writer *w, maas_vid x, int64_t heads, int64_t s
     if (!maas_lm_is_turned(h, w->layer))
         return x;
     const maas_attr attr[] = {
-        MAAS_A_INT("num_heads", heads),
-        MAAS_A_INT("interleaved", !(h->arch->flags & MAAS_ARCH_ROPE_HALVES)),
+        MAAS_A_INT("num_heads", heads), MAAS_A_INT("interleaved", !h->halves),
         MAAS_A_INT("rotary_embedding_dim", h->rope_size == size ? 0 : h->rope_size)};
     const maas_vid in[3] = {maas_lmg_reshape(w, x, 3, in_dims), w->turn[local].cosine,
                             w->turn[local].sine};

@@ -66,6 +66,7 @@ typedef struct maas_lm_hyper {
     double score_scale; /* of q . k; 0: 1 / sqrt(size) */
     double embed_scale, residual_scale, logit_scale, expert_scale, clamp; /* clamp of q, k, v */
     bool parallel, router_sum, unturned;
+    bool halves; /* rotary pairs are the halves of a head */
     struct {
         double scale;      /* of positions: 1 / factor */
         double original;   /* context before it was stretched */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "lm/source/hf_int.h"
 #include "base/ban.h"
 
 #define MAX_PARTS 1024
@@ -13,6 +14,7 @@ struct maas_lm_source {
     maas_gguf *parts; /* keys are those of parts[0] */
     uint32_t n_parts, n_weights;
     maas_str arch;
+    const char *format;
 };
 
 /* ---- opening ---- */
@@ -69,10 +71,17 @@ static maas_status open_all(maas_lm_source *s, const maas_lm_file *files, uint32
     s->parts = maas_arena_array(&s->arena, n, sizeof *s->parts);
     if (!s->parts)
         return maas_fail(err, MAAS_E_NOMEM, "the index of a language model");
-    s->n_parts = n;
-    for (uint32_t i = 0; i < n; i++)
-        MAAS_TRY(open_part(s, &files[i], n, err));
-    MAAS_TRY(check_names(s, err));
+    s->format = maas_hf_is(files, n) ? "safetensors" : "gguf";
+    if (maas_hf_is(files, n)) {
+        s->n_parts = 1;
+        MAAS_TRY(maas_hf_open(files, n, &s->arena, &s->parts[0], err));
+        s->n_weights = s->parts[0].n_tensors;
+    } else {
+        s->n_parts = n;
+        for (uint32_t i = 0; i < n; i++)
+            MAAS_TRY(open_part(s, &files[i], n, err));
+        MAAS_TRY(check_names(s, err));
+    }
     arch = maas_gguf_find(&s->parts[0], "general.architecture");
     if (!arch || arch->type != MAAS_GGUF_STRING || !arch->strings[0].n ||
         arch->strings[0].n > MAAS_MAX_GGUF_NAME / 2)
@@ -105,6 +114,11 @@ void maas_lm_source_close(maas_lm_source *s)
 }
 
 /* ---- keys ---- */
+
+const char *maas_lm_source_format(const maas_lm_source *s)
+{
+    return s->format;
+}
 
 maas_str maas_lm_source_arch(const maas_lm_source *s)
 {

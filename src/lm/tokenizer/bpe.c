@@ -64,7 +64,7 @@ static uint32_t pair_hash(int32_t left, int32_t right)
     return (uint32_t)(x >> 32);
 }
 
-static const maas_merge *merge_of(const maas_tokenizer *t, int32_t left, int32_t right)
+const maas_merge *maas_merge_of(const maas_tokenizer *t, int32_t left, int32_t right)
 {
     for (uint32_t at = pair_hash(left, right) & t->merge_mask; t->merges[at].left >= 0;
          at = (at + 1) & t->merge_mask)
@@ -86,7 +86,7 @@ static void add_merge(maas_tokenizer *t, maas_str line, uint32_t rank, char *roo
     const int32_t l = maas_token_table_find(&t->by_name, left);
     const int32_t r = maas_token_table_find(&t->by_name, right);
     const int32_t to = maas_token_table_find(&t->by_name, (maas_str){room, left.n + right.n});
-    if (l < 0 || r < 0 || to < 0 || merge_of(t, l, r))
+    if (l < 0 || r < 0 || to < 0 || maas_merge_of(t, l, r))
         return;
     uint32_t at = pair_hash(l, r) & t->merge_mask;
     while (t->merges[at].left >= 0)
@@ -94,7 +94,7 @@ static void add_merge(maas_tokenizer *t, maas_str line, uint32_t rank, char *roo
     t->merges[at] = (maas_merge){l, r, to, rank};
 }
 
-static maas_status read_merges(maas_tokenizer *t, const maas_lm_source *s, maas_err *err)
+maas_status maas_merges_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err)
 {
     const maas_lm_array *m = maas_lm_array_of(s, "tokenizer.ggml.merges");
     char room[2 * MAAS_MAX_GGUF_NAME];
@@ -142,11 +142,17 @@ static maas_status read_pieces(maas_tokenizer *t, maas_err *err)
 maas_status maas_bpe_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err)
 {
     maas_str pre = {"default", 7};
+    const maas_lm_array *stages = maas_lm_array_of(s, "maas.pre.stages");
+    bool whole = false;
     maas_lm_str(s, "tokenizer.ggml.pre", &pre);
-    MAAS_TRY(maas_pre_of(pre, &t->pre, err));
+    maas_lm_bool(s, "maas.pre.whole_words", &whole);
+    if (stages && stages->of == MAAS_GGUF_STRING)
+        MAAS_TRY(maas_pre_make(stages->strings, stages->n, whole, &t->arena, &t->pre, err));
+    else
+        MAAS_TRY(maas_pre_of(pre, &t->pre, err));
     t->whole_words = maas_pre_keeps_words(t->pre);
     MAAS_TRY(read_pieces(t, err));
-    return read_merges(t, s, err);
+    return maas_merges_read(t, s, err);
 }
 
 /* ---- a word ---- */
@@ -156,7 +162,7 @@ static void consider(const maas_tokenizer *t, maas_merge_work *w, int32_t left, 
     if (left < 0 || right < 0)
         return;
     const maas_symbol *a = &w->symbols[left], *b = &w->symbols[right];
-    const maas_merge *m = merge_of(t, a->id, b->id);
+    const maas_merge *m = maas_merge_of(t, a->id, b->id);
     if (m)
         maas_heap_push(w, (maas_pending){(float)m->rank, left, right, m->to, a->n + b->n});
 }

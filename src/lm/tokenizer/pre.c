@@ -1,7 +1,7 @@
 /*
  * How text is cut into words before BPE: patterns that models were trained with, by the name the
- * file gives them. Patterns are facts of those models; they are ours alone to compile, none comes
- * from a file.
+ * file gives them, or by being the same as what it writes. Those become machine code. Patterns of a
+ * file that are none of ours are interpreted, and give up when a word costs too much.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -51,12 +51,15 @@
             "\\p{M}]*" end "|" digits                                                              \
     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-enum { MAX_STAGES = 6 };
+enum { MAX_STAGES = 8, MAX_PATTERN = 16 << 10, MATCH_STEPS = 200000, MATCH_KIB = 8192 };
 
 struct maas_pre {
-    const char *names;              /* separated by spaces */
+    const char *names;              /* separated by spaces; NULL: of a file */
     const char *stages[MAX_STAGES]; /* each cuts the pieces of the one before; gaps are pieces */
     bool whole_words;
+    int n;            /* of a file: its stages ... */
+    pcre2_code **own; /* ... as programs */
+    pcre2_match_context *limits;
 };
 
 static const maas_pre rows[] = {
@@ -134,44 +137,133 @@ bool maas_pre_keeps_words(const maas_pre *p)
     return p->whole_words;
 }
 
-/* ---- cutting ---- */
+/* ---- patterns of a file ---- */
 
-typedef struct cutter {
-    const maas_pre *pre;
-    pcre2_match_data *match[MAX_STAGES];
-    maas_status (*word)(void *user, maas_str word, maas_err *err);
-    void *user;
-} cutter;
-
-/* The next match at or after `at`: false at the end. */
-static maas_status next_match(const cutter *c, int stage, maas_str text, size_t at, size_t *from,
-                              size_t *to, maas_err *err)
+static bool same_stages(const maas_pre *row, const maas_str *stages, uint64_t n)
 {
-    const int st = pcre2_match(codes[c->pre - rows][stage], (PCRE2_SPTR)text.p, text.n, at,
-                               PCRE2_NOTEMPTY, c->match[stage], NULL);
-    *from = *to = text.n;
-    if (st == PCRE2_ERROR_NOMATCH)
-        return MAAS_OK;
-    if (st < 0)
-        return maas_fail(err, MAAS_E_INVALID, "the text cannot be cut into words (%d)", st);
-    const size_t *v = pcre2_get_ovector_pointer(c->match[stage]);
-    *from = v[0];
-    *to = v[1];
+    for (uint64_t i = 0; i < MAX_STAGES; i++) {
+        const char *have = row->stages[i];
+        if (i >= n || !have)
+            return i == n && !have;
+        if (strlen(have) != stages[i].n || memcmp(have, stages[i].p, stages[i].n) != 0)
+            return false;
+    }
+    return n == MAX_STAGES;
+}
+
+static void forget(void *arg)
+{
+    maas_pre *p = arg;
+    for (int i = 0; i < p->n; i++)
+        pcre2_code_free(p->own[i]);
+    pcre2_match_context_free(p->limits);
+}
+
+static maas_status compile_own(maas_pre *p, const maas_str *stages, uint64_t n, maas_err *err)
+{
+    int error;
+    size_t at;
+    for (uint64_t i = 0; i < n; i++) {
+        if (stages[i].n > MAX_PATTERN)
+            return maas_fail(err, MAAS_E_TOO_LARGE, "a pre-tokenizer has a pattern of %zu bytes",
+                             stages[i].n);
+        p->own[i] = pcre2_compile((PCRE2_SPTR)stages[i].p, stages[i].n,
+                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF |
+                                      PCRE2_NEVER_BACKSLASH_C,
+                                  &error, &at, NULL);
+        if (!p->own[i])
+            return maas_fail(err, MAAS_E_UNSUPPORTED,
+                             "the pattern '%.*s' of a pre-tokenizer is not understood, at its byte "
+                             "%zu",
+                             (int)(stages[i].n < 80 ? stages[i].n : 80), stages[i].p, at);
+        p->n++;
+    }
     return MAAS_OK;
 }
 
-/* Matches of a stage, and what lies between them, go to the next one: it calls itself as often as
- * there are stages, which are the table's. */
-static maas_status cut(const cutter *c, int stage, maas_str text, maas_err *err)
+maas_status maas_pre_make(const maas_str *stages, uint64_t n, bool whole_words, maas_arena *a,
+                          const maas_pre **out, maas_err *err)
 {
-    if (stage == MAX_STAGES || !c->pre->stages[stage])
-        return c->word(c->user, text, err);
-    for (size_t at = 0, from, to; at < text.n; at = to) {
-        MAAS_TRY(next_match(c, stage, text, at, &from, &to, err));
-        if (from > at)
-            MAAS_TRY(cut(c, stage + 1, (maas_str){text.p + at, from - at}, err));
-        if (to > from)
-            MAAS_TRY(cut(c, stage + 1, (maas_str){text.p + from, to - from}, err));
+    pthread_once(&once, compile_all);
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++)
+        if (rows[i].whole_words == whole_words && codes[i][0] && same_stages(&rows[i], stages, n)) {
+            *out = &rows[i];
+            return MAAS_OK;
+        }
+    if (n > MAX_STAGES)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "a pre-tokenizer of %llu steps",
+                         (unsigned long long)n);
+    maas_pre *p = maas_arena_alloc(a, sizeof *p);
+    pcre2_code **own = maas_arena_array(a, MAX_STAGES, sizeof(pcre2_code *));
+    if (!p || !own || !maas_arena_defer(a, forget, p))
+        return maas_fail(err, MAAS_E_NOMEM, "a pre-tokenizer");
+    *p = (maas_pre){.whole_words = whole_words, .own = own};
+    p->limits = pcre2_match_context_create(NULL);
+    if (!p->limits)
+        return maas_fail(err, MAAS_E_NOMEM, "a pre-tokenizer");
+    pcre2_set_match_limit(p->limits, MATCH_STEPS);
+    pcre2_set_heap_limit(p->limits, MATCH_KIB);
+    *out = p;
+    return compile_own(p, stages, n, err);
+}
+
+/* ---- cutting ---- */
+
+typedef struct level {    /* a piece that a stage cuts */
+    maas_str text, match; /* match: found, and not yet given on */
+    size_t at;
+} level;
+
+typedef struct cutter {
+    const maas_pre *pre;
+    pcre2_code *const *codes;
+    int n_stages;
+    pcre2_match_data *match;
+    level levels[MAX_STAGES];
+} cutter;
+
+/* The next piece of a level; n 0: there are no more. */
+static maas_status next_piece(const cutter *c, int stage, level *l, maas_str *out, maas_err *err)
+{
+    *out = l->match;
+    l->match.n = 0;
+    if (out->n || l->at == l->text.n)
+        return MAAS_OK;
+    const int st = pcre2_match(c->codes[stage], (PCRE2_SPTR)l->text.p, l->text.n, l->at,
+                               PCRE2_NOTEMPTY, c->match, c->pre->limits);
+    size_t from = l->text.n, to = l->text.n;
+    if (st < 0 && st != PCRE2_ERROR_NOMATCH)
+        return maas_fail(err, MAAS_E_INVALID, "the text cannot be cut into words (%d)", st);
+    if (st >= 0) {
+        const size_t *v = pcre2_get_ovector_pointer(c->match);
+        from = v[0];
+        to = v[1];
+    }
+    if (from < l->at || to <= l->at) /* \K can say so */
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "the pattern of a pre-tokenizer goes backwards");
+    const maas_str match = {l->text.p + from, to - from};
+    *out = from > l->at ? (maas_str){l->text.p + l->at, from - l->at} : match;
+    l->match = from > l->at ? match : (maas_str){NULL, 0};
+    l->at = to;
+    return MAAS_OK;
+}
+
+static maas_status cut(cutter *c, maas_str text,
+                       maas_status (*word)(void *user, maas_str word, maas_err *err), void *user,
+                       maas_err *err)
+{
+    maas_str piece;
+    if (c->n_stages == 0)
+        return text.n ? word(user, text, err) : MAAS_OK;
+    c->levels[0] = (level){.text = text};
+    for (int depth = 0; depth >= 0;) {
+        MAAS_TRY(next_piece(c, depth, &c->levels[depth], &piece, err));
+        if (!piece.n)
+            depth--;
+        else if (depth + 1 < c->n_stages)
+            c->levels[++depth] = (level){.text = piece};
+        else
+            MAAS_TRY(word(user, piece, err));
     }
     return MAAS_OK;
 }
@@ -181,16 +273,16 @@ maas_status maas_pre_split(const maas_pre *p, maas_str text,
                            void *user, maas_err *err)
 {
     pthread_once(&fast, compile_fast);
-    cutter c = {.pre = p, .word = word, .user = user};
-    maas_status st = MAAS_OK;
-    for (int k = 0; k < MAX_STAGES && p->stages[k] && st == MAAS_OK; k++) {
-        c.match[k] = pcre2_match_data_create(1, NULL);
-        if (!c.match[k])
-            st = maas_fail(err, MAAS_E_NOMEM, "cutting a text into words");
+    cutter c = {.pre = p, .codes = p->own, .n_stages = p->n};
+    if (!p->own) {
+        c.codes = codes[p - rows];
+        while (c.n_stages < MAX_STAGES && p->stages[c.n_stages])
+            c.n_stages++;
     }
-    if (st == MAAS_OK)
-        st = cut(&c, 0, text, err);
-    for (int k = 0; k < MAX_STAGES; k++)
-        pcre2_match_data_free(c.match[k]);
+    c.match = pcre2_match_data_create(1, NULL);
+    if (!c.match)
+        return maas_fail(err, MAAS_E_NOMEM, "cutting a text into words");
+    const maas_status st = cut(&c, text, word, user, err);
+    pcre2_match_data_free(c.match);
     return st;
 }

@@ -59,6 +59,11 @@ maas_status maas_spm_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *
     t->scores = maas_arena_array(&t->arena, (size_t)t->n, sizeof *t->scores);
     if (!t->scores)
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
+    maas_lm_bool(s, "maas.space_prefix.if_missing", &t->prefix_if_missing);
+    maas_lm_bool(s, "maas.space_prefix.once", &t->prefix_once);
+    maas_lm_bool(s, "maas.fuse_unknown", &t->fuse_unknown);
+    if (maas_lm_array_of(s, "tokenizer.ggml.merges"))
+        MAAS_TRY(maas_merges_read(t, s, err));
     for (int32_t i = 0; i < t->n; i++) {
         t->scores[i] = (float)maas_gguf_f64(scores, (uint64_t)i);
         MAAS_TRY(read_piece(t, i, err));
@@ -81,13 +86,28 @@ static void consider(const maas_tokenizer *t, maas_merge_work *w, const char *te
     if (left < 0 || right < 0)
         return;
     const maas_symbol *a = &w->symbols[left], *b = &w->symbols[right];
+    if (t->merges) { /* of a file that lists them: only those, in their order */
+        const maas_merge *m = maas_merge_of(t, a->id, b->id);
+        if (m)
+            maas_heap_push(w, (maas_pending){(float)m->rank, left, right, m->to, a->n + b->n});
+        return;
+    }
     const int32_t to = token_of(t, (maas_str){text + a->at, a->n + b->n});
     if (to >= 0)
         maas_heap_push(w, (maas_pending){-t->scores[to], left, right, to, a->n + b->n});
 }
 
+/* Does what was written of this text, from byte `from` on, end with an unknown character? */
+static bool ends_unknown(const maas_tokenizer *t, const maas_buf *out, size_t from)
+{
+    int32_t last = -1;
+    if (out->n > from)
+        memcpy(&last, out->p + out->n - sizeof last, sizeof last);
+    return last == t->unknown;
+}
+
 static maas_status put_symbol(const maas_tokenizer *t, const maas_symbol *s, const char *text,
-                              maas_buf *out, maas_err *err)
+                              size_t from, maas_buf *out, maas_err *err)
 {
     const int32_t id = token_of(t, (maas_str){text + s->at, s->n});
     if (id >= 0)
@@ -95,6 +115,8 @@ static maas_status put_symbol(const maas_tokenizer *t, const maas_symbol *s, con
     for (uint32_t i = 0; id < 0 && i < s->n; i++) {
         const int32_t b = t->bytes[(uint8_t)text[s->at + i]];
         const int32_t use = b >= 0 ? b : t->unknown;
+        if (b < 0 && t->fuse_unknown && ends_unknown(t, out, from))
+            continue;
         if (use >= 0 && (b >= 0 || i == 0))
             maas_buf_add(out, &use, sizeof use);
     }
@@ -106,14 +128,15 @@ static maas_status merge_text(const maas_tokenizer *t, maas_str text, maas_merge
 {
     maas_pending p;
     uint32_t n = 0;
+    const size_t from = out->n;
     if (text.n > INT32_MAX / 4 || !maas_merge_room(w, (uint32_t)text.n))
         return maas_fail(err, MAAS_E_NOMEM, "a text of %zu bytes", text.n);
     for (maas_span s = maas_span_of(text.p, text.n); s.n; n++) {
-        const size_t len = maas_utf8_len(s);
-        w->symbols[n] = (maas_symbol){0, (int32_t)n - 1, (int32_t)n + 1,
-                                      (uint32_t)(s.p - (const uint8_t *)text.p),
-                                      (uint32_t)(len ? len : 1)};
-        maas_span_skip(&s, len ? len : 1);
+        const size_t some = maas_utf8_len(s), len = some ? some : 1;
+        const int32_t id = t->merges ? token_of(t, (maas_str){(const char *)s.p, len}) : -1;
+        w->symbols[n] = (maas_symbol){id, (int32_t)n - 1, (int32_t)n + 1,
+                                      (uint32_t)(s.p - (const uint8_t *)text.p), (uint32_t)len};
+        maas_span_skip(&s, len);
     }
     if (n == 0)
         return MAAS_OK;
@@ -124,6 +147,7 @@ static maas_status merge_text(const maas_tokenizer *t, maas_str text, maas_merge
         maas_symbol *a = &w->symbols[p.left], *b = &w->symbols[p.right];
         if (a->id == -2 || b->id == -2 || a->next != p.right || a->n + b->n != p.n)
             continue;
+        a->id = p.to;
         a->n += b->n;
         a->next = b->next;
         b->id = -2;
@@ -133,7 +157,7 @@ static maas_status merge_text(const maas_tokenizer *t, maas_str text, maas_merge
         consider(t, w, text.p, p.left, a->next);
     }
     for (int32_t i = 0; i >= 0; i = w->symbols[i].next)
-        MAAS_TRY(put_symbol(t, &w->symbols[i], text.p, out, err));
+        MAAS_TRY(put_symbol(t, &w->symbols[i], text.p, from, out, err));
     return MAAS_OK;
 }
 
@@ -141,7 +165,9 @@ maas_status maas_spm_text(const maas_tokenizer *t, maas_str text, bool first, ma
                           maas_buf *out, maas_err *err)
 {
     maas_buf spaced = MAAS_BUF_INIT((size_t)1 << 32);
-    if (first && t->space_prefix && text.n)
+    const bool has_space = text.n && (text.p[0] == ' ' || (text.n >= N_SPACE &&
+                                                          memcmp(text.p, SPACE, N_SPACE) == 0));
+    if (first && t->space_prefix && text.n && !(t->prefix_if_missing && has_space))
         maas_buf_add(&spaced, SPACE, N_SPACE);
     for (size_t i = 0; i < text.n; i++)
         if (text.p[i] == ' ')

@@ -55,6 +55,12 @@ static void read_ends(maas_tokenizer *t, const maas_lm_source *s)
         if (id >= 0)
             t->ends[id] = 1;
     }
+    const maas_lm_array *more = maas_lm_array_of(s, "maas.eos_token_ids");
+    for (uint64_t i = 0; more && more->of != MAAS_GGUF_STRING && i < more->n; i++) {
+        const int64_t id = maas_gguf_i64(more, i);
+        if (id >= 0 && id < t->n)
+            t->ends[id] = 1;
+    }
     for (size_t i = 0; i < MAAS_COUNT(names); i++) {
         const int32_t id = maas_tokenizer_find(t, (maas_str){names[i], strlen(names[i])});
         if (id >= 0 && t->types[id] != MAAS_TOKEN_NORMAL)
@@ -113,6 +119,7 @@ static maas_status read_all(maas_tokenizer *t, const maas_lm_source *s, maas_err
     t->space_prefix = !t->is_bpe;
     maas_lm_bool(s, "tokenizer.ggml.add_bos_token", &t->begin);
     maas_lm_bool(s, "tokenizer.ggml.add_space_prefix", &t->space_prefix);
+    maas_lm_bool(s, "maas.normalize.nfc", &t->nfc);
     MAAS_TRY(t->is_bpe ? maas_bpe_read(t, s, err) : maas_spm_read(t, s, err));
     if (!maas_token_table_make(&t->by_piece, t->pieces, (uint32_t)t->n, &t->arena))
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
@@ -158,7 +165,7 @@ static maas_status encode_word(void *user, maas_str word, maas_err *err)
     return maas_bpe_word(e->t, word, &e->work, e->out, err);
 }
 
-static maas_status encode_plain(encoder *e, maas_str text, maas_err *err)
+static maas_status encode_normal(encoder *e, maas_str text, maas_err *err)
 {
     if (!text.n)
         return MAAS_OK;
@@ -166,6 +173,18 @@ static maas_status encode_plain(encoder *e, maas_str text, maas_err *err)
     e->after_special = false;
     return e->t->is_bpe ? maas_pre_split(e->t->pre, text, encode_word, e, err)
                         : maas_spm_text(e->t, text, first, &e->work, e->out, err);
+}
+
+static maas_status encode_plain(encoder *e, maas_str text, maas_err *err)
+{
+    if (!e->t->nfc || maas_nfc_is(text))
+        return encode_normal(e, text, err);
+    maas_buf composed = MAAS_BUF_INIT((size_t)1 << 32);
+    maas_status st = maas_nfc(text, &composed, err);
+    if (st == MAAS_OK)
+        st = encode_normal(e, (maas_str){composed.p, composed.n}, err);
+    maas_buf_reset(&composed);
+    return st;
 }
 
 /* Markup is what a template writes: <...> and [...]. Other added tokens are plain words. */
@@ -201,7 +220,7 @@ static maas_status encode_text(encoder *e, maas_str text, bool trusted, maas_err
         }
         MAAS_TRY(encode_plain(e, (maas_str){text.p + from, at - from}, err));
         maas_buf_add(e->out, &id, sizeof id);
-        e->after_special = true;
+        e->after_special = !e->t->prefix_once;
         from = at += e->t->names[id].n;
     }
     return encode_plain(e, (maas_str){text.p + from, text.n - from}, err);

@@ -64,6 +64,9 @@ struct maas_tokenizer {
     uint32_t merge_mask;
     int32_t bytes[256]; /* the token of a byte; -1 */
     const maas_pre *pre;
+    bool fuse_unknown; /* unknown characters side by side are one token */
+    bool nfc; /* text is brought to its composed form */
+    bool prefix_if_missing, prefix_once; /* a blank before a text that has none; before the first */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
     int32_t *special; /* found in text: first by first byte, then the longest first */
@@ -74,6 +77,12 @@ struct maas_tokenizer {
 /* A word (BPE), a text (SentencePiece): appends ids. */
 maas_status maas_bpe_word(const maas_tokenizer *t, maas_str word, maas_merge_work *w, maas_buf *out,
                           maas_err *err);
+/* nfc.c: the composed form of a text, appended; bytes that are no UTF-8 stay. */
+bool maas_nfc_is(maas_str text); /* surely in that form */
+maas_status maas_nfc(maas_str text, maas_buf *out, maas_err *err);
+/* The key tokenizer.ggml.merges, with an entry for each pair that can come. */
+maas_status maas_merges_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+const maas_merge *maas_merge_of(const maas_tokenizer *t, int32_t left, int32_t right); /* NULL */
 maas_status maas_bpe_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
 maas_status maas_spm_text(const maas_tokenizer *t, maas_str text, bool first, maas_merge_work *w,
                           maas_buf *out, maas_err *err);
@@ -86,5 +95,9 @@ maas_status maas_pre_split(const maas_pre *p, maas_str text,
                            maas_status (*word)(void *user, maas_str word, maas_err *err),
                            void *user, maas_err *err);
 bool maas_pre_keeps_words(const maas_pre *p);
+/* Patterns of a file: one of ours when it is the same, else made in the arena, with a limit to what
+ * a match may cost. E_UNSUPPORTED: it has too many, or one that is no pattern. */
+maas_status maas_pre_make(const maas_str *stages, uint64_t n, bool whole_words, maas_arena *a,
+                          const maas_pre **out, maas_err *err);
 
 #endif

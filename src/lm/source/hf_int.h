@@ -1,0 +1,105 @@
+/*
+ * lm/source/hf_int.h - shared by the files that read Hugging Face folders: config.json,
+ * tokenizer.json and *.safetensors become keys and weights with the names that GGUF has for them.
+ */
+#ifndef MAAS_LM_HF_INT_H
+#define MAAS_LM_HF_INT_H
+
+#include "base/json.h"
+#include "formats/gguf.h"
+#include "lm/source.h"
+
+#define MAAS_MAX_HF_CONFIG    (4u << 20)   /* bytes of a small JSON file, and of a template */
+#define MAAS_MAX_HF_TOKENIZER (256u << 20) /* bytes of tokenizer.json */
+
+/* Weights of these names have those in GGUF; '%' is the number of a layer, what follows the name
+ * (".weight", ".bias") stays. */
+typedef struct maas_hf_weight {
+    const char *from, *to;
+} maas_hf_weight;
+
+enum {
+    MAAS_HF_NORM_PLUS_ONE = 1, /* weights of normalizations are stored less one */
+    MAAS_HF_ROPE_HALVES = 2,   /* rotary pairs are halves of a head, and GGUF's are neighbours */
+    MAAS_HF_WINDOW = 4         /* sliding_window is heeded */
+};
+
+/* One row of hf_arch.c: a class of the transformers library. */
+typedef struct maas_hf_arch {
+    const char *name;                /* "LlamaForCausalLM" */
+    const char *gguf;                /* what GGUF calls it */
+    const char *defaults;            /* JSON: what config.json may leave out */
+    const maas_hf_weight *tables[3]; /* of weights, each ends with an empty row */
+    const char *const *prefixes;     /* of names, that are taken for "model."; ends with NULL */
+    const char *const *ignored;      /* prefixes of names that text does not need; may be NULL */
+    const char *const *acts;         /* words for its activation; ends with NULL */
+    int local_of;                    /* layers that look back all the way; 0: no such pattern */
+    uint32_t flags;
+} maas_hf_arch;
+extern const maas_hf_arch maas_hf_archs[];
+extern const size_t maas_hf_n_archs;
+
+typedef struct maas_hf { /* while a folder is opened */
+    const maas_lm_file *files;
+    uint32_t n_files;
+    maas_arena *a;
+    maas_err *err;
+    const maas_hf_arch *arch;
+    json_t *config;                 /* config.json */
+    const json_t *text;             /* the part of it that is about the language model */
+    json_t *generation, *tokenizer; /* generation_config.json, tokenizer_config.json; or NULL */
+    maas_gguf *out;
+    size_t cap_values, cap_tensors;
+} maas_hf;
+
+bool maas_hf_is(const maas_lm_file *files, uint32_t n); /* is there a config.json? */
+maas_status maas_hf_open(const maas_lm_file *files, uint32_t n, maas_arena *a, maas_gguf *out,
+                         maas_err *err);
+const maas_lm_file *maas_hf_file(const maas_hf *h, const char *path); /* NULL */
+maas_status maas_hf_no_memory(const maas_hf *h);
+/* Members of an object, as they lie in the text; n 0: not there. */
+typedef struct maas_hf_part {
+    const char *key;
+    maas_span text;
+} maas_hf_part;
+/* Notes where the wanted members of the object are; the others may be anything. */
+maas_status maas_hf_find_parts(const maas_hf *h, const char *path, maas_span text,
+                               maas_hf_part *parts, size_t n);
+
+/* Keys; one that begins with "%s." has the name of the architecture there. Values are borrowed
+ * (strings, arrays: from the arena or a file) or copied (numbers). */
+maas_status maas_hf_put_u64(maas_hf *h, const char *key, uint64_t v);
+maas_status maas_hf_put_f64(maas_hf *h, const char *key, double v);
+maas_status maas_hf_put_bool(maas_hf *h, const char *key, bool v);
+maas_status maas_hf_put_str(maas_hf *h, const char *key, maas_str v);
+maas_status maas_hf_put_text(maas_hf *h, const char *key, const char *v);
+maas_status maas_hf_put_strs(maas_hf *h, const char *key, const maas_str *v, uint64_t n);
+maas_status maas_hf_put_numbers(maas_hf *h, const char *key, maas_gguf_type of, const void *v,
+                                uint64_t n);
+maas_status maas_hf_put_tensor(maas_hf *h, const maas_gguf_tensor *t);
+
+maas_status maas_hf_read_config(maas_hf *h);  /* arch, text, and keys of hyperparameters */
+maas_status maas_hf_read_rope(maas_hf *h);    /* positions of it */
+maas_status maas_hf_read_weights(maas_hf *h); /* of *.safetensors */
+maas_status maas_hf_read_tokens(maas_hf *h);  /* tokenizer.json, and ids of the other files */
+
+/* hf_words.c: normalizer, pre_tokenizer and post_processor of tokenizer.json as keys. */
+typedef enum maas_hf_prefix { /* a blank before a text */
+                              MAAS_HF_PREFIX_NEVER,
+                              MAAS_HF_PREFIX_ALWAYS,
+                              MAAS_HF_PREFIX_MISSING, /* when it begins with none */
+                              MAAS_HF_PREFIX_FIRST /* that, and nothing was before, special or not
+                                                    */
+} maas_hf_prefix;
+typedef struct maas_hf_pipeline {
+    const json_t *normalizer, *pre_tokenizer, *post_processor; /* NULL: none */
+    maas_str type;                                             /* of the model: "BPE" */
+    bool ignore_merges, fuse_unknown;
+    /* what came out */
+    bool byte_level, spaces; /* blanks are written as U+2581 */
+    maas_hf_prefix prefix;
+    maas_str bos, eos; /* that a text is framed with; n 0: none */
+} maas_hf_pipeline;
+maas_status maas_hf_read_pipeline(maas_hf *h, maas_hf_pipeline *p);
+
+#endif

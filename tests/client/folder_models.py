@@ -1,0 +1,165 @@
+"""Small random models of every class that Hugging Face folders are read for, saved by transformers with what it computes.
+
+usage: folder_models.py FOLDER      for each model FOLDER/NAME/ and FOLDER/NAME/reference.json:
+       [{"text", "ids", "answer", "logprobs"}], and for some FOLDER/NAME.gguf of the same weights
+
+Runs under a Python that has torch, transformers, tokenizers and gguf; test_folders.py compares.
+"""
+import json
+import os
+import sys
+
+import gguf
+import numpy as np
+import torch
+import transformers as tf
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+OUT = sys.argv[1]
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROMPTS = ["Hello world, this is a test", "The rooms of the house: one 123", "xyz", "a b c d e f g h i j k l m n o p q r s t u v w"]
+TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
+WORDS = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+VOCABULARY = 608  # more rows than there are tokens, as published models have
+COMMON = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+              num_key_value_heads=2, max_position_embeddings=256, bos_token_id=0, eos_token_id=2, pad_token_id=0)
+LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+              original_max_position_embeddings=64)
+SMALL_SHARDS = {"qwen2", "gemma3"}
+DTYPES = {"llama-bf16": torch.bfloat16, "llama-f16": torch.float16}
+
+
+def rows():
+    """name: class and configuration."""
+    def llama(**more):
+        return tf.LlamaForCausalLM, tf.LlamaConfig(**{**COMMON, **more})
+
+    return {
+        "llama": llama(),
+        "llama-bf16": llama(),
+        "llama-f16": llama(),
+        "llama-3": llama(rope_parameters=LLAMA3, attention_bias=True, head_dim=32, tie_word_embeddings=True),
+        "llama-linear": llama(rope_parameters=dict(rope_type="linear", factor=4.0, rope_theta=5000.0), mlp_bias=True),
+        "mistral": (tf.MistralForCausalLM, tf.MistralConfig(**COMMON, sliding_window=5)),
+        "qwen2": (tf.Qwen2ForCausalLM, tf.Qwen2Config(**COMMON)),
+        "qwen3": (tf.Qwen3ForCausalLM, tf.Qwen3Config(**COMMON, head_dim=32)),
+        "gemma": (tf.GemmaForCausalLM, tf.GemmaConfig(**COMMON, head_dim=32)),
+        "gemma2": (tf.Gemma2ForCausalLM, tf.Gemma2Config(**COMMON, head_dim=32, sliding_window=5, query_pre_attn_scalar=20)),
+        "gemma3": (tf.Gemma3ForCausalLM, tf.Gemma3TextConfig(**{**COMMON, "num_hidden_layers": 7}, head_dim=32, sliding_window=5,
+                                                             query_pre_attn_scalar=20)),
+    }
+
+
+def tokenizer():
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(WORDS), "isolated"),
+                                               pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    t.decoder = decoders.ByteLevel()
+    with open(os.path.join(ROOT, "docs", "architecture.md"), encoding="utf-8") as f:
+        t.train_from_iterator(f.readlines(), trainers.BpeTrainer(vocab_size=600, special_tokens=SPECIAL, show_progress=False,
+                                                                 initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    fast = tf.PreTrainedTokenizerFast(tokenizer_object=t, bos_token=SPECIAL[0], eos_token=SPECIAL[2])
+    fast.chat_template = TEMPLATE
+    return fast
+
+
+def fill(model, seed):
+    """Weights of a size that makes answers vary, norms that are not all ones."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        ends = 0.12 if model.config.tie_word_embeddings else 0.3  # so that what layers add is heard
+        for name, p in model.named_parameters():
+            scale = 0.1 if p.dim() == 1 else ends if "embed" in name or "lm_head" in name else 0.15
+            p.copy_(torch.randn_like(p) * scale + (p if p.dim() == 1 else 0))
+
+
+def reference(model, fast):
+    out = []
+    for text in PROMPTS:
+        ids = fast(text, add_special_tokens=False).input_ids
+        answer, logprobs = [], []
+        for _ in range(12):
+            with torch.no_grad():
+                p = torch.log_softmax(model(torch.tensor([ids + answer])).logits[0, -1].double(), -1)
+            best = p.topk(2)
+            answer.append(int(best.indices[0]))
+            logprobs.append([float(v) for v in best.values])
+        out.append({"text": text, "ids": ids, "answer": answer, "logprobs": logprobs})
+    return out
+
+
+NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+         "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
+         "post_attention_layernorm": "ffn_norm", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"}
+
+
+def neighbours(w, heads):
+    """Halves of each head to neighbours: how GGUF stores llama's queries and keys."""
+    return w.reshape(heads, 2, w.shape[0] // heads // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+
+
+def write_gguf(path, name, model, fast):
+    c, arch = model.config, name.split("-")[0]
+    w = gguf.GGUFWriter(path, arch)
+    w.add_context_length(c.max_position_embeddings)
+    w.add_embedding_length(c.hidden_size)
+    w.add_block_count(c.num_hidden_layers)
+    w.add_feed_forward_length(c.intermediate_size)
+    w.add_head_count(c.num_attention_heads)
+    w.add_head_count_kv(c.num_key_value_heads)
+    w.add_layer_norm_rms_eps(c.rms_norm_eps)
+    w.add_rope_freq_base(c.rope_parameters["rope_theta"])
+    size = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
+    w.add_key_length(size)
+    w.add_value_length(size)
+    names = sorted(fast.get_vocab(), key=fast.get_vocab().get)
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre("smaug-bpe")
+    w.add_token_list(names)
+    w.add_token_types([3 if n in SPECIAL else 1 for n in names])
+    w.add_token_merges([" ".join(m) if isinstance(m, list) else m
+                        for m in json.loads(fast.backend_tokenizer.to_str())["model"]["merges"]])
+    w.add_bos_token_id(0)
+    w.add_eos_token_id(2)
+    w.add_chat_template(TEMPLATE)
+    for n, p in model.state_dict().items():
+        a = p.float().numpy().copy()
+        if arch.startswith("gemma") and "norm" in n:
+            a += 1
+        heads = c.num_attention_heads if ".q_proj" in n else c.num_key_value_heads if ".k_proj" in n else 0
+        if arch == "llama" and heads:
+            a = neighbours(a, heads)
+        to = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
+              "lm_head.weight": "output.weight"}.get(n)
+        if to is None:
+            _, _, layer, rest = n.split(".", 3)
+            stem, suffix = rest.rsplit(".", 1)
+            to = f"blk.{layer}.{NAMES[stem]}.{suffix}"
+        elif to == "output.weight" and c.tie_word_embeddings:
+            continue
+        w.add_tensor(to, np.ascontiguousarray(a))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def main():
+    tf.logging.set_verbosity_error()
+    fast = tokenizer()
+    for seed, (name, (cls, config)) in enumerate(rows().items()):
+        model = cls(config).eval()
+        fill(model, seed)
+        folder = os.path.join(OUT, name)
+        model = model.to(DTYPES.get(name, torch.float32))
+        model.save_pretrained(folder, max_shard_size="100KB" if name in SMALL_SHARDS else "5GB")
+        fast.save_pretrained(folder)
+        model = model.float()
+        with open(os.path.join(folder, "reference.json"), "w", encoding="utf-8") as f:
+            json.dump(reference(model, fast), f)
+        if name in ("llama", "qwen2", "qwen3", "gemma"):
+            write_gguf(os.path.join(OUT, name + ".gguf"), name, model, fast)
+
+
+main()

@@ -1,0 +1,87 @@
+"""Hugging Face folders behind the server: the tokens and probabilities that transformers computes, for every class that is read;
+the same as GGUF where that was written; and what is wrong with a folder, by name.
+
+usage: test_folders.py MODELS      as folder_models.py made them
+"""
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "server"))
+from harness import BINARY, Server, case, check, finish
+
+MODELS = sys.argv[1]
+NAMES = sorted(n for n in os.listdir(MODELS) if os.path.isdir(os.path.join(MODELS, n)))
+# Keys and values are kept as half-precision floats, and that is what separates us from float32.
+TOLERANCE = 0.01
+ROUNDED = 0.02  # of weights in bfloat16: what they are multiplied with is rounded like them
+server = Server()
+
+
+def run_import(path, name):
+    return subprocess.run([BINARY, "import", path, "--name", name, "--url", server.url], capture_output=True, text=True)
+
+
+def post(path, body):
+    return server.need(200, "POST", path, body)
+
+
+def ask(model, text, n):
+    r = post("/v1/chat/completions", {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": n,
+                                      "temperature": 0, "logprobs": True, "top_logprobs": 2, "ignore_eos": True})
+    return r["usage"]["prompt_tokens"], r["choices"][0]["logprobs"]["content"]
+
+
+def tokenize(model, text):
+    return post("/tokenize", {"model": model, "prompt": text, "add_special_tokens": False})["tokens"]
+
+
+def tolerance_of(name):
+    return ROUNDED if name.endswith("bf16") else TOLERANCE
+
+
+def compare(name, ref):
+    """Greedy tokens as long as the best one is clearly the best, and what each was worth."""
+    n_prompt, content = ask(name, ref["text"], len(ref["answer"]))
+    check(f"{name}: prompt tokens", n_prompt == len(ref["ids"]), f"{n_prompt}, {len(ref['ids'])}")
+    worst = 0.0
+    for got, (best, second) in zip(content, ref["logprobs"]):
+        worst = max(worst, abs(got["logprob"] - best))
+        if best - second < 2 * tolerance_of(name):
+            break
+    return worst
+
+
+@case
+def every_class_computes_what_transformers_does():
+    for name in NAMES:
+        p = run_import(os.path.join(MODELS, name), name)
+        if not check(f"{name}: import", p.returncode == 0, p.stderr):
+            continue
+        with open(os.path.join(MODELS, name, "reference.json"), encoding="utf-8") as f:
+            refs = json.load(f)
+        for ref in refs:
+            check(f"{name}: ids of {ref['text'][:20]!r}", tokenize(name, ref["text"]) == ref["ids"])
+        worst = max(compare(name, ref) for ref in refs)
+        check(f"{name}: probabilities", worst < tolerance_of(name), f"{worst}")
+        print(f"  {name}: {worst:.5f}")
+
+
+@case
+def a_folder_answers_as_its_gguf_does():
+    for file in sorted(f for f in os.listdir(MODELS) if f.endswith(".gguf")):
+        name = file[:-len(".gguf")]
+        p = run_import(os.path.join(MODELS, file), name + "-gguf")
+        check(f"{file}: import", p.returncode == 0, p.stderr)
+        for text in ("Hello world, this is a test", "The rooms: 12345 times"):
+            one, two = ask(name, text, 16), ask(name + "-gguf", text, 16)
+            same = one[0] == two[0] and all(a["token"] == b["token"] and abs(a["logprob"] - b["logprob"]) < 2e-3
+                                            for a, b in zip(one[1], two[1]))
+            check(f"{name}: {text!r}", same, f"{[a['logprob'] for a in one[1]]} {[a['logprob'] for a in two[1]]}")
+
+
+finish()
