@@ -99,12 +99,9 @@ static void multiply(const maas_call *c, const maas_experts *e, const room *r, c
                bytes);
     for (int64_t at = from; at < to; at += DOT_COLS) {
         const int cols = (int)(to - at < DOT_COLS ? to - at : DOT_COLS);
-        for (int j = 0; j < DOT_COLS; j++)
-            if (j < cols)
-                e->w.q->to_f32(w + (size_t)(at + j) * e->w.row_bytes, r->w + j * e->w.k, e->w.k);
-            else
-                memset(r->w + j * e->w.k, 0, bytes);
-        row_dots(n, r->x, r->w, e->w.k, r->y, DOT_COLS, cols, NULL);
+        for (int j = 0; j < cols; j++)
+            e->w.q->to_f32(w + (size_t)(at + j) * e->w.row_bytes, r->w + j * e->w.k, e->w.k);
+        row_dots(DOT_F32, n, r->x, r->w, bytes, e->w.k, r->y, DOT_COLS, cols, NULL);
         for (int i = 0; i < n; i++)
             memcpy(y + slot[i] * e->w.n + at, r->y + i * DOT_COLS, (size_t)cols * sizeof *y);
     }
