@@ -52,6 +52,15 @@ bool maas_heap_pop(maas_merge_work *w, maas_pending *out);
 
 typedef struct maas_pre maas_pre; /* how text is cut into words (pre.c) */
 
+/* A kind of tokenizer: a row of tokenizer.c. `text` appends the ids of a text without special
+ * tokens; first: nothing but a special token came before it. */
+typedef struct maas_tokenizer_kind {
+    const char *name; /* tokenizer.ggml.model */
+    maas_status (*read)(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+    maas_status (*text)(const maas_tokenizer *t, maas_str text, bool first, maas_merge_work *w,
+                        maas_buf *out, maas_err *err);
+} maas_tokenizer_kind;
+
 struct maas_tokenizer {
     maas_arena arena;
     int32_t n;
@@ -64,13 +73,26 @@ struct maas_tokenizer {
     uint32_t merge_mask;
     int32_t bytes[256]; /* the token of a byte; -1 */
     const maas_pre *pre;
+    const maas_tokenizer_kind *kind;
+    bool fold;       /* WordPiece: lower case, without accents */
+    size_t max_name; /* WordPiece, unigram: bytes of the longest */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
+    struct { /* what stands around texts of encoders (frame.c) */
+        int32_t before[1], between[2], after[1];
+        uint32_t n_before, n_between, n_after;
+    } frame;
     int32_t *special; /* found in text: first by first byte, then the longest first */
     uint32_t special_from[257];
     uint8_t *ends; /* [n] bits: ends a text or turn */
 };
 
+void maas_tokenizer_read_frame(maas_tokenizer *t, const maas_lm_source *s);
+
+/* Whole texts, as a kind's `read` and `text`. */
+maas_status maas_wordpiece_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+maas_status maas_wordpiece_text(const maas_tokenizer *t, maas_str text, bool first,
+                                maas_merge_work *w, maas_buf *out, maas_err *err);
 /* A word (BPE), a text (SentencePiece): appends ids. */
 maas_status maas_bpe_word(const maas_tokenizer *t, maas_str word, maas_merge_work *w, maas_buf *out,
                           maas_err *err);
