@@ -120,10 +120,8 @@ maas_status maas_enc_hyper_read(const maas_lm_source *s, maas_enc_hyper *out, ma
     const maas_str name = maas_lm_source_arch(s);
     const maas_lm_weight *embed = maas_lm_weight_of(s, "token_embd.weight");
     const maas_lm_weight *types = maas_lm_weight_of(s, "token_types.weight");
-    *out = (maas_enc_hyper){.arch = maas_enc_arch_of(name),
-                            .rope_base = 10000,
-                            .rope_base_local = 10000,
-                            .eps = 1e-12};
+    *out = (maas_enc_hyper){
+        .arch = maas_enc_arch_of(name), .rope_base = 10000, .rope_base_local = 10000, .eps = 1e-12};
     if (!out->arch)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
                          "architecture '%.*s' is no encoder that is known; bert, nomic-bert and "

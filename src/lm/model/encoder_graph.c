@@ -163,10 +163,9 @@ static maas_vid attention(writer *w, maas_vid x)
     maas_vid in[7] = {turned(w, projected(w, x, 0)), turned(w, projected(w, x, 1)),
                       projected(w, x, 2)};
     const int64_t reach = is_local(w) ? h->window / 2 : -1;
-    const maas_attr attr[] = {MAAS_A_INT("q_num_heads", h->n_heads),
-                              MAAS_A_INT("kv_num_heads", h->n_heads),
-                              MAAS_A_INT("left_window_size", reach),
-                              MAAS_A_INT("right_window_size", reach)};
+    const maas_attr attr[] = {
+        MAAS_A_INT("q_num_heads", h->n_heads), MAAS_A_INT("kv_num_heads", h->n_heads),
+        MAAS_A_INT("left_window_size", reach), MAAS_A_INT("right_window_size", reach)};
     in[3] = in[4] = in[5] = MAAS_NO_VALUE;
     in[6] = w->valid;
     const maas_vid y = maas_b_node(&w->b, "Attention", attr, 4, in, 7, NULL, 1);

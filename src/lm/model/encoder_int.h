@@ -9,9 +9,9 @@
 enum {
     MAAS_ENC_POSITIONS = 1, /* an embedding for each position */
     MAAS_ENC_ROTARY = 2,    /* queries and keys are turned, in halves of a head */
-    MAAS_ENC_GATED = 4,     /* feed-forward: act(gate x) * (up x); gate may be the first half of up */
-    MAAS_ENC_SILU = 8,      /* act; else Gelu */
-    MAAS_ENC_PRE_NORM = 16  /* norms before attention and feed-forward; else after, of the sum */
+    MAAS_ENC_GATED = 4, /* feed-forward: act(gate x) * (up x); gate may be the first half of up */
+    MAAS_ENC_SILU = 8,  /* act; else Gelu */
+    MAAS_ENC_PRE_NORM = 16 /* norms before attention and feed-forward; else after, of the sum */
 };
 typedef struct maas_enc_arch {
     const char *name;
@@ -30,9 +30,9 @@ typedef struct maas_enc_hyper {
 const maas_enc_arch *maas_enc_arch_of(maas_str name); /* NULL */
 maas_status maas_enc_hyper_read(const maas_lm_source *s, maas_enc_hyper *out, maas_err *err);
 
-/* Inputs of the graph: tokens, types [texts][length] i32; at [texts][length] i64; valid [texts] i64;
- * rows [texts] i64, of all tokens, unless pooling is the mean. Output: [texts][n], or of the mean
- * all tokens [texts][length][n]. */
+/* Inputs of the graph: tokens, types [texts][length] i32; at [texts][length] i64; valid [texts]
+ * i64; rows [texts] i64, of all tokens, unless pooling is the mean. Output: [texts][n], or of the
+ * mean all tokens [texts][length][n]. */
 enum { MAAS_ENC_TOKENS, MAAS_ENC_TYPES, MAAS_ENC_AT, MAAS_ENC_VALID, MAAS_ENC_ROWS, MAAS_ENC_N_IN };
 maas_status maas_enc_graph(const maas_lm_source *s, const maas_enc_hyper *h, maas_budget *budget,
                            maas_graph **out, maas_err *err);

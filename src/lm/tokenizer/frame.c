@@ -10,7 +10,8 @@ static int32_t named(const maas_tokenizer *t, const maas_lm_source *s, const cha
     uint64_t v = 0;
     if (maas_lm_u64(s, key, &v) && v < (uint64_t)t->n)
         return (int32_t)v;
-    return otherwise >= 0 || !name ? otherwise : maas_tokenizer_find(t, (maas_str){name, strlen(name)});
+    return otherwise >= 0 || !name ? otherwise
+                                   : maas_tokenizer_find(t, (maas_str){name, strlen(name)});
 }
 
 static void put(int32_t id, int32_t *list, uint32_t *n)

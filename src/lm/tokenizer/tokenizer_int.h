@@ -74,8 +74,8 @@ struct maas_tokenizer {
     int32_t bytes[256]; /* the token of a byte; -1 */
     const maas_pre *pre;
     const maas_tokenizer_kind *kind;
-    bool fold;       /* WordPiece: lower case, without accents */
-    size_t max_name; /* WordPiece, unigram: bytes of the longest */
+    bool fold;                                     /* WordPiece: lower case, without accents */
+    size_t max_name;                               /* WordPiece, unigram: bytes of the longest */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
     struct { /* what stands around texts of encoders (frame.c) */
