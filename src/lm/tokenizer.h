@@ -1,6 +1,6 @@
 /*
- * lm/tokenizer.h - text to the tokens of a model and back: byte-level BPE, SentencePiece and
- * WordPiece, from the keys tokenizer.ggml.* of a source.
+ * lm/tokenizer.h - text to the tokens of a model and back: byte-level BPE, SentencePiece
+ * (both of its models) and WordPiece, from the keys tokenizer.ggml.* of a source.
  *
  * Text of users never becomes a special token: only text that is marked as trusted (of templates)
  * is looked through for them.

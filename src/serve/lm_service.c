@@ -181,16 +181,21 @@ maas_lm_task maas_lm_service_task(const maas_lm_service *s)
                                                                      : MAAS_LM_EMBEDS;
 }
 
-maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err)
+const char *maas_lm_service_words(const maas_lm_service *s)
 {
     static const char *const words[] = {
-        [MAAS_LM_WRITES] = "writes text: ask /v1/chat/completions or /v1/completions",
+        [MAAS_LM_WRITES] = "is a language model: ask /v1/chat/completions or /v1/completions",
         [MAAS_LM_EMBEDS] = "is an encoder of texts: ask /v1/embeddings or /api/embed",
         [MAAS_LM_RANKS] = "is a reranker of pairs: ask /v1/rerank",
     };
-    const maas_lm_task has = maas_lm_service_task(s);
-    return has == task ? MAAS_OK
-                       : maas_fail(err, MAAS_E_INVALID, "model '%.64s' %s", s->name, words[has]);
+    return words[maas_lm_service_task(s)];
+}
+
+maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err)
+{
+    return maas_lm_service_task(s) == task ? MAAS_OK
+                                           : maas_fail(err, MAAS_E_INVALID, "model '%.64s' %s",
+                                                       s->name, maas_lm_service_words(s));
 }
 
 size_t maas_lm_service_bytes(const maas_lm_service *s)

@@ -43,6 +43,7 @@ maas_embedder *maas_lm_service_embedder(maas_lm_service *s); /* NULL: a model th
 /* What a route may want of it: E_INVALID names the routes that the model has. */
 typedef enum maas_lm_task { MAAS_LM_WRITES, MAAS_LM_EMBEDS, MAAS_LM_RANKS } maas_lm_task;
 maas_lm_task maas_lm_service_task(const maas_lm_service *s);
+const char *maas_lm_service_words(const maas_lm_service *s); /* "is an encoder: ask ..." */
 maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err);
 size_t maas_lm_service_bytes(const maas_lm_service *s);
 

@@ -6,6 +6,7 @@
 #   makers            the newest libraries whose model files we read, and their peers
 #   language          the clients of language models, and what their files and templates are checked against
 #   llama             llama.cpp as a library and a server, ready to run
+#   encoders          clients of embeddings, and the tokenizers of their makers
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -26,6 +27,10 @@ language)
 llama)
     packages='xllamacpp gguf numpy'
     probe='import xllamacpp, gguf, numpy'
+    ;;
+encoders)
+    packages='openai ollama gguf numpy tokenizers sentencepiece protobuf'
+    probe='import openai, ollama, gguf, numpy, tokenizers, sentencepiece, google.protobuf'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'

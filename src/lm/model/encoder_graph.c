@@ -17,7 +17,7 @@ typedef struct writer {
     maas_builder b;
     const maas_lm_source *s;
     const maas_enc_hyper *h;
-    maas_vid at, valid;
+    maas_vid at, valid, mask; /* mask: keys that are no padding, [texts][1][1][length] */
     struct {
         maas_vid cosine, sine; /* [n_context][size / 2] */
     } turn[2];                 /* of global and of local layers */
@@ -166,8 +166,10 @@ static maas_vid attention(writer *w, maas_vid x)
     const maas_attr attr[] = {
         MAAS_A_INT("q_num_heads", h->n_heads), MAAS_A_INT("kv_num_heads", h->n_heads),
         MAAS_A_INT("left_window_size", reach), MAAS_A_INT("right_window_size", reach)};
-    in[3] = in[4] = in[5] = MAAS_NO_VALUE;
-    in[6] = w->valid;
+    /* With a number of valid keys, windows are counted from the last of them: not what is meant. */
+    in[3] = reach >= 0 ? w->mask : MAAS_NO_VALUE;
+    in[4] = in[5] = MAAS_NO_VALUE;
+    in[6] = reach >= 0 ? MAAS_NO_VALUE : w->valid;
     const maas_vid y = maas_b_node(&w->b, "Attention", attr, 4, in, 7, NULL, 1);
     return linear(w, y, "attn_output", h->n_embd, h->n_embd);
 }
@@ -204,6 +206,31 @@ static maas_vid layer_after(writer *w, maas_vid x)
     return norm(w, maas_b_op2(&w->b, "Add", x, feed_forward(w, x)), "layer_output_norm.weight");
 }
 
+static maas_vid reshape(writer *w, maas_vid x, int rank, const int64_t *dims)
+{
+    return maas_b_op2(&w->b, "Reshape", x, maas_b_i64s(&w->b, dims, rank));
+}
+
+/* Which tokens are no padding: [texts][length]. */
+static maas_vid no_padding(writer *w)
+{
+    static const int64_t column[] = {-1, 1};
+    return maas_b_op2(&w->b, "Less", w->at, reshape(w, w->valid, 2, column));
+}
+
+/* The mean of each text's tokens: [texts][n_embd]. */
+static maas_vid mean(writer *w, maas_vid x)
+{
+    static const int64_t each[] = {-1, 1, 1}, row[] = {1};
+    const int64_t flat[] = {-1, w->h->n_embd};
+    const maas_attr to = MAAS_A_INT("to", MAAS_F32);
+    const maas_vid in[2] = {no_padding(w), reshape(w, w->valid, 3, each)};
+    const maas_vid is = maas_b_node(&w->b, "Cast", &to, 1, &in[0], 1, NULL, 1);
+    const maas_vid n = maas_b_node(&w->b, "Cast", &to, 1, &in[1], 1, NULL, 1);
+    const maas_vid one = maas_b_op2(&w->b, "Unsqueeze", is, maas_b_i64s(&w->b, row, 1));
+    return reshape(w, maas_b_op2(&w->b, "MatMul", maas_b_op2(&w->b, "Div", one, n), x), 2, flat);
+}
+
 static void angles(writer *w, double base, int local)
 {
     const int64_t pairs = w->h->size / 2, n = w->h->n_context, dims[] = {n, pairs};
@@ -236,7 +263,7 @@ static maas_vid embedded(writer *w, maas_vid tokens, maas_vid types)
     return norm(w, x, "token_embd_norm.weight");
 }
 
-/* A pair's score: of its first token. */
+/* A pair's score. */
 static maas_vid head(writer *w, maas_vid x)
 {
     const int64_t n = w->h->n_embd;
@@ -251,7 +278,9 @@ static maas_vid head(writer *w, maas_vid x)
 static void encoder(writer *w, maas_vid tokens, maas_vid types, maas_vid rows)
 {
     const maas_enc_hyper *h = w->h;
+    static const int64_t between[] = {1, 2};
     const bool before = (h->arch->flags & MAAS_ENC_PRE_NORM) != 0;
+    const bool rank = h->pooling == MAAS_POOL_RANK;
     const int64_t flat[] = {-1, h->n_embd};
     maas_vid x = embedded(w, tokens, types);
     if (h->arch->flags & MAAS_ENC_ROTARY) {
@@ -259,16 +288,19 @@ static void encoder(writer *w, maas_vid tokens, maas_vid types, maas_vid rows)
         if (h->window)
             angles(w, h->rope_base_local, 1);
     }
+    if (h->window)
+        w->mask = maas_b_op2(&w->b, "Unsqueeze", no_padding(w), maas_b_i64s(&w->b, between, 2));
     for (w->layer = 0; w->layer < h->n_layers && w->b.status == MAAS_OK; w->layer++)
         x = before ? layer_before(w, x) : layer_after(w, x);
     w->layer = -1;
-    if (h->pooling != MAAS_POOL_MEAN) {
-        x = maas_b_op2(&w->b, "Reshape", x, maas_b_i64s(&w->b, flat, 2));
-        x = maas_b_op2(&w->b, "Gather", x, rows);
-    }
+    const bool all = h->pooling == MAAS_POOL_MEAN || (rank && before);
+    if (!all)
+        x = maas_b_op2(&w->b, "Gather", reshape(w, x, 2, flat), rows);
     if (before)
         x = norm(w, x, "output_norm.weight");
-    maas_b_output(&w->b, "answer", h->pooling == MAAS_POOL_RANK ? head(w, x) : x);
+    if (rank && before) /* ModernBERT's head takes the mean */
+        x = mean(w, x);
+    maas_b_output(&w->b, "answer", rank ? head(w, x) : x);
 }
 
 maas_status maas_enc_graph(const maas_lm_source *s, const maas_enc_hyper *h, maas_budget *budget,

@@ -29,9 +29,9 @@ void maas_tokenizer_read_frame(maas_tokenizer *t, const maas_lm_source *s)
     const int32_t part = named(t, s, "tokenizer.ggml.seperator_token_id", -1,
                                wordpiece ? "[SEP]" : NULL);
     const int32_t end = wordpiece ? part : t->eos;
-    bool ends = wordpiece;
-    if (wordpiece)
-        t->begin = true;
+    bool ends = wordpiece || t->kind->read == maas_unigram_read;
+    if (ends)
+        t->begin = wordpiece;
     maas_lm_bool(s, "tokenizer.ggml.add_bos_token", &t->begin);
     maas_lm_bool(s, "tokenizer.ggml.add_eos_token", &ends);
     if (wordpiece && t->bos < 0)

@@ -120,6 +120,7 @@ static const maas_tokenizer_kind kinds[] = {
     {"gpt2", maas_bpe_read, bpe_text},
     {"llama", maas_spm_read, maas_spm_text},
     {"bert", maas_wordpiece_read, maas_wordpiece_text},
+    {"t5", maas_unigram_read, maas_unigram_text},
 };
 
 static const maas_tokenizer_kind *kind_of(maas_str name)
@@ -137,7 +138,7 @@ static maas_status read_all(maas_tokenizer *t, const maas_lm_source *s, maas_err
     t->kind = kind_of(model);
     if (!t->kind)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "tokenizers of the kind '%.*s' are not read; gpt2, llama and bert are",
+                         "tokenizers of the kind '%.*s' are not read; gpt2, llama, bert and t5 are",
                          (int)(model.n < 40 ? model.n : 40), model.p);
     t->is_bpe = t->kind->read == maas_bpe_read;
     MAAS_TRY(read_names(t, s, err));

@@ -74,8 +74,17 @@ struct maas_tokenizer {
     int32_t bytes[256]; /* the token of a byte; -1 */
     const maas_pre *pre;
     const maas_tokenizer_kind *kind;
-    bool fold;                                     /* WordPiece: lower case, without accents */
-    size_t max_name;                               /* WordPiece, unigram: bytes of the longest */
+    bool fold;               /* WordPiece: lower case, without accents */
+    size_t max_name;         /* WordPiece: bytes of the longest */
+    struct {                 /* unigram: how characters are normalized; trie NULL: they are not */
+        const uint8_t *trie; /* [n_units] of four bytes */
+        uint32_t n_units;
+        maas_str texts;
+    } map;
+    int32_t *sorted; /* unigram: tokens of texts, by their names; [n_sorted] */
+    uint32_t n_sorted;
+    double least; /* unigram: score */
+    bool trim;    /* unigram: spaces at the ends, and more than one */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
     struct { /* what stands around texts of encoders (frame.c) */
@@ -93,6 +102,12 @@ void maas_tokenizer_read_frame(maas_tokenizer *t, const maas_lm_source *s);
 maas_status maas_wordpiece_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
 maas_status maas_wordpiece_text(const maas_tokenizer *t, maas_str text, bool first,
                                 maas_merge_work *w, maas_buf *out, maas_err *err);
+maas_status maas_unigram_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+maas_status maas_unigram_text(const maas_tokenizer *t, maas_str text, bool first,
+                              maas_merge_work *w, maas_buf *out, maas_err *err);
+/* The map that unigram's texts go through: how many bytes of s (at least one) become `to`. */
+maas_status maas_charsmap_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+size_t maas_charsmap_next(const maas_tokenizer *t, maas_str s, maas_str *to);
 /* A word (BPE), a text (SentencePiece): appends ids. */
 maas_status maas_bpe_word(const maas_tokenizer *t, maas_str word, maas_merge_work *w, maas_buf *out,
                           maas_err *err);
