@@ -1,6 +1,7 @@
 /*
- * lm/encoder.h - a model that reads whole texts, both ways, and answers each with a vector (an
- * embedding) or a number (how well a pair of texts fits: a reranker).
+ * lm/encoder.h - a model that reads whole texts and answers each with a vector (an embedding) or a
+ * number (how well a pair of texts fits: a reranker). Models that read both ways, and language
+ * models whose file says how their tokens are pooled.
  *
  * What a text gets depends on it alone: not on its company in a run, to the last bit.
  *
@@ -26,15 +27,16 @@ typedef struct maas_encoder_opts {
     int n_threads;       /* 0: all cores */
     maas_budget *budget; /* of plans; may be NULL; must outlive the encoder */
     int32_t max_rows;    /* tokens of a run, unless one text has more; 0: 2048 */
+    size_t cache_bytes;  /* of language models, as in lm/model.h: bounds the length of a text */
 } maas_encoder_opts;
 
 typedef struct maas_encoder_info {
-    maas_lm_info lm; /* no cache: n_blocks 0 */
+    maas_lm_info lm; /* n_blocks 0: it needs no cache */
     maas_pooling pooling;
     int32_t n_out; /* numbers of an answer */
 } maas_encoder_info;
 
-/* Is the architecture that of an encoder? Nothing else is looked at. */
+/* Is it an encoder by its architecture, or a language model that is pooled? */
 bool maas_encoder_is(const maas_lm_source *s);
 const char *maas_pooling_name(maas_pooling p); /* "mean" */
 /* All keys and weights that a run needs are there and have their shapes. */

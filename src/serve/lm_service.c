@@ -60,7 +60,9 @@ static void hold(void *user, bool on)
 
 static maas_status open_encoder(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
 {
-    const maas_encoder_opts opts = {.n_threads = maas_lanes_threads(o->lanes), .budget = o->budget};
+    const maas_encoder_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
+                                    .budget = o->budget,
+                                    .cache_bytes = o->cache_bytes};
     MAAS_TRY(maas_encoder_create(s->source, &opts, &s->encoder, err));
     return maas_embedder_create(s->encoder, o->lanes, o->max_waiting, hold, s, &s->embedder, err);
 }

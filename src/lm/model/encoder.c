@@ -23,8 +23,10 @@ struct maas_encoder {
     maas_encoder_info info;
     maas_enc_hyper hyper;
     maas_encoder_opts opts;
+    maas_enc_causal *causal; /* instead of what follows */
     maas_graph *graph;
     maas_vars *vars;
+    double *sum;   /* [n_out] */
     shape *shapes; /* the last used first; at most MAX_SHAPES */
 };
 
@@ -62,6 +64,8 @@ maas_status maas_encoder_check(const maas_lm_source *s, maas_encoder_info *out, 
 {
     maas_enc_hyper h;
     maas_graph *g = NULL;
+    if (maas_enc_is_causal(s))
+        return maas_enc_causal_check(s, out, err);
     MAAS_TRY(maas_enc_hyper_read(s, &h, err));
     describe(s, &h, out);
     MAAS_TRY(maas_enc_graph(s, &h, NULL, &g, err));
@@ -73,11 +77,16 @@ maas_status maas_encoder_check(const maas_lm_source *s, maas_encoder_info *out, 
 
 static maas_status open_all(maas_encoder *e, const maas_lm_source *s, maas_err *err)
 {
+    if (maas_enc_is_causal(s))
+        return maas_enc_causal_create(s, &e->opts, &e->causal, &e->info, err);
     MAAS_TRY(maas_enc_hyper_read(s, &e->hyper, err));
     describe(s, &e->hyper, &e->info);
     e->info.lm.max_rows = e->opts.max_rows > 0 ? e->opts.max_rows : DEFAULT_ROWS;
     if (e->info.lm.max_rows > MAX_ROWS)
         return maas_fail(err, MAAS_E_TOO_LARGE, "runs of %d tokens", e->info.lm.max_rows);
+    e->sum = maas_calloc((size_t)e->info.n_out, sizeof *e->sum);
+    if (!e->sum)
+        return maas_fail(err, MAAS_E_NOMEM, "an encoder");
     MAAS_TRY(maas_enc_graph(s, &e->hyper, e->opts.budget, &e->graph, err));
     return maas_vars_create(e->graph, e->opts.budget, &e->vars, err);
 }
@@ -113,8 +122,10 @@ void maas_encoder_destroy(maas_encoder *e)
         e->shapes = s->next;
         free_shape(s);
     }
+    maas_enc_causal_destroy(e->causal);
     maas_vars_destroy(e->vars);
     maas_graph_destroy(e->graph);
+    maas_free(e->sum);
     maas_free(e);
 }
 
@@ -137,6 +148,8 @@ int32_t maas_encoder_length(const maas_encoder *e, int32_t n)
 int32_t maas_encoder_room(const maas_encoder *e, int32_t length)
 {
     const int32_t n = e->info.lm.max_rows / length;
+    if (e->causal)
+        return maas_enc_causal_room(e->causal, length);
     return n > 1 ? n : 1;
 }
 
@@ -234,23 +247,27 @@ static void feed(const maas_encoder *e, const shape *s, const maas_encoder_text 
     }
 }
 
-static void take(const maas_encoder *e, const shape *s, const float *answer,
-                 const maas_encoder_text *t, int64_t k)
+void maas_enc_settle(const double *sum, int64_t rows, int64_t n, bool unit, float *out)
+{
+    double length = 0;
+    for (int64_t i = 0; i < n; i++)
+        length += sum[i] * sum[i];
+    const double by = unit && length > 0 ? sqrt(length) : (double)rows;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)(sum[i] / by);
+}
+
+/* answer: of text k, its tokens' vectors where the mean is asked for, else one vector. */
+static void take(maas_encoder *e, const shape *s, const float *answer, const maas_encoder_text *t,
+                 int64_t k)
 {
     const int64_t n = e->info.n_out, rows = e->hyper.pooling == MAAS_POOL_MEAN ? t->n : 1;
     const float *from = answer + k * (e->hyper.pooling == MAAS_POOL_MEAN ? s->length : 1) * n;
-    double length = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (int64_t j = 0; j < rows; j++)
-            sum += (double)from[j * n + i];
-        t->out[i] = (float)(sum / (double)rows);
-        length += (double)t->out[i] * (double)t->out[i];
-    }
-    if (e->hyper.pooling == MAAS_POOL_RANK || !(length > 0))
-        return;
-    for (int64_t i = 0; i < n; i++)
-        t->out[i] = (float)((double)t->out[i] / sqrt(length));
+    memset(e->sum, 0, (size_t)n * sizeof *e->sum);
+    for (int64_t j = 0; j < rows; j++)
+        for (int64_t i = 0; i < n; i++)
+            e->sum[i] += (double)from[j * n + i];
+    maas_enc_settle(e->sum, rows, n, e->hyper.pooling != MAAS_POOL_RANK, t->out);
 }
 
 maas_status maas_encoder_run(maas_encoder *e, const maas_encoder_text *texts, int32_t n,
@@ -258,6 +275,8 @@ maas_status maas_encoder_run(maas_encoder *e, const maas_encoder_text *texts, in
 {
     shape *s = NULL;
     MAAS_TRY(check(e, texts, n, err));
+    if (e->causal)
+        return maas_enc_causal_run(e->causal, texts, n, err);
     const int32_t length = maas_encoder_length(e, texts[0].n), room = maas_encoder_room(e, length);
     int32_t b = 1;
     while (b < n)

@@ -22,7 +22,7 @@ const maas_enc_arch *maas_enc_arch_of(maas_str name)
 
 bool maas_encoder_is(const maas_lm_source *s)
 {
-    return maas_enc_arch_of(maas_lm_source_arch(s)) != NULL;
+    return maas_enc_arch_of(maas_lm_source_arch(s)) || maas_enc_is_causal(s);
 }
 
 /* ---- hyperparameters ---- */

@@ -37,4 +37,18 @@ enum { MAAS_ENC_TOKENS, MAAS_ENC_TYPES, MAAS_ENC_AT, MAAS_ENC_VALID, MAAS_ENC_RO
 maas_status maas_enc_graph(const maas_lm_source *s, const maas_enc_hyper *h, maas_budget *budget,
                            maas_graph **out, maas_err *err);
 
+/* Language models that are pooled (encoder_causal.c): the steps of lm/model.h over a cache that
+ * lives for one run. */
+typedef struct maas_enc_causal maas_enc_causal;
+bool maas_enc_is_causal(const maas_lm_source *s);
+maas_status maas_enc_causal_check(const maas_lm_source *s, maas_encoder_info *out, maas_err *err);
+maas_status maas_enc_causal_create(const maas_lm_source *s, const maas_encoder_opts *o,
+                                   maas_enc_causal **out, maas_encoder_info *info, maas_err *err);
+void maas_enc_causal_destroy(maas_enc_causal *c); /* NULL is fine */
+int32_t maas_enc_causal_room(const maas_enc_causal *c, int32_t length);
+maas_status maas_enc_causal_run(maas_enc_causal *c, const maas_encoder_text *texts, int32_t n,
+                                maas_err *err);
+/* The mean of `rows` sums, of length 1. */
+void maas_enc_settle(const double *sum, int64_t rows, int64_t n, bool unit, float *out);
+
 #endif

@@ -273,6 +273,10 @@ static void decoder(writer *w, maas_vid tokens, maas_vid out_rows)
     w->layer = -1;
     x = norm(w, maas_b_op2(&w->b, "Gather", x, out_rows), "output_norm.weight", h->n_embd);
     const char *output = find(w, "output.weight", false) ? "output" : "token_embd";
+    if (h->hidden) {
+        maas_b_output(&w->b, "hidden", x);
+        return;
+    }
     maas_b_output(&w->b, "logits", capped(w, linear(w, x, output, h->n_vocab, h->n_embd)));
 }
 

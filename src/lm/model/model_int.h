@@ -32,6 +32,7 @@ typedef struct maas_lm_hyper {
     int64_t n_context;
     double eps, rope_base, rope_scale, score_cap, logit_cap;
     float score_scale; /* of q . k; 0: 1 / sqrt(size) */
+    bool hidden;       /* the step ends with the last norm: no logits */
 } maas_lm_hyper;
 maas_status maas_lm_hyper_read(const maas_lm_source *s, maas_lm_hyper *out, maas_err *err);
 /* Does layer i look back over the window only? */
@@ -45,7 +46,7 @@ static inline bool maas_lm_is_local(const maas_lm_hyper *h, int64_t i)
 enum { MAAS_LM_TOKENS, MAAS_LM_AT, MAAS_LM_SEQ, MAAS_LM_TABLE, MAAS_LM_OUT_ROWS, MAAS_LM_N_IN };
 
 /* The graph of one step: tokens, at, seq [rows]; table [max_seqs][max_blocks]; out_rows [outs] ->
- * logits [outs][n_vocab]. Cache variables have n_blocks blocks. */
+ * logits [outs][n_vocab], or hidden [outs][n_embd]. Cache variables have n_blocks blocks. */
 maas_status maas_lm_graph(const maas_lm_source *s, const maas_lm_hyper *h, int64_t n_blocks,
                           int64_t max_seqs, int64_t max_blocks, maas_budget *budget,
                           maas_graph **out, maas_err *err);

@@ -205,6 +205,101 @@ static void what_is_missing_is_named(void)
     }
 }
 
+/* ---- language models that are pooled ---- */
+
+enum { LONG = 90 };
+
+static void open_causal(rig *r, maas_quant_id type, uint32_t pooling, int32_t max_rows)
+{
+    maas_err err = {0};
+    const maas_lm_file f = {"model.gguf", tiny_causal_make(&r->t, type, pooling, 4)};
+    const maas_encoder_opts o = {.n_threads = 1, .max_rows = max_rows};
+    EXPECT_EQ(maas_lm_source_open(&f, 1, NULL, &r->source, &err), MAAS_OK);
+    EXPECT(maas_encoder_is(r->source));
+    EXPECT_EQ(maas_encoder_create(r->source, &o, &r->encoder, &err), MAAS_OK);
+    EXPECT_STR(err.msg, "");
+}
+
+static void ids_of(int32_t *ids, int seed)
+{
+    for (int i = 0; i < LONG; i++)
+        ids[i] = (i * 37 + seed * 11) % TINY_VOCAB;
+}
+
+/* What the last norm gives, times the embeddings, are the logits that the same file writes with. */
+static void the_last_token_is_what_logits_are_made_of(void)
+{
+    int32_t ids[LONG];
+    const int32_t blocks[] = {0, 1, 2, 3, 4, 5}, row = LONG - 1;
+    const maas_lm_seq seq = {LONG, 0, blocks};
+    const maas_lm_batch batch = {ids, &seq, &row, 1, 1};
+    const maas_lm_opts o = {.n_threads = 1, .max_rows = 128, .max_seqs = 1};
+    const float *logits, *w;
+    float v[TINY_EMBD];
+    double ab = 0, aa = 0, bb = 0;
+    maas_lm *lm = NULL;
+    rig r;
+    open_causal(&r, MAAS_Q_F32, MAAS_POOL_LAST, 32);
+    ids_of(ids, 1);
+    const maas_encoder_text text = {ids, LONG, LONG, v};
+    EXPECT_EQ(maas_encoder_run(r.encoder, &text, 1, NULL), MAAS_OK);
+    EXPECT_EQ(maas_lm_create(r.source, &o, &lm, NULL), MAAS_OK);
+    EXPECT_EQ(maas_lm_step(lm, &batch, &logits, NULL), MAAS_OK);
+    w = (const float *)(const void *)maas_lm_weight_of(r.source, "token_embd.weight")->data;
+    for (int i = 0; i < TINY_VOCAB; i++) {
+        double dot = 0;
+        for (int k = 0; k < TINY_EMBD; k++)
+            dot += (double)w[i * TINY_EMBD + k] * (double)v[k];
+        ab += dot * (double)logits[i];
+        aa += dot * dot;
+        bb += (double)logits[i] * (double)logits[i];
+    }
+    EXPECT_NEAR(ab / sqrt(aa * bb), 1, 1e-10);
+    maas_lm_destroy(lm);
+    rig_close(&r);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+/* Steps of 32 rows cut the long text; beside it or alone, of whatever step, the same bytes. */
+static void pooled_models_keep_their_texts_apart(void)
+{
+    static const int32_t lengths[] = {1, 9, 12, 30, LONG};
+    enum { N = sizeof lengths / sizeof *lengths };
+    static float want[N][TINY_EMBD], got[N][TINY_EMBD];
+    int32_t ids[N][LONG];
+    for (uint32_t pooling = MAAS_POOL_MEAN; pooling <= MAAS_POOL_LAST; pooling++)
+        for (int32_t rows = 32; rows <= 512; rows *= 4) {
+            rig r;
+            open_causal(&r, MAAS_Q_Q8_0, pooling, rows);
+            for (int i = 0; i < N; i++) {
+                maas_encoder_text same[4];
+                ids_of(ids[i], i);
+                const int32_t room = maas_encoder_room(r.encoder,
+                                                       maas_encoder_length(r.encoder, lengths[i]));
+                const int n = room < 4 ? (int)room : 4;
+                float other[TINY_EMBD];
+                for (int k = 0; k < n; k++)
+                    same[k] = (maas_encoder_text){ids[i], lengths[i], lengths[i],
+                                                  k == n - 1 ? (rows == 32 ? want[i] : got[i])
+                                                             : other};
+                EXPECT_EQ(maas_encoder_run(r.encoder, same, n, NULL), MAAS_OK);
+                EXPECT_MSG(rows == 32 || memcmp(want[i], got[i], sizeof want[i]) == 0,
+                           "pooling %u, %d rows, %d tokens", pooling, rows, lengths[i]);
+            }
+            rig_close(&r);
+        }
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static void pooled_models_that_rank_are_refused(void)
+{
+    tiny t;
+    maas_err err = {0};
+    EXPECT_EQ(check(tiny_causal_make(&t, MAAS_Q_F32, MAAS_POOL_RANK, 1), &err), MAAS_E_UNSUPPORTED);
+    EXPECT(strstr(err.msg, "pooling_type"));
+    tiny_reset(&t);
+}
+
 /* A file with some bytes of its head changed: refused, or it runs. */
 static void damaged_files_do_no_harm(void)
 {
@@ -256,6 +351,9 @@ static const mt_case cases[] = {
     MT_CASE(lengths_pad_little),
     MT_CASE(shapes_come_and_go),
     MT_CASE(what_is_missing_is_named),
+    MT_CASE(the_last_token_is_what_logits_are_made_of),
+    MT_CASE(pooled_models_keep_their_texts_apart),
+    MT_CASE(pooled_models_that_rank_are_refused),
     MT_CASE(damaged_files_do_no_harm),
 };
 int main(int argc, char **argv)
