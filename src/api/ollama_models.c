@@ -121,7 +121,8 @@ static json_t *shown(const maas_lm_service *s)
     }
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:[s]}", "modelfile", "", "parameters", "",
                      "template", chats ? "{{ .Prompt }}" : "", "details", details(i->arch),
-                     "model_info", info, "capabilities", "completion");
+                     "model_info", info, "capabilities",
+                     maas_lm_service_task(s) == MAAS_LM_WRITES ? "completion" : "embedding");
 }
 
 static maas_status find_shown(maas_req *r, json_t **out, maas_err *err)

@@ -2,6 +2,7 @@
 
 #include "api/anthropic.h"
 #include "api/dialect.h"
+#include "api/embeddings.h"
 #include "api/generate.h"
 #include "api/manage.h"
 #include "api/oip.h"
@@ -115,6 +116,14 @@ const maas_route maas_routes[] = {
     ROW("POST", "/v1/responses", maas_openai_responses, INFER, STREAM, INFER_BODY, OPENAI,
         "Chat with a language model, in the words of the Responses API; nothing is stored", NULL,
         NULL),
+    ROW("POST", "/v1/embeddings", maas_openai_embeddings, INFER, COMPUTE, INFER_BODY, OPENAI,
+        "Texts, or tokens, as vectors of an encoder", NULL, NULL),
+    ROW("POST", "/v1/rerank", maas_rerank, INFER, COMPUTE, INFER_BODY, OPENAI,
+        "How well documents fit a query, the best first", NULL, NULL),
+    ROW("POST", "/v2/rerank", maas_rerank, INFER, COMPUTE, INFER_BODY, OPENAI,
+        "The same where Cohere's clients look for it", NULL, NULL),
+    ROW("POST", "/rerank", maas_rerank, INFER, COMPUTE, INFER_BODY, OPENAI,
+        "The same at the bare service URL", NULL, NULL),
     ROW("POST", "/tokenize", maas_tokenize, INFER, COMPUTE, INFER_BODY, OPENAI,
         "The tokens of a text or of a conversation", NULL, NULL),
     ROW("POST", "/detokenize", maas_detokenize, INFER, COMPUTE, INFER_BODY, OPENAI,
@@ -141,6 +150,11 @@ const maas_route maas_routes[] = {
         "Chat with a language model, as lines of JSON", NULL, NULL),
     ROW("POST", "/api/generate", maas_ollama_generate, INFER, STREAM, INFER_BODY, TFS,
         "Answer a prompt, as lines of JSON", NULL, NULL),
+
+    ROW("POST", "/api/embed", maas_ollama_embed, INFER, COMPUTE, INFER_BODY, TFS,
+        "Texts as vectors of an encoder", NULL, NULL),
+    ROW("POST", "/api/embeddings", maas_ollama_embeddings, INFER, COMPUTE, INFER_BODY, TFS,
+        "One text as a vector", NULL, NULL),
 
     ROW("GET", "/v1/models", maas_v1_models, READ, CHEAP, NO_BODY, TFS, "Models", NULL, NULL),
     ROW("GET", "/v1/models/{m}", maas_v1_model, READ, CHEAP, NO_BODY, TFS, "Status of a model",

@@ -150,6 +150,8 @@ static void lm_metric_of(void *user, maas_lm_service *m)
 {
     const lm_metric_user *u = user;
     maas_engine_stats s;
+    if (!maas_lm_service_engine(m))
+        return;
     maas_engine_stats_of(maas_lm_service_engine(m), &s);
     const double values[] = {(double)s.requests,
                              (double)s.prompt_tokens,
@@ -168,12 +170,41 @@ static void lm_metric_of(void *user, maas_lm_service *m)
                     maas_lm_service_name(m), (long long)maas_lm_service_version(m), values[u->i]);
 }
 
+static const lm_metric encoder_metrics[] = {
+    {"maas_encoder_requests_total", "counter", "Requests to an encoder."},
+    {"maas_encoder_texts_total", "counter", "Texts, or pairs of texts, encoded."},
+    {"maas_encoder_tokens_total", "counter", "Tokens of texts."},
+    {"maas_encoder_padded_tokens_total", "counter", "Tokens computed, padding included."},
+    {"maas_encoder_runs_total", "counter", "Runs, of some texts each."},
+    {"maas_encoder_busy_seconds_total", "counter", "Time of runs."},
+    {"maas_encoder_waiting", "gauge", "Requests under way."},
+};
+
+static void encoder_metric_of(void *user, maas_lm_service *m)
+{
+    const lm_metric_user *u = user;
+    maas_embedder_stats s;
+    if (!maas_lm_service_embedder(m))
+        return;
+    maas_embedder_stats_of(maas_lm_service_embedder(m), &s);
+    const double values[] = {(double)s.requests, (double)s.texts, (double)s.tokens,
+                             (double)s.padded,   (double)s.runs,  (double)s.busy_ns * 1e-9,
+                             s.waiting};
+    _Static_assert(MAAS_COUNT(values) == MAAS_COUNT(encoder_metrics), "a value for each metric");
+    maas_buf_printf(u->b, "%s{model=\"%s\",version=\"%lld\"} %.10g\n", encoder_metrics[u->i].name,
+                    maas_lm_service_name(m), (long long)maas_lm_service_version(m), values[u->i]);
+}
+
 static void language_models(const maas_app *app, maas_buf *b)
 {
     lm_metric_user u = {b, 0};
     for (; u.i < MAAS_COUNT(lm_metrics); u.i++) {
         head(b, lm_metrics[u.i].name, lm_metrics[u.i].type, lm_metrics[u.i].words);
         maas_models_each_lm(app->models, lm_metric_of, &u);
+    }
+    for (u.i = 0; u.i < MAAS_COUNT(encoder_metrics); u.i++) {
+        head(b, encoder_metrics[u.i].name, encoder_metrics[u.i].type, encoder_metrics[u.i].words);
+        maas_models_each_lm(app->models, encoder_metric_of, &u);
     }
 }
 

@@ -261,6 +261,7 @@ static maas_status check_context(const maas_talk *t, maas_err *err)
 {
     const maas_lm_info *about = maas_lm_service_about(t->service);
     const size_t n = t->prompt.n / sizeof(int32_t);
+    MAAS_TRY(maas_lm_service_wants(t->service, MAAS_LM_WRITES, err));
     if (n < (size_t)about->n_context)
         return MAAS_OK;
     return maas_fail(err, MAAS_E_INVALID,

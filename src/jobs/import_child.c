@@ -12,7 +12,7 @@
 #include "formats/onnx.h"
 #include "jobs/helper_proc.h"
 #include "jobs/row_stream.h"
-#include "lm/model.h"
+#include "lm/encoder.h"
 #include "lm/tokenizer.h"
 #include "base/ban.h"
 
@@ -29,33 +29,51 @@ static const char *spec_text(const import *m, const char *key)
     return json_string_value(json_object_get(m->spec, key));
 }
 
+/* What is told of a language model: what goes in and out, and its numbers. */
+static json_t *told(const maas_encoder_info *e, bool encodes, const char *format, maas_str name)
+{
+    const maas_lm_info *i = &e->lm;
+    const bool ranks = encodes && e->pooling == MAAS_POOL_RANK;
+    json_t *meta = json_pack("{s:s, s:s%, s:s, s:i, s:i, s:i, s:i, s:i}", "architecture", i->arch,
+                             "name", name.p, name.n < 200 ? name.n : (size_t)200, "kind",
+                             ranks     ? "reranker"
+                             : encodes ? "encoder"
+                                       : "language model",
+                             "layers", i->n_layers, "context", i->n_context_train, "vocabulary",
+                             i->n_vocab, "heads", i->n_heads, "embedding", i->n_embd);
+    if (encodes)
+        json_object_set_new(meta, "pooling", json_string(maas_pooling_name(e->pooling)));
+    return json_pack("{s:s, s:s, s:[{s:s, s:s, s:[i]}], s:[{s:s, s:s, s:[i]}], s:{s:[], s:I, s:I, "
+                     "s:o}}",
+                     "format", format, "source", format, "inputs", "name", "text_input", "datatype",
+                     "BYTES", "shape", 1, "outputs", "name",
+                     ranks     ? "score"
+                     : encodes ? "embedding"
+                               : "text_output",
+                     "datatype", encodes ? "FP32" : "BYTES", "shape", encodes ? e->n_out : 1,
+                     "info", "layers", "parameters", (json_int_t)i->n_params, "bytes",
+                     (json_int_t)i->weight_bytes, "meta", meta);
+}
+
 /* A language model stays as it is: everything in it is looked at here, and again where it is
  * loaded. */
 static maas_status check_language_model(import *m, json_t **result, maas_err *err)
 {
     maas_lm_source *s = NULL;
     maas_tokenizer *t = NULL;
-    maas_lm_info i = {0};
+    maas_encoder_info i = {0};
     maas_str name = {"", 0};
     MAAS_TRY(maas_lm_source_open(m->files.list, m->files.n, &m->budget, &s, err));
-    maas_status st = maas_lm_check(s, &i, err);
+    const bool encodes = maas_encoder_is(s);
+    maas_status st = encodes ? maas_encoder_check(s, &i, err) : maas_lm_check(s, &i.lm, err);
     if (st == MAAS_OK)
         st = maas_tokenizer_create(s, &m->budget, &t, err);
-    if (st == MAAS_OK && maas_tokenizer_n(t) > i.n_vocab)
+    if (st == MAAS_OK && maas_tokenizer_n(t) > i.lm.n_vocab)
         st = maas_fail(err, MAAS_E_FORMAT, "%d tokens have names, the model knows %d",
-                       maas_tokenizer_n(t), i.n_vocab);
+                       maas_tokenizer_n(t), i.lm.n_vocab);
     if (st == MAAS_OK) {
         maas_lm_str(s, "general.name", &name);
-        *result = json_pack(
-            "{s:s, s:s, s:[{s:s, s:s, s:[i]}], s:[{s:s, s:s, s:[i]}], s:{s:[], s:I, s:I, s:{s:s, "
-            "s:s%, "
-            "s:i, s:i, s:i, s:i, s:i}}}",
-            "format", maas_lm_source_format(s), "source", maas_lm_source_format(s), "inputs",
-            "name", "text_input", "datatype", "BYTES", "shape", 1, "outputs", "name", "text_output",
-            "datatype", "BYTES", "shape", 1, "info", "layers", "parameters", (json_int_t)i.n_params,
-            "bytes", (json_int_t)i.weight_bytes, "meta", "architecture", i.arch, "name", name.p,
-            name.n < 200 ? name.n : (size_t)200, "layers", i.n_layers, "context", i.n_context_train,
-            "vocabulary", i.n_vocab, "heads", i.n_heads, "embedding", i.n_embd);
+        *result = told(&i, encodes, maas_lm_source_format(s), name);
         if (!*result)
             st = maas_fail(err, MAAS_E_FORMAT, "its name is no UTF-8");
     }

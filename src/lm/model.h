@@ -28,6 +28,7 @@ typedef struct maas_lm_opts {
     uint32_t max_context; /* tokens of one sequence; 0: as many as the model was trained for */
     int32_t max_rows;     /* of a step; 0: 512 */
     int32_t max_seqs;     /* sequences of a step; 0: 64 */
+    bool hidden;          /* a step gives what logits are made of: [n_out][n_embd], normed */
 } maas_lm_opts;
 
 typedef struct maas_lm_info {

@@ -1,6 +1,6 @@
 /*
- * lm/tokenizer.h - text to the tokens of a model and back: byte-level BPE and SentencePiece, from
- * the keys tokenizer.ggml.* of a source.
+ * lm/tokenizer.h - text to the tokens of a model and back: byte-level BPE, SentencePiece
+ * (both of its models) and WordPiece, from the keys tokenizer.ggml.* of a source.
  *
  * Text of users never becomes a special token: only text that is marked as trusted (of templates)
  * is looked through for them.
@@ -36,6 +36,12 @@ typedef struct maas_text_piece {
 } maas_text_piece;
 maas_status maas_tokenizer_encode_pieces(const maas_tokenizer *t, const maas_text_piece *p,
                                          uint32_t n, unsigned flags, maas_buf *out, maas_err *err);
+
+/* Texts as encoders take them: with the tokens that begin, part and end, where the file wants them.
+ * One text, or a pair (b not NULL); `second` is where b begins. */
+void maas_tokenizer_frame(const maas_tokenizer *t, const int32_t *a, uint32_t n_a, const int32_t *b,
+                          uint32_t n_b, maas_buf *out, uint32_t *second);
+uint32_t maas_tokenizer_n_frame(const maas_tokenizer *t, bool pair); /* tokens that adds */
 
 int32_t maas_tokenizer_n(const maas_tokenizer *t);
 /* The bytes that a token stands for, maybe a part of a character; nothing for control tokens. */

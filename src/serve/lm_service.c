@@ -18,6 +18,8 @@ struct maas_lm_service {
     maas_chat *chat; /* NULL: see why_no_chat */
     maas_err why_no_chat;
     maas_engine *engine;
+    maas_encoder *encoder; /* instead of model, chat and engine */
+    maas_embedder *embedder;
     maas_lanes *lanes;
     maas_queue queue;
     maas_work work;
@@ -56,21 +58,35 @@ static void hold(void *user, bool on)
 
 /* ---- life ---- */
 
-static maas_status open_all(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
+static maas_status open_encoder(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
+{
+    const maas_encoder_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
+                                    .budget = o->budget,
+                                    .cache_bytes = o->cache_bytes};
+    MAAS_TRY(maas_encoder_create(s->source, &opts, &s->encoder, err));
+    return maas_embedder_create(s->encoder, o->lanes, o->max_waiting, hold, s, &s->embedder, err);
+}
+
+static maas_status open_writer(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
 {
     const maas_engine_opts engine = {.max_waiting = o->max_waiting};
     const maas_lm_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
                                .budget = o->budget,
                                .cache_bytes = o->cache_bytes,
                                .max_context = o->max_context};
-    MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, o->budget, &s->source, err));
-    MAAS_TRY(maas_tokenizer_create(s->source, o->budget, &s->tokenizer, err));
     MAAS_TRY(maas_lm_create(s->source, &opts, &s->model, err));
     MAAS_TRY(maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err));
     if (maas_chat_create(s->source, s->tokenizer, o->budget, &s->chat, &s->why_no_chat) != MAAS_OK)
         s->chat = NULL;
     maas_engine_on_wake(s->engine, wake, s);
     return MAAS_OK;
+}
+
+static maas_status open_all(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
+{
+    MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, o->budget, &s->source, err));
+    MAAS_TRY(maas_tokenizer_create(s->source, o->budget, &s->tokenizer, err));
+    return maas_encoder_is(s->source) ? open_encoder(s, o, err) : open_writer(s, o, err);
 }
 
 maas_status maas_lm_service_create(maas_lm_files *files, const char *name, int64_t version,
@@ -107,6 +123,8 @@ void maas_lm_service_unref(maas_lm_service *s)
 {
     if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
         return;
+    maas_embedder_destroy(s->embedder);
+    maas_encoder_destroy(s->encoder);
     maas_engine_destroy(s->engine);
     maas_lm_destroy(s->model);
     maas_chat_destroy(s->chat);
@@ -120,7 +138,9 @@ void maas_lm_service_close(maas_lm_service *s)
 {
     if (!s)
         return;
-    maas_engine_cancel_all(s->engine);
+    maas_embedder_close(s->embedder);
+    if (s->engine)
+        maas_engine_cancel_all(s->engine);
     maas_queue_detach(s->lanes, &s->queue);
 }
 
@@ -136,7 +156,7 @@ int64_t maas_lm_service_version(const maas_lm_service *s)
 }
 const maas_lm_info *maas_lm_service_about(const maas_lm_service *s)
 {
-    return maas_lm_about(s->model);
+    return s->encoder ? &maas_encoder_about(s->encoder)->lm : maas_lm_about(s->model);
 }
 const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s)
 {
@@ -145,14 +165,44 @@ const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s)
 maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err)
 {
     *out = s->chat;
+    MAAS_TRY(maas_lm_service_wants(s, MAAS_LM_WRITES, err));
     return s->chat ? MAAS_OK : maas_fail(err, s->why_no_chat.code, "%s", s->why_no_chat.msg);
 }
 maas_engine *maas_lm_service_engine(maas_lm_service *s)
 {
     return s->engine;
 }
+maas_embedder *maas_lm_service_embedder(maas_lm_service *s)
+{
+    return s->embedder;
+}
+maas_lm_task maas_lm_service_task(const maas_lm_service *s)
+{
+    if (!s->encoder)
+        return MAAS_LM_WRITES;
+    return maas_encoder_about(s->encoder)->pooling == MAAS_POOL_RANK ? MAAS_LM_RANKS
+                                                                     : MAAS_LM_EMBEDS;
+}
+
+const char *maas_lm_service_words(const maas_lm_service *s)
+{
+    static const char *const words[] = {
+        [MAAS_LM_WRITES] = "is a language model: ask /v1/chat/completions or /v1/completions",
+        [MAAS_LM_EMBEDS] = "is an encoder of texts: ask /v1/embeddings or /api/embed",
+        [MAAS_LM_RANKS] = "is a reranker of pairs: ask /v1/rerank",
+    };
+    return words[maas_lm_service_task(s)];
+}
+
+maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err)
+{
+    return maas_lm_service_task(s) == task ? MAAS_OK
+                                           : maas_fail(err, MAAS_E_INVALID, "model '%.64s' %s",
+                                                       s->name, maas_lm_service_words(s));
+}
+
 size_t maas_lm_service_bytes(const maas_lm_service *s)
 {
-    const maas_lm_info *i = maas_lm_about(s->model);
+    const maas_lm_info *i = maas_lm_service_about(s);
     return s->files.bytes + (size_t)i->n_blocks * i->block_bytes;
 }

@@ -1,7 +1,7 @@
 /*
- * serve/lm_service.h - a language-model version that answers: its mapped file, model, tokenizer,
- * chat template and engine. The engine's loop is work on a lane: one step, then the other models
- * have their turn.
+ * serve/lm_service.h - a language-model version that answers: its mapped file, tokenizer, and
+ * either a model that writes with its chat template and engine, or an encoder with its queue. Both
+ * work on a lane: one step, then the other models have their turn.
  *
  * Owns: all of it. Threads: any; steps run on a lane. Lifetime: counted; close first, which ends
  * what is under way.
@@ -13,6 +13,7 @@
 #include "lm/engine.h"
 #include "lm/files.h"
 #include "sched/lane.h"
+#include "serve/embedder.h"
 
 typedef struct maas_lm_service maas_lm_service;
 
@@ -38,7 +39,13 @@ const maas_lm_info *maas_lm_service_about(const maas_lm_service *s);
 const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s);
 /* E_UNSUPPORTED with the reason when the model cannot chat. */
 maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err);
-maas_engine *maas_lm_service_engine(maas_lm_service *s);
+maas_engine *maas_lm_service_engine(maas_lm_service *s);     /* NULL: an encoder */
+maas_embedder *maas_lm_service_embedder(maas_lm_service *s); /* NULL: a model that writes */
+/* What a route may want of it: E_INVALID names the routes that the model has. */
+typedef enum maas_lm_task { MAAS_LM_WRITES, MAAS_LM_EMBEDS, MAAS_LM_RANKS } maas_lm_task;
+maas_lm_task maas_lm_service_task(const maas_lm_service *s);
+const char *maas_lm_service_words(const maas_lm_service *s); /* "is an encoder: ask ..." */
+maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err);
 size_t maas_lm_service_bytes(const maas_lm_service *s);
 
 #endif

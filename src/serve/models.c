@@ -183,11 +183,9 @@ static maas_status only_tensors(loaded x, const char *model, maas_instance **out
     *out = x.instance;
     if (x.instance)
         return MAAS_OK;
+    const char *words = maas_lm_service_words(x.lm);
     maas_lm_service_unref(x.lm);
-    return maas_fail(err, MAAS_E_INVALID,
-                     "model '%.64s' is a language model: ask /v1/chat/completions or "
-                     "/v1/completions",
-                     model);
+    return maas_fail(err, MAAS_E_INVALID, "model '%.64s' %s", model, words);
 }
 
 static maas_status only_language(loaded x, const char *model, maas_lm_service **out, maas_err *err)

@@ -8,6 +8,7 @@
 #   llama             llama.cpp, ready made, and what writes its files
 #   transformers      transformers and torch: what Hugging Face folders are checked against
 #   tokenizers        what makes and reads tokenizer.json and safetensors
+#   encoders          clients of embeddings, and the tokenizers of their makers
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -36,6 +37,10 @@ transformers)
 tokenizers)
     packages='tokenizers safetensors numpy'
     probe='import tokenizers, safetensors, numpy'
+    ;;
+encoders)
+    packages='openai ollama gguf numpy tokenizers sentencepiece protobuf'
+    probe='import openai, ollama, gguf, numpy, tokenizers, sentencepiece, google.protobuf'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'

@@ -92,6 +92,10 @@ static void decoder(maas_lm_writer *w, maas_vid tokens, maas_vid out_rows)
     w->layer = -1;
     x = maas_lmg_norm(w, maas_b_op2(&w->b, "Gather", x, out_rows), "output_norm", h->n_embd);
     const char *output = maas_lmg_find(w, "output.weight", false) ? "output" : "token_embd";
+    if (h->hidden) {
+        maas_b_output(&w->b, "hidden", x);
+        return;
+    }
     x = maas_lmg_linear(w, x, output, h->n_vocab, h->n_embd);
     maas_b_output(&w->b, "logits", capped(w, maas_lmg_times(w, x, h->logit_scale)));
 }

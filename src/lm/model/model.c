@@ -91,6 +91,7 @@ static maas_status open_all(maas_lm *m, const maas_lm_source *s, maas_err *err)
 {
     maas_lm_info *i = &m->info;
     MAAS_TRY(maas_lm_hyper_read(s, &m->hyper, err));
+    m->hyper.hidden = m->opts.hidden;
     describe(s, &m->hyper, i);
     i->max_rows = m->opts.max_rows > 0 ? m->opts.max_rows : DEFAULT_ROWS;
     i->max_seqs = m->opts.max_seqs > 0 ? m->opts.max_seqs : DEFAULT_SEQS;

@@ -66,6 +66,7 @@ typedef struct maas_lm_hyper {
     double score_scale; /* of q . k; 0: 1 / sqrt(size) */
     double embed_scale, residual_scale, logit_scale, expert_scale, clamp; /* clamp of q, k, v */
     bool parallel, router_sum, unturned;
+    bool hidden; /* the step ends with the last norm: no logits */
     bool halves; /* rotary pairs are the halves of a head */
     struct {
         double scale;      /* of positions: 1 / factor */
@@ -98,7 +99,7 @@ static inline bool maas_lm_local_turn(const maas_lm_hyper *h)
 enum { MAAS_LM_TOKENS, MAAS_LM_AT, MAAS_LM_SEQ, MAAS_LM_TABLE, MAAS_LM_OUT_ROWS, MAAS_LM_N_IN };
 
 /* The graph of one step: tokens, at, seq [rows]; table [max_seqs][max_blocks]; out_rows [outs] ->
- * logits [outs][n_vocab]. Cache variables have n_blocks blocks. */
+ * logits [outs][n_vocab], or hidden [outs][n_embd]. Cache variables have n_blocks blocks. */
 maas_status maas_lm_graph(const maas_lm_source *s, const maas_lm_hyper *h, int64_t n_blocks,
                           int64_t max_seqs, int64_t max_blocks, maas_budget *budget,
                           maas_graph **out, maas_err *err);

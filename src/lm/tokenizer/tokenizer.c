@@ -100,15 +100,53 @@ static maas_status list_special(maas_tokenizer *t, maas_err *err)
     return MAAS_OK;
 }
 
+/* ---- kinds ---- */
+
+typedef struct words {
+    const maas_tokenizer *t;
+    maas_merge_work *work;
+    maas_buf *out;
+} words;
+
+static maas_status encode_word(void *user, maas_str word, maas_err *err)
+{
+    words *w = user;
+    return maas_bpe_word(w->t, word, w->work, w->out, err);
+}
+
+static maas_status bpe_text(const maas_tokenizer *t, maas_str text, bool first, maas_merge_work *w,
+                            maas_buf *out, maas_err *err)
+{
+    words all = {t, w, out};
+    (void)first;
+    return maas_pre_split(t->pre, text, encode_word, &all, err);
+}
+
+static const maas_tokenizer_kind kinds[] = {
+    {"gpt2", maas_bpe_read, bpe_text},
+    {"llama", maas_spm_read, maas_spm_text},
+    {"bert", maas_wordpiece_read, maas_wordpiece_text},
+    {"t5", maas_unigram_read, maas_unigram_text},
+};
+
+static const maas_tokenizer_kind *kind_of(maas_str name)
+{
+    for (size_t i = 0; i < MAAS_COUNT(kinds); i++)
+        if (strlen(kinds[i].name) == name.n && memcmp(kinds[i].name, name.p, name.n) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
 static maas_status read_all(maas_tokenizer *t, const maas_lm_source *s, maas_err *err)
 {
     maas_str model = {"", 0};
     maas_lm_str(s, "tokenizer.ggml.model", &model);
-    t->is_bpe = model.n == 4 && memcmp(model.p, "gpt2", 4) == 0;
-    if (!t->is_bpe && !(model.n == 5 && memcmp(model.p, "llama", 5) == 0))
+    t->kind = kind_of(model);
+    if (!t->kind)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "tokenizers of the kind '%.*s' are not read; gpt2 and llama are",
+                         "tokenizers of the kind '%.*s' are not read; gpt2, llama, bert and t5 are",
                          (int)(model.n < 40 ? model.n : 40), model.p);
+    t->is_bpe = t->kind->read == maas_bpe_read;
     MAAS_TRY(read_names(t, s, err));
     for (int b = 0; b < 256; b++)
         t->bytes[b] = -1;
@@ -120,10 +158,11 @@ static maas_status read_all(maas_tokenizer *t, const maas_lm_source *s, maas_err
     maas_lm_bool(s, "tokenizer.ggml.add_bos_token", &t->begin);
     maas_lm_bool(s, "tokenizer.ggml.add_space_prefix", &t->space_prefix);
     maas_lm_bool(s, "maas.normalize.nfc", &t->nfc);
-    MAAS_TRY(t->is_bpe ? maas_bpe_read(t, s, err) : maas_spm_read(t, s, err));
+    MAAS_TRY(t->kind->read(t, s, err));
     if (!maas_token_table_make(&t->by_piece, t->pieces, (uint32_t)t->n, &t->arena))
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
     read_ends(t, s);
+    maas_tokenizer_read_frame(t, s);
     return list_special(t, err);
 }
 
@@ -159,20 +198,13 @@ typedef struct encoder {
     bool after_special; /* nothing, or a special token, came before */
 } encoder;
 
-static maas_status encode_word(void *user, maas_str word, maas_err *err)
-{
-    encoder *e = user;
-    return maas_bpe_word(e->t, word, &e->work, e->out, err);
-}
-
 static maas_status encode_normal(encoder *e, maas_str text, maas_err *err)
 {
     if (!text.n)
         return MAAS_OK;
     const bool first = e->after_special;
     e->after_special = false;
-    return e->t->is_bpe ? maas_pre_split(e->t->pre, text, encode_word, e, err)
-                        : maas_spm_text(e->t, text, first, &e->work, e->out, err);
+    return e->t->kind->text(e->t, text, first, &e->work, e->out, err);
 }
 
 static maas_status encode_plain(encoder *e, maas_str text, maas_err *err)

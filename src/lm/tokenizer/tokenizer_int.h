@@ -52,6 +52,15 @@ bool maas_heap_pop(maas_merge_work *w, maas_pending *out);
 
 typedef struct maas_pre maas_pre; /* how text is cut into words (pre.c) */
 
+/* A kind of tokenizer: a row of tokenizer.c. `text` appends the ids of a text without special
+ * tokens; first: nothing but a special token came before it. */
+typedef struct maas_tokenizer_kind {
+    const char *name; /* tokenizer.ggml.model */
+    maas_status (*read)(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+    maas_status (*text)(const maas_tokenizer *t, maas_str text, bool first, maas_merge_work *w,
+                        maas_buf *out, maas_err *err);
+} maas_tokenizer_kind;
+
 struct maas_tokenizer {
     maas_arena arena;
     int32_t n;
@@ -64,16 +73,44 @@ struct maas_tokenizer {
     uint32_t merge_mask;
     int32_t bytes[256]; /* the token of a byte; -1 */
     const maas_pre *pre;
-    bool fuse_unknown; /* unknown characters side by side are one token */
-    bool nfc; /* text is brought to its composed form */
+    bool fuse_unknown;                   /* unknown characters side by side are one token */
+    bool nfc;                            /* text is brought to its composed form */
     bool prefix_if_missing, prefix_once; /* a blank before a text that has none; before the first */
+    const maas_tokenizer_kind *kind;
+    bool fold;               /* WordPiece: lower case, without accents */
+    size_t max_name;         /* WordPiece: bytes of the longest */
+    struct {                 /* unigram: how characters are normalized; trie NULL: they are not */
+        const uint8_t *trie; /* [n_units] of four bytes */
+        uint32_t n_units;
+        maas_str texts;
+    } map;
+    int32_t *sorted; /* unigram: tokens of texts, by their names; [n_sorted] */
+    uint32_t n_sorted;
+    double least; /* unigram: score */
+    bool trim;    /* unigram: spaces at the ends, and more than one */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
+    struct { /* what stands around texts of encoders (frame.c) */
+        int32_t before[1], between[2], after[1];
+        uint32_t n_before, n_between, n_after;
+    } frame;
     int32_t *special; /* found in text: first by first byte, then the longest first */
     uint32_t special_from[257];
     uint8_t *ends; /* [n] bits: ends a text or turn */
 };
 
+void maas_tokenizer_read_frame(maas_tokenizer *t, const maas_lm_source *s);
+
+/* Whole texts, as a kind's `read` and `text`. */
+maas_status maas_wordpiece_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+maas_status maas_wordpiece_text(const maas_tokenizer *t, maas_str text, bool first,
+                                maas_merge_work *w, maas_buf *out, maas_err *err);
+maas_status maas_unigram_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+maas_status maas_unigram_text(const maas_tokenizer *t, maas_str text, bool first,
+                              maas_merge_work *w, maas_buf *out, maas_err *err);
+/* The map that unigram's texts go through: how many bytes of s (at least one) become `to`. */
+maas_status maas_charsmap_read(maas_tokenizer *t, const maas_lm_source *s, maas_err *err);
+size_t maas_charsmap_next(const maas_tokenizer *t, maas_str s, maas_str *to);
 /* A word (BPE), a text (SentencePiece): appends ids. */
 maas_status maas_bpe_word(const maas_tokenizer *t, maas_str word, maas_merge_work *w, maas_buf *out,
                           maas_err *err);
