@@ -359,13 +359,16 @@ static void tiny_keys(tiny *t)
 
 /* type: of the matrices, one that can be written. The bytes are t->file's; tiny_reset frees them.
  */
-static maas_span tiny_make_of(tiny *t, const tiny_arch *arch, maas_quant_id type, uint64_t seed)
+static maas_span tiny_make_pooled(tiny *t, const tiny_arch *arch, maas_quant_id type,
+                                  uint32_t pooling, uint64_t seed)
 {
     *t = (tiny){.data = MAAS_BUF_INIT((size_t)1 << 30), .file = MAAS_BUF_INIT((size_t)1 << 30)};
     t->q = maas_quant_of(type);
     t->arch = arch;
     maas_rng_seed(&t->rng, seed);
     tiny_keys(t);
+    if (pooling)
+        tiny_u32(t, "pooling_type", pooling);
     tiny_vocabulary(t);
     tiny_weight(t, "token_embd.weight", t->q, 2, TINY_VOCAB, TINY_EMBD, 0, 1);
     if (arch->has & TINY_POSITIONS)
@@ -376,6 +379,12 @@ static maas_span tiny_make_of(tiny *t, const tiny_arch *arch, maas_quant_id type
     maas_gguf_finish(&t->w, &t->file);
     maas_buf_add(&t->file, t->data.p, t->data.n);
     return maas_buf_span(&t->file);
+}
+
+static inline maas_span tiny_make_of(tiny *t, const tiny_arch *arch, maas_quant_id type,
+                                     uint64_t seed)
+{
+    return tiny_make_pooled(t, arch, type, 0, seed);
 }
 
 static inline maas_span tiny_make(tiny *t, maas_quant_id type, uint64_t seed)

@@ -85,7 +85,7 @@ static void tiny_named(tiny *t, const char *name, int64_t rows, int64_t cols, co
         tiny_weight(t, full, maas_quant_of(MAAS_Q_F32), 1, 0, cols, 1, 0.1f);
 }
 
-static void tiny_keys(tiny *t, const char *arch, uint32_t pooling)
+static void tiny_encoder_keys(tiny *t, const char *arch, uint32_t pooling)
 {
     static const struct {
         const char *key;
@@ -109,28 +109,7 @@ static void tiny_keys(tiny *t, const char *arch, uint32_t pooling)
 /* A language model (tiny.h) whose file says how it is pooled. */
 static maas_span tiny_causal_make(tiny *t, maas_quant_id type, uint32_t pooling, uint64_t seed)
 {
-    static const struct {
-        const char *key;
-        uint32_t value;
-    } numbers[] = {
-        {"llama.context_length", TINY_CONTEXT},     {"llama.embedding_length", TINY_EMBD},
-        {"llama.block_count", TINY_LAYERS},         {"llama.feed_forward_length", TINY_FF},
-        {"llama.attention.head_count", TINY_HEADS}, {"llama.attention.head_count_kv", TINY_KV}};
-    *t = (tiny){.data = MAAS_BUF_INIT((size_t)1 << 30), .file = MAAS_BUF_INIT((size_t)1 << 30)};
-    t->q = maas_quant_of(type);
-    maas_rng_seed(&t->rng, seed);
-    maas_gguf_put_str(&t->w, "general.architecture", (maas_str){"llama", 5});
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        maas_gguf_put_u32(&t->w, numbers[i].key, numbers[i].value);
-    maas_gguf_put_u32(&t->w, "llama.pooling_type", pooling);
-    tiny_vocabulary(t);
-    tiny_weight(t, "token_embd.weight", t->q, 2, TINY_VOCAB, TINY_EMBD, 0, 1);
-    for (int i = 0; i < TINY_LAYERS; i++)
-        tiny_layer(t, i);
-    tiny_weight(t, "output_norm.weight", maas_quant_of(MAAS_Q_F32), 1, 0, TINY_EMBD, 1, 0.1f);
-    maas_gguf_finish(&t->w, &t->file);
-    maas_buf_add(&t->file, t->data.p, t->data.n);
-    return maas_buf_span(&t->file);
+    return tiny_make_pooled(t, tiny_archs, type, pooling, seed);
 }
 
 /* row: of tiny_encoders; pooling 4: with a head that ranks; leave_out: a weight, or NULL. */
@@ -143,7 +122,7 @@ static maas_span tiny_encoder_make(tiny *t, int row, maas_quant_id type, uint32_
     maas_rng_seed(&t->rng, seed);
     (void)tiny_make; /* the other kind of model */
     (void)tiny_causal_make;
-    tiny_keys(t, e->arch, pooling);
+    tiny_encoder_keys(t, e->arch, pooling);
     tiny_letters(t);
     tiny_named(t, "token_embd", ENC_VOCAB, ENC_EMBD, leave_out);
     if (e->types)
