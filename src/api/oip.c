@@ -44,41 +44,64 @@ void maas_oip_ready(maas_req *r)
 
 /* ---- what needs the model in memory: found on the I/O thread, or loaded on the io thread ---- */
 
-typedef void (*with_model)(maas_req *r, maas_instance *m);
+typedef void (*with_model)(maas_req *r, const maas_loaded *m);
 
 static bool load_then(maas_req *r)
 {
     with_model fn = (with_model)maas_req_state(r);
-    maas_instance *m = NULL;
+    maas_loaded m = {0};
     maas_err err = {0};
-    if (maas_models_load(maas_app_of(r)->models, maas_caller(r)->tenant, maas_req_param(r, 0),
-                         maas_req_param(r, 1), false, &m, &err) == MAAS_OK)
-        fn(r, m);
+    if (maas_models_load_any(maas_app_of(r)->models, maas_caller(r)->tenant, maas_req_param(r, 0),
+                             maas_req_param(r, 1), &m, &err) == MAAS_OK)
+        fn(r, &m);
     else
         maas_req_fail(r, &err);
-    maas_instance_unref(m);
+    maas_loaded_unref(m);
     return true;
 }
 
 static void for_model(maas_req *r, with_model fn)
 {
-    maas_instance *m = NULL;
+    maas_loaded m = {0};
     maas_err err = {0};
     bool must_load = false;
     maas_status st = maas_may_use_model(r, maas_req_param(r, 0), &err);
     if (st == MAAS_OK)
-        st = maas_models_find(maas_app_of(r)->models, maas_caller(r)->tenant, maas_req_param(r, 0),
-                              maas_req_param(r, 1), &m, &must_load, &err);
+        st = maas_models_find_any(maas_app_of(r)->models, maas_caller(r)->tenant,
+                                  maas_req_param(r, 0), maas_req_param(r, 1), &m, &must_load, &err);
     if (must_load) {
         maas_req_set_state(r, (void *)fn, NULL);
         maas_iopool_run(maas_app_of(r)->io, r, load_then);
         return;
     }
     if (st == MAAS_OK)
-        fn(r, m);
+        fn(r, &m);
     else
         maas_req_fail(r, &err);
-    maas_instance_unref(m);
+    maas_loaded_unref(m);
+}
+
+static const char *name_of(const maas_loaded *m)
+{
+    return m->instance ? maas_instance_name(m->instance) : maas_lm_service_name(m->lm);
+}
+
+/* What goes into a language model and what comes out: a text, and a text or numbers of it. */
+static const char text_in[] = "text_input";
+typedef struct text_out {
+    const char *name, *oip, *config;
+    int64_t n;
+} text_out;
+
+static text_out text_out_of(maas_lm_service *s)
+{
+    static const text_out kinds[] = {[MAAS_LM_WRITES] = {"text_output", "BYTES", "STRING", 1},
+                                     [MAAS_LM_EMBEDS] = {"embedding", "FP32", "FP32", 1},
+                                     [MAAS_LM_RANKS] = {"score", "FP32", "FP32", 1}};
+    text_out o = kinds[maas_lm_service_task(s)];
+    if (maas_lm_service_embedder(s))
+        o.n = maas_embedder_about(maas_lm_service_embedder(s))->n_out;
+    return o;
 }
 
 static void put_ports(const maas_port *p, uint32_t n, maas_buf *b)
@@ -108,18 +131,27 @@ static void put_versions(maas_req *r, const char *model, maas_buf *b)
     maas_snapshot_unref(s);
 }
 
-static void model_metadata(maas_req *r, maas_instance *m)
+static void model_metadata(maas_req *r, const maas_loaded *m)
 {
     maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 16u << 20);
     maas_buf_str(&b, "{\"name\":");
-    maas_buf_json_str(&b, maas_instance_name(m), strlen(maas_instance_name(m)));
+    maas_buf_json_str(&b, name_of(m), strlen(name_of(m)));
     maas_buf_str(&b, ",\"versions\":[");
-    put_versions(r, maas_instance_name(m), &b);
-    maas_buf_str(&b, "],\"platform\":\"onnx_maas\",\"inputs\":");
-    put_ports(maas_instance_inputs(m), maas_instance_n_inputs(m), &b);
-    maas_buf_str(&b, ",\"outputs\":");
-    put_ports(maas_instance_outputs(m), maas_instance_n_outputs(m), &b);
-    maas_buf_char(&b, '}');
+    put_versions(r, name_of(m), &b);
+    if (m->instance) {
+        maas_buf_str(&b, "],\"platform\":\"onnx_maas\",\"inputs\":");
+        put_ports(maas_instance_inputs(m->instance), maas_instance_n_inputs(m->instance), &b);
+        maas_buf_str(&b, ",\"outputs\":");
+        put_ports(maas_instance_outputs(m->instance), maas_instance_n_outputs(m->instance), &b);
+        maas_buf_char(&b, '}');
+    } else {
+        const text_out o = text_out_of(m->lm);
+        maas_buf_printf(&b,
+                        "],\"platform\":\"language_model_maas\",\"inputs\":[{\"name\":\"%s\","
+                        "\"datatype\":\"BYTES\",\"shape\":[1]}],\"outputs\":[{\"name\":\"%s\","
+                        "\"datatype\":\"%s\",\"shape\":[%lld]}]}",
+                        text_in, o.name, o.oip, (long long)o.n);
+    }
     maas_reply_json(r, 200, &b);
 }
 
@@ -128,11 +160,11 @@ void maas_oip_model(maas_req *r)
     for_model(r, model_metadata);
 }
 
-static void model_ready(maas_req *r, maas_instance *m)
+static void model_ready(maas_req *r, const maas_loaded *m)
 {
     maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 1024);
     maas_buf_str(&b, "{\"name\":");
-    maas_buf_json_str(&b, maas_instance_name(m), strlen(maas_instance_name(m)));
+    maas_buf_json_str(&b, name_of(m), strlen(name_of(m)));
     maas_buf_str(&b, ",\"ready\":true}");
     maas_reply_json(r, 200, &b);
 }
@@ -184,7 +216,7 @@ static void put_states(const maas_instance *m, maas_buf *b)
     maas_buf_str(b, n ? "]}" : "");
 }
 
-static void model_config(maas_req *r, maas_instance *m)
+static void instance_config(maas_req *r, const maas_instance *m)
 {
     maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 16u << 20);
     bool batches = maas_instance_batches(m);
@@ -205,6 +237,27 @@ static void model_config(maas_req *r, maas_instance *m)
         maas_buf_str(&b, ",\"dynamic_batching\":{}");
     put_states(m, &b);
     maas_buf_char(&b, '}');
+    maas_reply_json(r, 200, &b);
+}
+
+static void model_config(maas_req *r, const maas_loaded *m)
+{
+    maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 4096);
+    if (m->instance) {
+        instance_config(r, m->instance);
+        return;
+    }
+    const text_out o = text_out_of(m->lm);
+    maas_buf_str(&b, "{\"name\":");
+    maas_buf_json_str(&b, name_of(m), strlen(name_of(m)));
+    maas_buf_printf(
+        &b,
+        ",\"platform\":\"language_model_maas\",\"backend\":\"maas\",\"version_policy\":"
+        "{\"all\":{}},\"max_batch_size\":0,\"input\":[{\"name\":\"%s\",\"data_type\":"
+        "\"TYPE_STRING\",\"dims\":[1]}],\"output\":[{\"name\":\"%s\",\"data_type\":"
+        "\"TYPE_%s\",\"dims\":[%lld]}],\"model_transaction_policy\":{\"decoupled\":%s}}",
+        text_in, o.name, o.config, (long long)o.n,
+        maas_lm_service_task(m->lm) == MAAS_LM_WRITES ? "true" : "false");
     maas_reply_json(r, 200, &b);
 }
 

@@ -47,12 +47,7 @@ maas_status maas_models_create(const maas_models_opts *o, maas_models **out, maa
     return MAAS_OK;
 }
 
-typedef struct loaded { /* what a version is in memory: one of the two */
-    maas_instance *instance;
-    maas_lm_service *lm;
-} loaded;
-
-static void release(maas_models *m, loaded x)
+static void release(maas_models *m, maas_loaded x)
 {
     if (x.instance)
         maas_queue_detach(m->lanes, maas_instance_queue(x.instance));
@@ -61,7 +56,13 @@ static void release(maas_models *m, loaded x)
     maas_lm_service_unref(x.lm);
 }
 
-static void ref(loaded x)
+void maas_loaded_unref(maas_loaded x)
+{
+    maas_instance_unref(x.instance);
+    maas_lm_service_unref(x.lm);
+}
+
+static void ref(maas_loaded x)
 {
     if (x.instance)
         maas_instance_ref(x.instance);
@@ -69,9 +70,9 @@ static void ref(loaded x)
         maas_lm_service_ref(x.lm);
 }
 
-static loaded of_slot(const slot *s)
+static maas_loaded of_slot(const slot *s)
 {
-    return (loaded){s->instance, s->lm};
+    return (maas_loaded){s->instance, s->lm};
 }
 
 void maas_models_destroy(maas_models *m)
@@ -150,7 +151,7 @@ static maas_status resolve(const maas_snapshot *snap, maas_tenant t, const char 
 
 /* MAAS_OK: *out is referenced. */
 static maas_status find(maas_models *m, maas_tenant t, const char *model, const char *version,
-                        loaded *out, bool *out_must_load, maas_err *err)
+                        maas_loaded *out, bool *out_must_load, maas_err *err)
 {
     const maas_snapshot *snap = maas_registry_snapshot(m->opts.registry);
     const maas_snap_version *v;
@@ -178,7 +179,8 @@ static maas_status find(maas_models *m, maas_tenant t, const char *model, const 
 }
 
 /* A caller wants one kind; the other one is given back. */
-static maas_status only_tensors(loaded x, const char *model, maas_instance **out, maas_err *err)
+static maas_status only_tensors(maas_loaded x, const char *model, maas_instance **out,
+                                maas_err *err)
 {
     *out = x.instance;
     if (x.instance)
@@ -188,7 +190,8 @@ static maas_status only_tensors(loaded x, const char *model, maas_instance **out
     return maas_fail(err, MAAS_E_INVALID, "model '%.64s' %s", model, words);
 }
 
-static maas_status only_language(loaded x, const char *model, maas_lm_service **out, maas_err *err)
+static maas_status only_language(maas_loaded x, const char *model, maas_lm_service **out,
+                                 maas_err *err)
 {
     *out = x.lm;
     if (x.lm)
@@ -202,7 +205,7 @@ static maas_status only_language(loaded x, const char *model, maas_lm_service **
 maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, const char *version,
                              maas_instance **out, bool *out_must_load, maas_err *err)
 {
-    loaded x = {0};
+    maas_loaded x = {0};
     MAAS_TRY(find(m, t, model, version, &x, out_must_load, err));
     return only_tensors(x, model, out, err);
 }
@@ -229,7 +232,7 @@ static maas_status open_language_model(maas_models *m, maas_tenant t, const char
 }
 
 static maas_status open_version(maas_models *m, maas_tenant t, const char *name,
-                                const maas_snap_version *v, loaded *out, maas_err *err)
+                                const maas_snap_version *v, maas_loaded *out, maas_err *err)
 {
     AUTO_FD fd = -1;
     uint64_t bytes;
@@ -246,7 +249,7 @@ static maas_status open_version(maas_models *m, maas_tenant t, const char *name,
 
 /* Loads the version unless another thread does or has done so; *out is referenced. */
 static maas_status load_version(maas_models *m, maas_tenant t, const char *name,
-                                const maas_snap_version *v, bool explicit_, loaded *out,
+                                const maas_snap_version *v, bool explicit_, maas_loaded *out,
                                 maas_err *err)
 {
     pthread_mutex_lock(&m->lock);
@@ -272,7 +275,7 @@ static maas_status load_version(maas_models *m, maas_tenant t, const char *name,
         return st;
 
     maas_err why = {0};
-    loaded x = {0};
+    maas_loaded x = {0};
     st = open_version(m, t, name, v, &x, &why);
     pthread_mutex_lock(&m->lock);
     s = find_slot(m, v->uid); /* LOADING slots are never removed */
@@ -290,7 +293,7 @@ static maas_status load_version(maas_models *m, maas_tenant t, const char *name,
 }
 
 static maas_status load(maas_models *m, maas_tenant t, const char *model, const char *version,
-                        bool explicit_, loaded *out, maas_err *err)
+                        bool explicit_, maas_loaded *out, maas_err *err)
 {
     const maas_snapshot *snap = maas_registry_snapshot(m->opts.registry);
     const maas_snap_version *v;
@@ -305,30 +308,42 @@ static maas_status load(maas_models *m, maas_tenant t, const char *model, const 
 maas_status maas_models_load(maas_models *m, maas_tenant t, const char *model, const char *version,
                              bool explicit_, maas_instance **out, maas_err *err)
 {
-    loaded x = {0};
+    maas_loaded x = {0};
     MAAS_TRY(load(m, t, model, version, explicit_, &x, err));
     return only_tensors(x, model, out, err);
+}
+
+maas_status maas_models_find_any(maas_models *m, maas_tenant t, const char *model,
+                                 const char *version, maas_loaded *out, bool *out_must_load,
+                                 maas_err *err)
+{
+    return find(m, t, model, version, out, out_must_load, err);
+}
+
+maas_status maas_models_load_any(maas_models *m, maas_tenant t, const char *model,
+                                 const char *version, maas_loaded *out, maas_err *err)
+{
+    return load(m, t, model, version, false, out, err);
 }
 
 maas_status maas_models_load_lm(maas_models *m, maas_tenant t, const char *model,
                                 maas_lm_service **out, maas_err *err)
 {
-    loaded x = {0};
+    maas_loaded x = {0};
     MAAS_TRY(load(m, t, model, NULL, false, &x, err));
     return only_language(x, model, out, err);
 }
 
 maas_status maas_models_warm(maas_models *m, maas_tenant t, const char *model, maas_err *err)
 {
-    loaded x = {0};
+    maas_loaded x = {0};
     MAAS_TRY(load(m, t, model, NULL, true, &x, err));
-    maas_instance_unref(x.instance);
-    maas_lm_service_unref(x.lm);
+    maas_loaded_unref(x);
     return MAAS_OK;
 }
 
 /* Takes the instance out of its slot; a load under way is waited for. */
-static loaded take_instance(maas_models *m, uint64_t uid)
+static maas_loaded take_instance(maas_models *m, uint64_t uid)
 {
     pthread_mutex_lock(&m->lock);
     slot *s = get_slot(m, uid);
@@ -336,7 +351,7 @@ static loaded take_instance(maas_models *m, uint64_t uid)
         pthread_cond_wait(&m->loaded, &m->lock);
         s = get_slot(m, uid);
     }
-    const loaded gone = s ? of_slot(s) : (loaded){0};
+    const maas_loaded gone = s ? of_slot(s) : (maas_loaded){0};
     if (s)
         s->instance = NULL, s->lm = NULL, s->state = MAAS_MODEL_UNLOADED;
     pthread_mutex_unlock(&m->lock);

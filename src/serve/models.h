@@ -35,6 +35,12 @@ maas_status maas_models_create(const maas_models_opts *o, maas_models **out, maa
 void maas_models_destroy(maas_models *m);
 maas_lanes *maas_models_lanes(maas_models *m);
 
+typedef struct maas_loaded { /* a version in memory: one of the two */
+    maas_instance *instance;
+    maas_lm_service *lm;
+} maas_loaded;
+void maas_loaded_unref(maas_loaded x);
+
 /*
  * The instance for (model, version text or NULL). MAAS_OK: *out is referenced. E_UNAVAILABLE with
  * *out_must_load: the caller hands the request to the io thread, which calls maas_models_load.
@@ -44,6 +50,12 @@ maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, c
 /* io thread. Loads (or finds) it; `explicit_` clears an unload. */
 maas_status maas_models_load(maas_models *m, maas_tenant t, const char *model, const char *version,
                              bool explicit_, maas_instance **out, maas_err *err);
+/* The same two for a model of either kind. */
+maas_status maas_models_find_any(maas_models *m, maas_tenant t, const char *model,
+                                 const char *version, maas_loaded *out, bool *out_must_load,
+                                 maas_err *err);
+maas_status maas_models_load_any(maas_models *m, maas_tenant t, const char *model,
+                                 const char *version, maas_loaded *out, maas_err *err);
 /* io thread. A language model; E_INVALID for any other, and the other way round above. */
 maas_status maas_models_load_lm(maas_models *m, maas_tenant t, const char *model,
                                 maas_lm_service **out, maas_err *err);

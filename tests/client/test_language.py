@@ -199,4 +199,13 @@ def templates_are_jinja2s():
             check(f"template {i}, conversation {k}", got == want, f"{got!r}, Jinja2: {want!r}")
 
 
+@case
+def the_inference_protocol_knows_it():
+    check("ready", server.get("/v2/models/smol/ready").json() == {"name": "smol", "ready": True})
+    meta = server.get("/v2/models/smol").json()
+    check("metadata", meta["inputs"] == [{"name": "text_input", "datatype": "BYTES", "shape": [1]}] and meta["outputs"][0]["name"] == "text_output", meta)
+    check("configuration", server.get("/v2/models/smol/config").json()["model_transaction_policy"] == {"decoupled": True})
+    check("no tensors", "/v1/chat/completions" in server.post("/v2/models/smol/infer", {"inputs": []}).json()["error"])
+
+
 finish()
