@@ -4,8 +4,8 @@
  *
  *   WAY(name)   names of this way
  *   WAY_FLAGS   attributes of functions that use its instructions
- *   WAY_QUADS   vpdpbusd as a function of (sum, w, x); without it pairs of products are summed in
- * 16 bits (vpmaddubsw), which must not saturate
+ *   WAY_QUADS   vpdpbusd as a function of (sum, w, x); without it products are summed by pairs in
+ *               16 bits (vpmaddubsw), which must not saturate
  *
  * and takes these names back. Sums of bytes are exact and floats are summed in one order: every
  * way, every set and any number of rows give the same bits.
@@ -65,7 +65,9 @@ WAY_FLAGS INLINE void WAY(four_groups)(const shape f, const int n, const int vec
                                        vb table, const x_rows *x, const int from,
                                        vi sum[MOST_ROWS][TILE_VECS])
 {
+#ifndef WAY_QUADS
     vh two[MOST_ROWS][TILE_VECS];
+#endif
     UNROLL for (int t = from; t < from + 4; t++)
     {
         UNROLL for (int v = 0; v < vecs; v++)
@@ -96,7 +98,6 @@ WAY_FLAGS INLINE void WAY(four_groups)(const shape f, const int n, const int vec
             }
         }
     }
-    (void)two;
 }
 
 /* What a zero point takes away, known before. */
