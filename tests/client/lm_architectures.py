@@ -10,7 +10,7 @@ EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 640, 25
 # What a row does not say. norm: rms, layer. qkv: split, fused. qk_norm: head (one for all), each (of every head its
 # own), wide. rope: pairs, halves. parallel: shared (one norm for both), own. gate: split, fused (gate and up in one
 # matrix), none. act: silu, gelu (exact), tanh (gelu's tanh form), relu2.
-DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None,
+DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None, qk_late=False,
                rope="pairs", turned=SIZE, base=10000.0, freqs=None, factors=None, scaling=None, pre_norm=True,
                post_norm=False, parallel=None, gate="split", act="silu", ffn_bias=False, experts=None, positions=False,
                embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False, ffn_norm="ffn_norm", latent=None,
@@ -148,6 +148,24 @@ MODELS = {
     "seed_oss": model("seed_oss", rope="halves", qkv_bias=True, ffn_norm="post_attention_norm"),
     "starcoder": model("starcoder", **OLD, rope=None, qkv="fused", positions=True, act="tanh", kv=1),
     "codeshell": model("codeshell", **OLD, rope="halves", qkv="fused", act="tanh"),
+    "qwen2vl": model("qwen2vl", rope="halves", qkv_bias=True, sections=(3, 3, 2, 0)),
+    "qwen3vl": model("qwen3vl", rope="halves", qk_norm="head", size=32, turned=32, sections=(6, 5, 5, 0)),
+    "qwen3vlmoe": model("qwen3vlmoe", rope="halves", qk_norm="head", size=32, turned=32, sections=(6, 5, 5, 0),
+                        experts=dict(n=8, used=2, ff=48, sum_to_one=True), keys={"expert_feed_forward_length": 48}),
+    "ernie4_5-moe": model("ernie4_5-moe", **with_keys(
+        sorted_out(6, 2, sum_to_one=True, bias=True, shared=48),
+        {"interleave_moe_layer_step": 1, "expert_shared_feed_forward_length": 48})),
+    "hunyuan-dense": model("hunyuan-dense", rope="halves", qk_norm="head", qk_late=True),
+    "hunyuan-moe": model("hunyuan-moe", rope="halves", qk_norm="head", qk_late=True, **with_keys(
+        sorted_out(6, 2, sum_to_one=True, shared=80, lead=0, ff=FF), {"expert_shared_feed_forward_length": 80})),
+    "bailingmoe2": model("bailingmoe2", rope="halves", turned=8, qkv="fused", qk_norm="head", **with_keys(
+        sorted_out(12, 3, sum_to_one=True, sigmoid=True, bias=True, scale=2.5, shared=48, groups=(4, 2)),
+        {"expert_group_count": 4, "expert_group_used_count": 2, "expert_shared_feed_forward_length": 48})),
+    "minicpm": model("minicpm", **{**GRANITE, "score_scale": None,
+                                   "keys": {k: v for k, v in GRANITE["keys"].items() if k != "attention.scale"}}),
+    # More heads than fit a tile of the kernel share one head of keys.
+    "deepseek2-many": model("deepseek2", turned=8, heads=72, latent=dict(q_rank=48, kv_rank=32, plain=16, v=24), kv=1,
+                            **sorted_out(6, 2, shared=96, scale=1.0, sigmoid=False)),
     "arcee": model("arcee", gate="none", act="relu2"),
     "ernie4_5": model("ernie4_5"),
     "orion": model("orion", rope="halves", norm="layer", norm_bias=True),
@@ -302,6 +320,8 @@ def write(path, m, t, tokenizer=None):
     if m["rope"]:
         w.add_rope_dimension_count(m["turned"])
         w.add_rope_freq_base(m["base"])
+    if m.get("sections"):
+        w.add_rope_dimension_sections(m["sections"])
     if m["window"]:
         w.add_sliding_window(m["window"])
     if m["score_cap"]:
