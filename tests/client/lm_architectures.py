@@ -10,7 +10,7 @@ EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 640, 25
 # What a row does not say. norm: rms, layer. qkv: split, fused. qk_norm: head (one for all), each (of every head its
 # own), wide. rope: pairs, halves. parallel: shared (one norm for both), own. gate: split, fused (gate and up in one
 # matrix), none. act: silu, gelu (exact), tanh (gelu's tanh form), relu2.
-DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None,
+DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None, qk_late=False,
                rope="pairs", turned=SIZE, base=10000.0, freqs=None, factors=None, scaling=None, pre_norm=True,
                post_norm=False, parallel=None, gate="split", act="silu", ffn_bias=False, experts=None, positions=False,
                embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False, ffn_norm="ffn_norm", latent=None,
@@ -72,6 +72,12 @@ MODELS = {
                     logit_cap=30.0, window=13, local=all_but(2)),
     "gemma3": model("gemma3", rope="halves", act="tanh", embed_scale=8.0, tied=True, post_norm=True, qk_norm="head",
                     window=13, local=all_but(6), local_base=10000.0, base=1e6, layers=7),
+    # The largest ones scale scores by the width of the model, not of a head.
+    "gemma2-27b": model("gemma2", rope="halves", act="tanh", embed_scale=8.0, tied=True, post_norm=True, score_cap=50.0,
+                        logit_cap=30.0, window=13, local=all_but(2), size=32, turned=32, layers=46, score_scale=0.25),
+    "gemma3-27b": model("gemma3", rope="halves", act="tanh", embed_scale=8.0, tied=True, post_norm=True, qk_norm="head",
+                        window=13, local=all_but(6), local_base=10000.0, base=1e6, size=32, turned=32, layers=62,
+                        score_scale=0.25),
     "llama-linear": model("llama", scaling=dict(type="linear", factor=4.0),
                           keys={"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}),
     "llama-yarn": model("llama", **yarn(4.0, 64)),
@@ -119,7 +125,7 @@ MODELS = {
                        keys={"logit_scale": 0.25}),
     # llama.cpp norms queries and keys where there are 64 layers.
     "command-r-plus": model("command-r", norm="layer", parallel="shared", tied=True, logit_scale=0.25, qk_norm="each",
-                            keys={"logit_scale": 0.25}, layers=64, peer_bound=1.2e-2),
+                            keys={"logit_scale": 0.25}, layers=64),
     "cohere2": model("cohere2", norm="layer", parallel="shared", tied=True, logit_scale=0.25, window=13,
                      local=all_but(4), unturned=each(4), keys={"logit_scale": 0.25}, layers=5),
     "internlm2": model("internlm2"),
@@ -131,7 +137,7 @@ MODELS = {
     "chatglm": model("chatglm", turned=8, qkv="fused", qkv_bias=True, gate="fused"),
     "exaone4": model("exaone4", rope="halves", pre_norm=False, post_norm=True, qk_norm="head", layers=5),
     "exaone4-window": model("exaone4", rope="halves", pre_norm=False, post_norm=True, qk_norm="head", window=13,
-                            local=all_but(4), unturned=each(4), layers=64, peer_bound=1.2e-2),
+                            local=all_but(4), unturned=each(4), layers=64),
     "deepseek": model("deepseek", **sorted_out(6, 2, shared=96, scale=1.0)),
     "dots1": model("dots1", rope="halves", qk_norm="head", kv=HEADS,
                    **sorted_out(6, 2, sum_to_one=True, sigmoid=True, bias=True, scale=2.5, shared=96)),
@@ -142,6 +148,24 @@ MODELS = {
     "seed_oss": model("seed_oss", rope="halves", qkv_bias=True, ffn_norm="post_attention_norm"),
     "starcoder": model("starcoder", **OLD, rope=None, qkv="fused", positions=True, act="tanh", kv=1),
     "codeshell": model("codeshell", **OLD, rope="halves", qkv="fused", act="tanh"),
+    "qwen2vl": model("qwen2vl", rope="halves", qkv_bias=True, sections=(3, 3, 2, 0)),
+    "qwen3vl": model("qwen3vl", rope="halves", qk_norm="head", size=32, turned=32, sections=(6, 5, 5, 0)),
+    "qwen3vlmoe": model("qwen3vlmoe", rope="halves", qk_norm="head", size=32, turned=32, sections=(6, 5, 5, 0),
+                        experts=dict(n=8, used=2, ff=48, sum_to_one=True), keys={"expert_feed_forward_length": 48}),
+    "ernie4_5-moe": model("ernie4_5-moe", **with_keys(
+        sorted_out(6, 2, sum_to_one=True, bias=True, shared=48),
+        {"interleave_moe_layer_step": 1, "expert_shared_feed_forward_length": 48})),
+    "hunyuan-dense": model("hunyuan-dense", rope="halves", qk_norm="head", qk_late=True),
+    "hunyuan-moe": model("hunyuan-moe", rope="halves", qk_norm="head", qk_late=True, **with_keys(
+        sorted_out(6, 2, sum_to_one=True, shared=80, lead=0, ff=FF), {"expert_shared_feed_forward_length": 80})),
+    "bailingmoe2": model("bailingmoe2", rope="halves", turned=8, qkv="fused", qk_norm="head", **with_keys(
+        sorted_out(12, 3, sum_to_one=True, sigmoid=True, bias=True, scale=2.5, shared=48, groups=(4, 2)),
+        {"expert_group_count": 4, "expert_group_used_count": 2, "expert_shared_feed_forward_length": 48})),
+    "minicpm": model("minicpm", **{**GRANITE, "score_scale": None,
+                                   "keys": {k: v for k, v in GRANITE["keys"].items() if k != "attention.scale"}}),
+    # More heads than fit a tile of the kernel share one head of keys.
+    "deepseek2-many": model("deepseek2", turned=8, heads=72, latent=dict(q_rank=48, kv_rank=32, plain=16, v=24), kv=1,
+                            **sorted_out(6, 2, shared=96, scale=1.0, sigmoid=False)),
     "arcee": model("arcee", gate="none", act="relu2"),
     "ernie4_5": model("ernie4_5"),
     "orion": model("orion", rope="halves", norm="layer", norm_bias=True),
@@ -296,6 +320,8 @@ def write(path, m, t, tokenizer=None):
     if m["rope"]:
         w.add_rope_dimension_count(m["turned"])
         w.add_rope_freq_base(m["base"])
+    if m.get("sections"):
+        w.add_rope_dimension_sections(m["sections"])
     if m["window"]:
         w.add_sliding_window(m["window"])
     if m["score_cap"]:

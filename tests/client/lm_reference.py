@@ -70,6 +70,12 @@ class Reference:
             return self.norm(x, name).reshape(apart)
         return self.norm(x.reshape(apart), name) if kind else x.reshape(apart)
 
+    def placed(self, x, name, heads, local, i):
+        turn = (lambda y: self.turned(y, local)) if self.m["rope"] and not self.m["unturned"](i) else (lambda y: y)
+        if self.m["qk_late"]:
+            return self.normed_heads(turn(x.reshape(len(x), heads, -1)), name, heads)
+        return turn(self.normed_heads(x, name, heads))
+
     def attention(self, x, i):
         m, n = self.m, len(x)
         if m["latent"]:
@@ -81,10 +87,8 @@ class Reference:
             q, k, v = (self.linear(x, f"attn_{c}") for c in "qkv")
         if m["clamp"]:
             q, k, v = (np.clip(c, -m["clamp"], m["clamp"]) for c in (q, k, v))
-        q, k = self.normed_heads(q, "attn_q_norm", h), self.normed_heads(k, "attn_k_norm", kv)
         local = m["local"](i)
-        if m["rope"] and not m["unturned"](i):
-            q, k = self.turned(q, local), self.turned(k, local)
+        q, k = self.placed(q, "attn_q_norm", h, local, i), self.placed(k, "attn_k_norm", kv, local, i)
         v = v.reshape(n, kv, size)
         k, v = self.kept(k), self.kept(v)
         k, v = (np.repeat(c, h // kv, axis=1) for c in (k, v))

@@ -13,7 +13,7 @@
 
 extern const maas_op maas_op_PagedAttention;
 
-enum { PAGE = MAAS_PAGE, NV = PAGE / VW, TILE = 8, MAX_LOOKS = 64, CHAINS = 4 };
+enum { PAGE = MAAS_PAGE, NV = PAGE / VW, TILE = 8, MAX_LOOKS = 512, CHAINS = 4 };
 
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
@@ -181,7 +181,7 @@ static void add_values(look *l, const float *values, int64_t v_size, float shrin
 typedef struct tile {
     int64_t row, n; /* of the call */
     int64_t head;   /* of keys */
-    look looks[TILE * MAX_LOOKS];
+    look looks[MAX_LOOKS];
     int n_looks;
     float *keys, *values; /* of a block, widened */
 } tile;
@@ -207,7 +207,7 @@ static void begin(const job *j, tile *t, float *acc)
 static void one_block(const job *j, tile *t, int64_t token)
 {
     const maas_paged *p = j->p;
-    look *seen[TILE * MAX_LOOKS + CHAINS];
+    look *seen[MAX_LOOKS + CHAINS];
     float s[CHAINS][PAGE];
     int n = 0;
     for (int i = 0; i < t->n_looks; i++)
@@ -252,11 +252,18 @@ static maas_status run_tile(const job *j, tile *t, float *acc, maas_err *err)
     return MAAS_OK;
 }
 
+static int64_t most_rows(const maas_paged *p)
+{
+    const int64_t n = MAX_LOOKS / (p->heads / p->kv_heads);
+    return n < TILE ? n : TILE;
+}
+
 /* Rows from `row` on that are one tile: the next positions of the same sequence. */
 static int64_t tile_rows(const job *j, int64_t row)
 {
+    const int64_t most = most_rows(j->p);
     int64_t n = 1;
-    while (n < TILE && row + n < j->p->rows && j->seq[row + n] == j->seq[row] &&
+    while (n < most && row + n < j->p->rows && j->seq[row + n] == j->seq[row] &&
            j->at[row + n] == j->at[row] + n)
         n++;
     return n;
@@ -266,7 +273,7 @@ static int64_t tile_rows(const job *j, int64_t row)
 
 static size_t floats_of(const maas_paged *p) /* scratch of a thread */
 {
-    const int64_t looks = TILE * (p->heads / p->kv_heads);
+    const int64_t looks = most_rows(p) * (p->heads / p->kv_heads);
     return (size_t)(PAGE * (p->size + p->v_size) + looks * p->v_size) + 16;
 }
 static size_t scratch_of(const maas_paged *p)

@@ -61,6 +61,15 @@ static maas_vid cache(maas_lm_writer *w, const char *name, int64_t a, int64_t b)
     return v;
 }
 
+/* Queries or keys: normed and turned. */
+static maas_vid placed(maas_lm_writer *w, maas_vid x, const char *name, int64_t heads)
+{
+    const bool late = w->h->arch->flags & MAAS_ARCH_QK_NORM_LATE;
+    x = late ? x : norm_heads(w, x, name, heads);
+    x = maas_lmg_turned(w, x, heads, w->h->size);
+    return late ? norm_heads(w, x, name, heads) : x;
+}
+
 /* From three matrices, or one that holds them one after the other. */
 static maas_lm_qkv projected(maas_lm_writer *w, maas_vid x)
 {
@@ -82,9 +91,8 @@ static maas_lm_qkv projected(maas_lm_writer *w, maas_vid x)
             *one = maas_b_op3(&w->b, "Clip", *one, maas_b_f32(&w->b, -(float)h->clamp),
                               maas_b_f32(&w->b, (float)h->clamp));
         }
-    y.q = maas_lmg_turned(w, norm_heads(w, y.q, "attn_q_norm", h->n_heads), h->n_heads, h->size);
-    y.k = maas_lmg_turned(w, norm_heads(w, y.k, "attn_k_norm", h->n_kv_heads), h->n_kv_heads,
-                          h->size);
+    y.q = placed(w, y.q, "attn_q_norm", h->n_heads);
+    y.k = placed(w, y.k, "attn_k_norm", h->n_kv_heads);
     return y;
 }
 

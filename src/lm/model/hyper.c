@@ -230,6 +230,9 @@ static maas_status check(const maas_lm_hyper *h, maas_err *err)
         !(h->rope.original > 0) || !(h->rope.slow > 0) || !(h->rope.fast > 0) ||
         !(h->local_base == 0 || h->local_base > 1))
         return maas_fail(err, MAAS_E_FORMAT, "epsilon, rotary base or scale make no sense");
+    if (h->arch->flags & (MAAS_ARCH_LOGIT_BY | MAAS_ARCH_LOGIT_TIMES) && h->logit_scale == 0)
+        return maas_fail(err, MAAS_E_FORMAT, "the key %s.logit_scale is missing, or 0",
+                         h->arch->name);
     if (!isfinite(h->embed_scale) || !isfinite(h->residual_scale) || !isfinite(h->logit_scale) ||
         !isfinite(h->score_scale) || !isfinite(h->expert_scale) || !(h->clamp >= 0))
         return maas_fail(err, MAAS_E_FORMAT, "a scale of the %s model is no number", h->arch->name);

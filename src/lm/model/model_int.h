@@ -30,7 +30,8 @@ enum {
     MAAS_ARCH_LOCAL_UNSCALED = 1 << 18, /* rotary scaling is not for local layers                */
     MAAS_ARCH_GLOBAL_UNTURNED = 1 << 19, /* with a window, layers that are not local do not turn */
     MAAS_ARCH_ROUTER_SIGMOID = 1 << 20,  /* experts are ranked by sigmoids, unless the file says */
-    MAAS_ARCH_LATENT = 1 << 21           /* keys and values are kept as one short vector         */
+    MAAS_ARCH_LATENT = 1 << 21,          /* keys and values are kept as one short vector         */
+    MAAS_ARCH_QK_NORM_LATE = 1 << 22 /* QK_NORM comes after turning                             */
 };
 enum { MAAS_ACT_SILU, MAAS_ACT_GELU, MAAS_ACT_GELU_TANH, MAAS_ACT_RELU2 };
 typedef struct maas_lm_arch {

@@ -44,13 +44,12 @@ static maas_status use(maas_span file, maas_err *err)
     return st;
 }
 
-static void mutants_are_refused_or_run(void)
+static void mutate(const char *arch, int seeds)
 {
-    static const int seeds = 1500;
     tiny t;
     maas_rng rng;
     int accepted = 0;
-    const maas_span file = tiny_make(&t, MAAS_Q_Q4_0, 1);
+    const maas_span file = tiny_make_of(&t, tiny_arch_of(arch), MAAS_Q_Q4_0, 1);
     maas_err err = {0};
     EXPECT_EQ(use(file, &err), MAAS_OK);
     EXPECT_STR(err.msg, "");
@@ -76,6 +75,19 @@ static void mutants_are_refused_or_run(void)
     maas_free(copy);
     tiny_reset(&t);
     EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static void mutants_are_refused_or_run(void)
+{
+    mutate("llama", 1500);
+}
+/* Weights of more kinds, keys of more meanings. */
+static void mutants_of_others_are_refused_or_run(void)
+{
+    mutate("deepseek2", 400);
+    mutate("qwen2moe", 300);
+    mutate("gpt2", 300);
+    mutate("olmo2", 300);
 }
 
 /* ---- by hand ---- */
@@ -206,6 +218,7 @@ static void tensors_that_are_wrong_are_named(void)
 
 static const mt_case cases[] = {
     MT_CASE(mutants_are_refused_or_run),
+    MT_CASE(mutants_of_others_are_refused_or_run),
     MT_CASE(what_is_wrong_is_named),
     MT_CASE(tensors_that_are_wrong_are_named),
 };
