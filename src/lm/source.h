@@ -30,9 +30,8 @@ maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budg
 /* Is this file of a Hugging Face folder one that a source reads? */
 bool maas_lm_is_wanted(const char *path);
 enum { /* bits of the key maas.token_edges, a byte each token: how special tokens are found */
-       MAAS_EDGE_LEFT = 1,  /* blanks before it belong to it */
-       MAAS_EDGE_RIGHT = 2, /* blanks after it */
-       MAAS_EDGE_WORD = 4   /* only between what are no letters */
+       MAAS_EDGE_LEFT = 1, /* blanks before it belong to it */
+       MAAS_EDGE_RIGHT = 2 /* blanks after it */
 };
 void maas_lm_source_close(maas_lm_source *s); /* NULL is fine */
 

@@ -75,9 +75,9 @@ LLAMA2 = normalizers.Sequence([normalizers.Prepend(S), normalizers.Replace(" ", 
 
 
 def edges(t):
-    """Special tokens that take the blanks beside them, or stand only between what are no letters."""
+    """Special tokens that take the blanks beside them."""
     t.add_special_tokens([AddedToken("<|left|>", lstrip=True, normalized=False), AddedToken("<|right|>", rstrip=True, normalized=False),
-                          AddedToken("<|both|>", lstrip=True, rstrip=True, normalized=False), AddedToken("qzx", single_word=True, normalized=False)])
+                          AddedToken("<|both|>", lstrip=True, rstrip=True, normalized=False)])
     return t
 
 
@@ -117,7 +117,7 @@ def texts(seed, specials):
             if k < 0.45:
                 text += rng.choice(PIECES)
             elif k < 0.5 and specials:
-                text += rng.choice(SPECIAL + ["<|im_", "<|im_end|", "<|left|>", "<|right|>", "<|both|>", "qzx", " qzx ", "qzxs"])
+                text += rng.choice(SPECIAL + ["<|im_", "<|im_end|", "<|left|>", "<|right|>", "<|both|>"])
             else:
                 lo, hi = rng.choice(RANGES)
                 text += "".join(chr(rng.randint(lo, hi)) for _ in range(rng.randint(1, 6)))

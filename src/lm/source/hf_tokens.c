@@ -206,8 +206,7 @@ static maas_status put_row(vocab *v, maas_str name, uint64_t id, double score)
 static const struct {
     const char *key;
     uint8_t bit;
-} edges[] = {
-    {"lstrip", MAAS_EDGE_LEFT}, {"rstrip", MAAS_EDGE_RIGHT}, {"single_word", MAAS_EDGE_WORD}};
+} edges[] = {{"lstrip", MAAS_EDGE_LEFT}, {"rstrip", MAAS_EDGE_RIGHT}};
 
 /* Is that what the vocabulary calls it? */
 static bool is_name(const vocab *v, uint32_t id, maas_str text)
@@ -227,6 +226,10 @@ static maas_status put_added(vocab *v, const json_t *t)
     const uint64_t at = (uint64_t)json_integer_value(id);
     if (!v->names)
         return count_row(v, (maas_str){text, n}, at, 0);
+    if (json_is_true(json_object_get(t, "single_word")))
+        return maas_fail(
+            v->h->err, MAAS_E_UNSUPPORTED,
+            FILE_NAME ": the added token '%.60s' is a 'single_word', which is not read", text);
     for (size_t i = 0; i < MAAS_COUNT(edges); i++)
         if (json_is_true(json_object_get(t, edges[i].key)))
             v->edges[at] |= edges[i].bit;

@@ -244,22 +244,17 @@ static uint32_t char_at(maas_str text, size_t at, size_t *n)
     return c;
 }
 
-/* May the token be there, between letters or not? And what else belongs to it. */
-static bool take_edges(const maas_tokenizer *t, int32_t id, maas_str text, size_t from, size_t *at,
+/* Blanks beside a special token that belong to it. */
+static void take_edges(const maas_tokenizer *t, int32_t id, maas_str text, size_t from, size_t *at,
                        size_t *to)
 {
     const unsigned e = t->edges ? t->edges[id] : 0;
     size_t n;
-    if ((e & MAAS_EDGE_WORD) &&
-        ((*at > 0 && maas_uni_is_word(char_at(text, before(text, *at), &n))) ||
-         (*to < text.n && maas_uni_is_word(char_at(text, *to, &n)))))
-        return false;
     while ((e & MAAS_EDGE_LEFT) && *at > from &&
            maas_uni_is_space(char_at(text, before(text, *at), &n)))
         *at = before(text, *at);
     while ((e & MAAS_EDGE_RIGHT) && *to < text.n && maas_uni_is_space(char_at(text, *to, &n)))
         *to += n;
-    return true;
 }
 
 static maas_status encode_text(encoder *e, maas_str text, bool trusted, maas_err *err)
@@ -267,11 +262,12 @@ static maas_status encode_text(encoder *e, maas_str text, bool trusted, maas_err
     size_t from = 0;
     for (size_t at = 0; at < text.n;) {
         const int32_t id = special_at(e->t, text.p + at, text.n - at, trusted);
-        size_t begin = at, end = at + (id < 0 ? 0 : e->t->names[id].n);
-        if (id < 0 || !take_edges(e->t, id, text, from, &begin, &end)) {
+        if (id < 0) {
             at++;
             continue;
         }
+        size_t begin = at, end = at + e->t->names[id].n;
+        take_edges(e->t, id, text, from, &begin, &end);
         MAAS_TRY(encode_plain(e, (maas_str){text.p + from, begin - from}, err));
         maas_buf_add(e->out, &id, sizeof id);
         e->after_special = !e->t->prefix_once;
