@@ -11,5 +11,6 @@ trap 'rm -f "$log"' EXIT
 sh tests/client/test_onnx_suite.sh --table | tee "$log"
 sh tests/client/test_real_models.sh | tee -a "$log"
 EXPORTERS_KERAS=1 sh tests/client/test_exporters.sh | tee -a "$log"
+FOLDERS_TORCH=1 sh tests/client/test_folders.sh | tee -a "$log"
 MAKERS_SUBSET=0 sh tests/client/test_makers.sh | tee -a "$log"
 awk '/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' "$log"
