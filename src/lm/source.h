@@ -29,10 +29,14 @@ maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budg
                                 maas_lm_source **out, maas_err *err);
 /* Is this file of a Hugging Face folder one that a source reads? */
 bool maas_lm_is_wanted(const char *path);
+enum { /* bits of the key maas.token_edges, a byte each token: how special tokens are found */
+       MAAS_EDGE_LEFT = 1, /* blanks before it belong to it */
+       MAAS_EDGE_RIGHT = 2 /* blanks after it */
+};
 void maas_lm_source_close(maas_lm_source *s); /* NULL is fine */
 
 const char *maas_lm_source_format(const maas_lm_source *s); /* "gguf" or "safetensors" */
-maas_str maas_lm_source_arch(const maas_lm_source *s); /* "llama" */
+maas_str maas_lm_source_arch(const maas_lm_source *s);      /* "llama" */
 /* A key may start with "%s.", which stands for the architecture. false: absent, or another kind.
  * Numbers convert. */
 bool maas_lm_u64(const maas_lm_source *s, const char *key, uint64_t *out);

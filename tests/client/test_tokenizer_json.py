@@ -72,7 +72,18 @@ def sentence_piece(norm, pre=None, byte_fallback=True, fuse_unk=True):
 
 S = "\u2581"
 LLAMA2 = normalizers.Sequence([normalizers.Prepend(S), normalizers.Replace(" ", S)])
+
+
+def edges(t):
+    """Special tokens that take the blanks beside them."""
+    t.add_special_tokens([AddedToken("<|left|>", lstrip=True, normalized=False), AddedToken("<|right|>", rstrip=True, normalized=False),
+                          AddedToken("<|both|>", lstrip=True, rstrip=True, normalized=False)])
+    return t
+
+
 KINDS = {
+    "edges": lambda: edges(byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False))),
+    "edges-metaspace": lambda: edges(sentence_piece(None, pre_tokenizers.Metaspace(prepend_scheme="first", split=False))),
     "gpt2": lambda: byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False)),
     "smollm": lambda: byte_level(pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
                                                           pre_tokenizers.ByteLevel(add_prefix_space=False)])),
@@ -106,7 +117,7 @@ def texts(seed, specials):
             if k < 0.45:
                 text += rng.choice(PIECES)
             elif k < 0.5 and specials:
-                text += rng.choice(SPECIAL + ["<|im_", "<|im_end|"])
+                text += rng.choice(SPECIAL + ["<|im_", "<|im_end|", "<|left|>", "<|right|>", "<|both|>"])
             else:
                 lo, hi = rng.choice(RANGES)
                 text += "".join(chr(rng.randint(lo, hi)) for _ in range(rng.randint(1, 6)))

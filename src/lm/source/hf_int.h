@@ -98,8 +98,32 @@ typedef struct maas_hf_pipeline {
     /* what came out */
     bool byte_level, spaces; /* blanks are written as U+2581 */
     maas_hf_prefix prefix;
+    bool trims;        /* unigrams: blanks side by side are one */
     maas_str bos, eos; /* that a text is framed with; n 0: none */
+    bool parts;        /* two texts are parted by one more of `eos` */
 } maas_hf_pipeline;
 maas_status maas_hf_read_pipeline(maas_hf *h, maas_hf_pipeline *p);
+
+/* One of the pipelines, its sequences laid out flat; for hf_words.c and hf_frame.c. */
+enum { MAAS_HF_MAX_STEPS = 16 };
+typedef struct maas_hf_steps {
+    maas_hf *h;
+    maas_hf_pipeline *p;
+    const char *part; /* "pre_tokenizer" */
+    const json_t *list[MAAS_HF_MAX_STEPS];
+    size_t n;
+    maas_str *stages; /* patterns */
+    uint64_t n_stages;
+} maas_hf_steps;
+typedef struct maas_hf_step {
+    const char *type;
+    maas_status (*take)(maas_hf_steps *s, const json_t *step); /* NULL: does nothing to a text */
+} maas_hf_step;
+/* Takes every step by its row; `list`: the member of a Sequence that has its steps. */
+maas_status maas_hf_run(maas_hf_steps *s, const char *part, const json_t *steps, const char *list,
+                        const maas_hf_step *rows, size_t n);
+maas_status maas_hf_refuse(const maas_hf_steps *s, const char *type, const char *why);
+const char *maas_hf_word(const json_t *o, const char *key); /* a text; "" */
+maas_status maas_hf_read_frame(maas_hf_steps *s);           /* post_processor */
 
 #endif

@@ -17,7 +17,19 @@
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, UNUSED = 5, BYTE = 6 };
 
 enum { P_ADDED, P_NORMALIZER, P_PRE, P_POST, P_MODEL, N_PARTS };
-enum { M_TYPE, M_VOCAB, M_MERGES, M_UNK, M_UNK_ID, M_BYTES, M_IGNORE, M_FUSE, M_PREFIX, M_SUFFIX, N_MODEL };
+enum {
+    M_TYPE,
+    M_VOCAB,
+    M_MERGES,
+    M_UNK,
+    M_UNK_ID,
+    M_BYTES,
+    M_IGNORE,
+    M_FUSE,
+    M_PREFIX,
+    M_SUFFIX,
+    N_MODEL
+};
 
 typedef struct vocab {
     maas_hf *h;
@@ -28,6 +40,7 @@ typedef struct vocab {
     uint32_t n;
     maas_str *names; /* [n] */
     int32_t *types;
+    uint8_t *edges;
     float *scores; /* NULL: none */
 } vocab;
 
@@ -158,11 +171,28 @@ static bool is_byte(maas_str s)
            memchr(hex, s.p[4], 16);
 }
 
+/* WordPiece marks what goes on within a word ("##ing"), GGUF what begins one. */
+static maas_status wordpiece_name(vocab *v, maas_str *name)
+{
+    static const char inside[] = "##", begin[] = "\xe2\x96\x81";
+    if (name->n > 2 && memcmp(name->p, inside, 2) == 0) {
+        *name = (maas_str){name->p + 2, name->n - 2};
+        return MAAS_OK;
+    }
+    const char *p = maas_arena_printf(v->h->a, "%s%.*s", begin, (int)name->n, name->p);
+    if (!p)
+        return maas_hf_no_memory(v->h);
+    *name = (maas_str){p, strlen(p)};
+    return MAAS_OK;
+}
+
 static maas_status put_row(vocab *v, maas_str name, uint64_t id, double score)
 {
     if (id >= v->n || v->types[id] != UNUSED)
         return maas_fail(v->h->err, MAAS_E_FORMAT, FILE_NAME ": two tokens have the id %llu",
                          (unsigned long long)id);
+    if (is(v->type, "WordPiece"))
+        MAAS_TRY(wordpiece_name(v, &name));
     v->names[id] = name;
     v->types[id] = part_true(&v->model[M_BYTES]) && is_byte(name) ? BYTE : NORMAL;
     if (v->scores)
@@ -172,8 +202,19 @@ static maas_status put_row(vocab *v, maas_str name, uint64_t id, double score)
 
 /* ---- added tokens ---- */
 
-/* What changes how they are found, and is not heeded. */
-static const char *const changes[] = {"single_word", "lstrip", "rstrip"};
+/* How they are found: bits of the key maas.token_edges. */
+static const struct {
+    const char *key;
+    uint8_t bit;
+} edges[] = {{"lstrip", MAAS_EDGE_LEFT}, {"rstrip", MAAS_EDGE_RIGHT}};
+
+/* Is that what the vocabulary calls it? */
+static bool is_name(const vocab *v, uint32_t id, maas_str text)
+{
+    const maas_str have = v->names[id];
+    const size_t mark = is(v->type, "WordPiece") && have.n > text.n ? have.n - text.n : 0;
+    return have.n - mark == text.n && memcmp(have.p + mark, text.p, text.n) == 0;
+}
 
 static maas_status put_added(vocab *v, const json_t *t)
 {
@@ -185,12 +226,14 @@ static maas_status put_added(vocab *v, const json_t *t)
     const uint64_t at = (uint64_t)json_integer_value(id);
     if (!v->names)
         return count_row(v, (maas_str){text, n}, at, 0);
-    for (size_t i = 0; i < MAAS_COUNT(changes); i++)
-        if (json_is_true(json_object_get(t, changes[i])) && strcmp(text, "<mask>") != 0)
-            return maas_fail(v->h->err, MAAS_E_UNSUPPORTED,
-                             FILE_NAME ": the added token '%.60s' has '%s', which is not heeded",
-                             text, changes[i]);
-    if (v->types[at] != UNUSED && (v->names[at].n != n || memcmp(v->names[at].p, text, n) != 0))
+    if (json_is_true(json_object_get(t, "single_word")))
+        return maas_fail(
+            v->h->err, MAAS_E_UNSUPPORTED,
+            FILE_NAME ": the added token '%.60s' is a 'single_word', which is not read", text);
+    for (size_t i = 0; i < MAAS_COUNT(edges); i++)
+        if (json_is_true(json_object_get(t, edges[i].key)))
+            v->edges[at] |= edges[i].bit;
+    if (v->types[at] != UNUSED && !is_name(v, (uint32_t)at, (maas_str){text, n}))
         return maas_fail(v->h->err, MAAS_E_FORMAT, FILE_NAME ": two tokens have the id %llu",
                          (unsigned long long)at);
     const char *copy = maas_arena_strndup(v->h->a, text, n);
@@ -218,11 +261,13 @@ static maas_status make_names(vocab *v)
         return malformed(v, NULL, "'vocab' is empty");
     maas_str *names = maas_arena_array(v->h->a, v->n, sizeof *names);
     v->types = maas_arena_array(v->h->a, v->n, sizeof *v->types);
+    v->edges = maas_arena_array(v->h->a, v->n, 1);
     v->scores = v->pipeline.byte_level || is(v->type, "WordPiece")
                     ? NULL
                     : maas_arena_array(v->h->a, v->n, sizeof *v->scores);
     v->names = names;
-    if (!names || !v->types || (!v->scores && !v->pipeline.byte_level && !is(v->type, "WordPiece")))
+    if (!names || !v->types || !v->edges ||
+        (!v->scores && !v->pipeline.byte_level && !is(v->type, "WordPiece")))
         return maas_hf_no_memory(v->h);
     for (uint32_t i = 0; i < v->n; i++)
         v->types[i] = UNUSED;
@@ -320,7 +365,7 @@ static maas_status put_id(vocab *v, const char *key, int64_t id)
 static maas_status put_ends(vocab *v)
 {
     const json_t *list = json_object_get(v->h->generation, "eos_token_id");
-    int64_t first = named_token(v, "eos_token");
+    int64_t first = v->pipeline.eos.n ? id_of(v, v->pipeline.eos) : named_token(v, "eos_token");
     uint64_t n = 0;
     list = list && !json_is_null(list) ? list : json_object_get(v->h->config, "eos_token_id");
     list = list && !json_is_null(list) ? list : json_object_get(v->h->text, "eos_token_id");
@@ -350,7 +395,12 @@ static maas_status put_ids(vocab *v)
     int64_t unknown = id_of(v, unk);
     if (unknown < 0 && digits.n && !maas_num_i64(&digits, &unknown))
         unknown = -1;
+    const int64_t eos = id_of(v, v->pipeline.eos);
     MAAS_TRY(put_id(v, "tokenizer.ggml.bos_token_id", bos));
+    if (is(v->type, "WordPiece"))
+        MAAS_TRY(put_id(v, "tokenizer.ggml.cls_token_id", bos));
+    if (is(v->type, "WordPiece") || v->pipeline.parts)
+        MAAS_TRY(put_id(v, "tokenizer.ggml.seperator_token_id", eos));
     MAAS_TRY(put_id(v, "tokenizer.ggml.unknown_token_id", unknown));
     MAAS_TRY(put_id(v, "tokenizer.ggml.padding_token_id", named_token(v, "pad_token")));
     return put_ends(v);
@@ -368,6 +418,7 @@ static maas_status put_keys(vocab *v)
     MAAS_TRY(maas_hf_put_text(h, "tokenizer.ggml.model", model));
     MAAS_TRY(maas_hf_put_strs(h, "tokenizer.ggml.tokens", v->names, v->n));
     MAAS_TRY(maas_hf_put_numbers(h, "tokenizer.ggml.token_type", MAAS_GGUF_I32, v->types, v->n));
+    MAAS_TRY(maas_hf_put_numbers(h, "maas.token_edges", MAAS_GGUF_U8, v->edges, v->n));
     if (v->scores)
         MAAS_TRY(maas_hf_put_numbers(h, "tokenizer.ggml.scores", MAAS_GGUF_F32, v->scores, v->n));
     if (is(v->type, "BPE"))
@@ -387,10 +438,11 @@ static maas_status check_model(vocab *v)
         return maas_fail(v->h->err, MAAS_E_UNSUPPORTED,
                          FILE_NAME ": models of the type '%.*s' are not read",
                          (int)(v->type.n < 40 ? v->type.n : 40), v->type.p);
-    if (is(v->type, "BPE") && (prefix.n || suffix.n))
+    if ((is(v->type, "BPE") && prefix.n) || suffix.n ||
+        (is(v->type, "WordPiece") && !is(prefix, "##")))
         return maas_fail(v->h->err, MAAS_E_UNSUPPORTED,
-                         FILE_NAME ": 'continuing_subword_prefix' and 'end_of_word_suffix' of BPE "
-                                   "are not read");
+                         FILE_NAME ": 'continuing_subword_prefix' must be '##' for WordPiece and "
+                                   "empty else, 'end_of_word_suffix' empty");
     return MAAS_OK;
 }
 

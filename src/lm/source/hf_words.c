@@ -9,46 +9,30 @@
 #include "base/ban.h"
 
 #define SPACE "\xe2\x96\x81" /* U+2581 */
+enum { MAX_DEPTH = 4 };      /* of sequences in sequences */
+
 #define WORDS "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-enum { MAX_STEPS = 16, MAX_DEPTH = 4 };
-
-typedef struct steps { /* of a pipeline, sequences laid out flat */
-    maas_hf *h;
-    maas_hf_pipeline *p;
-    const char *part; /* "pre_tokenizer" */
-    const json_t *list[MAX_STEPS];
-    size_t n;
-    maas_str *stages; /* patterns */
-    uint64_t n_stages;
-} steps;
-
-typedef maas_status (*step_fn)(steps *s, const json_t *step);
-typedef struct step_row {
-    const char *type;
-    step_fn take; /* NULL: does nothing to a text */
-} step_row;
-
-static maas_status refuse(const steps *s, const char *type, const char *why)
+maas_status maas_hf_refuse(const maas_hf_steps *s, const char *type, const char *why)
 {
     return maas_fail(s->h->err, MAAS_E_UNSUPPORTED, "tokenizer.json: '%s' of type '%.40s'%s%s",
                      s->part, type, *why ? ": " : "", why);
 }
 
-static const char *word(const json_t *o, const char *key)
+const char *maas_hf_word(const json_t *o, const char *key)
 {
     const char *w = json_string_value(json_object_get(o, key));
     return w ? w : "";
 }
 
-static maas_status flatten(steps *s, const json_t *step, const char *list, int depth)
+static maas_status flatten(maas_hf_steps *s, const json_t *step, const char *list, int depth)
 {
     if (!step || json_is_null(step))
         return MAAS_OK;
-    if (depth == MAX_DEPTH || s->n == MAX_STEPS)
+    if (depth == MAX_DEPTH || s->n == MAAS_HF_MAX_STEPS)
         return maas_fail(s->h->err, MAAS_E_TOO_LARGE, "tokenizer.json: '%s' has too many steps",
                          s->part);
-    if (strcmp(word(step, "type"), "Sequence") != 0) {
+    if (strcmp(maas_hf_word(step, "type"), "Sequence") != 0) {
         s->list[s->n++] = step;
         return MAAS_OK;
     }
@@ -58,15 +42,15 @@ static maas_status flatten(steps *s, const json_t *step, const char *list, int d
     return MAAS_OK;
 }
 
-static maas_status take_all(steps *s, const step_row *rows, size_t n)
+static maas_status take_all(maas_hf_steps *s, const maas_hf_step *rows, size_t n)
 {
     for (size_t i = 0; i < s->n; i++) {
-        const char *type = word(s->list[i], "type");
-        const step_row *row = NULL;
+        const char *type = maas_hf_word(s->list[i], "type");
+        const maas_hf_step *row = NULL;
         for (size_t k = 0; k < n && !row; k++)
             row = strcmp(rows[k].type, type) == 0 ? &rows[k] : NULL;
         if (!row)
-            return refuse(s, type, "not known");
+            return maas_hf_refuse(s, type, "not known");
         if (row->take)
             MAAS_TRY(row->take(s, s->list[i]));
     }
@@ -75,39 +59,120 @@ static maas_status take_all(steps *s, const step_row *rows, size_t n)
 
 /* ---- normalizer ---- */
 
-static maas_status take_replace(steps *s, const json_t *step)
+enum { BPE = 'B', UNIGRAM = 'U', WORDPIECE = 'W' }; /* kinds of models, by their first letter */
+
+static bool is_kind(const maas_hf_steps *s, int kind)
+{
+    return s->p->type.p[0] == kind;
+}
+
+/* Unigrams: blanks side by side are one, and those at the ends none. */
+static maas_status trim(maas_hf_steps *s)
+{
+    s->p->trims = true;
+    return MAAS_OK;
+}
+
+static int digit64(char c)
+{
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : -1;
+}
+
+/* Base 64 with its padding; room for n bytes at `to`. */
+static bool from_base64(const char *text, size_t n, uint8_t *to, size_t *bytes)
+{
+    while (n && n % 4 == 0 && text[n - 1] == '=' && n > 2)
+        n--;
+    uint32_t bits = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int d = digit64(text[i]);
+        if (d < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)d;
+        if (i % 4)
+            to[(*bytes)++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+    }
+    return n % 4 != 1;
+}
+
+static maas_status take_replace(maas_hf_steps *s, const json_t *step)
 {
     const json_t *pattern = json_object_get(step, "pattern");
-    if (strcmp(word(pattern, "String"), " ") == 0 && strcmp(word(step, "content"), SPACE) == 0) {
+    if (strcmp(maas_hf_word(pattern, "String"), " ") == 0 &&
+        strcmp(maas_hf_word(step, "content"), SPACE) == 0) {
         s->p->spaces = true;
         return MAAS_OK;
     }
-    return refuse(s, "Replace", "only of a blank by U+2581");
+    if (is_kind(s, UNIGRAM) && strcmp(maas_hf_word(pattern, "Regex"), " {2,}") == 0 &&
+        strcmp(maas_hf_word(step, "content"), " ") == 0)
+        return trim(s);
+    return maas_hf_refuse(s, "Replace", "only of a blank by U+2581");
 }
 
-static maas_status take_prepend(steps *s, const json_t *step)
+static maas_status take_prepend(maas_hf_steps *s, const json_t *step)
 {
-    if (strcmp(word(step, "prepend"), SPACE) != 0)
-        return refuse(s, "Prepend", "only of U+2581");
+    if (strcmp(maas_hf_word(step, "prepend"), SPACE) != 0)
+        return maas_hf_refuse(s, "Prepend", "only of U+2581");
     s->p->prefix = MAAS_HF_PREFIX_ALWAYS;
     return MAAS_OK;
 }
 
-static maas_status take_nfc(steps *s, const json_t *step)
+static maas_status take_nfc(maas_hf_steps *s, const json_t *step)
 {
     (void)step;
     return maas_hf_put_bool(s->h, "maas.normalize.nfc", true);
 }
 
-static const step_row normalizers[] = {
-    {"Replace", take_replace}, {"Prepend", take_prepend}, {"NFC", take_nfc}};
+/* The map of characters that SentencePiece normalizes with, in base 64. */
+static maas_status take_precompiled(maas_hf_steps *s, const json_t *step)
+{
+    const char *text = maas_hf_word(step, "precompiled_charsmap");
+    const size_t n = strlen(text);
+    uint8_t *to = maas_arena_alloc(s->h->a, n + 3);
+    size_t bytes = 0;
+    if (!to)
+        return maas_hf_no_memory(s->h);
+    if (!from_base64(text, n, to, &bytes))
+        return maas_hf_refuse(s, "Precompiled", "its map is not in base 64");
+    return maas_hf_put_numbers(s->h, "tokenizer.ggml.precompiled_charsmap", MAAS_GGUF_U8, to,
+                               bytes);
+}
+
+static maas_status take_bert(maas_hf_steps *s, const json_t *step)
+{
+    const json_t *accents = json_object_get(step, "strip_accents");
+    const bool lower = !json_is_false(json_object_get(step, "lowercase"));
+    if (json_is_false(json_object_get(step, "clean_text")) ||
+        json_is_false(json_object_get(step, "handle_chinese_chars")) ||
+        (json_is_boolean(accents) && json_is_true(accents) != lower))
+        return maas_hf_refuse(s, "BertNormalizer",
+                              "only with 'clean_text', 'handle_chinese_chars', and "
+                              "'strip_accents' as 'lowercase' is");
+    return maas_hf_put_bool(s->h, "tokenizer.ggml.normalizer.lowercase", lower);
+}
+
+/* Blanks at the ends. */
+static maas_status take_strip(maas_hf_steps *s, const json_t *step)
+{
+    (void)step;
+    return is_kind(s, UNIGRAM) ? trim(s) : maas_hf_refuse(s, "Strip", "only of unigrams");
+}
+
+static const maas_hf_step normalizers[] = {
+    {"Replace", take_replace}, {"Prepend", take_prepend},         {"NFC", take_nfc},
+    {"Strip", take_strip},     {"Precompiled", take_precompiled}, {"BertNormalizer", take_bert}};
 
 /* ---- pre_tokenizer ---- */
 
-static maas_status put_stage(steps *s, const char *pattern)
+static maas_status put_stage(maas_hf_steps *s, const char *pattern)
 {
     if (!s->stages)
-        s->stages = maas_arena_array(s->h->a, 2 * MAX_STEPS, sizeof *s->stages);
+        s->stages = maas_arena_array(s->h->a, 2 * MAAS_HF_MAX_STEPS, sizeof *s->stages);
     const char *copy = maas_arena_strdup(s->h->a, pattern);
     if (!s->stages || !copy)
         return maas_hf_no_memory(s->h);
@@ -116,51 +181,51 @@ static maas_status put_stage(steps *s, const char *pattern)
 }
 
 /* Text as a pattern that matches it alone. */
-static maas_status put_literal(steps *s, const char *text)
+static maas_status put_literal(maas_hf_steps *s, const char *text)
 {
     const char *quoted = strstr(text, "\\E") ? NULL : maas_arena_printf(s->h->a, "\\Q%s\\E", text);
-    return quoted ? put_stage(s, quoted) : refuse(s, "Split", "this text");
+    return quoted ? put_stage(s, quoted) : maas_hf_refuse(s, "Split", "this text");
 }
 
-static maas_status take_split(steps *s, const json_t *step)
+static maas_status take_split(maas_hf_steps *s, const json_t *step)
 {
     const json_t *pattern = json_object_get(step, "pattern");
-    const char *regex = word(pattern, "Regex"), *behavior = word(step, "behavior");
+    const char *regex = maas_hf_word(pattern, "Regex"), *behavior = maas_hf_word(step, "behavior");
     const bool invert = json_is_true(json_object_get(step, "invert"));
     /* Blanks are U+2581 by now: there is nothing to cut at. */
-    if (s->p->spaces && strcmp(word(pattern, "String"), " ") == 0)
+    if (s->p->spaces && strcmp(maas_hf_word(pattern, "String"), " ") == 0)
         return MAAS_OK;
     /* Patterns that match all of a text are written as what is not removed, too. */
     if (!(strcmp(behavior, "Isolated") == 0 && !invert) &&
         !(strcmp(behavior, "Removed") == 0 && invert && strstr(regex, "\\s+(?!\\S)|\\s+")))
-        return refuse(s, "Split", "only with the behavior Isolated");
-    return *regex ? put_stage(s, regex) : put_literal(s, word(pattern, "String"));
+        return maas_hf_refuse(s, "Split", "only with the behavior Isolated");
+    return *regex ? put_stage(s, regex) : put_literal(s, maas_hf_word(pattern, "String"));
 }
 
-static maas_status take_digits(steps *s, const json_t *step)
+static maas_status take_digits(maas_hf_steps *s, const json_t *step)
 {
     return put_stage(s, json_is_true(json_object_get(step, "individual_digits")) ? "\\p{N}"
                                                                                  : "\\p{N}+");
 }
 
-static maas_status take_byte_level(steps *s, const json_t *step)
+static maas_status take_byte_level(maas_hf_steps *s, const json_t *step)
 {
     const json_t *regex = json_object_get(step, "use_regex");
     s->p->byte_level = true;
     if (json_is_true(json_object_get(step, "add_prefix_space")))
-        return refuse(s, "ByteLevel", "with 'add_prefix_space'");
+        return maas_hf_refuse(s, "ByteLevel", "with 'add_prefix_space'");
     return regex && !json_is_true(regex) ? MAAS_OK : put_stage(s, WORDS);
 }
 
-static maas_status take_metaspace(steps *s, const json_t *step)
+static maas_status take_metaspace(maas_hf_steps *s, const json_t *step)
 {
-    const char *scheme = word(step, "prepend_scheme");
+    const char *scheme = maas_hf_word(step, "prepend_scheme");
     const json_t *split = json_object_get(step, "split"),
                  *old = json_object_get(step, "add_prefix_space");
-    if (strcmp(word(step, "replacement"), SPACE) != 0)
-        return refuse(s, "Metaspace", "only of U+2581");
-    if ((!split || json_is_true(split)) && strncmp(s->p->type.p, "BPE", 3) == 0)
-        return refuse(s, "Metaspace", "with 'split'");
+    if (strcmp(maas_hf_word(step, "replacement"), SPACE) != 0)
+        return maas_hf_refuse(s, "Metaspace", "only of U+2581");
+    if ((!split || json_is_true(split)) && is_kind(s, BPE))
+        return maas_hf_refuse(s, "Metaspace", "with 'split'");
     if (!*scheme)
         scheme = json_is_false(old) ? "never" : "always";
     s->p->spaces = true;
@@ -170,49 +235,36 @@ static maas_status take_metaspace(steps *s, const json_t *step)
     return MAAS_OK;
 }
 
-static const step_row pre_tokenizers[] = {{"Split", take_split},
-                                          {"Digits", take_digits},
-                                          {"ByteLevel", take_byte_level},
-                                          {"Metaspace", take_metaspace}};
-
-/* ---- post_processor ---- */
-
-/* "<s> $A": what comes before the text. */
-static maas_status take_template(steps *s, const json_t *step)
+/* Unigrams: no token goes over a blank that is not before it, and blanks are one each. */
+static maas_status take_spaces(maas_hf_steps *s, const json_t *step)
 {
-    const json_t *single = json_object_get(step, "single");
-    bool seen_text = false;
-    for (size_t i = 0; i < json_array_size(single); i++) {
-        const json_t *item = json_array_get(single, i);
-        const json_t *token = json_object_get(json_object_get(item, "SpecialToken"), "id");
-        const char *name = json_string_value(token);
-        if (!name) {
-            seen_text = true;
-            continue;
-        }
-        maas_str *to = seen_text ? &s->p->eos : &s->p->bos;
-        if (to->n)
-            return refuse(s, "TemplateProcessing", "more than one token on a side");
-        to->p = maas_arena_strdup(s->h->a, name);
-        to->n = to->p ? strlen(name) : 0;
-        if (!to->p)
-            return maas_hf_no_memory(s->h);
-    }
-    return MAAS_OK;
+    (void)step;
+    return is_kind(s, UNIGRAM) ? trim(s) : maas_hf_refuse(s, "WhitespaceSplit", "only of unigrams");
 }
 
-static const step_row post_processors[] = {{"TemplateProcessing", take_template},
-                                           {"ByteLevel", NULL}};
+static maas_status take_bert_words(maas_hf_steps *s, const json_t *step)
+{
+    (void)step;
+    return is_kind(s, WORDPIECE) ? MAAS_OK
+                                 : maas_hf_refuse(s, "BertPreTokenizer", "only of WordPiece");
+}
+
+static const maas_hf_step pre_tokenizers[] = {{"WhitespaceSplit", take_spaces},
+                                              {"BertPreTokenizer", take_bert_words},
+                                              {"Split", take_split},
+                                              {"Digits", take_digits},
+                                              {"ByteLevel", take_byte_level},
+                                              {"Metaspace", take_metaspace}};
 
 /* ---- the whole ---- */
 
-static maas_status put_stages(steps *s)
+static maas_status put_stages(maas_hf_steps *s)
 {
     MAAS_TRY(maas_hf_put_bool(s->h, "maas.pre.whole_words", s->p->ignore_merges));
     return maas_hf_put_strs(s->h, "maas.pre.stages", s->stages, s->n_stages);
 }
 
-static maas_status put_prefix(steps *s)
+static maas_status put_prefix(maas_hf_steps *s)
 {
     const maas_hf_pipeline *p = s->p;
     MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.add_space_prefix",
@@ -220,12 +272,14 @@ static maas_status put_prefix(steps *s)
     MAAS_TRY(
         maas_hf_put_bool(s->h, "maas.space_prefix.if_missing",
                          p->prefix == MAAS_HF_PREFIX_MISSING || p->prefix == MAAS_HF_PREFIX_FIRST));
+    if (is_kind(s, UNIGRAM))
+        MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.remove_extra_whitespaces", p->trims));
     MAAS_TRY(maas_hf_put_bool(s->h, "maas.fuse_unknown", p->fuse_unknown));
     return maas_hf_put_bool(s->h, "maas.space_prefix.once", p->prefix == MAAS_HF_PREFIX_FIRST);
 }
 
-static maas_status run(steps *s, const char *part, const json_t *steps_of, const char *list,
-                       const step_row *rows, size_t n)
+maas_status maas_hf_run(maas_hf_steps *s, const char *part, const json_t *steps_of,
+                        const char *list, const maas_hf_step *rows, size_t n)
 {
     s->part = part;
     s->n = 0;
@@ -235,14 +289,13 @@ static maas_status run(steps *s, const char *part, const json_t *steps_of, const
 
 maas_status maas_hf_read_pipeline(maas_hf *h, maas_hf_pipeline *p)
 {
-    steps s = {.h = h, .p = p};
-    MAAS_TRY(
-        run(&s, "normalizer", p->normalizer, "normalizers", normalizers, MAAS_COUNT(normalizers)));
-    MAAS_TRY(run(&s, "pre_tokenizer", p->pre_tokenizer, "pretokenizers", pre_tokenizers,
-                 MAAS_COUNT(pre_tokenizers)));
-    MAAS_TRY(run(&s, "post_processor", p->post_processor, "processors", post_processors,
-                 MAAS_COUNT(post_processors)));
-    MAAS_TRY(maas_hf_put_bool(h, "tokenizer.ggml.add_bos_token", p->bos.n > 0));
-    MAAS_TRY(maas_hf_put_bool(h, "tokenizer.ggml.add_eos_token", p->eos.n > 0));
+    maas_hf_steps s = {.h = h, .p = p};
+    MAAS_TRY(maas_hf_run(&s, "normalizer", p->normalizer, "normalizers", normalizers,
+                         MAAS_COUNT(normalizers)));
+    MAAS_TRY(maas_hf_run(&s, "pre_tokenizer", p->pre_tokenizer, "pretokenizers", pre_tokenizers,
+                         MAAS_COUNT(pre_tokenizers)));
+    MAAS_TRY(maas_hf_read_frame(&s));
+    if (is_kind(&s, WORDPIECE))
+        return MAAS_OK;
     return p->byte_level ? put_stages(&s) : put_prefix(&s);
 }

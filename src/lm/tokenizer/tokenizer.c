@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "lm/tokenizer/tokenizer_int.h"
+#include "ops/unicode.h"
 #include "base/ban.h"
 
 /* ---- reading ---- */
@@ -79,6 +81,19 @@ static int by_text(const void *a, const void *b, void *names)
     if (x.p[0] != y.p[0])
         return (uint8_t)x.p[0] < (uint8_t)y.p[0] ? -1 : 1;
     return x.n > y.n ? -1 : x.n < y.n;
+}
+
+static maas_status read_edges(maas_tokenizer *t, const maas_lm_source *s, maas_err *err)
+{
+    const maas_lm_array *a = maas_lm_array_of(s, "maas.token_edges");
+    if (!a || a->of == MAAS_GGUF_STRING || a->n != (uint64_t)t->n)
+        return MAAS_OK;
+    t->edges = maas_arena_array(&t->arena, (size_t)t->n, 1);
+    if (!t->edges)
+        return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
+    for (int32_t i = 0; i < t->n; i++)
+        t->edges[i] = (uint8_t)maas_gguf_i64(a, (uint64_t)i);
+    return MAAS_OK;
 }
 
 static maas_status list_special(maas_tokenizer *t, maas_err *err)
@@ -163,6 +178,7 @@ static maas_status read_all(maas_tokenizer *t, const maas_lm_source *s, maas_err
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
     read_ends(t, s);
     maas_tokenizer_read_frame(t, s);
+    MAAS_TRY(read_edges(t, s, err));
     return list_special(t, err);
 }
 
@@ -241,6 +257,38 @@ static int32_t special_at(const maas_tokenizer *t, const char *p, size_t left, b
     return -1;
 }
 
+/* The first byte of the last character before text[at]. */
+static size_t before(maas_str text, size_t at)
+{
+    at--;
+    while (at > 0 && ((uint8_t)text.p[at] & 0xc0) == 0x80)
+        at--;
+    return at;
+}
+
+static uint32_t char_at(maas_str text, size_t at, size_t *n)
+{
+    uint32_t c = (uint8_t)text.p[at];
+    *n = maas_utf8_len(maas_span_of(text.p + at, text.n - at));
+    if (*n)
+        maas_uni_get(text.p + at, &c);
+    *n = *n ? *n : 1;
+    return c;
+}
+
+/* Blanks beside a special token that belong to it. */
+static void take_edges(const maas_tokenizer *t, int32_t id, maas_str text, size_t from, size_t *at,
+                       size_t *to)
+{
+    const unsigned e = t->edges ? t->edges[id] : 0;
+    size_t n;
+    while ((e & MAAS_EDGE_LEFT) && *at > from &&
+           maas_uni_is_space(char_at(text, before(text, *at), &n)))
+        *at = before(text, *at);
+    while ((e & MAAS_EDGE_RIGHT) && *to < text.n && maas_uni_is_space(char_at(text, *to, &n)))
+        *to += n;
+}
+
 static maas_status encode_text(encoder *e, maas_str text, bool trusted, maas_err *err)
 {
     size_t from = 0;
@@ -250,10 +298,12 @@ static maas_status encode_text(encoder *e, maas_str text, bool trusted, maas_err
             at++;
             continue;
         }
-        MAAS_TRY(encode_plain(e, (maas_str){text.p + from, at - from}, err));
+        size_t begin = at, end = at + e->t->names[id].n;
+        take_edges(e->t, id, text, from, &begin, &end);
+        MAAS_TRY(encode_plain(e, (maas_str){text.p + from, begin - from}, err));
         maas_buf_add(e->out, &id, sizeof id);
         e->after_special = !e->t->prefix_once;
-        from = at += e->t->names[id].n;
+        from = at = end;
     }
     return encode_plain(e, (maas_str){text.p + from, text.n - from}, err);
 }

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Makes tests/fuzz/corpus/safetensors and tests/fuzz/corpus/folder (needs safetensors and tokenizers; its output is committed).
+Every file is one that is accepted, so that mutants of it get far. A folder is one file here: for each of its files a line
+"NAME LENGTH", then its bytes.
+
+    python3 tests/fuzz/make_folder_corpus.py tests/fuzz/corpus
+"""
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+ROOT = Path(sys.argv[1])
+rng = np.random.default_rng(11)
+TEXT = ["the house of the cat", "a cat in a house, 12 34", "it's the 3rd one", "Grüße 你好"] * 3
+SPECIAL = ["<s>", "</s>", "<|im_start|>"]
+
+
+def f32(*shape):
+    return (rng.standard_normal(shape) * 0.2).astype(np.float32)
+
+
+def tensors_files():
+    out = ROOT / "safetensors"
+    out.mkdir(exist_ok=True)
+    (out / "types").write_bytes(save({d: np.arange(6).reshape(2, 3).astype(d) for d in
+                                      ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")}))
+    (out / "shapes").write_bytes(save({"scalar": np.array(3, np.float32), "empty": np.zeros((0, 4), np.float32), "é\" name": f32(3),
+                                       "deep": f32(1, 2, 1, 2, 1, 2)}, {"format": "np", "note": "a \"b\" ü"}))
+    (out / "none").write_bytes(save({}))
+
+
+def byte_level():
+    t = Tokenizer(models.BPE())
+    t.normalizer = normalizers.NFC()
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(r"\p{N}"), "isolated"), pre_tokenizers.ByteLevel(False)])
+    t.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=300, special_tokens=SPECIAL, show_progress=False,
+                                                    initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    t.post_processor = processors.TemplateProcessing("<s> $A", None, [("<s>", t.token_to_id("<s>"))])
+    return json.loads(t.to_str())
+
+
+def sentence_piece():
+    t = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    t.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    names = ["<unk>"] + SPECIAL + [f"<0x{i:02X}>" for i in range(256)]
+    t.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=330, special_tokens=names, show_progress=False))
+    d = json.loads(t.to_str())
+    d["added_tokens"] = d["added_tokens"][:4]
+    d["model"]["merges"] = [" ".join(m) for m in d["model"]["merges"]]
+    return d
+
+
+def small(arch, vocab, **more):
+    size, ff, heads, layers = 8, 8, 2, 1
+    w = {"model.embed_tokens.weight": f32(vocab, size), "model.norm.weight": f32(size), "lm_head.weight": f32(vocab, size)}
+    for n, shape in {"self_attn.q_proj": (8, 8), "self_attn.k_proj": (4, 8), "self_attn.v_proj": (4, 8), "self_attn.o_proj": (8, 8),
+                     "mlp.gate_proj": (ff, size), "mlp.up_proj": (ff, size), "mlp.down_proj": (size, ff), "input_layernorm": (size,),
+                     "post_attention_layernorm": (size,)}.items():
+        w[f"model.layers.0.{n}.weight"] = f32(*shape)
+    config = {"architectures": [arch], "hidden_size": size, "intermediate_size": ff, "num_hidden_layers": layers, "num_attention_heads": heads,
+              "num_key_value_heads": 1, "head_dim": 4, "max_position_embeddings": 64, "rms_norm_eps": 1e-6, "vocab_size": vocab,
+              "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": [1, 2], **more}
+    return config, w
+
+
+def pack(name, files):
+    out = ROOT / "folder"
+    out.mkdir(exist_ok=True)
+    with open(out / name, "wb") as f:
+        for path, data in files.items():
+            data = data if isinstance(data, bytes) else json.dumps(data, ensure_ascii=False).encode()
+            f.write(f"{path} {len(data)}\n".encode() + data)
+
+
+def folders():
+    t = byte_level()
+    config, w = small("LlamaForCausalLM", 300, rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                                                           "original_max_position_embeddings": 32}, rope_theta=500000.0)
+    pack("llama", {"config.json": config, "tokenizer.json": t, "generation_config.json": {"eos_token_id": [1, 2]},
+                   "tokenizer_config.json": {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "model_max_length": 10**30,
+                                             "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}"},
+                   "model.safetensors": save(w, {"format": "pt"})})
+    config, w = small("GemmaForCausalLM", 330, hidden_act="gelu_pytorch_tanh")
+    names = sorted(w)
+    a, b = {n: w[n].astype(np.float16) for n in names[:6]}, {n: w[n] for n in names[6:]}
+    files = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    pack("gemma", {"config.json": config, "tokenizer.json": sentence_piece(), "chat_template.jinja": b"{{ messages[0].content }}",
+                   "model.safetensors.index.json": {"metadata": {"total_size": 1}, "weight_map": {n: files[n in b] for n in names}},
+                   files[0]: save(a), files[1]: save(b)})
+
+
+tensors_files()
+folders()

@@ -1,0 +1,234 @@
+/* Hugging Face folders: what is wrong with one is named, and mutants are refused or safe to run.
+ * That what is right computes the right thing: tests/client/test_folders.py. */
+#include "maas_test.h"
+
+#include <fcntl.h>
+
+#include "base/mem.h"
+#include "base/sys.h"
+#include "lm/folder.h"
+#include "lm/model.h"
+#include "lm/tokenizer.h"
+
+static void map(const char *name, maas_map *out)
+{
+    char path[512];
+    snprintf(path, sizeof path, CORPUS "/%s", name);
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    EXPECT_EQ(maas_sys_map(fd, out, NULL), MAAS_OK);
+}
+
+/* All that is done with a folder: it may be refused anywhere, nothing else. */
+static maas_status use(const folder *f, maas_err *err)
+{
+    static const char text[] = "<|im_start|>the house\xff\n 12 e\xcc\x81";
+    const maas_lm_opts o = {.n_threads = 1, .max_rows = 16, .max_seqs = 2, .cache_bytes = 1 << 20};
+    maas_budget budget = {.limit = (size_t)64 << 20};
+    maas_lm_source *s = NULL;
+    maas_tokenizer *t = NULL;
+    maas_lm *m = NULL;
+    maas_lm_info info;
+    maas_status st = maas_lm_source_open(f->files, f->n, &budget, &s, err);
+    if (st == MAAS_OK)
+        st = maas_lm_check(s, &info, err);
+    if (st == MAAS_OK && (info.n_embd > 4096 || info.n_context_train > 1 << 20))
+        st = MAAS_E_TOO_LARGE; /* legal, and too much for a test */
+    if (st == MAAS_OK)
+        st = maas_tokenizer_create(s, &budget, &t, err);
+    if (st == MAAS_OK) {
+        maas_buf ids = MAAS_BUF_INIT(1 << 20);
+        maas_tokenizer_encode(t, (maas_str){text, sizeof text - 1}, MAAS_TOKENS_SPECIAL, &ids,
+                              NULL);
+        maas_buf_reset(&ids);
+        st = maas_lm_create(s, &o, &m, err);
+    }
+    if (st == MAAS_OK) {
+        const int32_t tokens[] = {0, 1 % info.n_vocab, 2 % info.n_vocab}, blocks[] = {0}, row = 2;
+        const maas_lm_seq q = {3, 0, blocks};
+        const maas_lm_batch b = {tokens, &q, &row, 1, 1};
+        const float *logits;
+        st = maas_lm_step(m, &b, &logits, err);
+    }
+    maas_lm_destroy(m);
+    maas_tokenizer_destroy(t);
+    maas_lm_source_close(s);
+    EXPECT_EQ(budget.used, 0);
+    return st;
+}
+
+/* ---- what is wrong ---- */
+
+static const struct {
+    const char *folder, *file; /* what of its text ... */
+    const char *from, *to;     /* ... becomes what; to NULL: the file is not there */
+    maas_status status;
+    const char *words;
+} rows[] = {
+    {"llama", "tokenizer.json", "", NULL, MAAS_E_INVALID, "no tokenizer.json"},
+    {"llama", "model.safetensors", "", NULL, MAAS_E_INVALID, "no model.safetensors"},
+    {"llama", "generation_config.json", "", NULL, MAAS_OK, ""},
+    {"llama", "tokenizer_config.json", "", NULL, MAAS_OK, ""},
+    {"llama", "config.json", "LlamaFor", "MambaFor", MAAS_E_UNSUPPORTED, "MambaForCausalLM"},
+    {"llama", "config.json", "\"architectures\"", "\"architecture_\"", MAAS_E_FORMAT,
+     "'architectures' must name"},
+    {"llama", "config.json", "\"hidden_size\": 8", "\"hidden_size\": \"8\"", MAAS_E_FORMAT,
+     "'hidden_size' must be a count"},
+    {"llama", "config.json", "\"hidden_size\": 8", "\"hidden_size\": 9", MAAS_E_FORMAT,
+     "has another shape"},
+    {"llama", "config.json", "\"hidden_size\"", "\"hidden_act\": \"relu\", \"hidden_size\"",
+     MAAS_E_UNSUPPORTED, "'hidden_act' is relu, a llama model has silu"},
+    {"llama", "config.json", "\"hidden_size\"", "\"quantization_config\": {}, \"hidden_size\"",
+     MAAS_E_UNSUPPORTED, "'quantization_config' is set"},
+    {"llama", "config.json", "\"hidden_size\"",
+     "\"layer_types\": [\"sliding_attention\"], \"hidden_size\"", MAAS_E_UNSUPPORTED,
+     "'layer_types[0]'"},
+    {"llama", "config.json", "\"llama3\"", "\"yarn\"", MAAS_E_UNSUPPORTED, "'yarn' is not known"},
+    {"llama", "config.json", "\"llama3\"", "\"dynamic\"", MAAS_E_UNSUPPORTED, "'dynamic'"},
+    {"llama", "config.json", "\"low_freq_factor\": 1.0", "\"low_freq_factor\": 4.0", MAAS_E_FORMAT,
+     "rotary scaling 'llama3'"},
+    {"llama", "config.json", "\"factor\": 8.0", "\"faktor\": 8.0", MAAS_E_FORMAT, "needs 'factor'"},
+    {"llama", "config.json", "{", "{\"a\": 1, \"a\": 1, ", MAAS_E_FORMAT, "config.json"},
+    {"llama", "config.json", "{", "[", MAAS_E_FORMAT, "config.json"},
+    {"llama", "model.safetensors", "q_proj", "x_proj", MAAS_E_UNSUPPORTED,
+     "a LlamaForCausalLM has no weight 'model.layers.0.self_attn.x_proj.weight'"},
+    {"llama", "model.safetensors", "lm_head", "lm_hand", MAAS_E_UNSUPPORTED, "'lm_hand.weight'"},
+    {"llama", "model.safetensors", "layers.0.mlp.up_proj", "layers.1.mlp.up_proj", MAAS_E_FORMAT,
+     "the weight 'blk.0.ffn_up.weight' is missing"},
+    {"llama", "model.safetensors", "\"F32\"", "\"I32\"", MAAS_E_UNSUPPORTED, "of the type I32"},
+    {"llama", "tokenizer.json", "\"BPE\"", "\"BPF\"", MAAS_E_UNSUPPORTED, "of the type 'BPF'"},
+    {"llama", "tokenizer.json", "\"merges\"", "\"merged\"", MAAS_E_FORMAT, "no 'merges'"},
+    {"llama", "tokenizer.json", "\"vocab\"", "\"vocap\"", MAAS_E_FORMAT, "no 'vocab'"},
+    {"llama", "tokenizer.json", "\"vocab\": {\"<s>\": 0", "\"vocab\": {\"<s>\": 5000000",
+     MAAS_E_TOO_LARGE, "id 5000000"},
+    {"llama", "tokenizer.json", "\"vocab\": {\"<s>\": 0", "\"vocab\": {\"<s>\": 1", MAAS_E_FORMAT,
+     "two tokens have the id"},
+    {"llama", "tokenizer.json", "\"vocab\": {\"<s>\": 0", "\"vocab\": {\"<s>\": -1", MAAS_E_FORMAT,
+     "is no number"},
+    {"llama", "tokenizer.json", "\"NFC\"", "\"NFX\"", MAAS_E_UNSUPPORTED, "'normalizer'"},
+    {"llama", "tokenizer.json", "\"Split\"", "\"Splat\"", MAAS_E_UNSUPPORTED, "type 'Splat'"},
+    {"llama", "tokenizer.json", "\\\\p{N}", "(((", MAAS_E_UNSUPPORTED, "is not understood"},
+    {"llama", "tokenizer.json", "\"Isolated\"", "\"Removed\"", MAAS_E_UNSUPPORTED, "Isolated"},
+    {"llama", "tokenizer.json", "\"add_prefix_space\": false", "\"add_prefix_space\": true",
+     MAAS_E_UNSUPPORTED, "add_prefix_space"},
+    {"gemma", "config.json", "\"Gemma", "\"Llama", MAAS_E_UNSUPPORTED, "gelu_pytorch_tanh"},
+    {"gemma", "model-00002-of-00002.safetensors", "", NULL, MAAS_E_INVALID,
+     "'model-00002-of-00002.safetensors' is missing"},
+    {"gemma", "model.safetensors.index.json", "\"lm_head.weight\"", "\"lm_tail.weight\"",
+     MAAS_E_FORMAT, "has 'lm_head.weight' nowhere"},
+    {"gemma", "model.safetensors.index.json", "{", "{\"weight_map\": {}, ", MAAS_E_FORMAT, "twice"},
+    {"gemma", "tokenizer.json", "\"Prepend\"", "\"Lowercase\"", MAAS_E_UNSUPPORTED, "Lowercase"},
+};
+
+/* The file's text with the first `from` replaced. */
+static void replace(maas_lm_file *f, size_t i, maas_buf *b)
+{
+    const size_t n = strlen(rows[i].from);
+    const uint8_t *at = memmem(f->bytes.p, f->bytes.n, rows[i].from, n);
+    EXPECT_MSG(at != NULL, "%s has no %s", f->path, rows[i].from);
+    if (!at)
+        return;
+    const size_t before = (size_t)(at - f->bytes.p);
+    maas_buf_clear(b);
+    maas_buf_add(b, f->bytes.p, before);
+    maas_buf_str(b, rows[i].to);
+    maas_buf_add(b, at + n, f->bytes.n - before - n);
+    f->bytes = maas_buf_span(b);
+}
+
+static void what_is_wrong_is_named(void)
+{
+    maas_buf b = MAAS_BUF_INIT(1 << 20);
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        maas_map m;
+        folder f;
+        maas_err err = {0};
+        map(rows[i].folder, &m);
+        folder_open(&f, maas_span_of(m.p, m.n));
+        for (uint32_t k = 0; k < f.n; k++) {
+            if (strcmp(f.files[k].path, rows[i].file) != 0)
+                continue;
+            if (rows[i].to)
+                replace(&f.files[k], i, &b);
+            else
+                f.files[k].path = "README.md";
+        }
+        const maas_status st = use(&f, &err);
+        EXPECT_MSG(st == rows[i].status && strstr(err.msg, rows[i].words), "%s %s: %d %s",
+                   rows[i].file, rows[i].to ? rows[i].to : "gone", st, err.msg);
+        maas_sys_unmap(&m);
+    }
+    maas_buf_reset(&b);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+/* ---- mutants ---- */
+
+static void mutate(const char *name, int seeds)
+{
+    maas_map m;
+    maas_rng rng;
+    int accepted = 0;
+    map(name, &m);
+    uint8_t *copy = maas_alloc(m.n);
+    maas_rng_seed(&rng, 9);
+    for (int i = 0; i < seeds; i++) {
+        folder f;
+        maas_err err = {0};
+        memcpy(copy, m.p, m.n);
+        folder_open(&f, maas_span_of(copy, m.n));
+        for (uint64_t k = 1 + maas_rng_below(&rng, 3); k; k--) {
+            const maas_lm_file *to = &f.files[maas_rng_below(&rng, f.n)];
+            const size_t head = to->bytes.n < 1500 ? to->bytes.n : 1500;
+            uint8_t *p = copy + (to->bytes.p - copy) +
+                         maas_rng_below(&rng, maas_rng_below(&rng, 3) ? head : to->bytes.n);
+            *p = (uint8_t)(maas_rng_below(&rng, 2) ? ' ' + maas_rng_below(&rng, 95)
+                                                   : *p ^ 1u << maas_rng_below(&rng, 8));
+        }
+        const maas_status st = use(&f, &err);
+        accepted += st == MAAS_OK;
+        EXPECT(st == MAAS_OK || st == MAAS_E_TOO_LARGE || err.msg[0]);
+    }
+    EXPECT(accepted > seeds / 50);
+    maas_free(copy);
+    maas_sys_unmap(&m);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static void mutants_are_refused_or_run(void)
+{
+    mutate("llama", 1200);
+    mutate("gemma", 1200);
+}
+
+/* ---- memory ---- */
+
+static void no_memory_is_an_error(void)
+{
+    maas_map m;
+    folder f;
+    map("gemma", &m);
+    folder_open(&f, maas_span_of(m.p, m.n));
+    long n = maas_mem_n_allocs();
+    maas_err err = {0};
+    EXPECT_EQ(use(&f, &err), MAAS_OK);
+    n = maas_mem_n_allocs() - n;
+    for (long i = 1; i <= n; i += 1 + n / 300) {
+        maas_err why = {0};
+        maas_mem_fail_at(i);
+        const maas_status st = use(&f, &why);
+        maas_mem_fail_at(0);
+        EXPECT_MSG(st == MAAS_OK || st == MAAS_E_NOMEM, "allocation %ld: %d %s", i, st, why.msg);
+    }
+    maas_sys_unmap(&m);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static const mt_case cases[] = {
+    MT_CASE(what_is_wrong_is_named),
+    MT_CASE(mutants_are_refused_or_run),
+    MT_CASE(no_memory_is_an_error),
+};
+int main(int argc, char **argv)
+{
+    return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
