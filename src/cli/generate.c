@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "cli/events.h"
 #include "lm/chat.h"
+#include "lm/encoder.h"
 #include "lm/engine.h"
 #include "base/ban.h"
 
@@ -46,6 +47,11 @@ static maas_status open_all(session *s, const char *path, const maas_generate_op
     MAAS_TRY(maas_sys_map(fd, &s->file, err));
     const maas_lm_file file = {path, maas_span_of(s->file.p, s->file.n)};
     MAAS_TRY(maas_lm_source_open(&file, 1, NULL, &s->source, err));
+    if (maas_encoder_is(s->source))
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "%.200s is an encoder, which writes no text: import it and ask "
+                         "/v1/embeddings or /v1/rerank",
+                         path);
     MAAS_TRY(maas_tokenizer_create(s->source, NULL, &s->tokenizer, err));
     MAAS_TRY(maas_lm_create(s->source, &lm, &s->model, err));
     return maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err);
