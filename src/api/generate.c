@@ -129,7 +129,8 @@ static maas_status encode(maas_talk *t, maas_err *err)
         return maas_fail(err, MAAS_E_INVALID, "'prompt' must be a text");
     return maas_tokenizer_encode(maas_lm_service_tokenizer(t->service),
                                  (maas_str){json_string_value(text), json_string_length(text)},
-                                 json_is_false(begin) ? 0 : MAAS_TOKENS_BEGIN, &t->prompt, err);
+                                 json_is_false(begin) ? 0 : MAAS_TOKENS_BEGIN | MAAS_TOKENS_END,
+                                 &t->prompt, err);
 }
 
 static bool tokenize_on_io(maas_req *r)

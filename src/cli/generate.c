@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "cli/events.h"
 #include "lm/chat.h"
+#include "lm/encoder.h"
 #include "lm/engine.h"
 #include "lm/files.h"
 #include "base/ban.h"
@@ -47,6 +48,11 @@ static maas_status open_all(session *s, const char *path, const maas_generate_op
     const maas_engine_opts engine = {0};
     MAAS_TRY(maas_lm_files_open(&s->files, path, err));
     MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, NULL, &s->source, err));
+    if (maas_encoder_is(s->source))
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "%.200s is an encoder, which writes no text: import it and ask "
+                         "/v1/embeddings or /v1/rerank",
+                         path);
     MAAS_TRY(maas_tokenizer_create(s->source, NULL, &s->tokenizer, err));
     MAAS_TRY(maas_lm_create(s->source, &lm, &s->model, err));
     return maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err);

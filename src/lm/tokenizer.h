@@ -23,7 +23,8 @@ void maas_tokenizer_destroy(maas_tokenizer *t); /* NULL is fine */
 
 enum {
     MAAS_TOKENS_SPECIAL = 1, /* the text of special tokens becomes them: trusted text alone */
-    MAAS_TOKENS_BEGIN = 2    /* the token that begins a text goes first, where the model wants it */
+    MAAS_TOKENS_BEGIN = 2,   /* the token that begins a text goes first, where the model wants it */
+    MAAS_TOKENS_END = 4      /* and the one that ends it last */
 };
 /* Appends int32_t ids. Work is n log n in the length of the text; bytes that are not UTF-8 are
  * taken as they are (BPE) or as byte tokens (SentencePiece). */

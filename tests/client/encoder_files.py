@@ -63,6 +63,8 @@ def write(path, arch, shape, weights, vocabulary, pooling, name="an encoder", mo
              "rope_base_local": lambda v: w.add_float32(f"{arch}.rope.freq_base_swa", v)}[key](shape[key])
     for key, value in more:
         w.add_string(key, value) if isinstance(value, str) else w.add_uint32(key, value)
+    if "token_types.weight" in weights:
+        w.add_token_type_count(len(weights["token_types.weight"]))
     put_tokenizer(w, vocabulary)
     for k, t in weights.items():
         w.add_tensor(k, np.ascontiguousarray(t, dtype=np.float32))

@@ -116,6 +116,13 @@ def tokens_are_texts():
 
 
 @case
+def tokenize_shows_what_is_encoded():
+    got = need("/tokenize", model="minilm", prompt=SENTENCES[1])
+    assert got["tokens"] == hf.encode(SENTENCES[1]).ids and got["max_model_len"] == 512
+    assert need("/detokenize", model="minilm", tokens=got["tokens"][1:-1])["prompt"].strip() == SENTENCES[1].lower().replace(".", " .")
+
+
+@case
 def company_changes_no_bit():
     rng = random.Random(1)
     words = "the of and to in is that was for on are with as his they at be this have from".split()

@@ -318,6 +318,8 @@ maas_status maas_tokenizer_encode_pieces(const maas_tokenizer *t, const maas_tex
     for (uint32_t i = 0; i < n && st == MAAS_OK; i++)
         st = encode_text(&e, p[i].text, p[i].trusted, err);
     maas_merge_free(&e.work);
+    if (flags & MAAS_TOKENS_END)
+        maas_buf_add(out, t->frame.after, t->frame.n_after * sizeof *t->frame.after);
     if (st == MAAS_OK && out->failed)
         st = maas_fail(err, MAAS_E_TOO_LARGE, "the text has too many tokens");
     return st;
