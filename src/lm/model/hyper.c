@@ -30,7 +30,7 @@ static const count_row counts[] = {
     {"%s.expert_count", AT(n_experts), 4096, false},
     {"%s.expert_used_count", AT(n_used), 4096, false},
     {"%s.expert_feed_forward_length", AT(n_expert_ff), 1 << 22, false},
-    {"%s.expert_gating_func", AT(router), 2, false},
+    {"%s.expert_gating_func", AT(router), MAAS_ROUTER_CHOSEN, false},
     {"%s.expert_group_count", AT(n_groups), 4096, false},
     {"%s.expert_group_used_count", AT(n_used_groups), 4096, false},
     {"%s.attention.q_lora_rank", AT(q_rank), 1 << 20, false},
@@ -187,7 +187,9 @@ static void complete(const maas_lm_source *s, maas_lm_hyper *h)
         h->score_scale = h->latent_size > 0 ? 1 / sqrt((double)h->latent_size) : 0;
     }
     if (h->router == 0)
-        h->router = flags & MAAS_ARCH_ROUTER_SIGMOID ? 2 : 1;
+        h->router = flags & MAAS_ARCH_ROUTER_SIGMOID  ? MAAS_ROUTER_SIGMOID
+                    : flags & MAAS_ARCH_ROUTER_CHOSEN ? MAAS_ROUTER_CHOSEN
+                                                      : MAAS_ROUTER_SOFTMAX;
     h->router_sum = flags & MAAS_ARCH_ROUTER_SUM;
     maas_lm_bool(s, "%s.expert_weights_norm", &h->router_sum);
     if (flags & MAAS_ARCH_SCALES)
