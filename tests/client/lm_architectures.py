@@ -116,6 +116,11 @@ MODELS = {
     "olmo2": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", kv=HEADS),
     "olmo3": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", window=13,
                    local=all_but(4), local_plain=True, layers=5, **yarn(4.0, 64)),
+    "olmo3-counted": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", window=13,
+                           local=all_but(2), local_plain=True, keys={"attention.sliding_window_pattern": 2}),
+    "olmo3-each": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", window=13,
+                        local=lambda i: i in (0, 3), local_plain=True, peer=False,
+                        keys={"attention.sliding_window_pattern": [True, False, False, True]}),
     "olmoe": model("olmoe", rope="halves", qk_norm="wide", kv=HEADS, experts=dict(n=6, used=3, ff=FF, sum_to_one=False)),
     "granite": model("granite", **GRANITE),
     "granitemoe": model("granitemoe", **GRANITE, experts=dict(n=6, used=2, ff=FF, sum_to_one=True)),
@@ -341,7 +346,7 @@ def write(path, m, t, tokenizer=None):
         w.add_expert_count(m["experts"]["n"])
         w.add_expert_used_count(m["experts"]["used"])
     for key, value in m["keys"].items():
-        add = {bool: w.add_bool, int: w.add_uint32, float: w.add_float32, str: w.add_string}[type(value)]
+        add = {bool: w.add_bool, int: w.add_uint32, float: w.add_float32, str: w.add_string, list: w.add_array}[type(value)]
         add(f"{m['arch']}.{key}", value)
     w.add_vocab_size(VOCAB)
     tokenizer(w) if tokenizer else w.add_tokenizer_model("no_vocab")

@@ -135,14 +135,15 @@ static maas_status read_scaling(const maas_lm_source *s, maas_lm_hyper *h, maas_
     return MAAS_OK;
 }
 
-/* Local layers: each but the local_of-th, unless the file counts otherwise or says it one by one.
- */
+/* Local layers: each but the local_of-th, unless the file counts otherwise (0: all, 1: none) or
+ * says it one by one. */
 static maas_status find_local(const maas_lm_source *s, maas_lm_hyper *h, maas_err *err)
 {
     const char *key = "%s.attention.sliding_window_pattern";
     const maas_lm_array *each = maas_lm_array_of(s, key);
-    uint64_t of = (uint64_t)h->arch->local_of;
-    if (h->arch->local_of == 0)
+    const int row = h->arch->local_of;
+    uint64_t of = row == 1 ? 0 : (uint64_t)row;
+    if (row == 0)
         h->window = 0;
     if (h->window == 0)
         return MAAS_OK;
@@ -152,8 +153,7 @@ static maas_status find_local(const maas_lm_source *s, maas_lm_hyper *h, maas_er
                          key, h->n_layers);
     maas_lm_u64(s, key, &of);
     for (int64_t i = 0; i < h->n_layers; i++)
-        if (each ? maas_gguf_i64(each, (uint64_t)i) != 0
-                 : of == 1 || (of > 1 && (uint64_t)(i + 1) % of != 0))
+        if (each ? maas_gguf_i64(each, (uint64_t)i) != 0 : of == 0 || (uint64_t)(i + 1) % of != 0)
             h->local[i / 64] |= (uint64_t)1 << (i % 64);
     return MAAS_OK;
 }
