@@ -1,7 +1,8 @@
 /*
  * PagedAttention (ai.maas): causal attention of rows of many sequences over a cache in blocks. New
  * keys and values are written into the cache first, then every row looks back over its sequence:
- * row i over tokens 0 .. at[i], or the last `window` of them.
+ * row i over tokens 0 .. at[i], or the last `window` of them. With a sink, each head has one score
+ * more that takes its part of the softmax and gives nothing.
  *
  * A row's result depends on nothing but its sequence: it is the same in any company, and however
  * the tokens before it were cut into calls.
@@ -52,7 +53,12 @@ maas_status maas_paged_of(const maas_call *c, maas_paged *out, maas_err *err)
     const int64_t *dims[MAAS_PAGED_N_IN];
     for (int i = 0; i < MAAS_PAGED_N_IN; i++)
         dims[i] = c->in[i].dims;
-    return shapes(c->node, dims, out, err);
+    MAAS_TRY(shapes(c->node, dims, out, err));
+    const maas_tensor *sink = maas_c_in(c, MAAS_PAGED_SINK);
+    if (sink && (sink->rank != 1 || sink->dims[0] != out->heads))
+        return maas_fail(err, MAAS_E_INVALID, "sink must have a number for each head");
+    out->sink = sink ? sink->data : NULL;
+    return MAAS_OK;
 }
 
 static maas_status paged_infer(maas_infer *q, maas_err *err)
@@ -71,6 +77,12 @@ static maas_status paged_infer(maas_infer *q, maas_err *err)
     }
     if (known)
         MAAS_TRY(shapes(q->node, dims, &p, err));
+    const maas_type *sink = &q->in[MAAS_PAGED_SINK];
+    const int64_t heads = maas_attr_i(q->node, "num_heads", 0);
+    if (maas_q_has(q, MAAS_PAGED_SINK) && sink->rank >= 0 &&
+        (sink->rank != 1 || (sink->dims[0] >= 0 && sink->dims[0] != heads)))
+        return maas_fail(err, MAAS_E_INVALID, "sink must have a number for each of %lld heads",
+                         (long long)heads);
     for (int k = 1; k < q->node->n_out; k++)
         q->out[k] = q->in[k];
     q->out[0] = q->in[MAAS_PAGED_Q];
@@ -146,6 +158,11 @@ static maas_status look_back(const look *l, double *y, maas_err *err)
     const maas_paged *p = l->p;
     double max, total = 0;
     MAAS_TRY(score(l, &max, err));
+    if (p->sink) {
+        const double sink = (double)p->sink[l->head];
+        max = fmax(max, sink);
+        total = exp(sink - max);
+    }
     for (int64_t d = 0; d < p->v_size; d++)
         y[d] = 0;
     for (int64_t j = l->first; j <= l->last; j++) {
@@ -213,7 +230,7 @@ static void paged_example(maas_example *e)
 {
     static const int32_t at[] = {0, 1, 2, 3, 40, 0}, seq[] = {0, 0, 0, 0, 1, -1};
     static const int32_t table[] = {3, 5, 1, 0, 2, 4};
-    const int64_t groups = e->variant % 2 ? 1 : 3, size = e->variant / 2 ? 20 : 16;
+    const int64_t groups = e->variant % 2 ? 1 : 3, size = e->variant / 2 == 1 ? 20 : 16;
     const maas_attr attr[] = {MAAS_A_INT("num_heads", 2 * groups),
                               MAAS_A_INT("window", e->variant == 3 ? 18 : 0),
                               MAAS_A_FLOAT("softcap", e->variant == 2 ? 5.0f : 0)};
@@ -222,7 +239,7 @@ static void paged_example(maas_example *e)
     const maas_tensor t_seq = maas_tensor_of(MAAS_I32, 1, t_at.dims, (void *)(uintptr_t)seq);
     const maas_tensor t_table = maas_tensor_of(MAAS_I32, 2, (const int64_t[]){2, 3},
                                                (void *)(uintptr_t)table);
-    const maas_vid in[MAAS_PAGED_N_IN] = {
+    const maas_vid in[MAAS_PAGED_N_IN + 1] = {
         maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(6, 2 * groups * size)),
         maas_ex_in(e, MAAS_F16, -2, 2, MAAS_DIMS(6, 2, size, PAGE)),
         maas_ex_in(e, MAAS_F16, -2, 2, MAAS_DIMS(6, 2, PAGE, size)),
@@ -230,9 +247,11 @@ static void paged_example(maas_example *e)
         maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(6, 2 * size)),
         maas_b_const(e->b, NULL, &t_at),
         maas_b_const(e->b, NULL, &t_seq),
-        maas_b_const(e->b, NULL, &t_table)};
+        maas_b_const(e->b, NULL, &t_table),
+        e->variant == 4 ? maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(2 * groups)) : MAAS_NO_VALUE};
     maas_vid out[3];
-    maas_b_node(e->b, "PagedAttention", attr, MAAS_COUNT(attr), in, MAAS_PAGED_N_IN, out, 3);
+    maas_b_node(e->b, "PagedAttention", attr, MAAS_COUNT(attr), in,
+                MAAS_PAGED_N_IN + (e->variant == 4), out, 3);
 }
 
 #define F32_ONLY MAAS_DT_BIT(MAAS_F32)
@@ -242,7 +261,8 @@ static const maas_io_schema in[] = {
     MAAS_REQ("Q", NULL, F32_ONLY),       MAAS_REQ("cache_k", NULL, F16_ONLY),
     MAAS_REQ("cache_v", NULL, F16_ONLY), MAAS_REQ("K", NULL, F32_ONLY),
     MAAS_REQ("V", NULL, F32_ONLY),       MAAS_REQ("at", NULL, I32_ONLY),
-    MAAS_REQ("seq", NULL, I32_ONLY),     MAAS_REQ("table", NULL, I32_ONLY)};
+    MAAS_REQ("seq", NULL, I32_ONLY),     MAAS_REQ("table", NULL, I32_ONLY),
+    MAAS_OPT("sink", NULL, F32_ONLY)};
 static const maas_io_schema out[] = {MAAS_REQ("Y", NULL, F32_ONLY),
                                      MAAS_REQ("new_k", NULL, F16_ONLY),
                                      MAAS_REQ("new_v", NULL, F16_ONLY)};
@@ -258,7 +278,7 @@ const maas_op maas_op_PagedAttention = {
     .flags = MAAS_OP_INPLACE,
     MAAS_SCHEMA(in, out),
     MAAS_ATTRS(attrs),
-    .n_examples = 4,
+    .n_examples = 5,
     .tolerance = 2e-5,
     .infer = paged_infer,
     .reference = paged_reference,

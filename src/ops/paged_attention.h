@@ -22,13 +22,15 @@ enum {
     MAAS_PAGED_AT,      /* [rows] position in the sequence                         */
     MAAS_PAGED_SEQ,     /* [rows] row of the table; -1: the row is padding         */
     MAAS_PAGED_TABLE,
-    MAAS_PAGED_N_IN
+    MAAS_PAGED_N_IN,
+    MAAS_PAGED_SINK = MAAS_PAGED_N_IN /* [heads] optional: a score more, of a value that is 0     */
 };
 
 typedef struct maas_paged {
     int64_t rows, heads, kv_heads, size, v_size, n_blocks, n_seqs, max_blocks;
     int64_t window; /* tokens that are seen, with itself; 0: all */
     float scale, softcap;
+    const float *sink; /* NULL: none, or not there yet */
 } maas_paged;
 
 /* E_INVALID when shapes do not go together. dims: of all inputs, all known. */

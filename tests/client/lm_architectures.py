@@ -9,11 +9,11 @@ EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 640, 25
 
 # What a row does not say. norm: rms, layer. qkv: split, fused. qk_norm: head (one for all), each (of every head its
 # own), wide. rope: pairs, halves. parallel: shared (one norm for both), own. gate: split, fused (gate and up in one
-# matrix), none. act: silu, gelu (exact), tanh (gelu's tanh form), relu2.
+# matrix), none. act: silu, gelu (exact), tanh (gelu's tanh form), relu2, clamped.
 DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None, qk_late=False,
                rope="pairs", turned=SIZE, base=10000.0, freqs=None, factors=None, scaling=None, pre_norm=True,
                post_norm=False, parallel=None, gate="split", act="silu", ffn_bias=False, experts=None, positions=False,
-               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False, ffn_norm="ffn_norm", latent=None,
+               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False, ffn_norm="ffn_norm", latent=None, sinks=False,
                window=0, local=lambda i: False, local_base=None, local_plain=False, unturned=lambda i: False,
                tied=False, output_bias=False, heads=HEADS, kv=KV, size=SIZE, keys={}, peer=True, original=None, clamp=0.0)
 
@@ -116,6 +116,11 @@ MODELS = {
     "olmo2": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", kv=HEADS),
     "olmo3": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", window=13,
                    local=all_but(4), local_plain=True, layers=5, **yarn(4.0, 64)),
+    "olmo3-counted": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", window=13,
+                           local=all_but(2), local_plain=True, keys={"attention.sliding_window_pattern": 2}),
+    "olmo3-each": model("olmo2", rope="halves", pre_norm=False, post_norm=True, qk_norm="wide", window=13,
+                        local=lambda i: i in (0, 3), local_plain=True, peer=False,
+                        keys={"attention.sliding_window_pattern": [True, False, False, True]}),
     "olmoe": model("olmoe", rope="halves", qk_norm="wide", kv=HEADS, experts=dict(n=6, used=3, ff=FF, sum_to_one=False)),
     "granite": model("granite", **GRANITE),
     "granitemoe": model("granitemoe", **GRANITE, experts=dict(n=6, used=2, ff=FF, sum_to_one=True)),
@@ -163,6 +168,10 @@ MODELS = {
         {"expert_group_count": 4, "expert_group_used_count": 2, "expert_shared_feed_forward_length": 48})),
     "minicpm": model("minicpm", **{**GRANITE, "score_scale": None,
                                    "keys": {k: v for k, v in GRANITE["keys"].items() if k != "attention.scale"}}),
+    "gpt-oss": model("gpt-oss", rope="halves", qkv_bias=True, out_bias=True, ffn_norm="post_attention_norm", act="clamped",
+                     sinks=True, window=13, local=all_but(2), **{**yarn(4.0, 64), "keys": {
+                         **yarn(4.0, 64)["keys"], "expert_feed_forward_length": FF}},
+                     experts=dict(n=6, used=2, ff=FF, chosen=True, sum_to_one=False, biases=True)),
     # More heads than fit a tile of the kernel share one head of keys.
     "deepseek2-many": model("deepseek2", turned=8, heads=72, latent=dict(q_rank=48, kv_rank=32, plain=16, v=24), kv=1,
                             **sorted_out(6, 2, shared=96, scale=1.0, sigmoid=False)),
@@ -240,6 +249,8 @@ def layer_tensors(m, rng, i):
             norm(name, *{"head": (m["size"],), "wide": (heads * m["size"],), "each": (heads, m["size"])}[m["qk_norm"]],
                  with_bias=False)
     linear("attn_output", EMBD, q, m["out_bias"])
+    if m["sinks"]:
+        t["attn_sinks.weight"] = rng.normal(0, 1, m["heads"])
     if m["post_norm"]:
         norm("post_attention_norm", EMBD)
         norm("post_ffw_norm", EMBD)
@@ -249,8 +260,12 @@ def layer_tensors(m, rng, i):
         e = m["experts"]
         matrix("ffn_gate_inp", e["n"], EMBD)
         t["ffn_gate_inp.weight"] *= 4
+        if e.get("biases"):
+            bias("ffn_gate_inp", e["n"])
         for name, rows, columns in (("gate", e["ff"], EMBD), ("up", e["ff"], EMBD), ("down", EMBD, e["ff"])):
             matrix(f"ffn_{name}_exps", e["n"], rows, columns)
+            if e.get("biases"):
+                t[f"ffn_{name}_exps.bias"] = rng.normal(0, 0.2, (e["n"], rows))
             if e.get("shared"):
                 s = e["shared"]
                 matrix(f"ffn_{name}_shexp", *((EMBD, s) if name == "down" else (s, EMBD)))
@@ -331,7 +346,7 @@ def write(path, m, t, tokenizer=None):
         w.add_expert_count(m["experts"]["n"])
         w.add_expert_used_count(m["experts"]["used"])
     for key, value in m["keys"].items():
-        add = {bool: w.add_bool, int: w.add_uint32, float: w.add_float32, str: w.add_string}[type(value)]
+        add = {bool: w.add_bool, int: w.add_uint32, float: w.add_float32, str: w.add_string, list: w.add_array}[type(value)]
         add(f"{m['arch']}.{key}", value)
     w.add_vocab_size(VOCAB)
     tokenizer(w) if tokenizer else w.add_tokenizer_model("no_vocab")

@@ -104,8 +104,12 @@ class Reference:
             s = m["score_cap"] * np.tanh(s / m["score_cap"])
         back = np.arange(n)[:, None] - np.arange(n)[None]
         s = np.where((back >= 0) & ((back < window) if window else True), s, -np.inf)
+        sink = self.get("attn_sinks.weight")
+        if sink is not None:  # a score more in every row, whose part nobody gets
+            s = np.concatenate([s, np.broadcast_to(sink[:, None, None], (len(sink), n, 1))], axis=-1)
         p = np.exp(s - s.max(-1, keepdims=True))
-        y = np.einsum("hqk,khd->qhd", p / p.sum(-1, keepdims=True), v)
+        p = p / p.sum(-1, keepdims=True)
+        y = np.einsum("hqk,khd->qhd", p[..., :n], v)
         return self.linear(y.reshape(n, -1), "attn_output")
 
     def latent(self, x, i):
@@ -127,11 +131,16 @@ class Reference:
         return self.look_back(q, k, v, 0)
 
     def gated(self, x, end=""):
-        act = ACTS[self.m["act"]]
-        return self.linear(act(self.linear(x, "ffn_gate" + end)) * self.linear(x, "ffn_up" + end), "ffn_down" + end)
+        return self.linear(self.gate(self.linear(x, "ffn_gate" + end), self.linear(x, "ffn_up" + end)), "ffn_down" + end)
+
+    def gate(self, g, u):
+        if self.m["act"] == "clamped":  # GPT-OSS
+            g, u = np.minimum(g, 7), np.clip(u, -7, 7)
+            return g / (1 + np.exp(-1.702 * g)) * (u + 1)
+        return ACTS[self.m["act"]](g) * u
 
     def experts(self, x):
-        e, act, y = self.m["experts"], ACTS[self.m["act"]], np.zeros_like(x)
+        e, y = self.m["experts"], np.zeros_like(x)
         s = self.linear(x, "ffn_gate_inp")
         p = 1 / (1 + np.exp(-s)) if e.get("sigmoid") else np.exp(s) / np.exp(s).sum(-1, keepdims=True)
         rank = p + (self.get("exp_probs_b.bias") if e.get("bias") else 0)
@@ -141,11 +150,15 @@ class Reference:
             worst = np.sort(each, axis=-1)[:, -used][:, None]
             rank = np.where(np.repeat(each >= worst, e["n"] // n, axis=1), rank, -np.inf)
         gate, up, down = (self.get(f"ffn_{n}_exps.weight") for n in ("gate", "up", "down"))
+        biases = [self.get(f"ffn_{n}_exps.bias") if e.get("biases") else np.zeros(e["n"]) for n in ("gate", "up", "down")]
         for row in range(len(x)):
             chosen = np.argsort(-rank[row], kind="stable")[:e["used"]]
+            if e.get("chosen"):  # the softmax is over those
+                p[row, chosen] = np.exp(s[row, chosen]) / np.exp(s[row, chosen]).sum()
             by = p[row, chosen] / (p[row, chosen].sum() if e["sum_to_one"] else 1) * e.get("scale", 1)
             for c, w in zip(chosen, by):
-                y[row] += w * (down[c] @ (act(gate[c] @ x[row]) * (up[c] @ x[row])))
+                g, u = gate[c] @ x[row] + biases[0][c], up[c] @ x[row] + biases[1][c]
+                y[row] += w * (down[c] @ self.gate(g, u) + biases[2][c])
         if e.get("shared"):
             more = self.gated(x, "_shexp")
             if e.get("shared_gate"):
@@ -154,12 +167,11 @@ class Reference:
         return y
 
     def feed_forward(self, x):
-        act = ACTS[self.m["act"]]
         if self.m["experts"] and self.get("ffn_gate_inp.weight") is not None:
             return self.experts(x)
         if self.m["gate"] == "split":
             return self.gated(x)
-        y = self.linear(x, "ffn_up")
+        act, y = ACTS[self.m["act"]], self.linear(x, "ffn_up")
         if self.m["gate"] == "fused":
             half = y.shape[-1] // 2
             return self.linear(act(y[:, :half]) * y[:, half:], "ffn_down")

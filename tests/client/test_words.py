@@ -19,6 +19,9 @@ FIXED = ["Hello World, it's 12345 o'clock!", "  leading and trailing  ", "\n\n\n
          "HTTPServer camelCase snake_case XMLHttpRequest2", "1 22 333 4444 55555 a1b22c333", "（全角）１２３、テスト。", "\u3000 \u3000x",
          "e\u0301e\u0301 A\u0308B", "🤖🤖 ok 👨‍👩‍👧", "''''''```````\"\"\"\"......!!!!!!??????", " ", "\t\t\tx", "a\n b\n\n  c", "ÀÉÎ straße ΑΒΓ"]
 
+# Work must grow with the length of a text, not with its square.
+LONG = [c * (100_000 // len(c)) + "x" for c in (" ", "A", "a", "1", "\n", "!", "'", " \n", "aA", "\u0301", "字", "\u3000", "é ", "'s")]
+
 GPT2 = [pre.ByteLevel(add_prefix_space=False, use_regex=True)]
 END = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 
@@ -138,6 +141,11 @@ def main(program, with_peer):
             sources = [("", theirs(vocab, merges, name, all_texts))] if PIPELINES[name] else []
             if with_peer and name not in NOT_LLAMAS:
                 sources.append((" and llama.cpp", peers(path, all_texts)))
+            try:
+                r = subprocess.run([program, path], input="\0".join(LONG).encode() + b"\0", capture_output=True, timeout=60)
+                check(name + ", long texts", [("", r.stderr.decode(), "")] if r.returncode else [], len(LONG))
+            except subprocess.TimeoutExpired:
+                check(name + ", long texts", [("", "a minute", "enough")], len(LONG))
             for whose, want in sources:
                 check(name + whose, [(t, a, b) for t, a, b in zip(all_texts, ours, want) if a != b], len(all_texts))
     kinds = {str(theirs(vocab, merges, n, all_texts)) for n in ("gpt-2", "starcoder", "qwen2", "llama-bpe", "tekken", "bloom")}

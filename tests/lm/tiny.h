@@ -48,6 +48,7 @@ enum {
     TINY_LATENT = 1 << 18,
     TINY_POST_FFN = 1 << 19,    /* the norm before feed-forward is called post_attention_norm */
     TINY_OUTPUT_NORM = 1 << 20, /* attn_output_norm */
+    TINY_SINKS = 1 << 21,
 };
 typedef struct tiny_arch {
     const char *name;
@@ -102,6 +103,7 @@ static const tiny_arch tiny_archs[] = {
     {"hunyuan-dense", TINY_RMS | TINY_QK_NORM, 2},
     {"hunyuan-moe", TINY_FFN_NORM | TINY_QK_NORM | TINY_EXPERTS | TINY_SHARED, 2},
     {"bailingmoe2", TINY_FFN_NORM | TINY_FUSED | TINY_QK_NORM | TINY_EXPERTS | TINY_SHARED, 2},
+    {"gpt-oss", TINY_QKV_BIAS | TINY_EXPERTS | TINY_POST_FFN | TINY_WINDOW | TINY_SINKS, 2},
     {"minicpm", TINY_RMS | TINY_SCALES, 2},
     {"arcee", TINY_FFN_NORM, 2},
     {"ernie4_5", TINY_RMS, 2},
@@ -268,6 +270,9 @@ static void tiny_attention(tiny *t, const char *p)
                         0.1f);
         }
     tiny_matrix(t, p, "attn_output", TINY_EMBD, q, has & TINY_BIAS);
+    snprintf(name, sizeof name, "%sattn_sinks.weight", p);
+    if (has & TINY_SINKS)
+        tiny_weight(t, name, maas_quant_of(MAAS_Q_F32), 1, 0, TINY_HEADS, 0, 1);
 }
 
 static void tiny_feed_forward(tiny *t, const char *p)

@@ -197,7 +197,8 @@ static void begin(const job *j, tile *t, float *acc)
             t->looks[t->n_looks++] = (look){
                 .q = j->q + (r * p->heads + head) * p->size,
                 .acc = acc,
-                .max = -INFINITY,
+                .max = p->sink ? p->sink[head] : -INFINITY,
+                .sum = p->sink ? 1 : 0,
                 .first = p->window && at >= p->window ? at - p->window + 1 : 0,
                 .last = at};
             memset(acc, 0, (size_t)p->v_size * sizeof *acc);

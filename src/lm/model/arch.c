@@ -24,7 +24,8 @@ enum {
     SILU = MAAS_ACT_SILU,
     GELU = MAAS_ACT_GELU,
     TANH = MAAS_ACT_GELU_TANH,
-    RELU2 = MAAS_ACT_RELU2
+    RELU2 = MAAS_ACT_RELU2,
+    CLAMPED = MAAS_ACT_CLAMPED
 };
 
 const maas_lm_arch maas_lm_archs[] = {
@@ -82,6 +83,8 @@ const maas_lm_arch maas_lm_archs[] = {
     {"hunyuan-dense", HALVES | QK | LATE, SILU, .what = "Hunyuan"},
     {"hunyuan-moe", HALVES | QK | LATE | SUM, SILU, .what = "Hunyuan, experts"},
     {"bailingmoe2", HALVES | QK, SILU, .what = "Ling 2 and Ring 2: experts"},
+    {"gpt-oss", HALVES | MAAS_ARCH_SINKS | MAAS_ARCH_ROUTER_CHOSEN, CLAMPED, .local_of = 2,
+     .ffn_norm = "post_attention_norm", .what = "GPT-OSS: experts, a sink in every head"},
     {"minicpm", GRANITE, SILU, .what = "MiniCPM"},
     {"orion", HALVES | LAYER, SILU, .what = "Orion"},
     {"xverse", 0, SILU, .what = "XVERSE"},

@@ -101,13 +101,16 @@ maas_vid maas_lmg_attend(maas_lm_writer *w, maas_lm_qkv p)
     const maas_lm_hyper *h = w->h;
     const maas_vid k_cache = cache(w, "cache_k", h->size, MAAS_PAGE);
     const maas_vid v_cache = cache(w, "cache_v", MAAS_PAGE, h->v_size);
-    const maas_vid in[MAAS_PAGED_N_IN] = {p.q, k_cache, v_cache, p.k, p.v, w->at, w->seq, w->table};
+    const bool sinks = h->arch->flags & MAAS_ARCH_SINKS;
+    const maas_vid sink = sinks ? maas_lmg_vector(w, "attn_sinks.weight", h->n_heads, true)
+                                : MAAS_NO_VALUE;
+    const maas_vid in[] = {p.q, k_cache, v_cache, p.k, p.v, w->at, w->seq, w->table, sink};
     const maas_attr attr[] = {MAAS_A_INT("num_heads", h->n_heads),
                               MAAS_A_FLOAT("scale", (float)h->score_scale),
                               MAAS_A_FLOAT("softcap", (float)h->score_cap),
                               MAAS_A_INT("window", maas_lm_is_local(h, w->layer) ? h->window : 0)};
     maas_vid out[3] = {MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE};
-    maas_b_node(&w->b, "PagedAttention", attr, 4, in, MAAS_PAGED_N_IN, out, 3);
+    maas_b_node(&w->b, "PagedAttention", attr, 4, in, MAAS_PAGED_N_IN + sinks, out, 3);
     if (w->b.status == MAAS_OK)
         w->b.status = maas_graph_bind(w->b.g, k_cache, out[1], w->b.err);
     if (w->b.status == MAAS_OK)

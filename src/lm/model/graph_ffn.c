@@ -8,11 +8,27 @@
 
 #include "base/ban.h"
 
+static maas_vid clipped(maas_lm_writer *w, maas_vid x, float least, float most)
+{
+    return maas_b_op3(&w->b, "Clip", x, maas_b_f32(&w->b, least), maas_b_f32(&w->b, most));
+}
+
+/* GPT-OSS: neither grows beyond 7, the gate is SiLU of 1.702 x, and one is added to the other. */
+static maas_vid clamped(maas_lm_writer *w, maas_vid gate, maas_vid up)
+{
+    const maas_vid g = clipped(w, gate, -INFINITY, 7);
+    const maas_vid s = maas_b_op1(&w->b, "Sigmoid", maas_lmg_times(w, g, 1.702));
+    const maas_vid y = maas_b_op2(&w->b, "Add", clipped(w, up, -7, 7), maas_b_f32(&w->b, 1));
+    return maas_b_op2(&w->b, "Mul", maas_b_op2(&w->b, "Mul", g, s), y);
+}
+
 maas_vid maas_lmg_act(maas_lm_writer *w, maas_vid gate, maas_vid up)
 {
     static const maas_attr tanh_form = MAAS_A_STR("approximate", "tanh");
     const uint32_t act = w->h->arch->act;
     maas_vid y;
+    if (act == MAAS_ACT_CLAMPED && up != MAAS_NO_VALUE)
+        return clamped(w, gate, up);
     if (act == MAAS_ACT_SILU)
         y = maas_b_op2(&w->b, "Mul", gate, maas_b_op1(&w->b, "Sigmoid", gate));
     else if (act == MAAS_ACT_RELU2) {
@@ -79,7 +95,8 @@ static maas_vid route(maas_lm_writer *w, maas_vid x, maas_vid *ids)
     const maas_lm_hyper *h = w->h;
     const int64_t last = -1;
     maas_vid p = maas_lmg_linear(w, x, "ffn_gate_inp", h->n_experts, h->n_embd), top[2];
-    p = maas_b_op1(&w->b, h->router == 2 ? "Sigmoid" : "Softmax", p);
+    if (h->router != MAAS_ROUTER_CHOSEN)
+        p = maas_b_op1(&w->b, h->router == MAAS_ROUTER_SIGMOID ? "Sigmoid" : "Softmax", p);
     const maas_vid bias = maas_lmg_vector(w, "exp_probs_b.bias", h->n_experts, false);
     maas_vid rank = bias == MAAS_NO_VALUE ? p : maas_b_op2(&w->b, "Add", p, bias);
     if (h->n_groups > 1)
@@ -93,7 +110,9 @@ static maas_vid route(maas_lm_writer *w, maas_vid x, maas_vid *ids)
         y = maas_b_node(&w->b, "GatherElements", &axis, 1, (const maas_vid[]){p, top[1]}, 2, NULL,
                         1);
     }
-    if (h->router_sum) {
+    if (h->router == MAAS_ROUTER_CHOSEN)
+        y = maas_b_op1(&w->b, "Softmax", y);
+    else if (h->router_sum) {
         const maas_vid sum = maas_b_op2(&w->b, "ReduceSum", y, maas_b_i64s(&w->b, &last, 1));
         y = maas_b_op2(&w->b, "Div", y,
                        maas_b_op2(&w->b, "Max", sum, maas_b_f32(&w->b, 6.103515625e-5f)));
@@ -110,6 +129,26 @@ maas_vid maas_lmg_by_id(maas_lm_writer *w, maas_vid x, maas_vid ids, const char 
     return maas_b_node(&w->b, "ExpertMatMul", &a, 1, in, 3, NULL, 1);
 }
 
+/* One of the three products of the experts that were chosen: `ffn_NAME_exps`. */
+static maas_vid chosen(maas_lm_writer *w, maas_vid x, maas_vid ids, const char *name, int64_t rows,
+                       int64_t cols)
+{
+    char full[40];
+    const int64_t n = w->h->n_experts;
+    snprintf(full, sizeof full, "ffn_%s_exps.weight", name);
+    const maas_vid y = maas_lmg_by_id(w, x, ids, full, n, rows, cols);
+    snprintf(full, sizeof full, "ffn_%s_exps.bias", name);
+    const maas_lm_weight *bias = maas_lmg_find(w, full, false);
+    if (!bias)
+        return y;
+    if (bias->rank != 2 || bias->dims[0] != n || bias->dims[1] != rows ||
+        bias->type->id != MAAS_Q_F32) {
+        maas_lmg_wrong_shape(w, full, n, rows);
+        return MAAS_NO_VALUE;
+    }
+    return maas_b_op2(&w->b, "Add", y, maas_b_op2(&w->b, "Gather", maas_lmg_floats2(w, bias), ids));
+}
+
 static maas_vid experts(maas_lm_writer *w, maas_vid x)
 {
     const maas_lm_hyper *h = w->h;
@@ -119,11 +158,9 @@ static maas_vid experts(maas_lm_writer *w, maas_vid x)
     maas_vid ids = MAAS_NO_VALUE;
     const maas_vid by = maas_lmg_reshape(w, route(w, x, &ids), 3, scaled);
     const maas_vid in = maas_lmg_reshape(w, x, 3, each);
-    const maas_vid gate = maas_lmg_by_id(w, in, ids, "ffn_gate_exps.weight", h->n_experts, n_ff, n);
-    const maas_vid y = maas_lmg_act(
-        w, gate, maas_lmg_by_id(w, in, ids, "ffn_up_exps.weight", h->n_experts, n_ff, n));
-    const maas_vid all = maas_b_op2(
-        &w->b, "Mul", maas_lmg_by_id(w, y, ids, "ffn_down_exps.weight", h->n_experts, n, n_ff), by);
+    const maas_vid y = maas_lmg_act(w, chosen(w, in, ids, "gate", n_ff, n),
+                                    chosen(w, in, ids, "up", n_ff, n));
+    const maas_vid all = maas_b_op2(&w->b, "Mul", chosen(w, y, ids, "down", n, n_ff), by);
     return maas_b_node(&w->b, "ReduceSum", &drop, 1,
                        (const maas_vid[]){all, maas_b_i64s(&w->b, &slots, 1)}, 2, NULL, 1);
 }

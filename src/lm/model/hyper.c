@@ -30,7 +30,7 @@ static const count_row counts[] = {
     {"%s.expert_count", AT(n_experts), 4096, false},
     {"%s.expert_used_count", AT(n_used), 4096, false},
     {"%s.expert_feed_forward_length", AT(n_expert_ff), 1 << 22, false},
-    {"%s.expert_gating_func", AT(router), 2, false},
+    {"%s.expert_gating_func", AT(router), MAAS_ROUTER_CHOSEN, false},
     {"%s.expert_group_count", AT(n_groups), 4096, false},
     {"%s.expert_group_used_count", AT(n_used_groups), 4096, false},
     {"%s.attention.q_lora_rank", AT(q_rank), 1 << 20, false},
@@ -135,14 +135,15 @@ static maas_status read_scaling(const maas_lm_source *s, maas_lm_hyper *h, maas_
     return MAAS_OK;
 }
 
-/* Local layers: each but the local_of-th, unless the file counts otherwise or says it one by one.
- */
+/* Local layers: each but the local_of-th, unless the file counts otherwise (0: all, 1: none) or
+ * says it one by one. */
 static maas_status find_local(const maas_lm_source *s, maas_lm_hyper *h, maas_err *err)
 {
     const char *key = "%s.attention.sliding_window_pattern";
     const maas_lm_array *each = maas_lm_array_of(s, key);
-    uint64_t of = (uint64_t)h->arch->local_of;
-    if (h->arch->local_of == 0)
+    const int row = h->arch->local_of;
+    uint64_t of = row == 1 ? 0 : (uint64_t)row;
+    if (row == 0)
         h->window = 0;
     if (h->window == 0)
         return MAAS_OK;
@@ -152,8 +153,7 @@ static maas_status find_local(const maas_lm_source *s, maas_lm_hyper *h, maas_er
                          key, h->n_layers);
     maas_lm_u64(s, key, &of);
     for (int64_t i = 0; i < h->n_layers; i++)
-        if (each ? maas_gguf_i64(each, (uint64_t)i) != 0
-                 : of == 1 || (of > 1 && (uint64_t)(i + 1) % of != 0))
+        if (each ? maas_gguf_i64(each, (uint64_t)i) != 0 : of == 0 || (uint64_t)(i + 1) % of != 0)
             h->local[i / 64] |= (uint64_t)1 << (i % 64);
     return MAAS_OK;
 }
@@ -187,7 +187,9 @@ static void complete(const maas_lm_source *s, maas_lm_hyper *h)
         h->score_scale = h->latent_size > 0 ? 1 / sqrt((double)h->latent_size) : 0;
     }
     if (h->router == 0)
-        h->router = flags & MAAS_ARCH_ROUTER_SIGMOID ? 2 : 1;
+        h->router = flags & MAAS_ARCH_ROUTER_SIGMOID  ? MAAS_ROUTER_SIGMOID
+                    : flags & MAAS_ARCH_ROUTER_CHOSEN ? MAAS_ROUTER_CHOSEN
+                                                      : MAAS_ROUTER_SOFTMAX;
     h->router_sum = flags & MAAS_ARCH_ROUTER_SUM;
     maas_lm_bool(s, "%s.expert_weights_norm", &h->router_sum);
     if (flags & MAAS_ARCH_SCALES)

@@ -31,9 +31,12 @@ enum {
     MAAS_ARCH_GLOBAL_UNTURNED = 1 << 19, /* with a window, layers that are not local do not turn */
     MAAS_ARCH_ROUTER_SIGMOID = 1 << 20,  /* experts are ranked by sigmoids, unless the file says */
     MAAS_ARCH_LATENT = 1 << 21,          /* keys and values are kept as one short vector         */
-    MAAS_ARCH_QK_NORM_LATE = 1 << 22 /* QK_NORM comes after turning                             */
+    MAAS_ARCH_QK_NORM_LATE = 1 << 22, /* QK_NORM comes after turning                             */
+    MAAS_ARCH_SINKS = 1 << 23, /* heads have a score more, which takes and gives nothing          */
+    MAAS_ARCH_ROUTER_CHOSEN =
+        1 << 24 /* the softmax is over the chosen experts, unless the file says */
 };
-enum { MAAS_ACT_SILU, MAAS_ACT_GELU, MAAS_ACT_GELU_TANH, MAAS_ACT_RELU2 };
+enum { MAAS_ACT_SILU, MAAS_ACT_GELU, MAAS_ACT_GELU_TANH, MAAS_ACT_RELU2, MAAS_ACT_CLAMPED };
 typedef struct maas_lm_arch {
     const char *name;
     uint32_t flags;
@@ -53,6 +56,10 @@ const maas_lm_arch *maas_lm_arch_of(maas_str name); /* NULL */
 
 enum { MAAS_LM_MAX_LAYERS = 1024 };
 
+/* Softmax over all experts, sigmoids, softmax over those that were chosen: numbers of the format.
+ */
+enum { MAAS_ROUTER_SOFTMAX = 1, MAAS_ROUTER_SIGMOID, MAAS_ROUTER_CHOSEN };
+
 typedef struct maas_lm_hyper {
     const maas_lm_arch *arch;
     int64_t n_vocab, n_embd, n_layers, n_ff, n_heads, n_kv_heads, size, v_size, rope_size, window;
@@ -62,7 +69,8 @@ typedef struct maas_lm_hyper {
     int64_t q_rank, kv_rank, latent_size,
         latent_v_size; /* of LATENT, or 0: sizes of a head there */
     int64_t n_next;    /* layers at the end that guess tokens further ahead: not used */
-    int64_t n_experts, n_used, n_expert_ff, router; /* router: 2 is sigmoid */
+    int64_t n_experts, n_used, n_expert_ff, router;
+        /* router: MAAS_ROUTER_ */ /* router: 2 is sigmoid */
     double eps, rope_base, local_base, score_cap, logit_cap;
     double score_scale; /* of q . k; 0: 1 / sqrt(size) */
     double embed_scale, residual_scale, logit_scale, expert_scale, clamp; /* clamp of q, k, v */

@@ -38,6 +38,8 @@
     "\\x{10cb2}\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}"
 #define HAN_OR_HANGUL "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
 #define HAN_OR_KANA   "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+"
+/* \s+$, of which only the first space of a run is tried. */
+#define AT_THE_END "(?<!\\s)\\s++\\z"
 #define WIDE_PUNCTUATION                                                                           \
     "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+"
 #define BLOOM " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
@@ -73,7 +75,7 @@ static const maas_pre rows[] = {
     {"qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez kormo grok-2", {MODERN("\\p{N}")}, false},
     {"falcon", {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}, false},
     {"deepseek-llm",
-     {"[\\r\\n]", "\\s?[" CASED "]+", WIDE_PUNCTUATION, "\\s+\\z", HAN_OR_HANGUL, "\\p{N}+"},
+     {"[\\r\\n]", "\\s?[" CASED "]+", WIDE_PUNCTUATION, AT_THE_END, HAN_OR_HANGUL, "\\p{N}+"},
      false},
     {"deepseek-coder", {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", HAN_OR_HANGUL, "\\p{N}"}, false},
     {"deepseek-v3 hunyuan-dense", {"\\p{N}{1,3}", HAN_OR_KANA, DEEPSEEK}, false},
