@@ -130,8 +130,7 @@ static maas_vid turned(writer *w, maas_vid x, int64_t heads)
     const int local = maas_lm_is_local(h, w->layer) && h->arch->local_base > 0;
     const int64_t in_dims[] = {1, -1, heads * h->size}, out_dims[] = {-1, heads * h->size};
     const maas_attr attr[] = {
-        MAAS_A_INT("num_heads", heads),
-        MAAS_A_INT("interleaved", !h->halves),
+        MAAS_A_INT("num_heads", heads), MAAS_A_INT("interleaved", !h->halves),
         MAAS_A_INT("rotary_embedding_dim", h->rope_size == h->size ? 0 : h->rope_size)};
     const maas_vid in[3] = {reshape(w, x, 3, in_dims), w->turn[local].cosine, w->turn[local].sine};
     return reshape(w, maas_b_node(&w->b, "RotaryEmbedding", attr, 3, in, 3, NULL, 1), 2, out_dims);

@@ -165,8 +165,8 @@ maas_status maas_spm_text(const maas_tokenizer *t, maas_str text, bool first, ma
                           maas_buf *out, maas_err *err)
 {
     maas_buf spaced = MAAS_BUF_INIT((size_t)1 << 32);
-    const bool has_space = text.n && (text.p[0] == ' ' || (text.n >= N_SPACE &&
-                                                          memcmp(text.p, SPACE, N_SPACE) == 0));
+    const bool has_space = text.n && (text.p[0] == ' ' ||
+                                      (text.n >= N_SPACE && memcmp(text.p, SPACE, N_SPACE) == 0));
     if (first && t->space_prefix && text.n && !(t->prefix_if_missing && has_space))
         maas_buf_add(&spaced, SPACE, N_SPACE);
     for (size_t i = 0; i < text.n; i++)

@@ -64,15 +64,15 @@ struct maas_tokenizer {
     uint32_t merge_mask;
     int32_t bytes[256]; /* the token of a byte; -1 */
     const maas_pre *pre;
-    bool fuse_unknown; /* unknown characters side by side are one token */
-    bool nfc; /* text is brought to its composed form */
+    bool fuse_unknown;                   /* unknown characters side by side are one token */
+    bool nfc;                            /* text is brought to its composed form */
     bool prefix_if_missing, prefix_once; /* a blank before a text that has none; before the first */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
     int32_t *special; /* found in text: first by first byte, then the longest first */
     uint32_t special_from[257];
     uint8_t *edges; /* [n] MAAS_EDGE_*; NULL: none */
-    uint8_t *ends; /* [n] bits: ends a text or turn */
+    uint8_t *ends;  /* [n] bits: ends a text or turn */
 };
 
 /* A word (BPE), a text (SentencePiece): appends ids. */
