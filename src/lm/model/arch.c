@@ -155,7 +155,7 @@ maas_status maas_lm_hyper_read(const maas_lm_source *s, maas_lm_hyper *out, maas
     out->halves = (out->arch->flags & HALVES) != 0;
     maas_lm_bool(s, "maas.rope_halves", &out->halves); /* files of Hugging Face always have them */
     double scale;
-    if (maas_lm_f64(s, "%s.attention.scale", &scale) && scale > 0)
+    if (maas_lm_f64(s, "maas.attention.scale", &scale) && scale > 0)
         out->score_scale = (float)scale;
     MAAS_TRY(read_scaling(s, out, err));
     return check(out, err);
