@@ -43,8 +43,8 @@ uint64_t maas_helper_n_crashes(const maas_helper *h);
 maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format,
                                      const json_t *image_recipe, const json_t *labels, int out_fd,
                                      int deadline_ms, json_t **out_info, maas_err *err);
-/* Looks at the files of a language model (lm/files.h), which stay as they are, in a sandboxed child:
- * the rest as above. */
+/* Looks at the files of a language model (lm/files.h), which stay as they are, in a sandboxed
+ * child: the rest as above. */
 maas_status maas_helper_check_language_model(maas_helper *h, const char *const *paths,
                                              const int *fds, uint32_t n, int deadline_ms,
                                              json_t **out_info, maas_err *err);

@@ -196,9 +196,9 @@ static void complete(const maas_lm_source *s, maas_lm_hyper *h)
         maas_lm_bool(s, "%s.rope.scaling.finetuned", &turn);
     h->unturned = !turn;
     h->halves = flags & MAAS_ARCH_ROPE_HALVES;
-    /* What folders of Hugging Face say and GGUF knows of the architecture. */
-    if (maas_lm_bool(s, "maas.rope_halves", &h->halves))
-        maas_lm_f64(s, "%s.attention.scale", &h->score_scale);
+    /* What folders of Hugging Face say, where GGUF knows it of the architecture. */
+    maas_lm_bool(s, "maas.rope_halves", &h->halves);
+    maas_lm_f64(s, "maas.attention.scale", &h->score_scale);
 }
 
 static maas_status check(const maas_lm_hyper *h, maas_err *err)

@@ -162,7 +162,7 @@ static maas_status put_score_scale(maas_hf *h)
         return MAAS_OK;
     if (!(json_number_value(v) > 0))
         return wrong(h, "query_pre_attn_scalar", "must be a number over 0");
-    return maas_hf_put_f64(h, "%s.attention.scale", 1 / sqrt(json_number_value(v)));
+    return maas_hf_put_f64(h, "maas.attention.scale", 1 / sqrt(json_number_value(v)));
 }
 
 maas_status maas_hf_read_config(maas_hf *h)

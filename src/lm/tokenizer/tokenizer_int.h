@@ -97,7 +97,7 @@ struct maas_tokenizer {
     int32_t *special; /* found in text: first by first byte, then the longest first */
     uint32_t special_from[257];
     uint8_t *edges; /* [n] MAAS_EDGE_*; NULL: none */
-    uint8_t *ends; /* [n] bits: ends a text or turn */
+    uint8_t *ends;  /* [n] bits: ends a text or turn */
 };
 
 void maas_tokenizer_read_frame(maas_tokenizer *t, const maas_lm_source *s);
