@@ -89,7 +89,7 @@ void maas_gguf_put_u32(maas_gguf_writer *w, const char *key, uint32_t v);
 void maas_gguf_put_f32(maas_gguf_writer *w, const char *key, float v);
 void maas_gguf_put_str(maas_gguf_writer *w, const char *key, maas_str v);
 void maas_gguf_put_strs(maas_gguf_writer *w, const char *key, const maas_str *v, uint64_t n);
-/* `of`: I32 or F32 (4 bytes each). */
+/* `of`: U8, or I32 or F32 (4 bytes each). */
 void maas_gguf_put_array(maas_gguf_writer *w, const char *key, maas_gguf_type of, const void *v,
                          uint64_t n);
 /* dims row-major. Its bytes follow in the same order, each padded to 32 by the caller through

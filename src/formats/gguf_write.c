@@ -68,7 +68,7 @@ void maas_gguf_put_array(maas_gguf_writer *w, const char *key, maas_gguf_type of
                          uint64_t n)
 {
     array_of(w, key, of, n);
-    put(&w->head, v, (size_t)n * 4);
+    put(&w->head, v, (size_t)n * (of == MAAS_GGUF_U8 ? 1 : 4));
 }
 
 void maas_gguf_put_tensor(maas_gguf_writer *w, const char *name, const maas_quant *q, int rank,

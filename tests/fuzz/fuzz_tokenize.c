@@ -8,16 +8,9 @@
 #include "formats/gguf.h"
 #include "lm/tokenizer.h"
 
-static const char *const names[] = {"[UNK]",
-                                    "[CLS]",
-                                    "[SEP]",
-                                    "\xe2\x96\x81",
-                                    "\xe2\x96\x81"
-                                    "a",
-                                    "b",
-                                    "\xc3\xa9",
-                                    "\xe2\x96\x81.",
-                                    "ab"};
+static const char *const names[] = {
+    "[UNK]",    "[CLS]",         "[SEP]", "\xe2\x96\x81", "\xe2\x96\x81\x61", "b",
+    "\xc3\xa9", "\xe2\x96\x81.", "ab"};
 enum { N = sizeof names / sizeof *names };
 
 static void make(maas_gguf_writer *w, maas_buf *file, bool unigram, const uint8_t *map, size_t n)

@@ -4,11 +4,12 @@
 #include "maas_test.h"
 
 #include "base/mem.h"
-#include "lm/tiny.h"
+#include "base/sys.h"
 #include "lm/tokenizer.h"
 
 typedef struct rig {
-    tiny t;
+    maas_gguf_writer w;
+    maas_buf file;
     maas_lm_source *source;
     maas_tokenizer *tokenizer;
     maas_buf ids;
@@ -38,9 +39,8 @@ static maas_status make(rig *r, const char *model, const uint8_t *map, size_t n_
     const size_t n = unigram ? sizeof pieces / sizeof *pieces : sizeof words / sizeof *words;
     maas_str names[16];
     int32_t types[16];
-    *r = (rig){.t = {.file = MAAS_BUF_INIT((size_t)1 << 30)},
-               .ids = MAAS_BUF_INIT((size_t)1 << 28)};
-    maas_gguf_writer *w = &r->t.w;
+    *r = (rig){.file = MAAS_BUF_INIT((size_t)1 << 30), .ids = MAAS_BUF_INIT((size_t)1 << 28)};
+    maas_gguf_writer *w = &r->w;
     for (size_t i = 0; i < n; i++) {
         const char *name = unigram ? pieces[i] : words[i];
         names[i] = (maas_str){name, strlen(name)};
@@ -59,18 +59,24 @@ static maas_status make(rig *r, const char *model, const uint8_t *map, size_t n_
     }
     if (map)
         maas_gguf_put_array(w, "tokenizer.ggml.precompiled_charsmap", MAAS_GGUF_U8, map, n_map);
-    maas_gguf_finish(w, &r->t.file);
-    const maas_lm_file f = {"model.gguf", maas_buf_span(&r->t.file)};
+    maas_gguf_finish(w, &r->file);
+    const maas_lm_file f = {"model.gguf", maas_buf_span(&r->file)};
     MAAS_TRY(maas_lm_source_open(&f, 1, NULL, &r->source, err));
     return maas_tokenizer_create(r->source, NULL, &r->tokenizer, err);
 }
 
-static void drop(rig *r)
+static void close_rig(rig *r)
 {
     maas_buf_reset(&r->ids);
     maas_tokenizer_destroy(r->tokenizer);
     maas_lm_source_close(r->source);
-    tiny_reset(&r->t);
+    maas_gguf_writer_reset(&r->w);
+    maas_buf_reset(&r->file);
+}
+
+static void drop(rig *r)
+{
+    close_rig(r);
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
@@ -182,10 +188,7 @@ static void long_texts_take_no_time(void)
         EXPECT_EQ(maas_tokenizer_encode(r.tokenizer, (maas_str){text, n}, 0, &r.ids, &err),
                   MAAS_OK);
         EXPECT_MSG(maas_now_ns() - began < 20000000000u, "%s", models[k % 2]);
-        maas_buf_reset(&r.ids);
-        maas_tokenizer_destroy(r.tokenizer);
-        maas_lm_source_close(r.source);
-        tiny_reset(&r.t);
+        close_rig(&r);
     }
 }
 
