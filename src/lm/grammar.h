@@ -57,6 +57,9 @@ typedef struct maas_grammar_spec {
     uint32_t n_control;
 } maas_grammar_spec;
 
+/* The keywords of schemas that are known, one after the other; NULL: no more. */
+const char *maas_grammar_schema_keyword(size_t i);
+
 typedef struct maas_grammar maas_grammar;
 /* budget: of its memory; may be NULL, and must outlive it. */
 maas_status maas_grammar_create(const maas_grammar_spec *spec, maas_vocab *v, maas_budget *budget,
