@@ -65,7 +65,8 @@ typedef struct maas_grammar maas_grammar;
 maas_status maas_grammar_create(const maas_grammar_spec *spec, maas_vocab *v, maas_budget *budget,
                                 maas_grammar **out, maas_err *err);
 maas_grammar *maas_grammar_ref(maas_grammar *g);
-void maas_grammar_unref(maas_grammar *g); /* NULL is fine */
+void maas_grammar_unref(maas_grammar *g);             /* NULL is fine */
+int32_t maas_grammar_n_logits(const maas_grammar *g); /* of its vocabulary */
 size_t maas_grammar_bytes(const maas_grammar *g);
 
 /* ---- one answer on its way ---- */
@@ -83,5 +84,6 @@ maas_status maas_matcher_accept(maas_matcher *m, int32_t token, maas_err *err);
 /* The same for bytes; *out_n: how many of them fit. */
 maas_status maas_matcher_accept_text(maas_matcher *m, maas_str text, size_t *out_n, maas_err *err);
 bool maas_matcher_may_end(const maas_matcher *m);
+bool maas_matcher_must_end(const maas_matcher *m); /* it may, and nothing else can come */
 
 #endif

@@ -107,6 +107,11 @@ void maas_grammar_unref(maas_grammar *g)
     maas_free(g);
 }
 
+int32_t maas_grammar_n_logits(const maas_grammar *g)
+{
+    return (int32_t)g->vocab->n;
+}
+
 size_t maas_grammar_bytes(const maas_grammar *g)
 {
     return maas_arena_bytes(&g->arena) + gram_machine_bytes(&g->machine) + g->mask_bytes;

@@ -261,3 +261,8 @@ bool maas_matcher_may_end(const maas_matcher *m)
 {
     return m->g->machine.places[m->place].may_end;
 }
+
+bool maas_matcher_must_end(const maas_matcher *m)
+{
+    return maas_matcher_may_end(m) && m->g->machine.places[m->place].n == 0;
+}
