@@ -89,7 +89,7 @@ def test_schemas(base):
     c = client(base)
     ended = 0
     for name, schema in SCHEMAS.items():
-        check = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+        check = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
         greedy, why = answer(c, temperature=0, **of_schema(schema))
         assert streamed(c, temperature=0, **of_schema(schema)) == (greedy, why), name
         for text, finish in [(greedy, why)] + [answer(c, seed=s, temperature=1.5, **of_schema(schema)) for s in range(2)]:
