@@ -1,5 +1,6 @@
-/* Grammars over standard input, for tests in other languages. A line {kind, text | schema, texts, walks, seed} of JSON becomes a
- * line {error} or {fits: [bool or null], walks: [texts that masks led to; null: it did not end]}. */
+/* Grammars over standard input, for tests in other languages. A line {kind, text | schema, texts,
+ * walks, seed} of JSON becomes a line {error} or {fits: [bool or null], walks: [texts that masks
+ * led to; null: it did not end]}. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,7 +11,8 @@ static maas_grammar_kind kind_of(const char *name)
     static const struct {
         const char *name;
         maas_grammar_kind kind;
-    } kinds[] = {{"gbnf", MAAS_GRAMMAR_GBNF}, {"regex", MAAS_GRAMMAR_REGEX}, {"json", MAAS_GRAMMAR_JSON}};
+    } kinds[] = {
+        {"gbnf", MAAS_GRAMMAR_GBNF}, {"regex", MAAS_GRAMMAR_REGEX}, {"json", MAAS_GRAMMAR_JSON}};
     for (size_t i = 0; i < MAAS_COUNT(kinds); i++)
         if (name && strcmp(name, kinds[i].name) == 0)
             return kinds[i].kind;
