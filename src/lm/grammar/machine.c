@@ -136,11 +136,21 @@ static uint32_t place_of(gram_machine *m, uint32_t n, bool may_end)
     struct gram_slot *slot = gram_table_find(&m->table, hash, same, &w);
     if (!slot->number) {
         m->places[m->n_places] = (gram_place){
-            .first = (uint32_t)m->n_items, .n = n, .may_end = may_end};
+            .first = (uint32_t)m->n_items, .n = n, .may_end = may_end, .loop = GRAM_UNKNOWN};
         m->n_items += n;
         gram_table_put(&m->table, slot, hash, (uint32_t)m->n_places++);
     }
     return slot->number - 1;
+}
+
+uint32_t gram_place_add(gram_machine *m, const gram_item *items, uint32_t n, bool may_end)
+{
+    if (!maas_grow(&m->items, &m->cap_items, m->n_items + n + 1, sizeof *m->items)) {
+        fail(m, MAAS_E_NOMEM);
+        return GRAM_DEAD;
+    }
+    memcpy(m->items + m->n_items, items, n * sizeof *items);
+    return place_of(m, n, may_end);
 }
 
 /* What was added becomes a place, and the machine is ready for the next. */
@@ -207,7 +217,7 @@ uint32_t gram_next_slow(gram_machine *m, uint32_t place, uint32_t class)
 
 static bool begin(gram_machine *m)
 {
-    if (!gram_stacks_init(&m->stacks))
+    if (!gram_stacks_init(&m->stacks) || !maas_grow(&m->items, &m->cap_items, 1, sizeof *m->items))
         return false;
     place_of(m, 0, false); /* GRAM_DEAD */
     return m->status == MAAS_OK;

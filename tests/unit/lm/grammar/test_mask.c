@@ -34,6 +34,9 @@ static const struct {
      "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"array\",\"items\":{\"type\":"
      "\"number\"},\"maxItems\":3},\"properties\":{\"name\":{\"format\":\"date\"}}}"},
     {MAAS_GRAMMAR_JSON, ""},
+    {MAAS_GRAMMAR_SCHEMA, "{\"type\":\"array\",\"maxItems\":5,\"items\":{\"type\":\"string\","
+                          "\"minLength\":3,\"maxLength\":14}}"},
+    {MAAS_GRAMMAR_REGEX, "([a-z ]{2,30}[0-9]{0,5}){1,6}|(ab|abc|x){0,9}c"},
     {MAAS_GRAMMAR_GBNF, "root ::= (\"ab\" | \"abc\" | [a-d]{1,3})* \"!\""},
     {MAAS_GRAMMAR_GBNF,
      "root ::= x (\" \" x)*\nx ::= [^\\x00-\\x7f \\n]+ | \"hello\" | \"(\" root \")\""},
