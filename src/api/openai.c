@@ -181,19 +181,11 @@ static const maas_talk_writers chat_writers = {"text/event-stream; charset=utf-8
 /* What is not there yet is refused, not ignored: the answer would be another than was asked for. */
 static maas_status refuse_unknown(const maas_talk *t, maas_err *err)
 {
-    const json_t *format = json_object_get(t->body, "response_format");
-    const char *type = json_string_value(json_object_get(format, "type"));
     const json_t *tools = json_object_get(t->body, "tools");
     const json_t *choice = json_object_get(t->body, "tool_choice");
     const char *how = json_string_value(choice);
-    if (json_is_object(format) && (!type || strcmp(type, "text") != 0))
-        return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "'response_format' of type '%.40s' is not supported yet",
-                         type ? type : "?");
     if (json_array_size(tools) && choice && (!how || strcmp(how, "required") == 0))
         return maas_fail(err, MAAS_E_UNSUPPORTED, "'tool_choice' can be none or auto");
-    if (json_object_get(t->body, "grammar") || json_object_get(t->body, "json_schema"))
-        return maas_fail(err, MAAS_E_UNSUPPORTED, "grammars are not supported yet");
     return MAAS_OK;
 }
 

@@ -22,6 +22,7 @@ static void reset(maas_talk *t)
         maas_buf_reset(&t->choices[i].logprobs);
     }
     maas_buf_reset(&t->prompt);
+    maas_grammar_unref(t->ask.grammar);
     json_decref(t->body);
     maas_lm_service_unref(t->service);
 }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "serve/lm_grammars.h"
 #include "base/ban.h"
 
 struct maas_lm_service {
@@ -20,6 +21,7 @@ struct maas_lm_service {
     maas_engine *engine;
     maas_encoder *encoder; /* instead of model, chat and engine */
     maas_embedder *embedder;
+    maas_lm_grammars *grammars;
     maas_lanes *lanes;
     maas_queue queue;
     maas_work work;
@@ -76,6 +78,8 @@ static maas_status open_writer(maas_lm_service *s, const maas_lm_service_opts *o
                                .max_context = o->max_context};
     MAAS_TRY(maas_lm_create(s->source, &opts, &s->model, err));
     MAAS_TRY(maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err));
+    MAAS_TRY(maas_lm_grammars_create(s->tokenizer, maas_lm_about(s->model)->n_vocab, o->budget,
+                                     &s->grammars, err));
     if (maas_chat_create(s->source, s->tokenizer, o->budget, &s->chat, &s->why_no_chat) != MAAS_OK)
         s->chat = NULL;
     maas_engine_on_wake(s->engine, wake, s);
@@ -126,6 +130,7 @@ void maas_lm_service_unref(maas_lm_service *s)
     maas_embedder_destroy(s->embedder);
     maas_encoder_destroy(s->encoder);
     maas_engine_destroy(s->engine);
+    maas_lm_grammars_destroy(s->grammars);
     maas_lm_destroy(s->model);
     maas_chat_destroy(s->chat);
     maas_tokenizer_destroy(s->tokenizer);
@@ -201,6 +206,11 @@ maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, m
                                                        s->name, maas_lm_service_words(s));
 }
 
+maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,
+                                    maas_grammar **out, maas_err *err)
+{
+    return maas_lm_grammars_get(s->grammars, spec, out, err);
+}
 size_t maas_lm_service_bytes(const maas_lm_service *s)
 {
     const maas_lm_info *i = maas_lm_service_about(s);

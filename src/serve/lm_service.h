@@ -46,6 +46,9 @@ typedef enum maas_lm_task { MAAS_LM_WRITES, MAAS_LM_EMBEDS, MAAS_LM_RANKS } maas
 maas_lm_task maas_lm_service_task(const maas_lm_service *s);
 const char *maas_lm_service_words(const maas_lm_service *s); /* "is an encoder: ask ..." */
 maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err);
+/* A grammar over its vocabulary, as serve/lm_grammars.h has it. io thread. */
+maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,
+                                    maas_grammar **out, maas_err *err);
 size_t maas_lm_service_bytes(const maas_lm_service *s);
 
 #endif

@@ -9,6 +9,7 @@
 #   transformers      transformers and torch: what Hugging Face folders are checked against
 #   tokenizers        what makes and reads tokenizer.json and safetensors
 #   encoders          clients of embeddings, and the tokenizers of their makers
+#   structured        the same clients, and what checks the JSON that they get
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -41,6 +42,10 @@ tokenizers)
 encoders)
     packages='openai ollama gguf numpy tokenizers sentencepiece protobuf'
     probe='import openai, ollama, gguf, numpy, tokenizers, sentencepiece, google.protobuf'
+    ;;
+structured)
+    packages='openai anthropic ollama pydantic jsonschema[format]'
+    probe='import openai, anthropic, ollama, pydantic, jsonschema, rfc3339_validator'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'
