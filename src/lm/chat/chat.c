@@ -10,6 +10,7 @@
 struct maas_chat {
     maas_jinja *program;
     maas_str bos, eos;
+    maas_said_style style;
 };
 
 /* Families by a token of theirs, for files that came without a template. */
@@ -56,6 +57,7 @@ maas_status maas_chat_create(const maas_lm_source *s, const maas_tokenizer *t, m
         return maas_fail(err, MAAS_E_NOMEM, "a chat template");
     c->bos = maas_tokenizer_name(t, maas_tokenizer_bos(t));
     c->eos = maas_tokenizer_name(t, maas_tokenizer_eos(t));
+    maas_said_style_of(text, t, &c->style);
     maas_status st = maas_jinja_compile(text, budget, &c->program, err);
     if (st == MAAS_OK)
         *out = c;
@@ -70,6 +72,11 @@ void maas_chat_destroy(maas_chat *c)
         return;
     maas_jinja_destroy(c->program);
     maas_free(c);
+}
+
+const maas_said_style *maas_chat_style(const maas_chat *c)
+{
+    return &c->style;
 }
 
 /* Parts of a content, as one text. */
