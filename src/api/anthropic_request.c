@@ -18,7 +18,7 @@ maas_status maas_anthropic_tools(json_t *tools, json_t **out, maas_err *err)
         const char *type = json_string_value(json_object_get(tool, "type"));
         if (type && strcmp(type, "custom") != 0)
             return maas_fail(
-                err, MAAS_E_UNSUPPORTED,
+                err, MAAS_E_INVALID,
                 "'tools[%zu]' is of type '%.40s'; tools of the client alone are called", i, type);
         json_t *f = json_pack("{s:O?, s:O*, s:O?}", "name", json_object_get(tool, "name"),
                               "description", json_object_get(tool, "description"), "parameters",
@@ -92,7 +92,7 @@ static maas_status add_block(turn *u, json_t *block, maas_err *err)
     for (size_t i = 0; type && i < MAAS_COUNT(kinds); i++)
         if (strcmp(kinds[i].type, type) == 0)
             return kinds[i].add(u, block, err);
-    return maas_fail(err, MAAS_E_UNSUPPORTED,
+    return maas_fail(err, MAAS_E_INVALID,
                      "a block of a message is of type '%.40s'; text, calls of tools, what they "
                      "answer and thoughts are read",
                      type ? type : "?");

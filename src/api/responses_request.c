@@ -17,7 +17,7 @@ maas_status maas_responses_tools(json_t *tools, json_t **out, maas_err *err)
         json_t *tool = json_array_get(tools, i);
         const char *type = json_string_value(json_object_get(tool, "type"));
         if (!type || strcmp(type, "function") != 0)
-            return maas_fail(err, MAAS_E_UNSUPPORTED,
+            return maas_fail(err, MAAS_E_INVALID,
                              "'tools[%zu]' is of type '%.40s'; functions alone are called", i,
                              type ? type : "?");
         json_t *f = json_copy(tool);
@@ -131,7 +131,7 @@ static maas_status add_item(json_t *all, json_t *item, maas_err *err)
     for (size_t i = 0; type && i < MAAS_COUNT(kinds); i++)
         if (strcmp(kinds[i].type, type) == 0)
             return kinds[i].add(all, item, err);
-    return maas_fail(err, MAAS_E_UNSUPPORTED,
+    return maas_fail(err, MAAS_E_INVALID,
                      "an item is of type '%.40s'; messages, calls of functions, their outputs and "
                      "reasoning are read",
                      type ? type : "?");

@@ -48,6 +48,8 @@ typedef struct maas_said_style {
 
 /* t: NULL where there is no vocabulary. */
 void maas_said_style_of(maas_str chat_template, const maas_tokenizer *t, maas_said_style *out);
+/* The same without a family: <tool_call>{..}</tool_call>, or the object alone. */
+void maas_said_style_plain(const maas_tokenizer *t, maas_said_style *y);
 const char *maas_said_family_name(const maas_said_style *y);
 /* Of an identifier of a call: as many letters and digits as templates of the family want; 0: any.
  */

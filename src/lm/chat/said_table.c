@@ -140,10 +140,20 @@ static void add_marker(maas_said_style *y, const char *text, maas_said_role role
     y->markers[y->n++] = (maas_said_marker){s, role, id >= 0 && maas_tokenizer_is_special(t, id)};
 }
 
+static void add_family(maas_said_style *y, const maas_said_family *f, const maas_tokenizer *t)
+{
+    y->family = f;
+    add_marker(y, f->open, MAAS_SAID_OPEN, t);
+    add_marker(y, f->close, MAAS_SAID_CLOSE, t);
+    add_marker(y, f->quiet[0], MAAS_SAID_QUIET, t);
+    add_marker(y, f->quiet[1], MAAS_SAID_QUIET, t);
+    add_marker(y, f->apart, MAAS_SAID_APART, t);
+    add_marker(y, f->over, MAAS_SAID_OVER, t);
+}
+
 void maas_said_style_of(maas_str text, const maas_tokenizer *t, maas_said_style *out)
 {
-    const maas_said_family *f = family_of(text);
-    *out = (maas_said_style){.family = f};
+    *out = (maas_said_style){0};
     for (size_t i = 0; i < MAAS_COUNT(thoughts); i++)
         if (has(text, thoughts[i].open) || has(text, thoughts[i].close) ||
             (t && maas_tokenizer_find(t, str_of(thoughts[i].open)) >= 0)) {
@@ -151,12 +161,14 @@ void maas_said_style_of(maas_str text, const maas_tokenizer *t, maas_said_style 
             add_marker(out, thoughts[i].close, MAAS_SAID_THOUGHT, t);
             break;
         }
-    add_marker(out, f->open, MAAS_SAID_OPEN, t);
-    add_marker(out, f->close, MAAS_SAID_CLOSE, t);
-    add_marker(out, f->quiet[0], MAAS_SAID_QUIET, t);
-    add_marker(out, f->quiet[1], MAAS_SAID_QUIET, t);
-    add_marker(out, f->apart, MAAS_SAID_APART, t);
-    add_marker(out, f->over, MAAS_SAID_OVER, t);
+    add_family(out, family_of(text), t);
+}
+
+void maas_said_style_plain(const maas_tokenizer *t, maas_said_style *y)
+{
+    while (y->n && y->markers[y->n - 1].role > MAAS_SAID_THOUGHT)
+        y->n--;
+    add_family(y, &families[MAAS_COUNT(families) - 1], t);
 }
 
 const char *maas_said_family_name(const maas_said_style *y)
