@@ -139,19 +139,19 @@ static void try_ways(maas_chat *c)
                         strstr(text.p, "trial_words"));
     c->ways.tools = shown;
     c->ways.calls = right && shown;
+    c->ways.text_arguments &= shown;
     c->ways.system = try_render(c, system, NULL, &text) && strstr(text.p, "trial_system");
 }
 
-maas_status maas_chat_create(const maas_lm_source *s, const maas_tokenizer *t, maas_budget *budget,
-                             maas_chat **out, maas_err *err)
+maas_status maas_chat_of_template(maas_str text, maas_str bos, maas_str eos,
+                                  const maas_tokenizer *t, maas_budget *budget, maas_chat **out,
+                                  maas_err *err)
 {
-    maas_str text;
-    MAAS_TRY(template_of(s, t, &text, err));
     maas_chat *c = maas_calloc(1, sizeof *c);
     if (!c)
         return maas_fail(err, MAAS_E_NOMEM, "a chat template");
-    c->bos = maas_tokenizer_name(t, maas_tokenizer_bos(t));
-    c->eos = maas_tokenizer_name(t, maas_tokenizer_eos(t));
+    c->bos = bos;
+    c->eos = eos;
     maas_said_style_of(text, t, &c->style);
     maas_status st = maas_jinja_compile(text, budget, &c->program, err);
     if (st == MAAS_OK) {
@@ -163,6 +163,16 @@ maas_status maas_chat_create(const maas_lm_source *s, const maas_tokenizer *t, m
         maas_chat_destroy(c);
     }
     return st;
+}
+
+maas_status maas_chat_create(const maas_lm_source *s, const maas_tokenizer *t, maas_budget *budget,
+                             maas_chat **out, maas_err *err)
+{
+    maas_str text;
+    MAAS_TRY(template_of(s, t, &text, err));
+    return maas_chat_of_template(text, maas_tokenizer_name(t, maas_tokenizer_bos(t)),
+                                 maas_tokenizer_name(t, maas_tokenizer_eos(t)), t, budget, out,
+                                 err);
 }
 
 void maas_chat_destroy(maas_chat *c)

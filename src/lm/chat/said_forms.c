@@ -33,10 +33,23 @@ static said_step take_until(maas_said *s, const char *text, bool last, const cha
 
 enum { HEAD, AFTER, FENCE, ARGS, TAIL };
 
+/* What stands around a name; identifiers are made by us. */
+static maas_str bare_name(const maas_said *s, const char *p, size_t n)
+{
+    static const char id[] = "[CALL_ID]", before[] = "functions.";
+    const char *cut = memmem(p, n, id, sizeof id - 1);
+    n = cut ? (size_t)(cut - p) : n;
+    if (!s->o.style->family->numbered)
+        return (maas_str){p, n};
+    if (n > sizeof before - 1 && memcmp(p, before, sizeof before - 1) == 0)
+        p += sizeof before - 1, n -= sizeof before - 1;
+    cut = memrchr(p, ':', n);
+    return (maas_str){p, cut ? (size_t)(cut - p) : n};
+}
+
 static said_step read_head(maas_said *s, bool last)
 {
-    static const char id[] = "[CALL_ID]"; /* of Mistral's; ours are made here */
-    const char *p, *cut;
+    const char *p;
     size_t n;
     if (strchr("[{", s->raw.p[s->at])) {
         s->form = maas_said_json;
@@ -45,8 +58,8 @@ static said_step read_head(maas_said *s, bool last)
     const said_step step = take_until(s, s->o.style->family->apart, last, &p, &n);
     if (step != SAID_DONE)
         return step == SAID_BAD ? bad(s) : step;
-    cut = memmem(p, n, id, sizeof id - 1);
-    if (!maas_said_set_name(s, p, cut ? (size_t)(cut - p) : n))
+    const maas_str name = bare_name(s, p, n);
+    if (!maas_said_set_name(s, name.p, name.n))
         return SAID_BAD;
     s->state = AFTER;
     return SAID_DONE;
@@ -131,15 +144,23 @@ said_step maas_said_named(maas_said *s, bool last)
 
 enum { NAME, NEXT, KEY, OPEN, VALUE };
 
+/* The name ends where it says, or where the first key or the end of the call begins. */
 static said_step read_name(maas_said *s, bool last)
 {
-    const char *p;
-    size_t n;
-    const said_step step = take_until(s, s->o.style->family->name_end, last, &p, &n);
-    if (step != SAID_DONE)
-        return step == SAID_BAD ? bad(s) : step;
-    if (!maas_said_set_name(s, p, n) || !maas_said_announce(s))
+    const maas_said_family *f = s->o.style->family;
+    const char *from = s->raw.p + s->at;
+    const size_t left = s->raw.n - s->at, stop = strlen(f->name_end);
+    const char *end = memmem(from, left, f->name_end, stop);
+    const char *tag = memchr(from, '<', left);
+    if (!end && !(tag && !last))
+        return last || left > MAX_HEAD ? bad(s) : SAID_MORE;
+    const bool at_tag = tag && (!end || tag < end);
+    const size_t n = (size_t)((at_tag ? tag : end) - from);
+    if (!maas_said_set_name(s, from, n))
+        return bad(s);
+    if (!maas_said_announce(s))
         return SAID_BAD;
+    s->at += n + (at_tag ? 0 : stop);
     s->args_to = s->at;
     s->state = NEXT;
     return SAID_DONE;

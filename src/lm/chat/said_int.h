@@ -20,7 +20,8 @@ typedef struct maas_said_family {
     const char *signs[2]; /* texts of a chat template that show it; none: the last row */
     said_form *form;
     const char *open, *close, *quiet[2], *apart, *over;
-    char bare; /* a call may also stand at the beginning, without a marker, with this letter */
+    char bare;     /* a call may also stand at the beginning, without a marker, with this letter */
+    bool numbered; /* the name of a call is functions.NAME:NUMBER */
     /* of tagged calls: */
     const char *name_end, *key_open, *key_close, *value_open, *value_close;
     uint32_t id_length;

@@ -149,6 +149,15 @@ static const struct {
      "<think>hm</think>\n<tool_call>say\n<arg_key>text</arg_key>\n<arg_value>x "
      "y</arg_value>\n</tool_call>",
      "<hm>[say({\"text\":\"x y\"})]", 0},
+    {GLM, "<tool_call>say<arg_key>text</arg_key><arg_value>x</arg_value></tool_call>y",
+     "[say({\"text\":\"x\"})]y", 0},
+    {GLM, "<tool_call>say\n</tool_call>", "[say({})]", 0},
+    {"<|tool_call_argument_begin|>",
+     "<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>{"
+     "\"a\": 1, \"b\": 2}<|tool_call_end|><|tool_calls_section_end|>",
+     ADD_TOLD, 0},
+    {"<function=", "<function=add>{\"a\": 1, \"b\": 2}</function>", ADD_TOLD, 0},
+    {"<tool_calls>", "<tool_calls>\n" ADD "\n" SAY "\n</tool_calls>", ADD_TOLD SAY_TOLD, 0},
     {GEMMA,
      "<start_function_call>call:say{text:<escape>a \"b\"<escape>,n:[1,{k:true}]}<end_function_call>"
      "<start_function_response>",
