@@ -183,7 +183,7 @@ static maas_talk *open_talk(maas_req *r, const maas_talk_writers *w)
 
 static maas_status refuse_unknown(const maas_talk *t, maas_err *err)
 {
-    static const char *const unknown[] = {"format", "images", "suffix", "template"};
+    static const char *const unknown[] = {"images", "suffix", "template"};
     for (size_t i = 0; i < MAAS_COUNT(unknown); i++) {
         const json_t *v = json_object_get(t->body, unknown[i]);
         const bool empty = !v || json_is_null(v) || json_is_false(v) ||

@@ -247,17 +247,10 @@ static const maas_talk_writers writers = {.content_type = "text/event-stream; ch
 
 static maas_status refuse_unknown(const json_t *body, maas_err *err)
 {
-    const json_t *format = json_object_get(json_object_get(body, "text"), "format");
-    const char *type = json_string_value(json_object_get(format, "type"));
     if (json_is_string(json_object_get(body, "previous_response_id")))
         return maas_fail(err, MAAS_E_INVALID,
                          "'previous_response_id': responses are not stored; "
                          "send the whole conversation in 'input'");
-    if (type && strcmp(type, "text") != 0)
-        return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "'text.format' of type '%.40s' is not supported "
-                         "yet",
-                         type);
     return MAAS_OK;
 }
 

@@ -22,6 +22,7 @@ static void reset(maas_talk *t)
     maas_buf_reset(&t->out);
     maas_buf_reset(&t->prompt);
     json_decref(t->tools);
+    maas_grammar_unref(t->ask.grammar);
     json_decref(t->body);
     maas_lm_service_unref(t->service);
 }

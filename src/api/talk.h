@@ -78,7 +78,8 @@ struct maas_talk {
     uint32_t reasoning_tokens; /* a sum over choices */
 };
 
-/* Parameters that every dialect has under OpenAI's names; E_INVALID names the one that is wrong. */
+/* Parameters that every dialect has under OpenAI's names, and what the answer shall look like
+ * (api/talk_format.h); E_INVALID names the one that is wrong. */
 maas_status maas_talk_params(maas_talk *t, maas_err *err);
 /* The request becomes the engine's; replies when it cannot. Always called last. */
 void maas_talk_start(maas_talk *t);

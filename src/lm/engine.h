@@ -12,6 +12,7 @@
 #ifndef MAAS_LM_ENGINE_H
 #define MAAS_LM_ENGINE_H
 
+#include "lm/grammar.h"
 #include "lm/model.h"
 #include "lm/sampler.h"
 #include "lm/tokenizer.h"
@@ -35,6 +36,7 @@ typedef struct maas_ask { /* copied */
     bool show_special;    /* control tokens are part of the text, by their names */
     int n_logprobs;       /* -1: none; how many alternatives of each token are told */
     uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+    maas_grammar *grammar; /* what the answer must fit; counted again; NULL: anything */
 } maas_ask;
 
 typedef enum maas_lm_event_kind { MAAS_LM_TOKEN, MAAS_LM_DONE, MAAS_LM_FAILED } maas_lm_event_kind;

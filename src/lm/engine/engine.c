@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "lm/engine/blocks.h"
+#include "lm/engine/constrain.h"
 #include "lm/engine/request.h"
 #include "base/ban.h"
 
@@ -31,6 +32,7 @@ struct maas_engine {
     list waiting, running; /* by age */
     maas_blocks *blocks;
     maas_sampler *sampler;
+    float *masked;     /* [n_vocab] logits that a grammar leaves; made when one comes */
     maas_lm_seq *seqs; /* [max_seqs] */
     request **of_seq;
     int32_t *tokens, *out_rows; /* [max_rows], [max_seqs] */
@@ -50,6 +52,8 @@ static void destroy_request(request *r)
     if (!r)
         return;
     maas_answer_reset(&r->answer);
+    maas_matcher_destroy(r->matcher);
+    maas_grammar_unref(r->ask.grammar);
     maas_free((void *)(uintptr_t)r->ask.sampling.bias);
     maas_free(r->tokens);
     maas_free(r->blocks);
@@ -65,6 +69,8 @@ static request *new_request(const maas_engine *e, const maas_ask *ask)
         return NULL;
     r->ask = *ask;
     r->ask.sampling.bias = NULL;
+    if (ask->grammar)
+        maas_grammar_ref(ask->grammar);
     r->end = ask->max_tokens && ask->max_tokens < room - ask->n_tokens
                  ? ask->n_tokens + ask->max_tokens
                  : room;
@@ -95,6 +101,8 @@ static maas_status check_ask(const maas_engine *e, const maas_ask *ask, maas_err
                          "the prompt has %u tokens, the context of the model holds %d with the "
                          "answer",
                          ask->n_tokens, e->info->n_context);
+    if (ask->grammar && maas_grammar_n_logits(ask->grammar) != e->info->n_vocab)
+        return maas_fail(err, MAAS_E_INVALID, "the grammar is of another vocabulary");
     for (uint32_t i = 0; i < ask->n_tokens; i++)
         if (ask->tokens[i] < 0 || ask->tokens[i] >= e->info->n_vocab)
             return maas_fail(err, MAAS_E_INVALID, "token %d of the prompt is not in the vocabulary",
@@ -406,10 +414,43 @@ static int32_t draw(maas_engine *e, request *r, const float *logits)
     return best < 0 ? token : best;
 }
 
+/* As draw, of what the grammar leaves: *out -1 when that is nothing. Without chance, the best of
+ * all tokens is the best of those that may come, if it is one of them. */
+static maas_status draw_fitting(maas_engine *e, request *r, const float *logits, int32_t *out,
+                                maas_err *err)
+{
+    const bool no_end = r->ask.ignore_end || r->n_tokens - r->ask.n_tokens < r->ask.min_tokens;
+    const bool greedy = r->ask.sampling.temperature <= 0;
+    bool fits = false;
+    uint32_t n;
+    *out = greedy ? draw(e, r, logits) : -1;
+    if (!r->matcher)
+        MAAS_TRY(maas_matcher_create(r->ask.grammar, &r->matcher, err));
+    if (greedy && !(no_end && maas_tokenizer_is_end(e->t, *out)))
+        MAAS_TRY(maas_matcher_allows(r->matcher, *out, &fits, err));
+    if (!fits) {
+        if (!e->masked && !(e->masked = maas_calloc((size_t)e->info->n_vocab, sizeof *e->masked)))
+            return maas_fail(err, MAAS_E_NOMEM, "memory for a grammar");
+        MAAS_TRY(
+            maas_constrain(r->matcher, e->t, no_end, logits, e->info->n_vocab, e->masked, &n, err));
+        *out = n ? draw(e, r, e->masked) : -1;
+    }
+    return *out < 0 || maas_tokenizer_is_end(e->t, *out)
+               ? MAAS_OK
+               : maas_matcher_accept(r->matcher, *out, err);
+}
+
 static void take_token(maas_engine *e, request *r, const float *logits)
 {
     maas_logprob top[MAAS_MAX_TOP];
-    const int32_t token = draw(e, r, logits);
+    maas_err err = {0};
+    int32_t token = -1;
+    if (!r->ask.grammar)
+        token = draw(e, r, logits);
+    else if (draw_fitting(e, r, logits, &token, &err) != MAAS_OK || token < 0) {
+        end(e, &e->running, r, MAAS_LM_STOP, err.code ? &err : NULL);
+        return;
+    }
     maas_lm_event ev = {.kind = MAAS_LM_TOKEN, .token = token};
     if (!r->first_ns)
         r->first_ns = maas_now_ns();
@@ -423,11 +464,11 @@ static void take_token(maas_engine *e, request *r, const float *logits)
         end(e, &e->running, r, MAAS_LM_STOP, NULL);
         return;
     }
-    bool stop = false;
+    bool stop = r->matcher && maas_matcher_must_end(r->matcher);
     if (!r->ask.show_special && maas_tokenizer_is_special(e->t, token))
         maas_answer_finish(&r->answer); /* what was before it is told before it */
     else
-        stop = maas_answer_add(&r->answer, text_of(e, r, token));
+        stop |= maas_answer_add(&r->answer, text_of(e, r, token));
     ev.text = (maas_str){r->answer.told.p ? r->answer.told.p : "", r->answer.told.n};
     r->on(r->user, &ev);
     if (stop)
@@ -519,6 +560,7 @@ void maas_engine_destroy(maas_engine *e)
     pthread_mutex_destroy(&e->lock);
     maas_free(e->seqs);
     maas_free(e->of_seq);
+    maas_free(e->masked);
     maas_free(e->out_rows);
     maas_free(e->tokens);
     maas_free(e);

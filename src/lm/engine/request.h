@@ -12,6 +12,7 @@ typedef struct request {
     void *user;
     maas_ask ask; /* tokens, stops, bias: see below */
     maas_answer answer;
+    maas_matcher *matcher;     /* of a grammar, from the first token on */
     int32_t *tokens;           /* [n_context] prompt and answer */
     uint32_t n_tokens, past;   /* past: in the cache */
     int32_t *blocks;           /* [blocks of a context] */
