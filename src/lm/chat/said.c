@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/ban.h"
 
-enum { MAX_SPACE = 1024 }; /* blanks that are held back, bytes */
+enum { MAX_SPACE = 1024 /* blanks that are held back, bytes */, MAX_PIECE = 1 << 16 };
 
 maas_said *maas_said_create(const maas_said_opts *o)
 {
@@ -119,45 +119,49 @@ static void tell_text(maas_said *s, const char *p, size_t n)
 
 /* ---- markers ---- */
 
-static bool is_active(const maas_said *s, const maas_said_marker *m)
+/* first: nothing but blanks since the marker before it. */
+static bool is_active(const maas_said *s, const maas_said_marker *m, bool first)
 {
     const bool calls = s->o.tools && s->n_calls < s->o.max_calls;
     switch (s->mode) {
     case SAID_THOUGHT:
-        return m->role == MAAS_SAID_THOUGHT || (m->role == MAAS_SAID_THINK && s->trim);
+        return m->role == MAAS_SAID_THOUGHT ||
+               (m->role == MAAS_SAID_THINK && s->trim && first); /* begun by the prompt, too */
     case SAID_BROKEN:
         return m->role == MAAS_SAID_CLOSE;
     case SAID_TEXT:
         return m->role == MAAS_SAID_THINK ||
                (calls && (m->role == MAAS_SAID_OPEN || m->role == MAAS_SAID_QUIET ||
                           m->role == MAAS_SAID_OVER)) ||
-               (m->role == MAAS_SAID_CLOSE && s->after_call);
+               (m->role == MAAS_SAID_CLOSE && s->after_call && first);
     default:
         return false;
     }
 }
 
 /* As letters. The end of a call that was read is taken in any form. */
-static bool in_letters(const maas_said *s, const maas_said_marker *m)
+static bool in_letters(const maas_said *s, const maas_said_marker *m, bool first)
 {
-    const bool end = m->role == MAAS_SAID_CLOSE && (s->after_call || s->mode == SAID_BROKEN);
-    return is_active(s, m) && (!m->control || end);
+    return is_active(s, m, first) && (!m->control || m->role == MAAS_SAID_CLOSE);
 }
 
 /* The first marker in raw, or (NULL) the first place where one may begin; raw.n: nowhere. */
 static const maas_said_marker *find_marker(const maas_said *s, bool last, size_t *at)
 {
     const maas_said_style *y = s->o.style;
-    for (size_t i = s->from; i < s->raw.n; i++)
+    bool first = true;
+    for (size_t i = s->from; i < s->raw.n; i++) {
         for (uint32_t k = 0; k < y->n; k++) {
             const maas_str m = y->markers[k].text;
             const size_t left = s->raw.n - i, n = left < m.n ? left : m.n;
-            if (s->raw.p[i] != m.p[0] || !in_letters(s, &y->markers[k]) ||
+            if (s->raw.p[i] != m.p[0] || !in_letters(s, &y->markers[k], first) ||
                 memcmp(s->raw.p + i, m.p, n) != 0 || (last && n < m.n))
                 continue;
             *at = i;
             return n == m.n ? &y->markers[k] : NULL;
         }
+        first = first && maas_said_blank(s->raw.p[i]);
+    }
     *at = s->raw.n;
     return NULL;
 }
@@ -419,6 +423,7 @@ static void give_up_call(maas_said *s)
     tidy(s);
 }
 
+/* Pieces are small against what is held. */
 static bool add(maas_said *s, maas_str text)
 {
     if (text.n > MAAS_SAID_MAX_HELD - s->raw.n)
@@ -436,9 +441,14 @@ bool maas_said_text(maas_said *s, maas_str text)
         tell(s, MAAS_SAID_CONTENT, text.p, text.n);
         return true;
     }
-    if (!add(s, text))
-        return false;
-    run(s, false);
+    while (text.n) {
+        const size_t n = text.n < MAX_PIECE ? text.n : MAX_PIECE;
+        if (!add(s, (maas_str){text.p, n}))
+            return false;
+        run(s, false);
+        text.p += n;
+        text.n -= n;
+    }
     return !s->space.failed;
 }
 
@@ -460,7 +470,7 @@ bool maas_said_control(maas_said *s, maas_str name)
             return true;
     }
     flush(s);
-    if (is_active(s, m)) {
+    if (is_active(s, m, true)) {
         if (!add(s, name))
             return false;
         s->from = s->raw.n;
