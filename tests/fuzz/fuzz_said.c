@@ -25,6 +25,8 @@ static const char *const templates[] = {
     "```tool_code",
     "<tool_calls>",
     "<start_function_call>",
+    "<|channel|>analysis <|message|>",
+    "<|tool_call>call:",
 };
 
 typedef struct heard {
@@ -98,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     maas_said_style y;
     maas_said_style_of((maas_str){text, strlen(text)}, NULL, &y);
     for (uint32_t i = 0; i < y.n; i++)
-        y.markers[i].control = data[1] & 8 && (data[0] >> 4 ^ i) & 1;
+        y.markers[i].control = data[1] & 8 && (data[1] >> 4 ^ i) & 1;
     maas_said *s = begin(&y, tools, data[1], &whole);
     maas_said_text(s, said);
     end(s, &whole);

@@ -143,6 +143,13 @@ said_step maas_said_named(maas_said *s, bool last)
     }
 }
 
+void maas_said_expect_object(maas_said *s)
+{
+    s->form = maas_said_named;
+    s->state = FENCE;
+    s->nest = 1;
+}
+
 /* ---- tags ---- */
 
 enum { NAME, NEXT, KEY, OPEN, VALUE };

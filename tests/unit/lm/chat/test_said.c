@@ -29,6 +29,7 @@ static const char tools_text[] =
 #define GLM      "<tool_call> <arg_key> <think>"
 #define COHERE   "<|START_ACTION|> <|START_THINKING|>"
 #define GEMMA    "<start_function_call>"
+#define HARMONY  "<|channel|>analysis <|message|>"
 #define CODE     "```tool_code"
 #define PYTHONIC "[func_name1(params_name1="
 #define ADD      "{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": 2}}"
@@ -175,6 +176,26 @@ static const struct {
     {PYTHONIC, "[1, 2]", "[1, 2]", 0},
     {PYTHONIC, "[link](there)", "[link](there)", 0},
     {PYTHONIC, "[nobody(a=1)]", "[nobody(a=1)]", 0},
+    {"<|tool_call>call:", "<|tool_call>call:say{text:<|\"|>x<|\"|>}<tool_call|><|tool_response>",
+     "[say({\"text\":\"x\"})]", 0},
+    {"<|tool_call_start|>", "ok<|tool_call_start|>[add(a=1), say(text='x')]<|tool_call_end|>",
+     "ok[add({\"a\":1})][say({\"text\":\"x\"})]", 0},
+    {HARMONY,
+     "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>yes"
+     "<|return|>",
+     "<hm>yes", 0},
+    {HARMONY,
+     "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary "
+     "to=functions.add <|constrain|>json<|message|>{\"a\": 1, \"b\": 2}<|call|>",
+     "<hm>" ADD_TOLD, 0},
+    {HARMONY,
+     "<|channel|>commentary<|message|>I add.<|end|><|start|>assistant "
+     "to=functions.add<|channel|>commentary json<|message|> {\"a\": 1, \"b\": 2}<|call|>",
+     "I add." ADD_TOLD, 0},
+    {HARMONY, "<|channel|>final<|message|>a <|b", "a <|b", 0},
+    {HARMONY, "no head at all", "no head at all", 0},
+    {HARMONY, " to=functions.add<|channel|>commentary<|message|>{\"a\"",
+     "[!add({\"a\")]( to=functions.add<|channel|>commentary<|message|>{\"a\")", LETTERS},
     {"", "<tool_call>" ADD "</tool_call>", ADD_TOLD, 0},
     {"", ADD, ADD_TOLD, 0},
 };
