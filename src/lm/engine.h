@@ -55,7 +55,8 @@ typedef struct maas_lm_timing {
 typedef struct maas_lm_event { /* what it points to lives during the call */
     maas_lm_event_kind kind;
     int32_t token;
-    maas_str text; /* whole characters; may be empty; of DONE: what was held back */
+    maas_str text; /* whole characters; may be empty; of DONE: what was held back; of a control token
+                      that is not shown: what was held back before it */
     float logprob;
     const maas_logprob *top;
     int n_top;

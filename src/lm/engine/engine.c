@@ -464,8 +464,11 @@ static void take_token(maas_engine *e, request *r, const float *logits)
         end(e, &e->running, r, MAAS_LM_STOP, NULL);
         return;
     }
-    const bool stop = maas_answer_add(&r->answer, text_of(e, r, token)) ||
-                      (r->matcher && maas_matcher_must_end(r->matcher));
+    bool stop = r->matcher && maas_matcher_must_end(r->matcher);
+    if (!r->ask.show_special && maas_tokenizer_is_special(e->t, token))
+        maas_answer_finish(&r->answer); /* what was before it is told before it */
+    else
+        stop |= maas_answer_add(&r->answer, text_of(e, r, token));
     ev.text = (maas_str){r->answer.told.p ? r->answer.told.p : "", r->answer.told.n};
     r->on(r->user, &ev);
     if (stop)
