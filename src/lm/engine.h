@@ -26,9 +26,11 @@ typedef struct maas_engine_opts {
 typedef struct maas_ask { /* copied */
     const int32_t *tokens;
     uint32_t n_tokens;
-    uint32_t max_tokens; /* 0: as many as the context holds */
-    uint32_t min_tokens; /* before that many, nothing ends the answer */
-    maas_sampling sampling;
+    uint32_t max_tokens;        /* 0: as many as the context holds */
+    uint32_t min_tokens;        /* before that many, nothing ends the answer */
+    maas_sampling sampling;     /* its state is the engine's */
+    const maas_str *dry_breaks; /* texts that no repeat of DRY reaches back over */
+    uint32_t n_dry_breaks;
     const maas_str *stops; /* texts that end the answer, and are not part of it */
     uint32_t n_stops;
     bool ignore_end;      /* tokens that end a text do not */

@@ -50,10 +50,23 @@ static void destroy_request(request *r)
     if (!r)
         return;
     maas_answer_reset(&r->answer);
+    maas_breaks_reset(&r->breaks);
     maas_free((void *)(uintptr_t)r->ask.sampling.bias);
     maas_free(r->tokens);
     maas_free(r->blocks);
     maas_free(r);
+}
+
+/* Tokens that came since the last call. */
+static void note_breaks(const maas_engine *e, request *r)
+{
+    while (r->breaks.n_texts && r->breaks.n_tokens < r->n_tokens) {
+        const int32_t token = r->tokens[r->breaks.n_tokens];
+        if (maas_breaks_add(&r->breaks, maas_tokenizer_is_special(e->t, token)
+                                            ? maas_tokenizer_name(e->t, token)
+                                            : maas_tokenizer_piece(e->t, token)))
+            r->sampling.dry_start = r->breaks.n_tokens;
+    }
 }
 
 static request *new_request(const maas_engine *e, const maas_ask *ask)
@@ -72,7 +85,8 @@ static request *new_request(const maas_engine *e, const maas_ask *ask)
     r->blocks = maas_alloc(((size_t)r->end / PAGE + 1) * sizeof *r->blocks);
     maas_logit_bias *bias = bias_bytes ? maas_alloc(bias_bytes) : NULL;
     if (!r->tokens || !r->blocks || (bias_bytes && !bias) ||
-        !maas_answer_init(&r->answer, ask->stops, ask->n_stops)) {
+        !maas_answer_init(&r->answer, ask->stops, ask->n_stops) ||
+        !maas_breaks_init(&r->breaks, ask->dry_breaks, ask->n_dry_breaks)) {
         maas_free(bias);
         destroy_request(r);
         return NULL;
@@ -80,8 +94,10 @@ static request *new_request(const maas_engine *e, const maas_ask *ask)
     if (bias)
         memcpy(bias, ask->sampling.bias, bias_bytes);
     r->ask.sampling.bias = bias;
+    r->ask.sampling.state = &r->sampling;
     memcpy(r->tokens, ask->tokens, ask->n_tokens * sizeof *r->tokens);
     r->n_tokens = ask->n_tokens;
+    note_breaks(e, r);
     r->submitted_ns = maas_now_ns();
     return r;
 }
@@ -419,6 +435,7 @@ static void take_token(maas_engine *e, request *r, const float *logits)
         ev.top = top;
     }
     r->tokens[r->n_tokens++] = token;
+    note_breaks(e, r);
     if (!r->ask.ignore_end && maas_tokenizer_is_end(e->t, token)) {
         end(e, &e->running, r, MAAS_LM_STOP, NULL);
         return;
@@ -489,7 +506,7 @@ maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_e
     e->stats.blocks_free = e->info->n_blocks;
     maas_status st = maas_blocks_create(e->info->n_blocks, &e->blocks, err);
     if (st == MAAS_OK)
-        st = maas_sampler_create(e->info->n_vocab, &e->sampler, err);
+        st = maas_sampler_create(e->info->n_vocab, (uint32_t)e->info->n_context, &e->sampler, err);
     if (st == MAAS_OK && (!e->seqs || !e->of_seq || !e->out_rows || !e->tokens))
         st = maas_fail(err, MAAS_E_NOMEM, "an engine");
     if (st == MAAS_OK && maas_tokenizer_n(t) > e->info->n_vocab)

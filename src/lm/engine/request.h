@@ -4,13 +4,16 @@
 
 #include "lm/engine.h"
 #include "lm/engine/answer.h"
+#include "lm/engine/breaks.h"
 
 typedef struct request {
     struct request *next; /* in one of the lists */
     uint64_t id;
     maas_lm_on *on;
     void *user;
-    maas_ask ask; /* tokens, stops, bias: see below */
+    maas_ask ask;                 /* tokens, stops, bias: see below */
+    maas_sampling_state sampling; /* what draws left behind */
+    maas_breaks breaks;           /* of DRY */
     maas_answer answer;
     int32_t *tokens;           /* [n_context] prompt and answer */
     uint32_t n_tokens, past;   /* past: in the cache */
