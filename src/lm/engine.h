@@ -21,6 +21,7 @@ typedef struct maas_engine maas_engine;
 typedef struct maas_engine_opts {
     uint32_t max_waiting; /* requests; 0: 256 */
     uint32_t chunk;       /* rows of prompts in a step while others write; 0: 128 */
+    uint32_t drafts;      /* tokens proposed by prompt lookup, at most; 0: none */
 } maas_engine_opts;
 
 typedef struct maas_ask { /* copied */
@@ -36,6 +37,7 @@ typedef struct maas_ask { /* copied */
     bool ignore_end;      /* tokens that end a text do not */
     bool show_special;    /* control tokens are part of the text, by their names */
     int n_logprobs;       /* -1: none; how many alternatives of each token are told */
+    int32_t drafts;       /* tokens proposed, at most; -1: as the engine has it */
     uint64_t deadline_ns; /* of the monotonic clock; 0: none */
 } maas_ask;
 
@@ -50,6 +52,7 @@ typedef enum maas_lm_finish {
 typedef struct maas_lm_timing {
     uint64_t queue_ns, prompt_ns, decode_ns; /* waiting; to the first token; the rest */
     uint32_t prompt_tokens, cached_tokens, tokens;
+    uint32_t drafted, accepted; /* tokens proposed, and those of them that were right */
 } maas_lm_timing;
 
 typedef struct maas_lm_event { /* what it points to lives during the call */
@@ -85,7 +88,7 @@ void maas_engine_on_wake(maas_engine *e, void (*wake)(void *user), void *user);
 typedef struct maas_engine_stats {
     uint32_t waiting, running;
     int32_t blocks, blocks_free;
-    uint64_t requests, prompt_tokens, cached_tokens, tokens, preemptions;
+    uint64_t requests, prompt_tokens, cached_tokens, tokens, preemptions, drafted, accepted;
     uint64_t queue_ns, prompt_ns, decode_ns; /* sums over finished requests */
 } maas_engine_stats;
 void maas_engine_stats_of(maas_engine *e, maas_engine_stats *out); /* any thread */

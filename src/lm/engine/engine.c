@@ -9,7 +9,7 @@
 #include "lm/engine/request.h"
 #include "base/ban.h"
 
-enum { MAX_WAITING = 256, CHUNK = 128, PAGE = MAAS_PAGE };
+enum { MAX_WAITING = 256, CHUNK = 128 };
 
 struct maas_engine {
     maas_lm *m;
@@ -32,75 +32,11 @@ struct maas_engine {
     maas_blocks *blocks;
     maas_sampler *sampler;
     maas_lm_seq *seqs; /* [max_seqs] */
-    request **of_seq;
-    int32_t *tokens, *out_rows; /* [max_rows], [max_seqs] */
+    maas_pace pace;
+    int32_t *tokens, *out_rows; /* [max_rows] */
 };
 
-/* ---- a request ---- */
-
-static void release(maas_engine *e, request *r)
-{
-    while (r->n_blocks)
-        maas_blocks_give(e->blocks, r->blocks[--r->n_blocks]);
-    r->past = r->n_full = 0;
-}
-
-static void destroy_request(request *r)
-{
-    if (!r)
-        return;
-    maas_answer_reset(&r->answer);
-    maas_breaks_reset(&r->breaks);
-    maas_free((void *)(uintptr_t)r->ask.sampling.bias);
-    maas_free(r->tokens);
-    maas_free(r->blocks);
-    maas_free(r);
-}
-
-/* Tokens that came since the last call. */
-static void note_breaks(const maas_engine *e, request *r)
-{
-    while (r->breaks.n_texts && r->breaks.n_tokens < r->n_tokens) {
-        const int32_t token = r->tokens[r->breaks.n_tokens];
-        if (maas_breaks_add(&r->breaks, maas_tokenizer_is_special(e->t, token)
-                                            ? maas_tokenizer_name(e->t, token)
-                                            : maas_tokenizer_piece(e->t, token)))
-            r->sampling.dry_start = r->breaks.n_tokens;
-    }
-}
-
-static request *new_request(const maas_engine *e, const maas_ask *ask)
-{
-    const uint32_t room = (uint32_t)e->info->n_context;
-    const size_t bias_bytes = ask->sampling.n_bias * sizeof *ask->sampling.bias;
-    request *r = maas_calloc(1, sizeof *r);
-    if (!r)
-        return NULL;
-    r->ask = *ask;
-    r->ask.sampling.bias = NULL;
-    r->end = ask->max_tokens && ask->max_tokens < room - ask->n_tokens
-                 ? ask->n_tokens + ask->max_tokens
-                 : room;
-    r->tokens = maas_alloc((size_t)r->end * sizeof *r->tokens);
-    r->blocks = maas_alloc(((size_t)r->end / PAGE + 1) * sizeof *r->blocks);
-    maas_logit_bias *bias = bias_bytes ? maas_alloc(bias_bytes) : NULL;
-    if (!r->tokens || !r->blocks || (bias_bytes && !bias) ||
-        !maas_answer_init(&r->answer, ask->stops, ask->n_stops) ||
-        !maas_breaks_init(&r->breaks, ask->dry_breaks, ask->n_dry_breaks)) {
-        maas_free(bias);
-        destroy_request(r);
-        return NULL;
-    }
-    if (bias)
-        memcpy(bias, ask->sampling.bias, bias_bytes);
-    r->ask.sampling.bias = bias;
-    r->ask.sampling.state = &r->sampling;
-    memcpy(r->tokens, ask->tokens, ask->n_tokens * sizeof *r->tokens);
-    r->n_tokens = ask->n_tokens;
-    note_breaks(e, r);
-    r->submitted_ns = maas_now_ns();
-    return r;
-}
+/* ---- what is asked ---- */
 
 static maas_status check_ask(const maas_engine *e, const maas_ask *ask, maas_err *err)
 {
@@ -129,7 +65,7 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
                                uint64_t *out_id, uint32_t *retry_ms, maas_err *err)
 {
     MAAS_TRY(check_ask(e, ask, err));
-    request *r = new_request(e, ask);
+    request *r = maas_request_create(ask, (uint32_t)e->info->n_context, e->t);
     if (!r)
         return maas_fail(err, MAAS_E_NOMEM, "a request of %u tokens", ask->n_tokens);
     r->on = on;
@@ -146,7 +82,7 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
     }
     pthread_mutex_unlock(&e->lock);
     if (full) {
-        destroy_request(r);
+        maas_request_destroy(r);
         return maas_fail(err, MAAS_E_BUSY, "%u requests are waiting", e->opts.max_waiting);
     }
     if (e->wake)
@@ -187,24 +123,14 @@ void maas_engine_cancel_all(maas_engine *e)
 
 /* ---- the end of a request ---- */
 
-static void fill_timing(const request *r, maas_lm_timing *t)
-{
-    const uint64_t now = maas_now_ns(), start = r->started_ns ? r->started_ns : now;
-    const uint64_t first = r->first_ns ? r->first_ns : now;
-    *t = (maas_lm_timing){.queue_ns = start - r->submitted_ns,
-                          .prompt_ns = first > start ? first - start : 0,
-                          .decode_ns = now > first ? now - first : 0,
-                          .prompt_tokens = r->ask.n_tokens,
-                          .cached_tokens = r->cached,
-                          .tokens = r->n_tokens - r->ask.n_tokens};
-}
-
 static void count_end(maas_engine *e, const maas_lm_timing *t)
 {
     maas_engine_stats *s = &e->stats;
     s->prompt_tokens += t->prompt_tokens;
     s->cached_tokens += t->cached_tokens;
     s->tokens += t->tokens;
+    s->drafted += t->drafted;
+    s->accepted += t->accepted;
     s->queue_ns += t->queue_ns;
     s->prompt_ns += t->prompt_ns;
     s->decode_ns += t->decode_ns;
@@ -220,20 +146,20 @@ static void end(maas_engine *e, list *from, request *r, maas_lm_finish finish,
 {
     maas_lm_event ev = {
         .kind = error ? MAAS_LM_FAILED : MAAS_LM_DONE, .finish = finish, .error = error};
-    fill_timing(r, &ev.timing);
+    maas_request_timing(r, &ev.timing);
     pthread_mutex_lock(&e->lock);
     take_out(from, r);
     e->n_waiting -= from == &e->waiting;
     count_end(e, &ev.timing);
     pthread_mutex_unlock(&e->lock);
-    release(e, r);
+    maas_request_release(r, e->blocks);
     if (!(finish == MAAS_LM_STOP && r->answer.held.n == 0))
         maas_answer_finish(&r->answer);
     else
         maas_buf_clear(&r->answer.told);
     ev.text = (maas_str){r->answer.told.p ? r->answer.told.p : "", r->answer.told.n};
     r->on(r->user, &ev);
-    destroy_request(r);
+    maas_request_destroy(r);
 }
 
 static bool overdue(const request *r, uint64_t now)
@@ -254,35 +180,7 @@ static void end_marked(maas_engine *e, list *l)
     }
 }
 
-/* ---- blocks of a request ---- */
-
-/* The blocks that others computed: whole ones, and never the last token, whose logits are needed.
- */
-static void adopt(maas_engine *e, request *r)
-{
-    while ((r->n_full + 1) * PAGE < r->n_tokens) {
-        const int32_t parent = r->n_full ? r->blocks[r->n_full - 1] : -1;
-        const int32_t b = maas_blocks_find(e->blocks, parent, r->tokens + r->n_full * PAGE);
-        if (b < 0)
-            break;
-        r->blocks[r->n_blocks++] = b;
-        r->n_full++;
-    }
-    r->past = r->n_full * PAGE;
-    if (!r->first_ns)
-        r->cached = r->past;
-}
-
-static bool reserve(maas_engine *e, request *r, uint32_t n_tokens)
-{
-    while (r->n_blocks * PAGE < n_tokens) {
-        const int32_t b = maas_blocks_take(e->blocks);
-        if (b < 0)
-            return false;
-        r->blocks[r->n_blocks++] = b;
-    }
-    return true;
-}
+/* ---- making a step ---- */
 
 /* The youngest gives way, so that the oldest gets on. */
 static bool preempt_for(maas_engine *e, const request *r)
@@ -292,8 +190,8 @@ static bool preempt_for(maas_engine *e, const request *r)
         last = last->next;
     if (!last || last == r)
         return false;
-    release(e, last);
-    last->rows = 0;
+    maas_request_release(last, e->blocks);
+    last->rows = last->drafts = 0;
     pthread_mutex_lock(&e->lock);
     take_out(&e->running, last);
     push_front(&e->waiting, last);
@@ -302,8 +200,6 @@ static bool preempt_for(maas_engine *e, const request *r)
     pthread_mutex_unlock(&e->lock);
     return true;
 }
-
-/* ---- making a step ---- */
 
 static void collect(maas_engine *e)
 {
@@ -324,7 +220,7 @@ static void admit(maas_engine *e)
 {
     while (e->waiting.head && e->running.n < (uint32_t)e->info->max_seqs) {
         request *r = e->waiting.head;
-        const int32_t need = (int32_t)(r->n_tokens / PAGE + 1);
+        const int32_t need = (int32_t)(r->n_tokens / MAAS_PAGE + 1);
         if (e->running.n && need > maas_blocks_n_free(e->blocks))
             break;
         pthread_mutex_lock(&e->lock);
@@ -333,7 +229,7 @@ static void admit(maas_engine *e)
         e->n_waiting--;
         pthread_mutex_unlock(&e->lock);
         r->started_ns = r->started_ns ? r->started_ns : maas_now_ns();
-        adopt(e, r);
+        maas_request_adopt(r, e->blocks);
     }
 }
 
@@ -357,19 +253,77 @@ static void share_rows(maas_engine *e)
     }
 }
 
+static uint32_t padded(uint32_t n)
+{
+    uint32_t size = 1;
+    while (size < n)
+        size *= 2;
+    return size;
+}
+
+/* Proposals for r; `spare` rows would cost nothing, or are all that may be (alone). */
+static uint32_t propose(maas_engine *e, request *r, uint32_t spare, bool alone)
+{
+    uint32_t most = r->ask.drafts < 0 ? e->opts.drafts : (uint32_t)r->ask.drafts;
+    most = most < MAAS_MAX_DRAFTS ? most : MAAS_MAX_DRAFTS;
+    most = most < spare ? most : spare;
+    most = most < r->end - r->n_tokens - 1 ? most : r->end - r->n_tokens - 1;
+    const uint32_t n = most ? maas_lookup(r->tokens, r->n_tokens, most) : 0;
+    const uint32_t k = !alone              ? maas_drafts_among(&r->guess, spare, n)
+                       : r->ask.drafts < 0 ? maas_drafts_alone(&r->guess, &e->pace, n)
+                                           : n; /* as it was asked for */
+    if (n && !k)
+        maas_guess_passed(&r->guess);
+    return k;
+}
+
+/* Rows that the model would compute as padding check proposals; who is alone may have more. */
+static void add_drafts(maas_engine *e)
+{
+    const bool alone = e->running.n == 1;
+    uint32_t rows = 0, outs = 0;
+    for (request *r = e->running.head; r; r = r->next) {
+        rows += r->rows;
+        outs += r->rows && r->past + r->rows == r->n_tokens;
+    }
+    const uint32_t size = padded(rows) < (uint32_t)e->info->max_rows ? padded(rows)
+                                                                     : (uint32_t)e->info->max_rows;
+    const uint32_t of_outs = padded(outs) - outs;
+    uint32_t spare = size - rows < of_outs ? size - rows : of_outs;
+    spare = alone ? (uint32_t)e->info->max_rows - rows : spare;
+    for (request *r = e->running.head; r && spare; r = r->next) {
+        if (r->rows != 1 || r->past + 1 != r->n_tokens)
+            continue;
+        r->drafts = propose(e, r, spare, alone);
+        if (!maas_request_reserve(r, e->blocks, r->past + 1 + r->drafts)) {
+            r->drafts = 0; /* nobody gives way for a guess */
+            maas_request_trim(r, e->blocks);
+        }
+        r->rows += r->drafts;
+        spare -= r->drafts;
+    }
+}
+
 static void reserve_all(maas_engine *e)
 {
     for (request *r = e->running.head; r; r = r->next)
-        while (r->rows && !reserve(e, r, r->past + r->rows))
+        while (r->rows && !maas_request_reserve(r, e->blocks, r->past + r->rows))
             if (!preempt_for(e, r)) {
                 r->rows = 0; /* the youngest itself: it waits until others end */
                 break;
             }
 }
 
-static maas_status run(maas_engine *e, uint32_t *n_out, const float **logits, maas_err *err)
+/* Whose logits come: the last row, and those of proposals. */
+static bool writes(const request *r)
+{
+    return r->rows && r->past + r->rows == r->n_tokens + r->drafts;
+}
+
+static maas_status run(maas_engine *e, const float **logits, maas_err *err)
 {
     maas_lm_batch b = {.tokens = e->tokens, .seqs = e->seqs, .out_rows = e->out_rows};
+    const uint64_t begin = maas_now_ns();
     int32_t row = 0;
     for (request *r = e->running.head; r; r = r->next) {
         if (!r->rows)
@@ -377,25 +331,13 @@ static maas_status run(maas_engine *e, uint32_t *n_out, const float **logits, ma
         memcpy(e->tokens + row, r->tokens + r->past, r->rows * sizeof *e->tokens);
         e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->past, r->blocks};
         row += (int32_t)r->rows;
-        if (r->past + r->rows == r->n_tokens) {
-            e->of_seq[b.n_out] = r;
-            e->out_rows[b.n_out++] = row - 1;
-        }
+        for (uint32_t i = writes(r) ? r->drafts + 1 : 0; i > 0; i--)
+            e->out_rows[b.n_out++] = row - (int32_t)i;
     }
-    *n_out = (uint32_t)b.n_out;
-    return b.n_seqs ? maas_lm_step(e->m, &b, logits, err) : MAAS_OK;
-}
-
-/* What is computed now may be shared. */
-static void advance(maas_engine *e, request *r)
-{
-    r->past += r->rows;
-    while ((r->n_full + 1) * PAGE <= r->past) {
-        const int32_t parent = r->n_full ? r->blocks[r->n_full - 1] : -1;
-        int32_t *b = &r->blocks[r->n_full];
-        *b = maas_blocks_fill(e->blocks, *b, parent, r->tokens + r->n_full * PAGE);
-        r->n_full++;
-    }
+    MAAS_TRY(b.n_seqs ? maas_lm_step(e->m, &b, logits, err) : MAAS_OK);
+    if (b.n_out == row && row)
+        maas_pace_add(&e->pace, (uint32_t)row, maas_now_ns() - begin);
+    return MAAS_OK;
 }
 
 /* ---- a token ---- */
@@ -422,7 +364,8 @@ static int32_t draw(maas_engine *e, request *r, const float *logits)
     return best < 0 ? token : best;
 }
 
-static void take_token(maas_engine *e, request *r, const float *logits)
+/* False: it was the last one, and r is gone. */
+static bool take_token(maas_engine *e, request *r, const float *logits)
 {
     maas_logprob top[MAAS_MAX_TOP];
     const int32_t token = draw(e, r, logits);
@@ -434,19 +377,44 @@ static void take_token(maas_engine *e, request *r, const float *logits)
         ev.logprob = maas_sampler_logprobs(e->sampler, logits, token, ev.n_top, top);
         ev.top = top;
     }
-    r->tokens[r->n_tokens++] = token;
-    note_breaks(e, r);
+    maas_request_add(r, token, e->t);
     if (!r->ask.ignore_end && maas_tokenizer_is_end(e->t, token)) {
         end(e, &e->running, r, MAAS_LM_STOP, NULL);
-        return;
+        return false;
     }
     const bool stop = maas_answer_add(&r->answer, text_of(e, r, token));
     ev.text = (maas_str){r->answer.told.p ? r->answer.told.p : "", r->answer.told.n};
+    const bool last = stop || r->n_tokens >= r->end;
     r->on(r->user, &ev);
-    if (stop)
-        end(e, &e->running, r, MAAS_LM_STOP, NULL);
-    else if (r->n_tokens >= r->end)
-        end(e, &e->running, r, MAAS_LM_LENGTH, NULL);
+    if (last)
+        end(e, &e->running, r, stop ? MAAS_LM_STOP : MAAS_LM_LENGTH, NULL);
+    return !last;
+}
+
+/* A token from each row that was asked for, as long as the row after it was made for that token.
+ * What is in the cache is shared once it is known to be so. */
+static const float *take_rows(maas_engine *e, request *r, const float *logits)
+{
+    const uint32_t n_out = writes(r) ? r->drafts + 1 : 0, drafts = r->drafts;
+    const float *after = logits + (size_t)n_out * (size_t)e->info->n_vocab;
+    r->guess.drafted += drafts;
+    r->drafts = 0;
+    maas_request_advance(r, e->blocks, n_out ? r->rows - drafts : r->rows);
+    for (uint32_t i = 0; i < n_out; i++, logits += e->info->n_vocab) {
+        const int32_t proposed = i < drafts ? r->tokens[r->n_tokens] : -1;
+        const uint32_t at = r->n_tokens;
+        if (!take_token(e, r, logits))
+            return after;
+        if (i == drafts)
+            break;
+        maas_guess_checked(&r->guess, r->tokens[at] == proposed);
+        if (r->tokens[at] != proposed)
+            break;
+        maas_request_advance(r, e->blocks, 1);
+    }
+    if (drafts)
+        maas_request_trim(r, e->blocks);
+    return after;
 }
 
 static void fail_all(maas_engine *e, const maas_err *err)
@@ -459,22 +427,22 @@ bool maas_engine_step(maas_engine *e)
 {
     maas_err err = {0};
     const float *logits = NULL;
-    uint32_t n_out;
     collect(e);
     admit(e);
     share_rows(e);
     reserve_all(e);
+    add_drafts(e);
     if (!e->running.n)
         return false;
-    if (run(e, &n_out, &logits, &err) != MAAS_OK) {
+    if (run(e, &logits, &err) != MAAS_OK) {
         fail_all(e, &err);
         return true;
     }
-    for (request *r = e->running.head; r; r = r->next)
+    for (request *r = e->running.head, *next; r; r = next) {
+        next = r->next;
         if (r->rows)
-            advance(e, r);
-    for (uint32_t i = 0; i < n_out; i++)
-        take_token(e, e->of_seq[i], logits + (size_t)i * (size_t)e->info->n_vocab);
+            logits = take_rows(e, r, logits);
+    }
     pthread_mutex_lock(&e->lock);
     e->stats.blocks_free = maas_blocks_n_free(e->blocks);
     pthread_mutex_unlock(&e->lock);
@@ -494,20 +462,20 @@ maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_e
     e->info = maas_lm_about(m);
     e->opts.max_waiting = o->max_waiting ? o->max_waiting : MAX_WAITING;
     e->opts.chunk = o->chunk ? o->chunk : CHUNK;
+    e->opts.drafts = o->drafts;
     pthread_mutex_init(&e->lock, NULL);
     list_init(&e->inbox);
     list_init(&e->waiting);
     list_init(&e->running);
     const size_t seqs = (size_t)e->info->max_seqs;
     e->seqs = maas_calloc(seqs, sizeof *e->seqs);
-    e->of_seq = maas_calloc(seqs, sizeof *e->of_seq);
-    e->out_rows = maas_calloc(seqs, sizeof *e->out_rows);
+    e->out_rows = maas_calloc((size_t)e->info->max_rows, sizeof *e->out_rows);
     e->tokens = maas_calloc((size_t)e->info->max_rows, sizeof *e->tokens);
     e->stats.blocks_free = e->info->n_blocks;
     maas_status st = maas_blocks_create(e->info->n_blocks, &e->blocks, err);
     if (st == MAAS_OK)
         st = maas_sampler_create(e->info->n_vocab, (uint32_t)e->info->n_context, &e->sampler, err);
-    if (st == MAAS_OK && (!e->seqs || !e->of_seq || !e->out_rows || !e->tokens))
+    if (st == MAAS_OK && (!e->seqs || !e->out_rows || !e->tokens))
         st = maas_fail(err, MAAS_E_NOMEM, "an engine");
     if (st == MAAS_OK && maas_tokenizer_n(t) > e->info->n_vocab)
         st = maas_fail(err, MAAS_E_FORMAT, "%d tokens have names, the model knows %d",
@@ -526,12 +494,11 @@ void maas_engine_destroy(maas_engine *e)
     list *all[] = {&e->inbox, &e->waiting, &e->running};
     for (size_t i = 0; i < MAAS_COUNT(all); i++)
         for (request *r; (r = pop(all[i]));)
-            destroy_request(r);
+            maas_request_destroy(r);
     maas_blocks_destroy(e->blocks);
     maas_sampler_destroy(e->sampler);
     pthread_mutex_destroy(&e->lock);
     maas_free(e->seqs);
-    maas_free(e->of_seq);
     maas_free(e->out_rows);
     maas_free(e->tokens);
     maas_free(e);
