@@ -253,6 +253,39 @@ static void stop_texts_are_not_told(void)
     rig_close(&r);
 }
 
+/* Where every byte breaks, DRY sees no repeat; where none does, it changes the answer. */
+static void breaks_of_dry_count(void)
+{
+    static char bytes[256];
+    static maas_str all[256];
+    static heard plain, broken, whole;
+    int32_t tokens[128];
+    maas_ask a = {.tokens = tokens,
+                  .n_tokens = prompt_of(4, tokens),
+                  .max_tokens = 60,
+                  .ignore_end = true,
+                  .n_logprobs = -1,
+                  .sampling = MAAS_SAMPLING_INIT};
+    rig r;
+    for (int i = 0; i < 256; i++) {
+        bytes[i] = (char)i;
+        all[i] = (maas_str){&bytes[i], 1};
+    }
+    rig_open(&r, 1 << 22, 8, 64);
+    a.sampling.temperature = 0;
+    EXPECT_EQ(maas_engine_submit(r.engine, &a, hear, &plain, &plain.id, NULL, &r.err), MAAS_OK);
+    a.sampling.dry_multiplier = 3;
+    EXPECT_EQ(maas_engine_submit(r.engine, &a, hear, &whole, &whole.id, NULL, &r.err), MAAS_OK);
+    a.dry_breaks = all;
+    a.n_dry_breaks = 256;
+    EXPECT_EQ(maas_engine_submit(r.engine, &a, hear, &broken, &broken.id, NULL, &r.err), MAAS_OK);
+    run_all(&r);
+    EXPECT(plain.done && broken.done && whole.done);
+    EXPECT(memcmp(plain.tokens, whole.tokens, sizeof plain.tokens) != 0);
+    EXPECT(memcmp(plain.tokens, broken.tokens, sizeof plain.tokens) == 0);
+    rig_close(&r);
+}
+
 /* ---- speculation ---- */
 
 static const maas_logit_bias some_bias = {TINY_N_SPECIAL + 65, 2};
@@ -425,6 +458,7 @@ static const mt_case cases[] = {
     MT_CASE(a_full_queue_says_when_to_come_again),
     MT_CASE(cancelled_and_late_ones_end),
     MT_CASE(stop_texts_are_not_told),
+    MT_CASE(breaks_of_dry_count),
     MT_CASE(guesses_change_nothing_alone),
     MT_CASE(guesses_change_nothing_in_a_crowd),
     MT_CASE(guesses_end_where_a_stop_text_does),
