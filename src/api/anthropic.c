@@ -23,9 +23,15 @@ static void end_event(maas_buf *b)
     maas_buf_str(b, "}\n\n");
 }
 
-static const char *stop_reason(maas_lm_finish f)
+/* stop: which of the texts that end it did, -1: none. */
+static void put_stop(const maas_talk *t, maas_lm_finish f, int32_t stop, maas_buf *b)
 {
-    return strcmp(maas_talk_finish_name(f), "length") == 0 ? "max_tokens" : "end_turn";
+    const bool cut = strcmp(maas_talk_finish_name(f), "length") == 0;
+    maas_buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":",
+                    cut         ? "max_tokens"
+                    : stop >= 0 ? "stop_sequence"
+                                : "end_turn");
+    maas_talk_put_stop(t, stop, b);
 }
 
 static void put_head(const maas_talk *t, maas_buf *b)
@@ -79,8 +85,9 @@ static void message_end(maas_talk *t, const maas_lm_event *ev, maas_buf *b)
     maas_buf_str(b, ",\"index\":0");
     end_event(b);
     put_event(b, "message_delta");
-    maas_buf_printf(b, ",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},",
-                    stop_reason(ev->finish));
+    maas_buf_str(b, ",\"delta\":{");
+    put_stop(t, ev->finish, ev->stop, b);
+    maas_buf_str(b, "},");
     put_usage(t, b);
     end_event(b);
 }
@@ -108,7 +115,9 @@ static void message_whole(maas_talk *t, maas_buf *b)
     put_head(t, b);
     maas_buf_str(b, ",\"content\":[{\"type\":\"text\",\"text\":");
     maas_buf_json_str(b, c->text.p ? c->text.p : "", c->text.n);
-    maas_buf_printf(b, "}],\"stop_reason\":\"%s\",\"stop_sequence\":null,", stop_reason(c->finish));
+    maas_buf_str(b, "}],");
+    put_stop(t, c->finish, c->stop, b);
+    maas_buf_char(b, ',');
     put_usage(t, b);
     maas_buf_char(b, '}');
 }

@@ -31,11 +31,9 @@ static void put_usage(const maas_talk *t, maas_buf *b)
     const maas_lm_timing *x = &t->timing;
     maas_buf_printf(b,
                     "\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u,"
-                    "\"prompt_tokens_details\":{\"cached_tokens\":%u}},"
-                    "\"timings\":{\"queue_ms\":%.3f,\"prompt_ms\":%.3f,\"predicted_ms\":%.3f}",
-                    x->prompt_tokens, x->tokens, x->prompt_tokens + x->tokens, x->cached_tokens,
-                    (double)x->queue_ns * 1e-6, (double)x->prompt_ns * 1e-6,
-                    (double)x->decode_ns * 1e-6);
+                    "\"prompt_tokens_details\":{\"cached_tokens\":%u}},\"timings\":",
+                    x->prompt_tokens, x->tokens, x->prompt_tokens + x->tokens, x->cached_tokens);
+    maas_talk_put_timings(t, b);
 }
 
 static void begin_event(maas_talk *t, const char *object, maas_buf *b)

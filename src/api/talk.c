@@ -59,6 +59,8 @@ static void add_timing(maas_talk *t, const maas_lm_timing *x)
     t->timing.prompt_tokens = x->prompt_tokens;
     t->timing.cached_tokens += t->choice == 0 ? x->cached_tokens : 0;
     t->timing.tokens += x->tokens;
+    t->timing.drafted += x->drafted;
+    t->timing.accepted += x->accepted;
 }
 
 static void finish_stream(maas_talk *t)
@@ -142,9 +144,23 @@ static void on_piece(maas_talk *t, const maas_lm_event *ev)
     }
 }
 
+static void fail_late(maas_talk *t)
+{
+    maas_err err = {0};
+    maas_fail(&err, MAAS_E_TIMEOUT, "the deadline of the request passed before its first token");
+    give_up(t, &err);
+}
+
 static void on_event(void *user, const maas_lm_event *ev)
 {
     maas_talk *t = user;
+    const bool late = ev->kind == MAAS_LM_DONE && ev->finish == MAAS_LM_DEADLINE;
+    if (ev->kind != MAAS_LM_TOKEN)
+        maas_lm_stats_add(maas_lm_service_stats(t->service), ev);
+    if (late && !ev->timing.tokens && !t->streaming) {
+        fail_late(t);
+        return;
+    }
     if (ev->kind != MAAS_LM_FAILED)
         begin_choice(t);
     if (ev->kind == MAAS_LM_TOKEN) {
@@ -157,6 +173,7 @@ static void on_event(void *user, const maas_lm_event *ev)
     }
     add_timing(t, &ev->timing);
     t->choices[t->choice].finish = ev->finish;
+    t->choices[t->choice].stop = ev->stop;
     if (t->stream) {
         maas_buf b = MAAS_BUF_INIT(MAAS_TALK_MAX_REPLY);
         t->writers->end(t, ev, &b);

@@ -32,6 +32,7 @@ typedef struct maas_talk_writers {
 typedef struct maas_talk_choice { /* what one choice became, not streamed */
     maas_buf text, logprobs;
     maas_lm_finish finish;
+    int32_t stop; /* as of the event */
 } maas_talk_choice;
 
 struct maas_talk {
@@ -72,5 +73,8 @@ bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err
 void maas_talk_fail(maas_talk *t, const maas_err *err); /* instead of starting it */
 void maas_talk_drop(maas_talk *t);                      /* instead: the caller replies */
 const char *maas_talk_finish_name(maas_lm_finish f);    /* "stop", "length" */
+/* The stop text `stop` as JSON, or null; and the object `timings` as llama-server has it. */
+void maas_talk_put_stop(const maas_talk *t, int32_t stop, maas_buf *b);
+void maas_talk_put_timings(const maas_talk *t, maas_buf *b);
 
 #endif

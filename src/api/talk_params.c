@@ -45,6 +45,7 @@ static const param params[] = {
     {"max_tokens", WHOLE, 1, 1 << 30, AT(ask.max_tokens)},
     {"max_completion_tokens", WHOLE, 1, 1 << 30, AT(ask.max_tokens)},
     {"min_tokens", WHOLE, 0, 1 << 30, AT(ask.min_tokens)},
+    {"speculative.n_max", WHOLE, 0, 64, AT(ask.drafts)},
     {"n", WHOLE, 1, MAX_CHOICES, AT(n)},
     {"ignore_eos", FLAG, 0, 0, AT(ask.ignore_end)},
     {"stream", FLAG, 0, 0, AT(stream)},
@@ -150,6 +151,7 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
     t->n = 1;
     t->ask.sampling = (maas_sampling)MAAS_SAMPLING_INIT;
     t->ask.n_logprobs = -1;
+    t->ask.drafts = -1;
     for (size_t i = 0; i < MAAS_COUNT(params); i++)
         if (is_given(v = json_object_get(t->body, params[i].name)))
             MAAS_TRY(read_param(t, &params[i], v, err));

@@ -63,6 +63,7 @@ typedef struct maas_lm_event { /* what it points to lives during the call */
     const maas_logprob *top;
     int n_top;
     maas_lm_finish finish;
+    int32_t stop;          /* of DONE: which stop text ended it; -1: none did */
     maas_lm_timing timing; /* of DONE and FAILED */
     const maas_err *error; /* of FAILED */
 } maas_lm_event;

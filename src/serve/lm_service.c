@@ -21,6 +21,7 @@ struct maas_lm_service {
     maas_lanes *lanes;
     maas_queue queue;
     maas_work work;
+    maas_lm_stats stats;
     _Atomic bool queued; /* work waits in the queue */
 };
 
@@ -59,7 +60,7 @@ static void hold(void *user, bool on)
 static maas_status open_all(maas_lm_service *s, int fd, const maas_lm_service_opts *o,
                             maas_err *err)
 {
-    const maas_engine_opts engine = {.max_waiting = o->max_waiting};
+    const maas_engine_opts engine = {.max_waiting = o->max_waiting, .drafts = o->drafts};
     MAAS_TRY(maas_sys_map(fd, &s->file, err));
     const maas_lm_file file = {"model.gguf", maas_span_of(s->file.p, s->file.n)};
     const maas_lm_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
@@ -149,6 +150,10 @@ maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out
 maas_engine *maas_lm_service_engine(maas_lm_service *s)
 {
     return s->engine;
+}
+maas_lm_stats *maas_lm_service_stats(maas_lm_service *s)
+{
+    return &s->stats;
 }
 size_t maas_lm_service_bytes(const maas_lm_service *s)
 {

@@ -12,6 +12,7 @@
 #include "lm/chat.h"
 #include "lm/engine.h"
 #include "sched/lane.h"
+#include "serve/lm_stats.h"
 
 typedef struct maas_lm_service maas_lm_service;
 
@@ -20,6 +21,7 @@ typedef struct maas_lm_service_opts {
     maas_budget *budget; /* of cache and plans; may be NULL */
     size_t cache_bytes;  /* of keys and values; 0: lm/model.h says */
     uint32_t max_context, max_waiting;
+    uint32_t drafts; /* lm/engine.h */
 } maas_lm_service_opts;
 
 /* fd: a GGUF file (borrowed; mapped). Heavy: io thread. */
@@ -38,6 +40,7 @@ const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s);
 /* E_UNSUPPORTED with the reason when the model cannot chat. */
 maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err);
 maas_engine *maas_lm_service_engine(maas_lm_service *s);
+maas_lm_stats *maas_lm_service_stats(maas_lm_service *s); /* who asks adds what became of it */
 size_t maas_lm_service_bytes(const maas_lm_service *s);
 
 #endif

@@ -144,8 +144,10 @@ static void count_end(maas_engine *e, const maas_lm_timing *t)
 static void end(maas_engine *e, list *from, request *r, maas_lm_finish finish,
                 const maas_err *error)
 {
-    maas_lm_event ev = {
-        .kind = error ? MAAS_LM_FAILED : MAAS_LM_DONE, .finish = finish, .error = error};
+    maas_lm_event ev = {.kind = error ? MAAS_LM_FAILED : MAAS_LM_DONE,
+                        .finish = finish,
+                        .stop = r->answer.stop,
+                        .error = error};
     maas_request_timing(r, &ev.timing);
     pthread_mutex_lock(&e->lock);
     take_out(from, r);
