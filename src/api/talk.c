@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "base/ban.h"
 
+#define MAX_AHEAD ((size_t)256 << 10) /* bytes of a stream that wait for its reader */
+
 const char *maas_talk_finish_name(maas_lm_finish f)
 {
     return f == MAAS_LM_LENGTH || f == MAAS_LM_DEADLINE ? "length" : "stop";
@@ -36,6 +38,33 @@ static bool send(maas_talk *t, maas_buf *b)
         maas_engine_cancel(maas_lm_service_engine(t->service), t->engine_id);
     }
     return ok;
+}
+
+/* ---- a reader that is behind: its request makes no more until it has read ---- */
+
+static void let_go(void *user)
+{
+    maas_talk_hold *h = user;
+    maas_lm_service *s = h->service;
+    const uint64_t id = h->id;
+    atomic_store(&h->on,
+                 false); /* the next hold may begin: nothing of this one is read from here */
+    maas_engine_hold(maas_lm_service_engine(s), id, false);
+    maas_lm_service_unref(s);
+}
+
+static void hold_if_behind(maas_talk *t)
+{
+    maas_talk_hold *h = &t->hold;
+    if (t->gone || atomic_load(&h->on) || maas_req_stream_backlog(t->req) <= MAX_AHEAD)
+        return;
+    atomic_store(&h->on, true);
+    h->service = t->service;
+    h->id = t->engine_id;
+    maas_lm_service_ref(h->service);
+    maas_engine_hold(maas_lm_service_engine(h->service), h->id, true);
+    if (!maas_req_stream_wait(t->req, MAX_AHEAD, let_go, h))
+        let_go(h);
 }
 
 static void on_event(void *user, const maas_lm_event *ev);
@@ -134,6 +163,7 @@ static void on_piece(maas_talk *t, const maas_lm_event *ev)
         maas_buf b = MAAS_BUF_INIT(MAAS_TALK_MAX_REPLY);
         t->writers->piece(t, ev, &b);
         send(t, &b);
+        hold_if_behind(t);
         return;
     }
     t->writers->piece(t, ev, &t->choices[t->choice].logprobs);

@@ -35,6 +35,12 @@ typedef struct maas_talk_choice { /* what one choice became, not streamed */
     int32_t stop; /* as of the event */
 } maas_talk_choice;
 
+typedef struct maas_talk_hold { /* while the peer is behind */
+    maas_lm_service *service;   /* a reference while `on` */
+    uint64_t id;
+    _Atomic bool on;
+} maas_talk_hold;
+
 struct maas_talk {
     maas_req *req;
     maas_lm_service *service; /* a reference */
@@ -49,6 +55,7 @@ struct maas_talk {
     maas_talk_choice *choices; /* [n] */
     maas_lm_timing timing;     /* sums over choices */
     uint64_t engine_id;
+    maas_talk_hold hold;
     uint32_t n_events;           /* of a writer that numbers them */
     bool gone, streaming, begun; /* the peer; the stream; the choice at hand */
 };

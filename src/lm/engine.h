@@ -6,7 +6,7 @@
  * gives its blocks back and is computed again later; its answer does not change.
  *
  * Owns: requests, the cache's book-keeping. Borrows: model and tokenizer. Threads: submit, cancel
- * and resume from any; step from one at a time, which calls `on`. Fails: E_BUSY when the queue is
+ * and hold from any; step from one at a time, which calls `on`. Fails: E_BUSY when the queue is
  * full, E_TOO_LARGE when a prompt does not fit the context (nothing is ever cut), E_INVALID.
  */
 #ifndef MAAS_LM_ENGINE_H
@@ -81,6 +81,9 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
 /* Ends it with DONE (CANCELLED) in the next step; unknown ids are nothing. */
 void maas_engine_cancel(maas_engine *e, uint64_t id);
 void maas_engine_cancel_all(maas_engine *e);
+/* A request that is held gets nothing, and has no place among those that run, until it is let go:
+ * its reader is behind. Ends as others do. */
+void maas_engine_hold(maas_engine *e, uint64_t id, bool on);
 /* One step. False: there was nothing to do. */
 bool maas_engine_step(maas_engine *e);
 /* Called, on the thread that submits, when there is work after there was none. */

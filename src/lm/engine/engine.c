@@ -90,22 +90,36 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
     return MAAS_OK;
 }
 
-static bool mark(list *l, uint64_t id)
+/* Lists of the stepping thread change under the lock, too, so that others may look at them. */
+static request *find(const maas_engine *e, uint64_t id)
 {
-    for (request *r = l->head; r; r = r->next)
-        if (r->id == id)
-            return r->cancelled = true;
-    return false;
+    const list *all[] = {&e->inbox, &e->waiting, &e->running};
+    for (size_t i = 0; i < MAAS_COUNT(all); i++)
+        for (request *r = all[i]->head; r; r = r->next)
+            if (r->id == id)
+                return r;
+    return NULL;
 }
 
-/* Lists of the stepping thread change under the lock, too, so that this may look at them. */
 void maas_engine_cancel(maas_engine *e, uint64_t id)
 {
     pthread_mutex_lock(&e->lock);
-    const bool found = mark(&e->inbox, id) || mark(&e->waiting, id) || mark(&e->running, id);
-    e->cancels |= found;
+    request *r = find(e, id);
+    if (r)
+        r->cancelled = e->cancels = true;
     pthread_mutex_unlock(&e->lock);
-    if (found && e->wake)
+    if (r && e->wake)
+        e->wake(e->wake_user);
+}
+
+void maas_engine_hold(maas_engine *e, uint64_t id, bool on)
+{
+    pthread_mutex_lock(&e->lock);
+    request *r = find(e, id);
+    if (r)
+        r->hold = on;
+    pthread_mutex_unlock(&e->lock);
+    if (r && !on && e->wake)
         e->wake(e->wake_user);
 }
 
@@ -184,6 +198,18 @@ static void end_marked(maas_engine *e, list *l)
 
 /* ---- making a step ---- */
 
+/* Its blocks are others' now; those that are full may still be there when its turn comes again. */
+static void put_off(maas_engine *e, request *r)
+{
+    maas_request_release(r, e->blocks);
+    r->rows = r->drafts = 0;
+    pthread_mutex_lock(&e->lock);
+    take_out(&e->running, r);
+    push_front(&e->waiting, r);
+    e->n_waiting++;
+    pthread_mutex_unlock(&e->lock);
+}
+
 /* The youngest gives way, so that the oldest gets on. */
 static bool preempt_for(maas_engine *e, const request *r)
 {
@@ -192,15 +218,17 @@ static bool preempt_for(maas_engine *e, const request *r)
         last = last->next;
     if (!last || last == r)
         return false;
-    maas_request_release(last, e->blocks);
-    last->rows = last->drafts = 0;
+    put_off(e, last);
     pthread_mutex_lock(&e->lock);
-    take_out(&e->running, last);
-    push_front(&e->waiting, last);
-    e->n_waiting++;
     e->stats.preemptions++;
     pthread_mutex_unlock(&e->lock);
     return true;
+}
+
+static void note_held(list *l)
+{
+    for (request *r = l->head; r; r = r->next)
+        r->held = r->hold;
 }
 
 static void collect(maas_engine *e)
@@ -210,23 +238,33 @@ static void collect(maas_engine *e)
         push(&e->waiting, r);
     const bool cancels = e->cancels;
     e->cancels = false;
+    note_held(&e->waiting);
+    note_held(&e->running);
     pthread_mutex_unlock(&e->lock);
     if (cancels || e->waiting.n || e->running.n) {
         end_marked(e, &e->waiting);
         end_marked(e, &e->running);
+    }
+    for (request *r = e->running.head, *next; r; r = next) {
+        next = r->next;
+        if (r->held)
+            put_off(e, r);
     }
 }
 
 /* As long as the whole prompt fits beside what runs. */
 static void admit(maas_engine *e)
 {
-    while (e->waiting.head && e->running.n < (uint32_t)e->info->max_seqs) {
-        request *r = e->waiting.head;
+    request *r = e->waiting.head;
+    for (request *next; r && e->running.n < (uint32_t)e->info->max_seqs; r = next) {
+        next = r->next;
+        if (r->held)
+            continue;
         const int32_t need = (int32_t)(r->n_tokens / MAAS_PAGE + 1);
         if (e->running.n && need > maas_blocks_n_free(e->blocks))
             break;
         pthread_mutex_lock(&e->lock);
-        pop(&e->waiting);
+        take_out(&e->waiting, r);
         push(&e->running, r);
         e->n_waiting--;
         pthread_mutex_unlock(&e->lock);
@@ -425,6 +463,13 @@ static void fail_all(maas_engine *e, const maas_err *err)
         end(e, &e->running, e->running.head, MAAS_LM_STOP, err);
 }
 
+static void note_blocks(maas_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->stats.blocks_free = maas_blocks_n_free(e->blocks);
+    pthread_mutex_unlock(&e->lock);
+}
+
 bool maas_engine_step(maas_engine *e)
 {
     maas_err err = {0};
@@ -434,8 +479,10 @@ bool maas_engine_step(maas_engine *e)
     share_rows(e);
     reserve_all(e);
     add_drafts(e);
-    if (!e->running.n)
+    if (!e->running.n) {
+        note_blocks(e);
         return false;
+    }
     if (run(e, &logits, &err) != MAAS_OK) {
         fail_all(e, &err);
         return true;
@@ -445,9 +492,7 @@ bool maas_engine_step(maas_engine *e)
         if (r->rows)
             logits = take_rows(e, r, logits);
     }
-    pthread_mutex_lock(&e->lock);
-    e->stats.blocks_free = maas_blocks_n_free(e->blocks);
-    pthread_mutex_unlock(&e->lock);
+    note_blocks(e);
     return true;
 }
 

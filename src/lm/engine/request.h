@@ -29,7 +29,8 @@ typedef struct request {
     maas_guess guess;          /* how proposals fared */
     uint64_t submitted_ns, started_ns, first_ns;
     uint32_t cached;
-    bool cancelled; /* under the lock */
+    bool held;            /* as of the last collect */
+    bool cancelled, hold; /* under the lock */
 } request;
 
 /* room: tokens of a context. NULL: no memory. */

@@ -219,6 +219,44 @@ static void cancelled_and_late_ones_end(void)
     rig_close(&r);
 }
 
+/* Held ones stand still and take no room; let go, they go on as if nothing had been. */
+static void held_ones_wait(void)
+{
+    static heard plain[3], h[3], other[8];
+    maas_engine_stats s;
+    rig r;
+    for (int i = 0; i < 3; i++)
+        alone(i, 0, &plain[i]);
+    rig_open(&r, 16 * 16 * 512, 3, 64);
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(ask(&r, i, LENGTH, 0, &h[i]), MAAS_OK);
+    for (int i = 0; i < 5; i++)
+        maas_engine_step(r.engine);
+    for (int i = 0; i < 3; i++)
+        maas_engine_hold(r.engine, h[i].id, true);
+    maas_engine_hold(r.engine, 12345, true);
+    const uint32_t n = h[0].n;
+    run_all(&r); /* ends: nobody runs */
+    EXPECT(h[0].n == n && !h[0].done && !h[1].done && !h[2].done);
+    maas_engine_stats_of(r.engine, &s);
+    EXPECT_EQ(s.running, 0);
+    EXPECT_EQ(s.blocks_free, s.blocks);
+    for (int i = 0; i < 8; i++) /* as many as there are places, and more */
+        EXPECT_EQ(ask(&r, 10 + i, LENGTH, 0, &other[i]), MAAS_OK);
+    run_all(&r);
+    for (int i = 0; i < 8; i++)
+        EXPECT(other[i].done);
+    EXPECT(!h[0].done);
+    maas_engine_hold(r.engine, h[0].id, false);
+    maas_engine_hold(r.engine, h[1].id, false);
+    maas_engine_cancel(r.engine, h[2].id);
+    run_all(&r);
+    expect_same(&h[0], &plain[0], 0);
+    expect_same(&h[1], &plain[1], 1);
+    EXPECT(h[2].done && h[2].finish == MAAS_LM_CANCELLED);
+    rig_close(&r);
+}
+
 static void stop_texts_are_not_told(void)
 {
     static heard plain, cut;
@@ -457,6 +495,7 @@ static const mt_case cases[] = {
     MT_CASE(what_does_not_fit_is_refused_with_numbers),
     MT_CASE(a_full_queue_says_when_to_come_again),
     MT_CASE(cancelled_and_late_ones_end),
+    MT_CASE(held_ones_wait),
     MT_CASE(stop_texts_are_not_told),
     MT_CASE(breaks_of_dry_count),
     MT_CASE(guesses_change_nothing_alone),
