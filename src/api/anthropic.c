@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/anthropic_int.h"
 #include "api/reply.h"
 #include "api/talk.h"
 #include "base/mem.h"
@@ -23,15 +24,16 @@ static void end_event(maas_buf *b)
     maas_buf_str(b, "}\n\n");
 }
 
-/* stop: which of the texts that end it did, -1: none. */
-static void put_stop(const maas_talk *t, maas_lm_finish f, int32_t stop, maas_buf *b)
+/* What ended the answer, and which of the texts that end one, if it was one. */
+static void put_stop(const maas_talk *t, const maas_talk_choice *c, maas_buf *b)
 {
-    const bool cut = strcmp(maas_talk_finish_name(f), "length") == 0;
+    const bool cut = strcmp(maas_talk_finish_name(c->finish), "length") == 0;
     maas_buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":",
-                    cut         ? "max_tokens"
-                    : stop >= 0 ? "stop_sequence"
-                                : "end_turn");
-    maas_talk_put_stop(t, stop, b);
+                    cut            ? "max_tokens"
+                    : c->n_calls   ? "tool_use"
+                    : c->stop >= 0 ? "stop_sequence"
+                                   : "end_turn");
+    maas_talk_put_stop(t, c->stop, b);
 }
 
 static void put_head(const maas_talk *t, maas_buf *b)
@@ -62,31 +64,72 @@ static void message_begin(maas_talk *t, maas_buf *b)
                     "\"input_tokens\":%zu,\"output_tokens\":0}}",
                     t->prompt.n / sizeof(int32_t));
     end_event(b);
-    put_event(b, "content_block_start");
-    maas_buf_str(b, ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
+}
+
+/* ---- blocks: an item is one ---- */
+
+/* How each kind of item is called, where its text is, and what an event adds to it. */
+static const struct {
+    const char *type, *text, *delta, *more;
+} blocks[] = {
+    [MAAS_SAID_CONTENT] = {"text", "text", "text_delta", "text"},
+    [MAAS_SAID_REASONING] = {"thinking", "thinking", "thinking_delta", "thinking"},
+    [MAAS_SAID_CALL] = {"tool_use", "input", "input_json_delta", "partial_json"},
+};
+
+/* text: NULL while the block is empty. */
+static void put_block(const maas_talk_item *i, const maas_buf *text, maas_buf *b)
+{
+    const bool call = i->kind == MAAS_SAID_CALL;
+    maas_buf_printf(b, "{\"type\":\"%s\",", blocks[i->kind].type);
+    if (call) {
+        maas_buf_printf(b, "\"id\":\"%s\",\"name\":", i->id);
+        maas_buf_json_str(b, i->name.p, i->name.n);
+        maas_buf_char(b, ',');
+    }
+    maas_buf_printf(b, "\"%s\":", blocks[i->kind].text);
+    if (call)
+        maas_buf_add(b, text ? text->p : "{}", text ? text->n : 2);
+    else
+        maas_buf_json_str(b, text ? text->p : "", text ? text->n : 0);
+    maas_buf_str(b, i->kind == MAAS_SAID_REASONING ? ",\"signature\":\"\"}" : "}");
+}
+
+static void put_block_event(maas_talk *t, const char *type, const maas_talk_item *i, maas_buf *b)
+{
+    put_event(b, type);
+    maas_buf_printf(b, ",\"index\":%zu", (size_t)(i - maas_talk_at(t)->items));
+}
+
+static void block_begin(maas_talk *t, const maas_talk_item *i, maas_buf *b)
+{
+    put_block_event(t, "content_block_start", i, b);
+    maas_buf_str(b, ",\"content_block\":");
+    put_block(i, NULL, b);
     end_event(b);
 }
 
-static void message_piece(maas_talk *t, const maas_lm_event *ev, maas_buf *b)
+static void block_text(maas_talk *t, const maas_talk_item *i, maas_str text, maas_buf *b)
 {
-    if (!t->stream || !ev->text.n)
-        return;
-    put_event(b, "content_block_delta");
-    maas_buf_str(b, ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":");
-    maas_buf_json_str(b, ev->text.p, ev->text.n);
+    put_block_event(t, "content_block_delta", i, b);
+    maas_buf_printf(b, ",\"delta\":{\"type\":\"%s\",\"%s\":", blocks[i->kind].delta,
+                    blocks[i->kind].more);
+    maas_buf_json_str(b, text.p, text.n);
     maas_buf_char(b, '}');
     end_event(b);
 }
 
-static void message_end(maas_talk *t, const maas_lm_event *ev, maas_buf *b)
+static void block_end(maas_talk *t, const maas_talk_item *i, maas_buf *b)
 {
-    message_piece(t, ev, b);
-    put_event(b, "content_block_stop");
-    maas_buf_str(b, ",\"index\":0");
+    put_block_event(t, "content_block_stop", i, b);
     end_event(b);
+}
+
+static void message_end(maas_talk *t, maas_buf *b)
+{
     put_event(b, "message_delta");
     maas_buf_str(b, ",\"delta\":{");
-    put_stop(t, ev->finish, ev->stop, b);
+    put_stop(t, maas_talk_at(t), b);
     maas_buf_str(b, "},");
     put_usage(t, b);
     end_event(b);
@@ -113,41 +156,70 @@ static void message_whole(maas_talk *t, maas_buf *b)
 {
     const maas_talk_choice *c = &t->choices[0];
     put_head(t, b);
-    maas_buf_str(b, ",\"content\":[{\"type\":\"text\",\"text\":");
-    maas_buf_json_str(b, c->text.p ? c->text.p : "", c->text.n);
-    maas_buf_str(b, "}],");
-    put_stop(t, c->finish, c->stop, b);
+    maas_buf_str(b, ",\"content\":[");
+    for (size_t i = 0; i < c->n_items; i++) {
+        maas_buf_str(b, i ? "," : "");
+        put_block(&c->items[i], &c->items[i].text, b);
+    }
+    maas_buf_str(b, "],");
+    put_stop(t, c, b);
     maas_buf_char(b, ',');
     put_usage(t, b);
     maas_buf_char(b, '}');
 }
 
-static const maas_talk_writers writers = {"text/event-stream; charset=utf-8",
-                                          message_begin,
-                                          message_piece,
-                                          message_end,
-                                          message_close,
-                                          message_failed,
-                                          message_whole};
+static const maas_talk_writers writers = {.content_type = "text/event-stream; charset=utf-8",
+                                          .begin = message_begin,
+                                          .item_begin = block_begin,
+                                          .item_text = block_text,
+                                          .item_end = block_end,
+                                          .end = message_end,
+                                          .close = message_close,
+                                          .failed = message_failed,
+                                          .whole = message_whole};
 
-/* `system` becomes the first message. A new reference. */
-static json_t *messages_of(const json_t *body)
+/* ---- the request ---- */
+
+/* The tools, and what is said of them, in OpenAI's words. */
+static maas_status read_tools(maas_talk *t, maas_err *err)
 {
-    json_t *system = json_object_get(body, "system"), *all = json_array();
-    if (system && !json_is_null(system))
-        json_array_append_new(all, json_pack("{s:s, s:O}", "role", "system", "content", system));
-    json_array_extend(all, json_object_get(body, "messages"));
-    return all;
+    const json_t *choice = json_object_get(t->body, "tool_choice");
+    const char *how = json_string_value(json_object_get(choice, "type"));
+    const bool one = json_is_true(json_object_get(choice, "disable_parallel_tool_use"));
+    AUTO(maas_json_unref) json_t *tools = NULL;
+    AUTO(maas_json_unref) json_t *ours = NULL;
+    MAAS_TRY(maas_anthropic_tools(json_object_get(t->body, "tools"), &tools, err));
+    if (how && strcmp(how, "tool") == 0)
+        ours = json_pack("{s:{s:O?}}", "function", "name", json_object_get(choice, "name"));
+    else if (how)
+        ours = json_string(strcmp(how, "any") == 0 ? "required" : how);
+    return maas_talk_tools(t, tools, ours ? ours : choice, one ? json_false() : NULL, err);
+}
+
+/* Variables of the template: whether it shall think. */
+static json_t *more_of(const json_t *body)
+{
+    json_t *more = json_deep_copy(json_object_get(body, "chat_template_kwargs"));
+    const char *think = json_string_value(
+        json_object_get(json_object_get(body, "thinking"), "type"));
+    if (!json_is_object(more)) {
+        json_decref(more);
+        more = json_object();
+    }
+    if (think)
+        json_object_set_new(more, "enable_thinking", json_boolean(strcmp(think, "disabled") != 0));
+    return more;
 }
 
 static maas_status prompt_of(maas_talk *t, maas_err *err)
 {
+    AUTO(maas_json_unref) json_t *all = json_array();
+    AUTO(maas_json_unref) json_t *more = more_of(t->body);
     if (!json_array_size(json_object_get(t->body, "messages")))
         return maas_fail(err, MAAS_E_INVALID, "'messages' must be a list of at least one message");
-    if (json_array_size(json_object_get(t->body, "tools")))
-        return maas_fail(err, MAAS_E_UNSUPPORTED, "'tools' is not supported yet");
-    AUTO(maas_json_unref) json_t *all = messages_of(t->body);
-    return maas_talk_chat(t, all, NULL, json_object_get(t->body, "chat_template_kwargs"), err);
+    MAAS_TRY(read_tools(t, err));
+    MAAS_TRY(maas_anthropic_conversation(t->body, all, err));
+    return maas_talk_chat(t, all, more, err);
 }
 
 static maas_status read_messages(maas_talk *t, maas_err *err)

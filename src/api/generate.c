@@ -36,18 +36,11 @@ static void put_output(const maas_talk *t, const char *p, size_t n, maas_buf *b)
     maas_buf_char(b, '}');
 }
 
-static void nothing(maas_talk *t, maas_buf *b)
+static void item_text(maas_talk *t, const maas_talk_item *i, maas_str text, maas_buf *b)
 {
-    (void)t;
-    (void)b;
-}
-
-static void piece(maas_talk *t, const maas_lm_event *ev, maas_buf *b)
-{
-    if (!t->stream || !ev->text.n)
-        return;
+    (void)i;
     maas_buf_str(b, "data: ");
-    put_output(t, ev->text.p, ev->text.n, b);
+    put_output(t, text.p, text.n, b);
     maas_buf_str(b, "\n\n");
 }
 
@@ -61,11 +54,16 @@ static void failed(maas_talk *t, const maas_err *err, maas_buf *b)
 
 static void whole(maas_talk *t, maas_buf *b)
 {
-    put_output(t, t->choices[0].text.p, t->choices[0].text.n, b);
+    AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(b->max);
+    maas_talk_put_items(&t->choices[0], MAAS_SAID_CONTENT, &text);
+    b->failed |= text.failed;
+    put_output(t, text.p, text.n, b);
 }
 
-static const maas_talk_writers writers = {
-    "text/event-stream; charset=utf-8", nothing, piece, piece, nothing, failed, whole};
+static const maas_talk_writers writers = {.content_type = "text/event-stream; charset=utf-8",
+                                          .item_text = item_text,
+                                          .failed = failed,
+                                          .whole = whole};
 
 /* `timeout`: microseconds, as the protocol has it. */
 static maas_status read_timeout(maas_talk *t, maas_err *err)
@@ -136,7 +134,7 @@ static maas_status encode(maas_talk *t, maas_err *err)
     const json_t *messages = json_object_get(t->body, "messages");
     const json_t *begin = json_object_get(t->body, "add_special_tokens");
     if (messages)
-        return maas_talk_chat(t, messages, NULL, NULL, err);
+        return maas_talk_chat(t, messages, NULL, err);
     if (!text)
         text = json_object_get(t->body, "content");
     if (!json_is_string(text))

@@ -26,41 +26,83 @@ static void put_head(const maas_talk *t, maas_buf *b)
     maas_buf_printf(b, ",\"created_at\":\"%s\",", now);
 }
 
-static void put_text(const maas_talk *t, const char *p, size_t n, maas_buf *b);
+/* What an answer, or a line of it, says. */
+typedef struct words {
+    maas_str text, thought;
+    const maas_talk_item *items; /* those that are calls are told */
+    size_t n;
+} words;
 
-static void nothing(maas_talk *t, maas_buf *b)
+static void put_calls(const maas_talk *t, const words *w, maas_buf *b)
 {
-    (void)t;
-    (void)b;
+    size_t n = 0;
+    for (const maas_talk_item *i = w->items; i < w->items + w->n; i++) {
+        if (i->kind != MAAS_SAID_CALL)
+            continue;
+        maas_buf_str(b, n++ ? "," : ",\"tool_calls\":[");
+        maas_buf_printf(b, "{\"id\":\"%s\",\"function\":{\"index\":%zu,\"name\":", i->id,
+                        maas_talk_call_index(&t->choices[0], i));
+        maas_buf_json_str(b, i->name.p, i->name.n);
+        maas_buf_str(b, ",\"arguments\":");
+        maas_buf_add(b, i->text.p, i->text.n);
+        maas_buf_str(b, "}}");
+    }
+    maas_buf_str(b, n ? "]" : "");
 }
 
-static void line_piece(maas_talk *t, const maas_lm_event *ev, maas_buf *b)
+static bool is_chat(const maas_talk *t);
+
+static void put_words(const maas_talk *t, const words *w, maas_buf *b)
 {
-    if (!t->stream || !ev->text.n)
-        return;
+    const bool chat = is_chat(t);
+    maas_buf_str(b, chat ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"response\":");
+    maas_buf_json_str(b, w->text.p ? w->text.p : "", w->text.n);
+    if (w->thought.n) {
+        maas_buf_str(b, ",\"thinking\":");
+        maas_buf_json_str(b, w->thought.p, w->thought.n);
+    }
+    if (chat)
+        put_calls(t, w, b);
+    maas_buf_str(b, chat ? "}" : "");
+}
+
+static void put_line(maas_talk *t, const words *w, maas_buf *b)
+{
     put_head(t, b);
-    put_text(t, ev->text.p, ev->text.n, b);
+    put_words(t, w, b);
     maas_buf_str(b, ",\"done\":false}\n");
 }
 
-static void put_last(maas_talk *t, const char *p, size_t n, maas_lm_finish f, maas_buf *b)
+static void line_text(maas_talk *t, const maas_talk_item *i, maas_str text, maas_buf *b)
+{
+    const bool thought = i->kind == MAAS_SAID_REASONING;
+    put_line(t, thought ? &(words){.thought = text} : &(words){.text = text}, b);
+}
+
+static void line_call(maas_talk *t, const maas_talk_item *i, maas_buf *b)
+{
+    if (i->kind == MAAS_SAID_CALL)
+        put_line(t, &(words){.items = i, .n = 1}, b);
+}
+
+static void put_last(maas_talk *t, const words *w, maas_buf *b)
 {
     const maas_lm_timing *x = &t->timing;
     put_head(t, b);
-    put_text(t, p, n, b);
+    put_words(t, w, b);
     maas_buf_printf(b,
                     ",\"done\":true,\"done_reason\":\"%s\",\"total_duration\":%llu,"
                     "\"load_duration\":0,\"prompt_eval_count\":%u,\"prompt_eval_duration\":%llu,"
                     "\"eval_count\":%u,\"eval_duration\":%llu}",
-                    maas_talk_finish_name(f),
+                    maas_talk_finish_name(t->choices[0].finish),
                     (unsigned long long)(x->queue_ns + x->prompt_ns + x->decode_ns),
                     x->prompt_tokens, (unsigned long long)x->prompt_ns, x->tokens,
                     (unsigned long long)x->decode_ns);
 }
 
-static void line_end(maas_talk *t, const maas_lm_event *ev, maas_buf *b)
+static void line_end(maas_talk *t, maas_buf *b)
 {
-    put_last(t, ev->text.p, ev->text.n, ev->finish, b);
+    put_last(t, &(words){.n = 0}, b);
     maas_buf_char(b, '\n');
 }
 
@@ -75,20 +117,31 @@ static void line_failed(maas_talk *t, const maas_err *err, maas_buf *b)
 static void whole(maas_talk *t, maas_buf *b)
 {
     const maas_talk_choice *c = &t->choices[0];
-    put_last(t, c->text.p, c->text.n, c->finish, b);
+    AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(b->max);
+    AUTO(maas_buf_reset) maas_buf thought = MAAS_BUF_INIT(b->max);
+    maas_talk_put_items(c, MAAS_SAID_CONTENT, &text);
+    maas_talk_put_items(c, MAAS_SAID_REASONING, &thought);
+    const words w = {{text.p, text.n}, {thought.p, thought.n}, c->items, c->n_items};
+    put_last(t, &w, b);
+    b->failed |= text.failed || thought.failed;
 }
 
-static const maas_talk_writers chat_writers = {
-    "application/x-ndjson", nothing, line_piece, line_end, nothing, line_failed, whole};
-static const maas_talk_writers text_writers = {
-    "application/x-ndjson", nothing, line_piece, line_end, nothing, line_failed, whole};
+static const maas_talk_writers chat_writers = {.content_type = "application/x-ndjson",
+                                               .whole_calls = true,
+                                               .item_text = line_text,
+                                               .item_end = line_call,
+                                               .end = line_end,
+                                               .failed = line_failed,
+                                               .whole = whole};
+static const maas_talk_writers text_writers = {.content_type = "application/x-ndjson",
+                                               .item_text = line_text,
+                                               .end = line_end,
+                                               .failed = line_failed,
+                                               .whole = whole};
 
-static void put_text(const maas_talk *t, const char *p, size_t n, maas_buf *b)
+static bool is_chat(const maas_talk *t)
 {
-    const bool chat = t->writers == &chat_writers;
-    maas_buf_str(b, chat ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"response\":");
-    maas_buf_json_str(b, p ? p : "", p ? n : 0);
-    maas_buf_str(b, chat ? "}" : "");
+    return t->writers == &chat_writers;
 }
 
 /* ---- the request ---- */
@@ -130,7 +183,7 @@ static maas_talk *open_talk(maas_req *r, const maas_talk_writers *w)
 
 static maas_status refuse_unknown(const maas_talk *t, maas_err *err)
 {
-    static const char *const unknown[] = {"format", "tools", "images", "suffix", "template"};
+    static const char *const unknown[] = {"images", "suffix", "template"};
     for (size_t i = 0; i < MAAS_COUNT(unknown); i++) {
         const json_t *v = json_object_get(t->body, unknown[i]);
         const bool empty = !v || json_is_null(v) || json_is_false(v) ||
@@ -151,18 +204,33 @@ static bool only_loads(maas_talk *t, const json_t *text)
         return false;
     maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 4096);
     put_head(t, &b);
-    put_text(t, "", 0, &b);
+    put_words(t, &(words){.n = 0}, &b);
     maas_buf_str(&b, ",\"done\":true,\"done_reason\":\"load\"}\n");
     maas_reply_json(r, 200, &b);
     maas_talk_drop(t);
     return true;
 }
 
+/* `think` says whether, or how hard. A new reference, or NULL. */
+static json_t *more_of(const json_t *body)
+{
+    const json_t *think = json_object_get(body, "think");
+    json_t *more = NULL;
+    if (json_is_boolean(think))
+        more = json_pack("{s:b}", "enable_thinking", json_is_true(think));
+    else if (json_is_string(think))
+        more = json_pack("{s:b, s:s}", "enable_thinking", 1, "reasoning_effort",
+                         json_string_value(think));
+    return more;
+}
+
 static maas_status read_chat(maas_talk *t, maas_err *err)
 {
+    AUTO(maas_json_unref) json_t *more = more_of(t->body);
     MAAS_TRY(maas_talk_params(t, err));
     MAAS_TRY(refuse_unknown(t, err));
-    return maas_talk_chat(t, json_object_get(t->body, "messages"), NULL, NULL, err);
+    MAAS_TRY(maas_talk_tools(t, json_object_get(t->body, "tools"), NULL, NULL, err));
+    return maas_talk_chat(t, json_object_get(t->body, "messages"), more, err);
 }
 
 static bool chat_on_io(maas_req *r)
@@ -190,10 +258,11 @@ static maas_status read_generate(maas_talk *t, maas_err *err)
     if (json_is_true(json_object_get(t->body, "raw")))
         return maas_talk_text(t, prompt, err);
     AUTO(maas_json_unref) json_t *all = json_array();
+    AUTO(maas_json_unref) json_t *more = more_of(t->body);
     if (json_string_length(system))
         json_array_append_new(all, json_pack("{s:s, s:O}", "role", "system", "content", system));
     json_array_append_new(all, json_pack("{s:s, s:O}", "role", "user", "content", prompt));
-    return maas_talk_chat(t, all, NULL, NULL, err);
+    return maas_talk_chat(t, all, more, err);
 }
 
 static bool generate_on_io(maas_req *r)

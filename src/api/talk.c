@@ -5,6 +5,7 @@
 
 #include "api/auth.h"
 #include "api/reply.h"
+#include "api/talk_int.h"
 #include "base/mem.h"
 #include "base/ban.h"
 
@@ -19,25 +20,30 @@ const char *maas_talk_finish_name(maas_lm_finish f)
 
 static void reset(maas_talk *t)
 {
-    for (int32_t i = 0; t->choices && i < t->n; i++) {
-        maas_buf_reset(&t->choices[i].text);
-        maas_buf_reset(&t->choices[i].logprobs);
-    }
+    maas_talk_forget(t);
+    maas_buf_reset(&t->out);
     maas_buf_reset(&t->prompt);
+    json_decref(t->tools);
+    maas_grammar_unref(t->ask.grammar);
     json_decref(t->body);
     maas_lm_service_unref(t->service);
 }
 
-/* False: the peer is gone. */
-static bool send(maas_talk *t, maas_buf *b)
+void maas_talk_stop(maas_talk *t)
 {
+    maas_engine_cancel(maas_lm_service_engine(t->service), t->engine_id);
+}
+
+/* What the writers wrote; when the peer is gone, its answer ends. */
+static void send(maas_talk *t)
+{
+    maas_buf *b = &t->out;
     const bool ok = !b->failed && (!b->n || maas_req_stream_write(t->req, b->p, b->n));
-    maas_buf_reset(b);
+    maas_buf_clear(b);
     if (!ok && !t->gone) {
         t->gone = true;
-        maas_engine_cancel(maas_lm_service_engine(t->service), t->engine_id);
+        maas_talk_stop(t);
     }
-    return ok;
 }
 
 /* ---- a reader that is behind: its request makes no more until it has read ---- */
@@ -46,10 +52,8 @@ static void let_go(void *user)
 {
     maas_talk_hold *h = user;
     maas_lm_service *s = h->service;
-    const uint64_t id = h->id;
-    atomic_store(&h->on,
-                 false); /* the next hold may begin: nothing of this one is read from here */
-    maas_engine_hold(maas_lm_service_engine(s), id, false);
+    maas_engine_hold(maas_lm_service_engine(s), h->id, false);
+    atomic_store(&h->on, false); /* the next one may begin: nothing of this one is read from here */
     maas_lm_service_unref(s);
 }
 
@@ -94,10 +98,10 @@ static void add_timing(maas_talk *t, const maas_lm_timing *x)
 
 static void finish_stream(maas_talk *t)
 {
-    maas_buf b = MAAS_BUF_INIT(MAAS_TALK_MAX_REPLY);
     maas_req *r = t->req;
-    t->writers->close(t, &b);
-    send(t, &b);
+    if (t->writers->close)
+        t->writers->close(t, &t->out);
+    send(t);
     reset(t);
     maas_req_stream_end(r);
 }
@@ -115,10 +119,9 @@ static void finish_whole(maas_talk *t)
 static void give_up(maas_talk *t, const maas_err *err)
 {
     maas_req *r = t->req;
-    maas_buf b = MAAS_BUF_INIT(MAAS_TALK_MAX_REPLY);
     if (t->streaming) {
-        t->writers->failed(t, err, &b);
-        send(t, &b);
+        t->writers->failed(t, err, &t->out);
+        send(t);
         reset(t);
         maas_req_stream_end(r);
     } else {
@@ -132,19 +135,27 @@ static void give_up(maas_talk *t, const maas_err *err)
  * its own. */
 static void begin_choice(maas_talk *t)
 {
-    if (!t->stream || t->begun)
+    if (t->begun)
         return;
-    maas_buf b = MAAS_BUF_INIT(MAAS_TALK_MAX_REPLY);
+    t->begun = true;
+    maas_talk_hear_begin(t);
+    if (!t->stream)
+        return;
     if (!t->streaming)
         maas_req_stream_begin(t->req, 200, t->writers->content_type);
-    t->begun = t->streaming = true;
-    t->writers->begin(t, &b);
-    send(t, &b);
+    t->streaming = true;
+    if (t->writers->begin)
+        t->writers->begin(t, &t->out);
 }
 
 static void next_choice(maas_talk *t)
 {
     maas_err err = {0};
+    if (t->no_memory) {
+        maas_fail(&err, MAAS_E_NOMEM, "memory for an answer");
+        give_up(t, &err);
+        return;
+    }
     if (++t->choice < t->n && !t->gone) {
         t->begun = false;
         if (submit(t, NULL, &err) != MAAS_OK)
@@ -157,20 +168,15 @@ static void next_choice(maas_talk *t)
         finish_whole(t);
 }
 
-static void on_piece(maas_talk *t, const maas_lm_event *ev)
+static void on_token(maas_talk *t, const maas_lm_event *ev)
 {
+    maas_talk_hear(t, ev);
     if (t->stream) {
-        maas_buf b = MAAS_BUF_INIT(MAAS_TALK_MAX_REPLY);
-        t->writers->piece(t, ev, &b);
-        send(t, &b);
+        send(t);
         hold_if_behind(t);
-        return;
-    }
-    t->writers->piece(t, ev, &t->choices[t->choice].logprobs);
-    maas_buf_add(&t->choices[t->choice].text, ev->text.p, ev->text.n);
-    if (!t->gone && maas_req_gone(t->req)) {
+    } else if (!t->gone && maas_req_gone(t->req)) {
         t->gone = true;
-        maas_engine_cancel(maas_lm_service_engine(t->service), t->engine_id);
+        maas_talk_stop(t);
     }
 }
 
@@ -184,32 +190,29 @@ static void fail_late(maas_talk *t)
 static void on_event(void *user, const maas_lm_event *ev)
 {
     maas_talk *t = user;
-    const bool late = ev->kind == MAAS_LM_DONE && ev->finish == MAAS_LM_DEADLINE;
     if (ev->kind != MAAS_LM_TOKEN)
         maas_lm_stats_add(maas_lm_service_stats(t->service), ev);
-    if (late && !ev->timing.tokens && !t->streaming) {
+    if (ev->kind == MAAS_LM_DONE && ev->finish == MAAS_LM_DEADLINE && !ev->timing.tokens &&
+        !t->streaming) {
         fail_late(t);
-        return;
-    }
-    if (ev->kind != MAAS_LM_FAILED)
-        begin_choice(t);
-    if (ev->kind == MAAS_LM_TOKEN) {
-        on_piece(t, ev);
         return;
     }
     if (ev->kind == MAAS_LM_FAILED) {
         give_up(t, ev->error);
         return;
     }
+    begin_choice(t);
+    if (ev->kind == MAAS_LM_TOKEN) {
+        on_token(t, ev);
+        return;
+    }
     add_timing(t, &ev->timing);
-    t->choices[t->choice].finish = ev->finish;
     t->choices[t->choice].stop = ev->stop;
+    maas_talk_hear_end(t, ev);
     if (t->stream) {
-        maas_buf b = MAAS_BUF_INIT(MAAS_TALK_MAX_REPLY);
-        t->writers->end(t, ev, &b);
-        send(t, &b);
-    } else {
-        maas_buf_add(&t->choices[t->choice].text, ev->text.p, ev->text.n);
+        if (t->writers->end)
+            t->writers->end(t, &t->out);
+        send(t);
     }
     next_choice(t);
 }
@@ -244,6 +247,7 @@ maas_talk *maas_talk_open(maas_req *r, json_t *body, const maas_err *why, const 
     t->writers = w;
     t->body = body;
     t->prompt.max = (size_t)64 << 20;
+    t->out.max = MAAS_TALK_MAX_REPLY;
     t->created = maas_wall_ms() / 1000;
     snprintf(t->id, sizeof t->id, "%s%.36s", id_prefix, maas_req_id(r));
     return t;
@@ -259,13 +263,15 @@ maas_talk *maas_talk_create(maas_req *r, const char *id_prefix, const maas_talk_
                           id_prefix, w);
 }
 
-maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *tools,
-                           const json_t *more, maas_err *err)
+maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *more, maas_err *err)
 {
     const maas_chat *chat;
     maas_rendered text;
     MAAS_TRY(maas_lm_service_chat(t->service, &chat, err));
-    MAAS_TRY(maas_chat_render(chat, messages, tools, more, &text, err));
+    MAAS_TRY(maas_chat_render(chat, messages, t->tools, more, &text, err));
+    t->style = maas_chat_style(chat);
+    t->in_thought = text.n && text.pieces[text.n - 1].trusted &&
+                    maas_said_begins_thought(t->style, text.pieces[text.n - 1].text);
     maas_status st = maas_tokenizer_encode_pieces(maas_lm_service_tokenizer(t->service),
                                                   text.pieces, text.n, 0, &t->prompt, err);
     maas_rendered_reset(&text);

@@ -13,24 +13,25 @@
 
 #include "api/app.h"
 #include "base/json.h"
+#include "lm/said.h"
 #include "serve/lm_service.h"
 
 #define MAAS_TALK_MAX_REPLY ((size_t)64 << 20) /* bytes of one answer */
 
 typedef struct maas_talk maas_talk;
 
-typedef struct maas_talk_writers {
-    const char *content_type;                                            /* of a stream */
-    void (*begin)(maas_talk *t, maas_buf *out);                          /* of each choice     */
-    void (*piece)(maas_talk *t, const maas_lm_event *ev, maas_buf *out); /* of a stream        */
-    void (*end)(maas_talk *t, const maas_lm_event *ev, maas_buf *out);   /* of a choice, streamed */
-    void (*close)(maas_talk *t, maas_buf *out);                          /* of the whole stream */
-    void (*failed)(maas_talk *t, const maas_err *err, maas_buf *out);    /* within a stream    */
-    void (*whole)(maas_talk *t, maas_buf *out);                          /* not streamed       */
-} maas_talk_writers;
+typedef struct maas_talk_item { /* a part of an answer, see lm/said.h */
+    maas_said_kind kind;
+    bool ok;             /* of a call that has ended: its arguments are an object of JSON */
+    char id[40];         /* of a call */
+    maas_buf name, text; /* of a call: of the tool; its arguments */
+} maas_talk_item;
 
-typedef struct maas_talk_choice { /* what one choice became, not streamed */
-    maas_buf text, logprobs;
+typedef struct maas_talk_choice { /* what one choice became, so far */
+    maas_talk_item *items;
+    size_t n_items, items_cap;
+    uint32_t n_calls; /* that are ok */
+    maas_buf logprobs;
     maas_lm_finish finish;
     int32_t stop; /* as of the event */
 } maas_talk_choice;
@@ -40,6 +41,22 @@ typedef struct maas_talk_hold { /* while the peer is behind */
     uint64_t id;
     _Atomic bool on;
 } maas_talk_hold;
+/* What a dialect writes; NULL: nothing. Of a stream: a choice begins, its items begin, grow and end
+ * one after the other, the choice ends; then the stream closes. The choice at hand is
+ * t->choices[t->choice]. */
+typedef struct maas_talk_writers {
+    const char *content_type; /* of a stream */
+    bool whole_calls;         /* calls of a stream are told at once: item_end alone */
+    void (*begin)(maas_talk *t, maas_buf *out);
+    void (*item_begin)(maas_talk *t, const maas_talk_item *i, maas_buf *out);
+    void (*item_text)(maas_talk *t, const maas_talk_item *i, maas_str text, maas_buf *out);
+    void (*item_end)(maas_talk *t, const maas_talk_item *i, maas_buf *out);
+    void (*end)(maas_talk *t, maas_buf *out);
+    void (*close)(maas_talk *t, maas_buf *out);
+    void (*failed)(maas_talk *t, const maas_err *err, maas_buf *out); /* within a stream */
+    void (*whole)(maas_talk *t, maas_buf *out);                       /* not streamed */
+    void (*token)(maas_talk *t, const maas_lm_event *ev); /* each, before what it adds; any reply */
+} maas_talk_writers;
 
 struct maas_talk {
     maas_req *req;
@@ -58,9 +75,18 @@ struct maas_talk {
     maas_talk_hold hold;
     uint32_t n_events;           /* of a writer that numbers them */
     bool gone, streaming, begun; /* the peer; the stream; the choice at hand */
+
+    json_t *tools; /* a reference, as OpenAI writes them; NULL: none */
+    bool one_call; /* the first call ends the answer */
+    const maas_said_style *style;
+    maas_said *said; /* of the choice at hand */
+    maas_buf out;    /* what the writers wrote and is not sent */
+    bool in_thought, over, no_memory;
+    uint32_t reasoning_tokens; /* a sum over choices */
 };
 
-/* Parameters that every dialect has under OpenAI's names; E_INVALID names the one that is wrong. */
+/* Parameters that every dialect has under OpenAI's names, and what the answer shall look like
+ * (api/talk_format.h); E_INVALID names the one that is wrong. */
 maas_status maas_talk_params(maas_talk *t, maas_err *err);
 /* The request becomes the engine's; replies when it cannot. Always called last. */
 void maas_talk_start(maas_talk *t);
@@ -71,9 +97,12 @@ maas_talk *maas_talk_create(maas_req *r, const char *id_prefix, const maas_talk_
  * a model that it names in its own way (NULL: the default model). */
 maas_talk *maas_talk_open(maas_req *r, json_t *body, const maas_err *why, const char *model,
                           const char *id_prefix, const maas_talk_writers *w);
-/* The prompt of a conversation (tools, more: lm/chat.h), or of a text as it is. */
-maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *tools,
-                           const json_t *more, maas_err *err);
+/* `tools` of a request in OpenAI's words, its tool_choice and whether calls may be many; before
+ * maas_talk_chat. */
+maas_status maas_talk_tools(maas_talk *t, const json_t *tools, const json_t *choice,
+                            const json_t *parallel, maas_err *err);
+/* The prompt of a conversation with the tools of t (more: lm/chat.h), or of a text as it is. */
+maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *more, maas_err *err);
 maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err);
 /* Reads a body and starts what it says; false: an engine replies later. NULL: replied already. */
 bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err));
@@ -83,5 +112,14 @@ const char *maas_talk_finish_name(maas_lm_finish f);    /* "stop", "length" */
 /* The stop text `stop` as JSON, or null; and the object `timings` as llama-server has it. */
 void maas_talk_put_stop(const maas_talk *t, int32_t stop, maas_buf *b);
 void maas_talk_put_timings(const maas_talk *t, maas_buf *b);
+
+/* All items of a kind, one after the other, as one text. */
+void maas_talk_put_items(const maas_talk_choice *c, maas_said_kind kind, maas_buf *out);
+/* Where a call stands among the calls of its choice. */
+size_t maas_talk_call_index(const maas_talk_choice *c, const maas_talk_item *i);
+static inline maas_talk_choice *maas_talk_at(maas_talk *t)
+{
+    return &t->choices[t->choice];
+}
 
 #endif

@@ -1,5 +1,5 @@
 /* api/talk_params.c - what every dialect may say of an answer: one table, under OpenAI's names. */
-#include "api/talk.h"
+#include "api/talk_format.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -174,9 +174,7 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
     t->choices = maas_arena_array(maas_req_arena(t->req), (size_t)t->n, sizeof *t->choices);
     if (!t->choices)
         return maas_fail(err, MAAS_E_NOMEM, "memory for an answer");
-    for (int32_t i = 0; i < t->n; i++) {
-        t->choices[i].text.max = MAAS_TALK_MAX_REPLY;
+    for (int32_t i = 0; i < t->n; i++)
         t->choices[i].logprobs.max = MAAS_TALK_MAX_REPLY;
-    }
-    return MAAS_OK;
+    return maas_talk_format(t, err);
 }

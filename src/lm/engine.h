@@ -12,6 +12,7 @@
 #ifndef MAAS_LM_ENGINE_H
 #define MAAS_LM_ENGINE_H
 
+#include "lm/grammar.h"
 #include "lm/model.h"
 #include "lm/sampler.h"
 #include "lm/tokenizer.h"
@@ -39,6 +40,7 @@ typedef struct maas_ask { /* copied */
     int n_logprobs;       /* -1: none; how many alternatives of each token are told */
     int32_t drafts;       /* tokens proposed, at most; -1: as the engine has it */
     uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+    maas_grammar *grammar; /* what the answer must fit; counted again; NULL: anything */
 } maas_ask;
 
 typedef enum maas_lm_event_kind { MAAS_LM_TOKEN, MAAS_LM_DONE, MAAS_LM_FAILED } maas_lm_event_kind;
@@ -58,7 +60,8 @@ typedef struct maas_lm_timing {
 typedef struct maas_lm_event { /* what it points to lives during the call */
     maas_lm_event_kind kind;
     int32_t token;
-    maas_str text; /* whole characters; may be empty; of DONE: what was held back */
+    maas_str text; /* whole characters; may be empty; of DONE: what was held back; of a control token
+                      that is not shown: what was held back before it */
     float logprob;
     const maas_logprob *top;
     int n_top;

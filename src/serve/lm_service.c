@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "serve/lm_grammars.h"
 #include "base/ban.h"
 
 struct maas_lm_service {
@@ -18,6 +19,7 @@ struct maas_lm_service {
     maas_chat *chat; /* NULL: see why_no_chat */
     maas_err why_no_chat;
     maas_engine *engine;
+    maas_lm_grammars *grammars;
     maas_lanes *lanes;
     maas_queue queue;
     maas_work work;
@@ -71,6 +73,8 @@ static maas_status open_all(maas_lm_service *s, int fd, const maas_lm_service_op
     MAAS_TRY(maas_tokenizer_create(s->source, o->budget, &s->tokenizer, err));
     MAAS_TRY(maas_lm_create(s->source, &opts, &s->model, err));
     MAAS_TRY(maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err));
+    MAAS_TRY(maas_lm_grammars_create(s->tokenizer, maas_lm_about(s->model)->n_vocab, o->budget,
+                                     &s->grammars, err));
     if (maas_chat_create(s->source, s->tokenizer, o->budget, &s->chat, &s->why_no_chat) != MAAS_OK)
         s->chat = NULL;
     maas_engine_on_wake(s->engine, wake, s);
@@ -108,6 +112,7 @@ void maas_lm_service_unref(maas_lm_service *s)
     if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
         return;
     maas_engine_destroy(s->engine);
+    maas_lm_grammars_destroy(s->grammars);
     maas_lm_destroy(s->model);
     maas_chat_destroy(s->chat);
     maas_tokenizer_destroy(s->tokenizer);
@@ -154,6 +159,11 @@ maas_engine *maas_lm_service_engine(maas_lm_service *s)
 maas_lm_stats *maas_lm_service_stats(maas_lm_service *s)
 {
     return &s->stats;
+}
+maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,
+                                    maas_grammar **out, maas_err *err)
+{
+    return maas_lm_grammars_get(s->grammars, spec, out, err);
 }
 size_t maas_lm_service_bytes(const maas_lm_service *s)
 {

@@ -41,6 +41,9 @@ const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s);
 maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err);
 maas_engine *maas_lm_service_engine(maas_lm_service *s);
 maas_lm_stats *maas_lm_service_stats(maas_lm_service *s); /* who asks adds what became of it */
+/* A grammar over its vocabulary, as serve/lm_grammars.h has it. io thread. */
+maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,
+                                    maas_grammar **out, maas_err *err);
 size_t maas_lm_service_bytes(const maas_lm_service *s);
 
 #endif

@@ -145,7 +145,7 @@ static inline bool jinja_is(maas_str s, const char *text)
     return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
-/* ---- functions (jinja_filters.c) ---- */
+/* ---- functions (jinja_filters.c, jinja_functions.c) ---- */
 typedef struct jinja_args {
     maas_arena *a;
     const jinja_value *of; /* what is filtered, whose method it is */
@@ -156,6 +156,7 @@ typedef struct jinja_args {
 } jinja_args;
 const jinja_value *jinja_arg(const jinja_args *x, int i, const char *name); /* NULL: not given */
 maas_status jinja_filter(maas_str name, const jinja_args *x, jinja_value *out, maas_err *err);
+bool jinja_has_method(maas_str name);
 maas_status jinja_method(maas_str name, const jinja_args *x, jinja_value *out, maas_err *err);
 maas_status jinja_test(maas_str name, const jinja_args *x, bool *out, maas_err *err);
 int jinja_function_of(maas_str name); /* -1 */

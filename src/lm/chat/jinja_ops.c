@@ -57,7 +57,11 @@ maas_status jinja_attr(machine *m, maas_str name, jinja_value *out)
         jinja_dict_get(&v, name, out);
         return MAAS_OK;
     }
-    if (jinja_is_dict(&v) || v.kind == JINJA_STRING || v.kind == JINJA_LIST) {
+    if (name.n > 1 && memcmp(name.p, "__", 2) == 0)
+        return maas_fail(m->err, MAAS_E_INVALID, "template, line %u: '%.*s' is no text to be had",
+                         m->line, (int)(name.n < 40 ? name.n : 40), name.p);
+    if ((jinja_is_dict(&v) || v.kind == JINJA_STRING || v.kind == JINJA_LIST) &&
+        jinja_has_method(name)) {
         jinja_value *own = maas_arena_dup(m->a, &v, sizeof v);
         if (!own)
             return jinja_too_much(m);
@@ -136,7 +140,7 @@ static maas_status contains(const machine *m, const jinja_value *x, const jinja_
         *out = x->kind == JINJA_STRING && jinja_dict_get(in, jinja_str(x), &ignored);
         return MAAS_OK;
     }
-    const int64_t n = jinja_length(in);
+    const int64_t n = in->kind == JINJA_UNDEFINED ? 0 : jinja_length(in);
     if (n < 0)
         return maas_fail(m->err, MAAS_E_INVALID, "template, line %u: 'in' what is no list",
                          m->line);

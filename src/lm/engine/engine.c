@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "lm/engine/blocks.h"
+#include "lm/engine/constrain.h"
 #include "lm/engine/request.h"
 #include "base/ban.h"
 
@@ -31,6 +32,7 @@ struct maas_engine {
     list waiting, running; /* by age */
     maas_blocks *blocks;
     maas_sampler *sampler;
+    float *masked;     /* [n_vocab] logits that a grammar leaves; made when one comes */
     maas_lm_seq *seqs; /* [max_seqs] */
     maas_pace pace;
     int32_t *tokens, *out_rows; /* [max_rows] */
@@ -47,6 +49,8 @@ static maas_status check_ask(const maas_engine *e, const maas_ask *ask, maas_err
                          "the prompt has %u tokens, the context of the model holds %d with the "
                          "answer",
                          ask->n_tokens, e->info->n_context);
+    if (ask->grammar && maas_grammar_n_logits(ask->grammar) != e->info->n_vocab)
+        return maas_fail(err, MAAS_E_INVALID, "the grammar is of another vocabulary");
     for (uint32_t i = 0; i < ask->n_tokens; i++)
         if (ask->tokens[i] < 0 || ask->tokens[i] >= e->info->n_vocab)
             return maas_fail(err, MAAS_E_INVALID, "token %d of the prompt is not in the vocabulary",
@@ -404,11 +408,44 @@ static int32_t draw(maas_engine *e, request *r, const float *logits)
     return best < 0 ? token : best;
 }
 
+/* As draw, of what the grammar leaves: *out -1 when that is nothing. Without chance, the best of
+ * all tokens is the best of those that may come, if it is one of them. */
+static maas_status draw_fitting(maas_engine *e, request *r, const float *logits, int32_t *out,
+                                maas_err *err)
+{
+    const bool no_end = r->ask.ignore_end || r->n_tokens - r->ask.n_tokens < r->ask.min_tokens;
+    const bool greedy = r->ask.sampling.temperature <= 0;
+    bool fits = false;
+    uint32_t n;
+    *out = greedy ? draw(e, r, logits) : -1;
+    if (!r->matcher)
+        MAAS_TRY(maas_matcher_create(r->ask.grammar, &r->matcher, err));
+    if (greedy && !(no_end && maas_tokenizer_is_end(e->t, *out)))
+        MAAS_TRY(maas_matcher_allows(r->matcher, *out, &fits, err));
+    if (!fits) {
+        if (!e->masked && !(e->masked = maas_calloc((size_t)e->info->n_vocab, sizeof *e->masked)))
+            return maas_fail(err, MAAS_E_NOMEM, "memory for a grammar");
+        MAAS_TRY(
+            maas_constrain(r->matcher, e->t, no_end, logits, e->info->n_vocab, e->masked, &n, err));
+        *out = n ? draw(e, r, e->masked) : -1;
+    }
+    return *out < 0 || maas_tokenizer_is_end(e->t, *out)
+               ? MAAS_OK
+               : maas_matcher_accept(r->matcher, *out, err);
+}
+
 /* False: it was the last one, and r is gone. */
 static bool take_token(maas_engine *e, request *r, const float *logits)
 {
     maas_logprob top[MAAS_MAX_TOP];
-    const int32_t token = draw(e, r, logits);
+    maas_err err = {0};
+    int32_t token = -1;
+    if (!r->ask.grammar)
+        token = draw(e, r, logits);
+    else if (draw_fitting(e, r, logits, &token, &err) != MAAS_OK || token < 0) {
+        end(e, &e->running, r, MAAS_LM_STOP, err.code ? &err : NULL);
+        return false;
+    }
     maas_lm_event ev = {.kind = MAAS_LM_TOKEN, .token = token};
     if (!r->first_ns)
         r->first_ns = maas_now_ns();
@@ -422,7 +459,11 @@ static bool take_token(maas_engine *e, request *r, const float *logits)
         end(e, &e->running, r, MAAS_LM_STOP, NULL);
         return false;
     }
-    const bool stop = maas_answer_add(&r->answer, text_of(e, r, token));
+    bool stop = r->matcher && maas_matcher_must_end(r->matcher);
+    if (!r->ask.show_special && maas_tokenizer_is_special(e->t, token))
+        maas_answer_finish(&r->answer); /* what was before it is told before it */
+    else
+        stop |= maas_answer_add(&r->answer, text_of(e, r, token));
     ev.text = (maas_str){r->answer.told.p ? r->answer.told.p : "", r->answer.told.n};
     const bool last = stop || r->n_tokens >= r->end;
     r->on(r->user, &ev);
@@ -546,6 +587,7 @@ void maas_engine_destroy(maas_engine *e)
     maas_sampler_destroy(e->sampler);
     pthread_mutex_destroy(&e->lock);
     maas_free(e->seqs);
+    maas_free(e->masked);
     maas_free(e->out_rows);
     maas_free(e->tokens);
     maas_free(e);

@@ -28,6 +28,8 @@ request *maas_request_create(const maas_ask *ask, uint32_t room, const maas_toke
         return NULL;
     r->ask = *ask;
     r->ask.sampling.bias = NULL;
+    if (ask->grammar)
+        maas_grammar_ref(ask->grammar);
     r->end = ask->max_tokens && ask->max_tokens < room - ask->n_tokens
                  ? ask->n_tokens + ask->max_tokens
                  : room;
@@ -58,6 +60,8 @@ void maas_request_destroy(request *r)
         return;
     maas_answer_reset(&r->answer);
     maas_breaks_reset(&r->breaks);
+    maas_matcher_destroy(r->matcher);
+    maas_grammar_unref(r->ask.grammar);
     maas_free((void *)(uintptr_t)r->ask.sampling.bias);
     maas_free(r->tokens);
     maas_free(r->blocks);

@@ -20,6 +20,7 @@ typedef struct request {
     maas_sampling_state sampling; /* what draws left behind */
     maas_breaks breaks;           /* of DRY */
     maas_answer answer;
+    maas_matcher *matcher;     /* of a grammar, from the first token on */
     int32_t *tokens;           /* [end] prompt and answer; behind them, what is proposed */
     uint32_t n_tokens, past;   /* past: in the cache */
     int32_t *blocks;           /* [blocks of a context] */

@@ -57,6 +57,7 @@ static void what_jinja2_says(void)
          "{\"s\":\" q \",\"l\":[1,2]}", "Q1-221"},
         {"{{ d | tojson }}", "{\"d\":{\"a\":[1,true,null,\"\\u00e9\\\"\"]}}",
          "{\"a\": [1, true, null, \"\xc3\xa9\\\"\"]}"},
+        {"{{ s.x is defined }}{{ s.x }}{{ 'a' in q }}", "{\"s\":\"abc\"}", "FalseFalse"},
         {"{{ d | tojson(indent=2) }}", "{\"d\":{\"a\":1}}", "{\n  \"a\": 1\n}"},
         {"x\n  {% if true %}\n  y\n  {% endif %}\nz", "{}", "x\n  y\nz"},
         {"x  {%- if true -%}  y  {%- endif -%}  z", "{}", "xyz"},

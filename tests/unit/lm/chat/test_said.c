@@ -1,0 +1,304 @@
+/*
+ * What models of each family say, taken apart: rows of data. Every row is fed in one piece, one
+ * byte at a time, in pieces of any size, and with its markers as control tokens; all must be told
+ * alike.
+ */
+#include "maas_test.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/sys.h"
+#include "lm/said.h"
+
+static const char tools_text[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"add\",\"parameters\":{\"type\":\"object\","
+    "\"properties\":{\"a\":{\"type\":\"number\"},\"b\":{\"type\":\"number\"}}}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"say\",\"parameters\":{\"type\":\"object\","
+    "\"properties\":{\"text\":{\"type\":\"string\"}}}}}]";
+
+/* Signs of the families, as their templates have them. */
+#define HERMES   "<tool_call>"
+#define THINKING "<tool_call> <think>"
+#define LLAMA    "<|start_header_id|> {\"name\": function name, \"parameters\": dictionary}"
+#define PYTHON   "<|python_tag|>"
+#define MISTRAL  "[TOOL_CALLS] [THINK]"
+#define GRANITE  "<|tool_call|>"
+#define PHI      "<|tool_call|> <|/tool_call|>"
+#define DEEPSEEK "<｜tool▁call▁begin｜> <think>"
+#define CODER    "<tool_call> <function="
+#define GLM      "<tool_call> <arg_key> <think>"
+#define COHERE   "<|START_ACTION|> <|START_THINKING|>"
+#define GEMMA    "<start_function_call>"
+#define CODE     "```tool_code"
+#define PYTHONIC "[func_name1(params_name1="
+#define ADD      "{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": 2}}"
+#define SAY      "{\"name\": \"say\", \"arguments\": {\"text\": \"x\"}}"
+#define ADD_TOLD "[add({\"a\": 1, \"b\": 2})]"
+#define SAY_TOLD "[say({\"text\": \"x\"})]"
+
+enum { NO_TOOLS = 1, IN_THOUGHT = 2, LETTERS = 4 /* not with control tokens */ };
+
+/* told: text as it is, <reasoning>, [call(arguments)], and [!call(arguments)](as written). */
+static const struct {
+    const char *family, *says, *told;
+    int how;
+} rows[] = {
+    {HERMES, "Hello, world\n", "Hello, world\n", 0},
+    {HERMES, "1 < 2 <tool 3", "1 < 2 <tool 3", 0},
+    {HERMES, "<tool_call>\n" ADD "\n</tool_call>", ADD_TOLD, 0},
+    {HERMES, "I add.\n\n<tool_call>\n" ADD "\n</tool_call>\n", "I add." ADD_TOLD, 0},
+    {HERMES, "<tool_call>" ADD "</tool_call>\n<tool_call>" SAY "</tool_call>", ADD_TOLD SAY_TOLD,
+     0},
+    {HERMES, "<tool_call>[" ADD ", " SAY "]</tool_call>", ADD_TOLD SAY_TOLD, 0},
+    {HERMES, "<tool_call>" ADD "\n" SAY "</tool_call>ok", ADD_TOLD SAY_TOLD "ok", 0},
+    {HERMES, "<tool_call>{\"arguments\": {\"a\": 1, \"b\": 2}, \"name\": \"add\"}</tool_call>",
+     ADD_TOLD, 0},
+    {HERMES, "<tool_call>{\"name\": \"add\"}</tool_call>", "[add({})]", 0},
+    {HERMES, "<tool_call>{\"name\": \"add\", \"arguments\": null}</tool_call>", "[add({})]", 0},
+    {HERMES, "<tool_call>{\"name\":\"say\",\"arguments\":\"{\\\"text\\\":\\\"x\\\"}\"}</tool_call>",
+     "[say({\"text\":\"x\"})]", 0},
+    {HERMES,
+     "<tool_call>{\"arguments\":\"{\\\"text\\\":1}\",\"id\":[1,{}],\"name\":\"say\"}</tool_call>",
+     "[say({\"text\":1})]", 0},
+    {HERMES,
+     "<tool_call>{\"type\":\"function\",\"function\":{\"name\":\"add\",\"arguments\":{}}}</"
+     "tool_call>",
+     "[add({})]", 0},
+    {HERMES,
+     "<tool_call>{\"name\":\"say\",\"arguments\":{\"text\":\"</tool_call>{\\\"\"}}</tool_call>",
+     "[say({\"text\":\"</tool_call>{\\\"\"})]", LETTERS},
+    {HERMES, "<tool_call>" ADD "</tool_call>", "<tool_call>" ADD "</tool_call>",
+     NO_TOOLS | LETTERS},
+    {HERMES, "</tool_call> a", "</tool_call> a", LETTERS},
+    {HERMES, "a <tool_call>none</tool_call> b", "a <tool_call>none</tool_call> b", LETTERS},
+    {HERMES, "<tool_call>{\"nome\": 1}</tool_call>", "<tool_call>{\"nome\": 1}</tool_call>",
+     LETTERS},
+    {HERMES, "<tool_call>{\"name\": \"a b\"}</tool_call>",
+     "<tool_call>{\"name\": \"a b\"}</tool_call>", LETTERS},
+    {HERMES, "<tool_call>{\"name\": \"add\"", "[!add()](<tool_call>{\"name\": \"add\")", 0},
+    {HERMES, "<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1",
+     "[!add({\"a\": 1)](<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1)", 0},
+    {HERMES, "<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": oops}}</tool_call> b",
+     "[!add({\"a\": oops})](<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": oops}})b", 0},
+    {HERMES, "<tool_call>{\"name\": \"add\", \"arguments\": [1]}</tool_call> b",
+     "[!add(, \"arguments\": [1]})](<tool_call>{\"name\": \"add\", \"arguments\": "
+     "[1]}</tool_call>)b",
+     0},
+    {HERMES, "<tool_call>", "<tool_call>", LETTERS},
+    {THINKING, "<think>\nhm\n</think>\n\nYes", "<hm>Yes", 0},
+    {THINKING, "<think>\n\n</think>\n\nYes", "Yes", 0},
+    {THINKING, "<think>hm, <tool_call></think><tool_call>" ADD "</tool_call>",
+     "<hm, <tool_call>>" ADD_TOLD, LETTERS},
+    {THINKING, "hm\n</think>\n" ADD, "<hm>" ADD, IN_THOUGHT},
+    {THINKING, "<think>hm</think>a", "<hm>a", IN_THOUGHT},
+    {THINKING, "hm ", "<hm>", IN_THOUGHT},
+    {THINKING, "a </thi", "<a </thi>", IN_THOUGHT},
+    {THINKING, "<think>hm</think>a", "<hm>a", NO_TOOLS},
+    {LLAMA, "{\"name\": \"add\", \"parameters\": {\"a\": 1, \"b\": 2}}", ADD_TOLD, 0},
+    {LLAMA, "\n{\"type\": \"function\", \"name\": \"add\", \"parameters\": {}}", "[add({})]", 0},
+    {LLAMA, ADD "; " SAY, ADD_TOLD SAY_TOLD, 0},
+    {LLAMA, "{\"name\": \"nobody\", \"parameters\": {}}",
+     "{\"name\": \"nobody\", \"parameters\": {}}", 0},
+    {LLAMA, "{\"city\": \"add\"} <- JSON", "{\"city\": \"add\"} <- JSON", 0},
+    {LLAMA, "a " ADD, "a " ADD, 0},
+    {LLAMA, "{\"name\": \"add\"} is it", "{\"name\": \"add\"} is it", 0},
+    {LLAMA, ADD, ADD, NO_TOOLS},
+    {PYTHON, "<|python_tag|>{\"name\": \"add\", \"parameters\": {\"a\": 1, \"b\": 2}}", ADD_TOLD,
+     0},
+    {PYTHON, "<|python_tag|>print(1)", "<|python_tag|>print(1)", LETTERS},
+    {MISTRAL, "[TOOL_CALLS][" ADD "]", ADD_TOLD, 0},
+    {MISTRAL, "[TOOL_CALLS] [" ADD ", " SAY "]", ADD_TOLD SAY_TOLD, 0},
+    {MISTRAL, "[TOOL_CALLS]add[ARGS]{\"a\": 1, \"b\": 2}[TOOL_CALLS]say[ARGS]{\"text\": \"x\"}",
+     ADD_TOLD SAY_TOLD, 0},
+    {MISTRAL, "[TOOL_CALLS]add[CALL_ID]abc[ARGS]{}", "[add({})]", 0},
+    {MISTRAL, "[THINK]hm[/THINK]yes", "<hm>yes", 0},
+    {MISTRAL, "[TOOL_CALLS]add", "[TOOL_CALLS]add", LETTERS},
+    {MISTRAL, "[TOOL_CALLS]add[ARGS]{\"a\"", "[!add({\"a\")]([TOOL_CALLS]add[ARGS]{\"a\")", 0},
+    {GRANITE, "<|tool_call|>[" ADD ", " SAY "]", ADD_TOLD SAY_TOLD, 0},
+    {PHI, "<|tool_call|>[" ADD "]<|/tool_call|>", ADD_TOLD, 0},
+    {PHI, "<|tool_call|>[" ADD ", oops]<|/tool_call|>", ADD_TOLD ", oops]<|/tool_call|>", LETTERS},
+    {COHERE,
+     "<|START_THINKING|>hm<|END_THINKING|><|START_ACTION|>[{\"tool_call_id\": \"0\", "
+     "\"tool_name\": \"add\", \"parameters\": {}}]<|END_ACTION|>",
+     "<hm>[add({})]", 0},
+    {DEEPSEEK,
+     "hm</think>ok<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n```json\n"
+     "{\"a\": 1, \"b\": "
+     "2}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>say\n"
+     "```json\n{\"text\": \"x\"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+     "<hm>ok" ADD_TOLD SAY_TOLD, IN_THOUGHT},
+    {DEEPSEEK,
+     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>add<｜tool▁sep｜>{\"a\": 1, \"b\": "
+     "2}<｜tool▁call▁end｜>"
+     "<｜tool▁calls▁end｜>",
+     ADD_TOLD, 0},
+    {DEEPSEEK, "<｜tool▁calls▁begin｜> no", "<｜tool▁calls▁begin｜> no", 0},
+    {CODER,
+     "ok\n<tool_call>\n<function=add>\n<parameter=a>\n1\n</parameter>\n<parameter=b>\n2\n</"
+     "parameter>"
+     "\n</function>\n</tool_call>",
+     "ok[add({\"a\":1,\"b\":2})]", 0},
+    {CODER, "<function=say><parameter=text>\n12\n\n</parameter></function>",
+     "[say({\"text\":\"12\\n\"})]", 0},
+    {CODER, "<function=say><parameter=other>x < \"y\"</parameter></function>z",
+     "[say({\"other\":\"x < \\\"y\\\"\"})]z", 0},
+    {CODER, "<function=add></function>", "[add({})]", 0},
+    {CODER, "<function=add>oops</function>", "[!add(oops)](<function=add>oops</function>)", 0},
+    {CODER, "<function=add", "<function=add", LETTERS},
+    {GLM,
+     "<think>hm</think>\n<tool_call>say\n<arg_key>text</arg_key>\n<arg_value>x "
+     "y</arg_value>\n</tool_call>",
+     "<hm>[say({\"text\":\"x y\"})]", 0},
+    {GLM, "<tool_call>say<arg_key>text</arg_key><arg_value>x</arg_value></tool_call>y",
+     "[say({\"text\":\"x\"})]y", 0},
+    {GLM, "<tool_call>say\n</tool_call>", "[say({})]", 0},
+    {"<|tool_call_argument_begin|>",
+     "<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>{"
+     "\"a\": 1, \"b\": 2}<|tool_call_end|><|tool_calls_section_end|>",
+     ADD_TOLD, 0},
+    {"<function=", "<function=add>{\"a\": 1, \"b\": 2}</function>", ADD_TOLD, 0},
+    {"<tool_calls>", "<tool_calls>\n" ADD "\n" SAY "\n</tool_calls>", ADD_TOLD SAY_TOLD, 0},
+    {GEMMA,
+     "<start_function_call>call:say{text:<escape>a \"b\"<escape>,n:[1,{k:true}]}<end_function_call>"
+     "<start_function_response>",
+     "[say({\"text\":\"a \\\"b\\\"\",\"n\":[1,{\"k\":true}]})]", 0},
+    {GEMMA, "<start_function_call>call:add{a:}<end_function_call>b",
+     "<start_function_call>call:add{a:}<end_function_call>b", LETTERS},
+    {CODE,
+     "ok\n```tool_code\nadd(a=1, b=2.5)\nsay(text='it\\'s \"x\"', more=[True, None, (1,)])\n```",
+     "ok[add({\"a\":1,\"b\":2.5})][say({\"text\":\"it's \\\"x\\\"\",\"more\":[true,null,[1]]})]",
+     0},
+    {CODE, "```tool_code\nx = 1\n```", "```tool_code\nx = 1\n```", LETTERS},
+    {CODE, "```python\nx\n```", "```python\nx\n```", LETTERS},
+    {PYTHONIC, "[add(a=1, b=2), say(text=\"]\")]",
+     "[add({\"a\":1,\"b\":2})][say({\"text\":\"]\"})]", 0},
+    {PYTHONIC, "[1, 2]", "[1, 2]", 0},
+    {PYTHONIC, "[link](there)", "[link](there)", 0},
+    {PYTHONIC, "[nobody(a=1)]", "[nobody(a=1)]", 0},
+    {"", "<tool_call>" ADD "</tool_call>", ADD_TOLD, 0},
+    {"", ADD, ADD_TOLD, 0},
+};
+
+typedef struct heard {
+    maas_buf text;
+    bool open;
+    maas_said_kind kind;
+    long events;
+} heard;
+
+static void hear(void *user, const maas_said_event *ev)
+{
+    static const char *const begin[] = {"", "<", "["}, *const end[] = {"", ">", ")]"};
+    heard *h = user;
+    h->events++;
+    EXPECT(h->open == (ev->what != MAAS_SAID_BEGIN));
+    EXPECT(ev->what == MAAS_SAID_BEGIN || ev->kind == h->kind);
+    h->open = ev->what != MAAS_SAID_END;
+    h->kind = ev->kind;
+    if (ev->what == MAAS_SAID_BEGIN)
+        maas_buf_str(&h->text, begin[ev->kind]);
+    maas_buf_add(&h->text, ev->what == MAAS_SAID_END ? "" : ev->text.p,
+                 ev->what == MAAS_SAID_END ? 0 : ev->text.n);
+    if (ev->what == MAAS_SAID_BEGIN && ev->kind == MAAS_SAID_CALL)
+        maas_buf_char(&h->text, '(');
+    if (ev->what == MAAS_SAID_END)
+        maas_buf_str(&h->text, end[ev->kind]);
+    if (ev->what == MAAS_SAID_END && !ev->ok) {
+        maas_buf_str(&h->text, "!(");
+        maas_buf_add(&h->text, ev->text.p, ev->text.n);
+        maas_buf_char(&h->text, ')');
+    }
+}
+
+typedef enum feeding { WHOLE, BYTES, PIECES, CONTROLS } feeding;
+
+static size_t marker_at(const maas_said_style *y, maas_str s)
+{
+    for (uint32_t i = 0; i < y->n; i++)
+        if (y->markers[i].text.n <= s.n &&
+            memcmp(s.p, y->markers[i].text.p, y->markers[i].text.n) == 0)
+            return y->markers[i].text.n;
+    return 0;
+}
+
+static void feed(maas_said *s, const maas_said_style *y, maas_str text, feeding way, maas_rng *rng)
+{
+    while (text.n) {
+        const size_t marker = way == CONTROLS ? marker_at(y, text) : 0;
+        size_t n = way == WHOLE ? text.n : way == PIECES ? 1 + maas_rng_u64(rng) % 7 : 1;
+        n = marker ? marker : n < text.n ? n : text.n;
+        /* bytes of their own: what lies behind them is not to be read */
+        char *copy = maas_strndup(text.p, n);
+        EXPECT(marker ? maas_said_control(s, (maas_str){copy, n})
+                      : maas_said_text(s, (maas_str){copy, n}));
+        maas_free(copy);
+        text.p += n;
+        text.n -= n;
+    }
+    EXPECT(maas_said_finish(s));
+}
+
+static void say(const char *family, maas_str text, int flags, feeding way, heard *h)
+{
+    static maas_rng rng = {.s = {1, 2, 3, 4}};
+    json_t *tools = flags & NO_TOOLS ? NULL : json_loads(tools_text, 0, NULL);
+    maas_said_style y;
+    maas_said_style_of((maas_str){family, strlen(family)}, NULL, &y);
+    for (uint32_t i = 0; i < y.n; i++)
+        y.markers[i].control = way == CONTROLS;
+    *h = (heard){.text = MAAS_BUF_INIT(1u << 24)};
+    const maas_said_opts o = {
+        .style = &y, .tools = tools, .in_thought = flags & IN_THOUGHT, .on = hear, .user = h};
+    maas_said *s = maas_said_create(&o);
+    feed(s, &y, text, way, &rng);
+    maas_said_destroy(s);
+    json_decref(tools);
+    EXPECT(!h->open);
+}
+
+/* "[!f(" of a row is "[f(" and ")]!(" as it is heard. */
+static void expected(const char *told, maas_buf *out)
+{
+    for (bool broken = false; *told; told++) {
+        if (told[0] == '[' && told[1] == '!') {
+            maas_buf_char(out, '[');
+            broken = true;
+            told++;
+        } else if (broken && strncmp(told, ")](", 3) == 0) {
+            maas_buf_str(out, ")]!(");
+            broken = false;
+            told += 2;
+        } else {
+            maas_buf_char(out, *told);
+        }
+    }
+}
+
+static void every_family_is_heard_in_every_way(void)
+{
+    static const char *const names[] = {"whole", "bytes", "pieces", "controls"};
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++)
+        for (int way = WHOLE; way <= CONTROLS; way++) {
+            heard h;
+            maas_buf want = MAAS_BUF_INIT(1u << 20);
+            if (way == CONTROLS && rows[i].how & LETTERS)
+                continue;
+            expected(rows[i].told, &want);
+            say(rows[i].family, (maas_str){rows[i].says, strlen(rows[i].says)}, rows[i].how, way,
+                &h);
+            EXPECT_MSG(h.text.n == want.n && memcmp(h.text.p, want.p, want.n) == 0,
+                       "row %zu, %s: %s\n    gives %s\n    not   %s", i, names[way], rows[i].says,
+                       h.text.p, want.p);
+            maas_buf_reset(&want);
+            maas_buf_reset(&h.text);
+        }
+}
+
+static const mt_case cases[] = {
+    MT_CASE(every_family_is_heard_in_every_way),
+};
+
+int main(int argc, char **argv)
+{
+    return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
