@@ -275,7 +275,7 @@ maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *m
     maas_status st = maas_tokenizer_encode_pieces(maas_lm_service_tokenizer(t->service),
                                                   text.pieces, text.n, 0, &t->prompt, err);
     maas_rendered_reset(&text);
-    return st;
+    return st == MAAS_OK ? maas_talk_force(t, err) : st;
 }
 
 maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err)

@@ -78,9 +78,12 @@ struct maas_talk {
 
     json_t *tools; /* a reference, as OpenAI writes them; NULL: none */
     bool one_call; /* the first call ends the answer */
+    bool must_call;
+    const char *must_name; /* with must_call: the tool; NULL: any */
     const maas_said_style *style;
-    maas_said *said; /* of the choice at hand */
-    maas_buf out;    /* what the writers wrote and is not sent */
+    maas_said_style own_style; /* when it is not the model's */
+    maas_said *said;           /* of the choice at hand */
+    maas_buf out;              /* what the writers wrote and is not sent */
     bool in_thought, over, no_memory;
     uint32_t reasoning_tokens; /* a sum over choices */
 };

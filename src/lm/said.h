@@ -54,6 +54,9 @@ const char *maas_said_family_name(const maas_said_style *y);
 /* Of an identifier of a call: as many letters and digits as templates of the family want; 0: any.
  */
 uint32_t maas_said_id_length(const maas_said_style *y);
+/* How a call is written: '\1' stands for the name, '\2' for the arguments; and what is between two
+ * calls. NULL: the arguments of the family are no JSON. */
+const char *maas_said_frame(const maas_said_style *y, const char **between);
 /* A prompt that ends so has begun the reasoning. */
 bool maas_said_begins_thought(const maas_said_style *y, maas_str end_of_prompt);
 

@@ -25,6 +25,7 @@ typedef struct maas_said_family {
     /* of tagged calls: */
     const char *name_end, *key_open, *key_close, *value_open, *value_close;
     uint32_t id_length;
+    const char *frame, *between; /* maas_said_frame */
 } maas_said_family;
 
 /* A value of JSON, byte by byte: where it ends. */

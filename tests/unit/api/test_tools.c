@@ -49,6 +49,8 @@ static const struct {
     {"broken", broken, CHAT(TOOLS "{# <tool_call> #}")},
     {"controls", controls, CHAT(TOOLS "{# [TOOL_CALLS] #}")},
     {"plain", plain, CHAT("")},
+    {"any", NULL, CHAT(TOOLS "{# <tool_call> #}")},
+    {"forced", controls, CHAT(TOOLS "{# [TOOL_CALLS] [ARGS] #}")},
 };
 
 static void publish(api *a)
@@ -113,6 +115,14 @@ typedef struct row {
     "{\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"parameters\":" parameters "}}"
 #define OPENAI_TOOLS                                                                               \
     "\"tools\":[" FUNCTION("add", "{\"type\":\"object\"}") "," FUNCTION("say", "{}") "]"
+/* What a grammar leaves is finite: a model without sense ends it, too. */
+#define UNIT                                                                                       \
+    "{\"type\":\"object\",\"properties\":{\"unit\":{\"enum\":[\"C\",\"F\"]}},\"required\":["       \
+    "\"unit\"],"                                                                                   \
+    "\"additionalProperties\":false}"
+#define STRICT_TOOLS                                                                               \
+    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"add\",\"strict\":true,"            \
+    "\"parameters\":" UNIT "}}," FUNCTION("say", UNIT) "]"
 #define FLAT_TOOLS                                                                                 \
     "\"tools\":[{\"type\":\"function\",\"name\":\"add\",\"parameters\":{\"type\":\"object\"}}]"
 #define ANTHROPIC_TOOLS                                                                            \
@@ -300,6 +310,14 @@ static const struct {
      ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"no\"}}}",
      "'no'"},
     {CHAT_PATH, "{" ASKED "," OPENAI_TOOLS ",\"parallel_tool_calls\":1}", "parallel_tool_calls"},
+    {CHAT_PATH, "{" ASKED ",\"tool_choice\":\"required\"}", "'tools'"},
+    {CHAT_PATH, "{" ASKED "," OPENAI_TOOLS ",\"response_format\":{\"type\":\"json_object\"}}",
+     "format"},
+    {CHAT_PATH,
+     "{" ASKED
+     ",\"tool_choice\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\","
+     "\"strict\":true,\"parameters\":{\"type\":\"object\",\"minProperties\":\"x\"}}}]}",
+     "'tools' that are strict"},
     {CHAT_PATH, "{" ASKED ",\"functions\":[]}", "'tools'"},
     {CHAT_PATH, "{\"model\":\"calls\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{}]}]}",
      "messages[0]: 'tool_calls[0].function.name'"},
