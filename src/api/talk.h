@@ -34,11 +34,16 @@ typedef struct maas_talk_choice { /* what one choice became, so far */
     maas_buf logprobs;
     maas_lm_finish finish;
     int32_t stop; /* as of the event */
+    /* while it is made */
+    maas_talk *talk;
+    uint64_t engine_id;
+    maas_said *said;
+    bool begun, over;
 } maas_talk_choice;
 
 typedef struct maas_talk_hold { /* while the peer is behind */
     maas_lm_service *service;   /* a reference while `on` */
-    uint64_t id;
+    maas_talk *talk;
     _Atomic bool on;
 } maas_talk_hold;
 /* What a dialect writes; NULL: nothing. Of a stream: a choice begins, its items begin, grow and end
@@ -66,15 +71,16 @@ struct maas_talk {
     maas_buf prompt; /* int32_t ids */
     json_t *body;    /* a reference: texts of the ask live in it */
     bool stream, include_usage, echo;
-    int32_t n, choice; /* choices wanted; which is made now */
+    int32_t n, choice; /* choices wanted; which the writers write of now */
     uint64_t created;  /* seconds since 1970 */
     char id[48];
-    maas_talk_choice *choices; /* [n] */
-    maas_lm_timing timing;     /* sums over choices */
-    uint64_t engine_id;
+    maas_talk_choice *choices;   /* [n] */
+    maas_lm_timing timing;       /* sums over choices */
+    int32_t n_submitted, n_open; /* of choices; submitted and not ended */
+    maas_err failed;             /* why the answer cannot be given */
     maas_talk_hold hold;
-    uint32_t n_events;           /* of a writer that numbers them */
-    bool gone, streaming, begun; /* the peer; the stream; the choice at hand */
+    uint32_t n_events;    /* of a writer that numbers them */
+    bool gone, streaming; /* the peer; the stream has begun */
 
     json_t *tools; /* a reference, as OpenAI writes them; NULL: none */
     bool one_call; /* the first call ends the answer */
@@ -84,7 +90,7 @@ struct maas_talk {
     maas_said_style own_style; /* when it is not the model's */
     maas_said *said;           /* of the choice at hand */
     maas_buf out;              /* what the writers wrote and is not sent */
-    bool in_thought, over, no_memory;
+    bool in_thought, no_memory;
     uint32_t reasoning_tokens; /* a sum over choices */
 };
 

@@ -174,7 +174,9 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
     t->choices = maas_arena_array(maas_req_arena(t->req), (size_t)t->n, sizeof *t->choices);
     if (!t->choices)
         return maas_fail(err, MAAS_E_NOMEM, "memory for an answer");
-    for (int32_t i = 0; i < t->n; i++)
+    for (int32_t i = 0; i < t->n; i++) {
         t->choices[i].logprobs.max = MAAS_TALK_MAX_REPLY;
+        t->choices[i].stop = -1;
+    }
     return maas_talk_format(t, err);
 }

@@ -5,7 +5,7 @@
 
 void maas_talk_put_stop(const maas_talk *t, int32_t stop, maas_buf *b)
 {
-    if (stop >= 0)
+    if (stop >= 0 && (uint32_t)stop < t->ask.n_stops)
         maas_buf_json_str(b, t->ask.stops[stop].p, t->ask.stops[stop].n);
     else
         maas_buf_str(b, "null");

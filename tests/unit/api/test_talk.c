@@ -205,6 +205,59 @@ static void post_and_read(const api *a, const char *path, const char *body)
     close(fd);
 }
 
+/* The texts of choice `index` of a stream in `answer`, one after the other. */
+static void texts_of(int index, char *out, size_t size)
+{
+    char key[64];
+    const int n = snprintf(key, sizeof key, "\"index\":%d,\"text\":", index);
+    out[0] = 0;
+    for (const char *p = answer; (p = strstr(p, key)) != NULL;) {
+        p += n;
+        const char *end = strstr(p, ",\"logprobs\"");
+        const size_t len = end ? (size_t)(end - p) : 0, at = strlen(out);
+        if (at + len < size)
+            snprintf(out + at, size - at, "%.*s", (int)len, p);
+    }
+}
+
+/* Each as if it were alone with its seed; side by side in a stream; the prompt computed once. */
+static void choices_are_made_at_once(void)
+{
+    enum { N_CHOICES = 5 };
+    static const char form[] =
+        "{\"model\":\"tiny\",\"prompt\":\"many words of a prompt that is long "
+        "enough\",\"max_tokens\":"
+        "20,\"ignore_eos\":true,\"stream\":true,\"seed\":%d,\"n\":%d,\"stream_options\":{"
+        "\"include_usage\":true}}";
+    static char alone[N_CHOICES][4096], text[4096];
+    char body[512];
+    int switches = 0, at = 0;
+    api a;
+    api_start(&a);
+    publish(&a);
+    for (int i = 0; i < N_CHOICES; i++) {
+        snprintf(body, sizeof body, form, 7 + i, 1);
+        post_and_read(&a, "/v1/completions", body);
+        texts_of(0, alone[i], sizeof alone[i]);
+        EXPECT(strlen(alone[i]) > 20);
+    }
+    snprintf(body, sizeof body, form, 7, N_CHOICES);
+    post_and_read(&a, "/v1/completions", body);
+    for (int i = 0; i < N_CHOICES; i++) {
+        texts_of(i, text, sizeof text);
+        EXPECT_MSG(strcmp(text, alone[i]) == 0, "choice %d: %s, not %s", i, text, alone[i]);
+    }
+    for (const char *p = answer; (p = strstr(p, "\"index\":")) != NULL; p++) {
+        const int index = p[8] - '0';
+        switches += index != at;
+        at = index;
+    }
+    EXPECT_MSG(switches > 30, "%d switches in %s", switches, answer);
+    EXPECT_MSG(strstr(answer, "\"completion_tokens\":100,"), "%s", answer);
+    EXPECT(strstr(answer, "data: [DONE]"));
+    api_stop(&a);
+}
+
 static void ended_by_what(api *a, bool stream)
 {
     static const char form[] = "{\"model\":\"tiny\",\"max_tokens\":60,\"temperature\":0,"
@@ -256,7 +309,8 @@ static void answers_say_how_they_came_about(void)
              "\"ignore_eos\":true,\"temperature\":0,\"stop\":[\"\\u0001zz\",\"%c\"]}",
              letter);
     EXPECT_EQ(api_request(&a, "POST", "/v1/completions", "", body, answer, sizeof answer), 200);
-    EXPECT_MSG(strstr(answer, "\"finish_reason\":\"stop\""), "%s", answer);
+    snprintf(body, sizeof body, "\"finish_reason\":\"stop\",\"stop_reason\":\"%c\"", letter);
+    EXPECT_MSG(strstr(answer, body), "no %s in %s", body, answer);
     ended_by_what(&a, false);
     ended_by_what(&a, true);
     EXPECT_EQ(api_request(&a, "POST", "/v1/completions", "",
@@ -279,9 +333,8 @@ static void answers_say_how_they_came_about(void)
 }
 
 static const mt_case cases[] = {
-    MT_CASE(many_streams_say_what_one_says),
-    MT_CASE(unloading_ends_what_is_under_way),
-    MT_CASE(what_is_wrong_is_refused_by_name),
+    MT_CASE(many_streams_say_what_one_says),   MT_CASE(unloading_ends_what_is_under_way),
+    MT_CASE(what_is_wrong_is_refused_by_name), MT_CASE(choices_are_made_at_once),
     MT_CASE(answers_say_how_they_came_about),
 };
 
