@@ -24,11 +24,16 @@ static void end_event(maas_buf *b)
     maas_buf_str(b, "}\n\n");
 }
 
-static const char *stop_reason(const maas_talk_choice *c)
+/* What ended the answer, and which of the texts that end one, if it was one. */
+static void put_stop(const maas_talk *t, const maas_talk_choice *c, maas_buf *b)
 {
-    if (strcmp(maas_talk_finish_name(c->finish), "length") == 0)
-        return "max_tokens";
-    return c->n_calls ? "tool_use" : "end_turn";
+    const bool cut = strcmp(maas_talk_finish_name(c->finish), "length") == 0;
+    maas_buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":",
+                    cut            ? "max_tokens"
+                    : c->n_calls   ? "tool_use"
+                    : c->stop >= 0 ? "stop_sequence"
+                                   : "end_turn");
+    maas_talk_put_stop(t, c->stop, b);
 }
 
 static void put_head(const maas_talk *t, maas_buf *b)
@@ -123,8 +128,9 @@ static void block_end(maas_talk *t, const maas_talk_item *i, maas_buf *b)
 static void message_end(maas_talk *t, maas_buf *b)
 {
     put_event(b, "message_delta");
-    maas_buf_printf(b, ",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},",
-                    stop_reason(maas_talk_at(t)));
+    maas_buf_str(b, ",\"delta\":{");
+    put_stop(t, maas_talk_at(t), b);
+    maas_buf_str(b, "},");
     put_usage(t, b);
     end_event(b);
 }
@@ -155,7 +161,9 @@ static void message_whole(maas_talk *t, maas_buf *b)
         maas_buf_str(b, i ? "," : "");
         put_block(&c->items[i], &c->items[i].text, b);
     }
-    maas_buf_printf(b, "],\"stop_reason\":\"%s\",\"stop_sequence\":null,", stop_reason(c));
+    maas_buf_str(b, "],");
+    put_stop(t, c, b);
+    maas_buf_char(b, ',');
     put_usage(t, b);
     maas_buf_char(b, '}');
 }

@@ -21,7 +21,7 @@ typedef struct maas_server_conf { /* rows: settings.c */
     int64_t io_threads, lanes, cores, max_body, max_upload, max_connections, max_per_ip,
         idle_timeout;
     int64_t memory, job_memory, job_cores, max_waiting, inline_us, drain, import_timeout;
-    int64_t max_jobs, lm_cache, max_sequences, sequence_idle;
+    int64_t max_jobs, lm_cache, lm_speculate, max_sequences, sequence_idle;
 } maas_server_conf;
 
 typedef struct maas_http_counts maas_http_counts; /* metrics.c */

@@ -9,6 +9,7 @@
 #include "api/reply.h"
 #include "api/talk.h"
 #include "base/mem.h"
+#include "base/sys.h"
 #include "base/ban.h"
 
 enum { DEFAULT_TOKENS = 20 }; /* as the protocol has it */
@@ -64,10 +65,23 @@ static const maas_talk_writers writers = {.content_type = "text/event-stream; ch
                                           .failed = failed,
                                           .whole = whole};
 
+/* `timeout`: microseconds, as the protocol has it. */
+static maas_status read_timeout(maas_talk *t, maas_err *err)
+{
+    const json_t *v = json_object_get(t->body, "timeout");
+    const json_int_t us = json_integer_value(v), most = INT64_MAX / 2000;
+    if (v && !json_is_null(v) && (!json_is_integer(v) || us < 0 || us > most))
+        return maas_fail(err, MAAS_E_INVALID, "'timeout' must be microseconds");
+    if (us)
+        t->ask.deadline_ns = maas_now_ns() + (uint64_t)us * 1000;
+    return MAAS_OK;
+}
+
 static maas_status read_generate(maas_talk *t, maas_err *err)
 {
     const json_t *text = json_object_get(t->body, "text_input");
     MAAS_TRY(maas_talk_params(t, err));
+    MAAS_TRY(read_timeout(t, err));
     if (!t->ask.max_tokens)
         t->ask.max_tokens = DEFAULT_TOKENS;
     if (!json_is_string(text))

@@ -25,11 +25,10 @@ void maas_openai_put_usage(const maas_talk *t, maas_buf *b)
     maas_buf_printf(b,
                     "\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u,"
                     "\"prompt_tokens_details\":{\"cached_tokens\":%u},"
-                    "\"completion_tokens_details\":{\"reasoning_tokens\":%u}},"
-                    "\"timings\":{\"queue_ms\":%.3f,\"prompt_ms\":%.3f,\"predicted_ms\":%.3f}",
+                    "\"completion_tokens_details\":{\"reasoning_tokens\":%u}},\"timings\":",
                     x->prompt_tokens, x->tokens, x->prompt_tokens + x->tokens, x->cached_tokens,
-                    t->reasoning_tokens, (double)x->queue_ns * 1e-6, (double)x->prompt_ns * 1e-6,
-                    (double)x->decode_ns * 1e-6);
+                    t->reasoning_tokens);
+    maas_talk_put_timings(t, b);
 }
 
 void maas_openai_begin(maas_talk *t, const char *object, maas_buf *b)

@@ -66,7 +66,9 @@ static void end_delta(maas_talk *t, const char *finish, maas_buf *b)
     else
         maas_buf_str(b, "},\"logprobs\":null,\"finish_reason\":");
     maas_buf_clear(logs);
-    maas_buf_printf(b, finish ? "\"%s\"" : "null", finish);
+    maas_buf_printf(b, finish ? "\"%s\",\"stop_reason\":" : "null", finish);
+    if (finish)
+        maas_talk_put_stop(t, maas_talk_at(t)->stop, b);
     maas_openai_end(b);
 }
 
@@ -166,7 +168,9 @@ static void chat_whole(maas_talk *t, maas_buf *b)
             maas_buf_printf(b, "{\"content\":[%s]}", c->logprobs.p ? c->logprobs.p : "");
         else
             maas_buf_str(b, "null");
-        maas_buf_printf(b, ",\"finish_reason\":\"%s\"}", finish_name(c));
+        maas_buf_printf(b, ",\"finish_reason\":\"%s\",\"stop_reason\":", finish_name(c));
+        maas_talk_put_stop(t, c->stop, b);
+        maas_buf_char(b, '}');
     }
     maas_buf_str(b, "],");
     maas_openai_put_usage(t, b);

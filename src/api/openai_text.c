@@ -21,8 +21,9 @@ static void text_item(maas_talk *t, const maas_talk_item *i, maas_str text, maas
 static void text_end(maas_talk *t, maas_buf *b)
 {
     maas_openai_begin(t, OBJECT, b);
-    maas_buf_printf(b, "\"text\":\"\",\"logprobs\":null,\"finish_reason\":\"%s\"",
+    maas_buf_printf(b, "\"text\":\"\",\"logprobs\":null,\"finish_reason\":\"%s\",\"stop_reason\":",
                     maas_talk_finish_name(maas_talk_at(t)->finish));
+    maas_talk_put_stop(t, maas_talk_at(t)->stop, b);
     maas_openai_end(b);
 }
 
@@ -50,8 +51,10 @@ static void text_whole(maas_talk *t, maas_buf *b)
         maas_talk_put_items(c, MAAS_SAID_CONTENT, &text);
         maas_buf_printf(b, "%s{\"index\":%d,\"text\":", i ? "," : "", i);
         maas_openai_put_str(b, (maas_str){text.p, text.n});
-        maas_buf_printf(b, ",\"logprobs\":null,\"finish_reason\":\"%s\"}",
+        maas_buf_printf(b, ",\"logprobs\":null,\"finish_reason\":\"%s\",\"stop_reason\":",
                         maas_talk_finish_name(c->finish));
+        maas_talk_put_stop(t, c->stop, b);
+        maas_buf_char(b, '}');
     }
     maas_buf_str(b, "],");
     maas_openai_put_usage(t, b);

@@ -37,6 +37,9 @@ static const maas_conf_desc table[] = {
      "close a connection that is silent this long"},
     {"lm-cache", MAAS_CONF_SIZE, AT(lm_cache), 1 << 20, 1ll << 44, "256MiB", false, 0, "SIZE",
      "keys and values that one language model may keep; a sequence may be as long as fits in it"},
+    {"lm-speculate", MAAS_CONF_INT, AT(lm_speculate), 0, 64, "7", false, 0, "TOKENS",
+     "what was said before is proposed, and checked at once where that saves time; at most so many "
+     "tokens, 0: none"},
     {"max-waiting", MAAS_CONF_INT, AT(max_waiting), 1, 1 << 20, "1024", false, 0, "N",
      "requests that may wait for one model; more are answered 429"},
     {"max-sequences", MAAS_CONF_INT, AT(max_sequences), 0, 1 << 24, "10000", false, 0, "N",

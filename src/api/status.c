@@ -4,6 +4,7 @@
 
 #include "api/counts.h"
 #include "api/manage.h"
+#include "api/metrics.h"
 #include "api/reply.h"
 #include "base/log.h"
 #include "base/ban.h"
@@ -46,19 +47,20 @@ void maas_counts_finished(maas_req *r, const maas_route *route, int http_status,
 
 /* ---- metrics ---- */
 
-static void head(maas_buf *b, const char *name, const char *type, const char *help)
+void maas_metric_head(maas_buf *b, const char *name, const char *type, const char *help)
 {
     maas_buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void gauge(maas_buf *b, const char *name, const char *help, double v)
+void maas_metric_gauge(maas_buf *b, const char *name, const char *help, double v)
 {
-    head(b, name, "gauge", help);
+    maas_metric_head(b, name, "gauge", help);
     maas_buf_printf(b, "%s %.17g\n", name, v);
 }
 
 /* Buckets that hold nothing new are left out: cumulative counts stay right. */
-static void histogram(maas_buf *b, const char *name, const char *labels, const maas_histogram *h)
+void maas_metric_histogram(maas_buf *b, const char *name, const char *labels,
+                           const maas_histogram *h, double unit)
 {
     uint64_t seen = 0, count = 0;
     for (int i = 0; i < MAAS_HIST_BUCKETS; i++)
@@ -68,13 +70,19 @@ static void histogram(maas_buf *b, const char *name, const char *labels, const m
         if (!n)
             continue;
         seen += n;
-        maas_buf_printf(b, "%s_bucket{%s,le=\"%g\"} %llu\n", name, labels, maas_hist_edge(i),
+        maas_buf_printf(b, "%s_bucket{%s,le=\"%g\"} %llu\n", name, labels,
+                        maas_hist_edge(i) * 1e6 * unit,
                         (unsigned long long)(seen < count ? seen : count));
     }
     maas_buf_printf(b, "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.9f\n%s_count{%s} %llu\n", name,
                     labels, (unsigned long long)count, name, labels,
-                    (double)atomic_load(&h->sum_ns) * 1e-9, name, labels,
+                    (double)atomic_load(&h->sum_ns) * 1e-3 * unit, name, labels,
                     (unsigned long long)count);
+}
+
+static void histogram(maas_buf *b, const char *name, const char *labels, const maas_histogram *h)
+{
+    maas_metric_histogram(b, name, labels, h, 1e-6);
 }
 
 /* Names are [A-Za-z0-9._-]: nothing to escape in a label. */
@@ -120,117 +128,33 @@ static void model_memory(void *user, maas_instance *m)
                     maas_instance_bytes(m));
 }
 
-/* ---- language models ---- */
-
-typedef struct lm_metric {
-    const char *name, *type, *words;
-} lm_metric;
-
-static const lm_metric lm_metrics[] = {
-    {"maas_lm_requests_total", "counter", "Requests to a language model."},
-    {"maas_lm_prompt_tokens_total", "counter", "Tokens of prompts."},
-    {"maas_lm_cached_tokens_total", "counter", "Tokens of prompts that were in the cache."},
-    {"maas_lm_tokens_total", "counter", "Tokens generated."},
-    {"maas_lm_preemptions_total", "counter", "Sequences that gave their cache back."},
-    {"maas_lm_queue_seconds_total", "counter", "Time that finished requests waited."},
-    {"maas_lm_prompt_seconds_total", "counter", "Time of finished requests to the first token."},
-    {"maas_lm_decode_seconds_total", "counter", "Time of finished requests after it."},
-    {"maas_lm_waiting", "gauge", "Requests that wait for a place in the batch."},
-    {"maas_lm_running", "gauge", "Sequences in the batch."},
-    {"maas_lm_cache_blocks", "gauge", "Blocks of the cache of keys and values."},
-    {"maas_lm_cache_blocks_free", "gauge", "Those that nobody uses."},
-};
-
-typedef struct lm_metric_user {
-    maas_buf *b;
-    size_t i;
-} lm_metric_user;
-
-static void lm_metric_of(void *user, maas_lm_service *m)
-{
-    const lm_metric_user *u = user;
-    maas_engine_stats s;
-    if (!maas_lm_service_engine(m))
-        return;
-    maas_engine_stats_of(maas_lm_service_engine(m), &s);
-    const double values[] = {(double)s.requests,
-                             (double)s.prompt_tokens,
-                             (double)s.cached_tokens,
-                             (double)s.tokens,
-                             (double)s.preemptions,
-                             (double)s.queue_ns * 1e-9,
-                             (double)s.prompt_ns * 1e-9,
-                             (double)s.decode_ns * 1e-9,
-                             s.waiting,
-                             s.running,
-                             s.blocks,
-                             s.blocks_free};
-    _Static_assert(MAAS_COUNT(values) == MAAS_COUNT(lm_metrics), "a value for each metric");
-    maas_buf_printf(u->b, "%s{model=\"%s\",version=\"%lld\"} %.10g\n", lm_metrics[u->i].name,
-                    maas_lm_service_name(m), (long long)maas_lm_service_version(m), values[u->i]);
-}
-
-static const lm_metric encoder_metrics[] = {
-    {"maas_encoder_requests_total", "counter", "Requests to an encoder."},
-    {"maas_encoder_texts_total", "counter", "Texts, or pairs of texts, encoded."},
-    {"maas_encoder_tokens_total", "counter", "Tokens of texts."},
-    {"maas_encoder_padded_tokens_total", "counter", "Tokens computed, padding included."},
-    {"maas_encoder_runs_total", "counter", "Runs, of some texts each."},
-    {"maas_encoder_busy_seconds_total", "counter", "Time of runs."},
-    {"maas_encoder_waiting", "gauge", "Requests under way."},
-};
-
-static void encoder_metric_of(void *user, maas_lm_service *m)
-{
-    const lm_metric_user *u = user;
-    maas_embedder_stats s;
-    if (!maas_lm_service_embedder(m))
-        return;
-    maas_embedder_stats_of(maas_lm_service_embedder(m), &s);
-    const double values[] = {(double)s.requests, (double)s.texts, (double)s.tokens,
-                             (double)s.padded,   (double)s.runs,  (double)s.busy_ns * 1e-9,
-                             s.waiting};
-    _Static_assert(MAAS_COUNT(values) == MAAS_COUNT(encoder_metrics), "a value for each metric");
-    maas_buf_printf(u->b, "%s{model=\"%s\",version=\"%lld\"} %.10g\n", encoder_metrics[u->i].name,
-                    maas_lm_service_name(m), (long long)maas_lm_service_version(m), values[u->i]);
-}
-
-static void language_models(const maas_app *app, maas_buf *b)
-{
-    lm_metric_user u = {b, 0};
-    for (; u.i < MAAS_COUNT(lm_metrics); u.i++) {
-        head(b, lm_metrics[u.i].name, lm_metrics[u.i].type, lm_metrics[u.i].words);
-        maas_models_each_lm(app->models, lm_metric_of, &u);
-    }
-    for (u.i = 0; u.i < MAAS_COUNT(encoder_metrics); u.i++) {
-        head(b, encoder_metrics[u.i].name, encoder_metrics[u.i].type, encoder_metrics[u.i].words);
-        maas_models_each_lm(app->models, encoder_metric_of, &u);
-    }
-}
-
 static void http_metrics(const maas_app *app, maas_buf *b)
 {
     static const char *const classes[] = {"cheap", "compute", "upload", "stream"};
-    head(b, "maas_http_responses_total", "counter", "Responses by status class.");
+    maas_metric_head(b, "maas_http_responses_total", "counter", "Responses by status class.");
     for (int i = 1; i <= 5; i++)
         maas_buf_printf(b, "maas_http_responses_total{class=\"%dxx\"} %llu\n", i,
                         (unsigned long long)atomic_load(&app->counts->by_class[i]));
-    head(b, "maas_http_seconds", "histogram", "Time from a request's first byte to its response.");
+    maas_metric_head(b, "maas_http_seconds", "histogram",
+                     "Time from a request's first byte to its response.");
     for (int i = 0; i < 4; i++) {
         char labels[32];
         snprintf(labels, sizeof labels, "class=\"%s\"", classes[i]);
         histogram(b, "maas_http_seconds", labels, &app->counts->latency[i]);
     }
-    gauge(b, "maas_http_connections", "Open connections.", maas_http_connections(app->http));
-    gauge(b, "maas_http_in_flight", "Requests under way.", maas_http_in_flight(app->http));
+    maas_metric_gauge(b, "maas_http_connections", "Open connections.",
+                      maas_http_connections(app->http));
+    maas_metric_gauge(b, "maas_http_in_flight", "Requests under way.",
+                      maas_http_in_flight(app->http));
 }
 
 static void job_metrics(const maas_app *app, maas_buf *b)
 {
     maas_jobs_counts c = maas_jobs_count(app->jobs);
-    gauge(b, "maas_jobs_queued", "Jobs that wait.", c.queued);
-    gauge(b, "maas_jobs_running", "Jobs that run.", c.running);
-    head(b, "maas_jobs_total", "counter", "Jobs that ended since the start, by outcome.");
+    maas_metric_gauge(b, "maas_jobs_queued", "Jobs that wait.", c.queued);
+    maas_metric_gauge(b, "maas_jobs_running", "Jobs that run.", c.running);
+    maas_metric_head(b, "maas_jobs_total", "counter",
+                     "Jobs that ended since the start, by outcome.");
     maas_buf_printf(b,
                     "maas_jobs_total{state=\"succeeded\"} %llu\nmaas_jobs_total{state=\"failed\"} "
                     "%llu\nmaas_jobs_total{state=\"cancelled\"} %llu\n",
@@ -243,26 +167,29 @@ void maas_metrics(maas_req *r)
     maas_app *app = maas_app_of(r);
     maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 256u << 20);
     http_metrics(app, &b);
-    head(&b, "maas_request_seconds", "histogram", "Time of predictions by model and phase.");
+    maas_metric_head(&b, "maas_request_seconds", "histogram",
+                     "Time of predictions by model and phase.");
     maas_models_each(app->models, model_histograms, &b);
-    head(&b, "maas_inferences_total", "counter", "Rows predicted.");
+    maas_metric_head(&b, "maas_inferences_total", "counter", "Rows predicted.");
     maas_models_each(app->models, model_counters, &b);
-    head(&b, "maas_errors_total", "counter", "Predictions that failed.");
+    maas_metric_head(&b, "maas_errors_total", "counter", "Predictions that failed.");
     maas_models_each(app->models, model_errors, &b);
-    head(&b, "maas_model_memory_bytes", "gauge", "Memory of a loaded model version.");
+    maas_metric_head(&b, "maas_model_memory_bytes", "gauge", "Memory of a loaded model version.");
     maas_models_each(app->models, model_memory, &b);
-    gauge(&b, "maas_queue_waiting", "Requests that wait for a compute lane.",
-          maas_lanes_waiting(maas_models_lanes(app->models)));
-    gauge(&b, "maas_sequences", "Sequences whose state is kept.",
-          maas_sequences_n(app->sequences));
-    language_models(app, &b);
+    maas_metric_gauge(&b, "maas_queue_waiting", "Requests that wait for a compute lane.",
+                      maas_lanes_waiting(maas_models_lanes(app->models)));
+    maas_metric_gauge(&b, "maas_sequences", "Sequences whose state is kept.",
+                      maas_sequences_n(app->sequences));
+    maas_metrics_lm(app, &b);
     job_metrics(app, &b);
-    head(&b, "maas_sandbox_crash_total", "counter", "Sandboxed importers that crashed.");
+    maas_metric_head(&b, "maas_sandbox_crash_total", "counter",
+                     "Sandboxed importers that crashed.");
     maas_buf_printf(&b, "maas_sandbox_crash_total %llu\n",
                     (unsigned long long)maas_helper_n_crashes(app->helper));
-    gauge(&b, "process_resident_memory_bytes", "Resident memory.", (double)maas_sys_rss_bytes());
-    gauge(&b, "process_start_time_seconds", "Start of the process, seconds since 1970.",
-          (double)app->started_ms / 1000);
+    maas_metric_gauge(&b, "process_resident_memory_bytes", "Resident memory.",
+                      (double)maas_sys_rss_bytes());
+    maas_metric_gauge(&b, "process_start_time_seconds", "Start of the process, seconds since 1970.",
+                      (double)app->started_ms / 1000);
     if (b.failed)
         maas_reply_json(r, 200, &b);
     else

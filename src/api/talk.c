@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "base/ban.h"
 
+#define MAX_AHEAD ((size_t)256 << 10) /* bytes of a stream that wait for its reader */
+
 const char *maas_talk_finish_name(maas_lm_finish f)
 {
     return f == MAAS_LM_LENGTH || f == MAAS_LM_DEADLINE ? "length" : "stop";
@@ -29,7 +31,13 @@ static void reset(maas_talk *t)
 
 void maas_talk_stop(maas_talk *t)
 {
-    maas_engine_cancel(maas_lm_service_engine(t->service), t->engine_id);
+    maas_engine_cancel(maas_lm_service_engine(t->service), maas_talk_at(t)->engine_id);
+}
+
+static void stop_all(maas_talk *t)
+{
+    for (int32_t i = 0; i < t->n_submitted; i++)
+        maas_engine_cancel(maas_lm_service_engine(t->service), t->choices[i].engine_id);
 }
 
 /* What the writers wrote; when the peer is gone, its answer ends. */
@@ -40,21 +48,70 @@ static void send(maas_talk *t)
     maas_buf_clear(b);
     if (!ok && !t->gone) {
         t->gone = true;
-        maas_talk_stop(t);
+        stop_all(t);
     }
+}
+
+/* ---- a reader that is behind: its request makes no more until it has read ---- */
+
+static void hold_all(const maas_talk *t, maas_lm_service *s, bool on)
+{
+    for (int32_t i = 0; i < t->n_submitted; i++)
+        maas_engine_hold(maas_lm_service_engine(s), t->choices[i].engine_id, on);
+}
+
+static void let_go(void *user)
+{
+    maas_talk_hold *h = user;
+    maas_lm_service *s = h->service;
+    hold_all(h->talk, s, false);
+    atomic_store(&h->on, false); /* the next one may begin: nothing of this one is read from here */
+    maas_lm_service_unref(s);
+}
+
+static void hold_if_behind(maas_talk *t)
+{
+    maas_talk_hold *h = &t->hold;
+    if (t->gone || atomic_load(&h->on) || maas_req_stream_backlog(t->req) <= MAX_AHEAD)
+        return;
+    atomic_store(&h->on, true);
+    h->service = t->service;
+    h->talk = t;
+    maas_lm_service_ref(h->service);
+    hold_all(t, h->service, true);
+    if (!maas_req_stream_wait(t->req, MAX_AHEAD, let_go, h))
+        let_go(h);
 }
 
 static void on_event(void *user, const maas_lm_event *ev);
 
-/* The choice at hand goes to the engine; each has a seed of its own. */
+/* The next choice goes to the engine; each has a seed of its own. */
 static maas_status submit(maas_talk *t, uint32_t *retry_ms, maas_err *err)
 {
+    maas_talk_choice *c = &t->choices[t->n_submitted];
     maas_ask ask = t->ask;
     ask.tokens = (const int32_t *)(const void *)t->prompt.p;
     ask.n_tokens = (uint32_t)(t->prompt.n / sizeof(int32_t));
-    ask.sampling.seed += (uint64_t)t->choice;
-    return maas_engine_submit(maas_lm_service_engine(t->service), &ask, on_event, t, &t->engine_id,
-                              retry_ms, err);
+    ask.sampling.seed += (uint64_t)t->n_submitted;
+    ask.belongs = t->n_submitted > 0;
+    c->talk = t;
+    t->n_submitted++; /* before: the lane may answer at once */
+    t->n_open++;
+    const maas_status st = maas_engine_submit(maas_lm_service_engine(t->service), &ask, on_event, c,
+                                              &c->engine_id, retry_ms, err);
+    if (st != MAAS_OK) {
+        t->n_submitted--;
+        t->n_open--;
+    }
+    return st;
+}
+
+/* Once the first one has its prompt in the cache, the others share it and are made beside it. */
+static void submit_others(maas_talk *t)
+{
+    while (t->n_submitted < t->n && !t->gone && !t->failed.code)
+        if (submit(t, NULL, &t->failed) != MAAS_OK)
+            stop_all(t);
 }
 
 static void add_timing(maas_talk *t, const maas_lm_timing *x)
@@ -65,6 +122,8 @@ static void add_timing(maas_talk *t, const maas_lm_timing *x)
     t->timing.prompt_tokens = x->prompt_tokens;
     t->timing.cached_tokens += t->choice == 0 ? x->cached_tokens : 0;
     t->timing.tokens += x->tokens;
+    t->timing.drafted += x->drafted;
+    t->timing.accepted += x->accepted;
 }
 
 static void finish_stream(maas_talk *t)
@@ -87,17 +146,18 @@ static void finish_whole(maas_talk *t)
     maas_req_resume(r);
 }
 
-static void give_up(maas_talk *t, const maas_err *err)
+static void give_up(maas_talk *t)
 {
     maas_req *r = t->req;
+    maas_err err = t->failed;
     if (t->streaming) {
-        t->writers->failed(t, err, &t->out);
+        t->writers->failed(t, &err, &t->out);
         send(t);
         reset(t);
         maas_req_stream_end(r);
     } else {
         reset(t);
-        maas_req_fail(r, err);
+        maas_req_fail(r, &err);
         maas_req_resume(r);
     }
 }
@@ -106,9 +166,9 @@ static void give_up(maas_talk *t, const maas_err *err)
  * its own. */
 static void begin_choice(maas_talk *t)
 {
-    if (t->begun)
+    if (maas_talk_at(t)->begun)
         return;
-    t->begun = true;
+    maas_talk_at(t)->begun = true;
     maas_talk_hear_begin(t);
     if (!t->stream)
         return;
@@ -119,57 +179,74 @@ static void begin_choice(maas_talk *t)
         t->writers->begin(t, &t->out);
 }
 
-static void next_choice(maas_talk *t)
-{
-    maas_err err = {0};
-    if (t->no_memory) {
-        maas_fail(&err, MAAS_E_NOMEM, "memory for an answer");
-        give_up(t, &err);
-        return;
-    }
-    if (++t->choice < t->n && !t->gone) {
-        t->begun = false;
-        if (submit(t, NULL, &err) != MAAS_OK)
-            give_up(t, &err);
-        return;
-    }
-    if (t->stream)
-        finish_stream(t);
-    else
-        finish_whole(t);
-}
-
 static void on_token(maas_talk *t, const maas_lm_event *ev)
 {
     maas_talk_hear(t, ev);
     if (t->stream) {
         send(t);
+        hold_if_behind(t);
     } else if (!t->gone && maas_req_gone(t->req)) {
         t->gone = true;
-        maas_talk_stop(t);
+        stop_all(t);
     }
+}
+
+static void on_done(maas_talk *t, const maas_lm_event *ev)
+{
+    add_timing(t, &ev->timing);
+    maas_talk_hear_end(t, ev);
+    if (!t->stream)
+        return;
+    if (t->writers->end)
+        t->writers->end(t, &t->out);
+    send(t);
+}
+
+/* What makes an answer impossible; the first cause is told when all choices have ended. */
+static void note_failure(maas_talk *t, const maas_lm_event *ev)
+{
+    if (ev->kind == MAAS_LM_FAILED)
+        maas_fail(&t->failed, ev->error->code, "%s", ev->error->msg);
+    else if (ev->kind == MAAS_LM_DONE && ev->finish == MAAS_LM_DEADLINE && !ev->timing.tokens &&
+             !t->streaming)
+        maas_fail(&t->failed, MAAS_E_TIMEOUT,
+                  "the deadline of the request passed before its first token");
+    else if (t->no_memory)
+        maas_fail(&t->failed, MAAS_E_NOMEM, "memory for an answer");
+    else
+        return;
+    stop_all(t);
+}
+
+static void finish(maas_talk *t)
+{
+    if (t->failed.code)
+        give_up(t);
+    else if (t->stream)
+        finish_stream(t);
+    else
+        finish_whole(t);
 }
 
 static void on_event(void *user, const maas_lm_event *ev)
 {
-    maas_talk *t = user;
-    if (ev->kind == MAAS_LM_FAILED) {
-        give_up(t, ev->error);
-        return;
+    maas_talk_choice *c = user;
+    maas_talk *t = c->talk;
+    const bool last = ev->kind != MAAS_LM_TOKEN;
+    t->choice = (int32_t)(c - t->choices);
+    if (last)
+        maas_lm_stats_add(maas_lm_service_stats(t->service), ev);
+    note_failure(t, ev);
+    if (!t->failed.code) {
+        begin_choice(t);
+        (last ? on_done : on_token)(t, ev);
+        note_failure(t, ev);
+        if (!last || ev->finish != MAAS_LM_CANCELLED)
+            submit_others(t);
     }
-    begin_choice(t);
-    if (ev->kind == MAAS_LM_TOKEN) {
-        on_token(t, ev);
-        return;
-    }
-    add_timing(t, &ev->timing);
-    maas_talk_hear_end(t, ev);
-    if (t->stream) {
-        if (t->writers->end)
-            t->writers->end(t, &t->out);
-        send(t);
-    }
-    next_choice(t);
+    t->n_open -= last;
+    if (!t->n_open)
+        finish(t);
 }
 
 /* ---- to the engine ---- */

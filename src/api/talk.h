@@ -33,8 +33,19 @@ typedef struct maas_talk_choice { /* what one choice became, so far */
     uint32_t n_calls; /* that are ok */
     maas_buf logprobs;
     maas_lm_finish finish;
+    int32_t stop; /* as of the event */
+    /* while it is made */
+    maas_talk *talk;
+    uint64_t engine_id;
+    maas_said *said;
+    bool begun, over;
 } maas_talk_choice;
 
+typedef struct maas_talk_hold { /* while the peer is behind */
+    maas_lm_service *service;   /* a reference while `on` */
+    maas_talk *talk;
+    _Atomic bool on;
+} maas_talk_hold;
 /* What a dialect writes; NULL: nothing. Of a stream: a choice begins, its items begin, grow and end
  * one after the other, the choice ends; then the stream closes. The choice at hand is
  * t->choices[t->choice]. */
@@ -60,14 +71,16 @@ struct maas_talk {
     maas_buf prompt; /* int32_t ids */
     json_t *body;    /* a reference: texts of the ask live in it */
     bool stream, include_usage, echo;
-    int32_t n, choice; /* choices wanted; which is made now */
+    int32_t n, choice; /* choices wanted; which the writers write of now */
     uint64_t created;  /* seconds since 1970 */
     char id[48];
-    maas_talk_choice *choices; /* [n] */
-    maas_lm_timing timing;     /* sums over choices */
-    uint64_t engine_id;
-    uint32_t n_events;           /* of a writer that numbers them */
-    bool gone, streaming, begun; /* the peer; the stream; the choice at hand */
+    maas_talk_choice *choices;   /* [n] */
+    maas_lm_timing timing;       /* sums over choices */
+    int32_t n_submitted, n_open; /* of choices; submitted and not ended */
+    maas_err failed;             /* why the answer cannot be given */
+    maas_talk_hold hold;
+    uint32_t n_events;    /* of a writer that numbers them */
+    bool gone, streaming; /* the peer; the stream has begun */
 
     json_t *tools; /* a reference, as OpenAI writes them; NULL: none */
     bool one_call; /* the first call ends the answer */
@@ -77,7 +90,7 @@ struct maas_talk {
     maas_said_style own_style; /* when it is not the model's */
     maas_said *said;           /* of the choice at hand */
     maas_buf out;              /* what the writers wrote and is not sent */
-    bool in_thought, over, no_memory;
+    bool in_thought, no_memory;
     uint32_t reasoning_tokens; /* a sum over choices */
 };
 
@@ -105,6 +118,9 @@ bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err
 void maas_talk_fail(maas_talk *t, const maas_err *err); /* instead of starting it */
 void maas_talk_drop(maas_talk *t);                      /* instead: the caller replies */
 const char *maas_talk_finish_name(maas_lm_finish f);    /* "stop", "length" */
+/* The stop text `stop` as JSON, or null; and the object `timings` as llama-server has it. */
+void maas_talk_put_stop(const maas_talk *t, int32_t stop, maas_buf *b);
+void maas_talk_put_timings(const maas_talk *t, maas_buf *b);
 
 /* All items of a kind, one after the other, as one text. */
 void maas_talk_put_items(const maas_talk_choice *c, maas_said_kind kind, maas_buf *out);

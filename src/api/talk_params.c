@@ -31,9 +31,21 @@ static const param params[] = {
     {"repetition_penalty", REAL, 0.01, 10, AT(ask.sampling.repeat_penalty)},
     {"repeat_penalty", REAL, 0.01, 10, AT(ask.sampling.repeat_penalty)},
     {"repeat_last_n", WHOLE, -1, 1 << 20, AT(ask.sampling.repeat_last)},
+    {"typical_p", REAL, 0, 1, AT(ask.sampling.typical_p)},
+    {"top_n_sigma", REAL, -1, 100, AT(ask.sampling.top_n_sigma)},
+    {"xtc_probability", REAL, 0, 1, AT(ask.sampling.xtc_probability)},
+    {"xtc_threshold", REAL, 0, 1, AT(ask.sampling.xtc_threshold)},
+    {"mirostat", WHOLE, 0, 2, AT(ask.sampling.mirostat)},
+    {"mirostat_tau", REAL, 0, 100, AT(ask.sampling.mirostat_tau)},
+    {"mirostat_eta", REAL, 0, 1, AT(ask.sampling.mirostat_eta)},
+    {"dry_multiplier", REAL, 0, 100, AT(ask.sampling.dry_multiplier)},
+    {"dry_base", REAL, 1, 10, AT(ask.sampling.dry_base)},
+    {"dry_allowed_length", WHOLE, 1, 1 << 20, AT(ask.sampling.dry_allowed)},
+    {"dry_penalty_last_n", WHOLE, -1, 1 << 20, AT(ask.sampling.dry_last)},
     {"max_tokens", WHOLE, 1, 1 << 30, AT(ask.max_tokens)},
     {"max_completion_tokens", WHOLE, 1, 1 << 30, AT(ask.max_tokens)},
     {"min_tokens", WHOLE, 0, 1 << 30, AT(ask.min_tokens)},
+    {"speculative.n_max", WHOLE, 0, 64, AT(ask.drafts)},
     {"n", WHOLE, 1, MAX_CHOICES, AT(n)},
     {"ignore_eos", FLAG, 0, 0, AT(ask.ignore_end)},
     {"stream", FLAG, 0, 0, AT(stream)},
@@ -61,24 +73,45 @@ static maas_status read_param(maas_talk *t, const param *p, const json_t *v, maa
     return MAAS_OK;
 }
 
-static maas_status read_stops(maas_talk *t, const json_t *v, maas_err *err)
+typedef struct texts {
+    const char *name;
+    size_t max, max_bytes; /* how many; of each */
+    size_t at, n_at;       /* in maas_talk */
+} texts;
+static const texts stops = {"stop", MAX_STOPS, MAX_STOP_BYTES, offsetof(maas_talk, ask.stops),
+                            offsetof(maas_talk, ask.n_stops)};
+static const texts dry_breaks = {"dry_sequence_breakers", MAX_STOPS, 40,
+                                 offsetof(maas_talk, ask.dry_breaks),
+                                 offsetof(maas_talk, ask.n_dry_breaks)};
+
+/* A text, or a list of some. */
+static maas_status read_texts(maas_talk *t, const texts *x, const json_t *v, maas_err *err)
 {
     const size_t n = json_is_array(v) ? json_array_size(v) : 1;
-    if (n > MAX_STOPS)
-        return maas_fail(err, MAAS_E_INVALID, "'stop' may have %d texts", MAX_STOPS);
+    uint32_t *have = (uint32_t *)(void *)((char *)t + x->n_at);
+    if (n > x->max)
+        return maas_fail(err, MAAS_E_INVALID, "'%s' may have %zu texts", x->name, x->max);
     maas_str *s = maas_arena_array(maas_req_arena(t->req), n + 1, sizeof *s);
     if (!s)
-        return maas_fail(err, MAAS_E_NOMEM, "memory for 'stop'");
+        return maas_fail(err, MAAS_E_NOMEM, "memory for '%s'", x->name);
+    *have = 0;
     for (size_t i = 0; i < n; i++) {
         const json_t *text = json_is_array(v) ? json_array_get(v, i) : v;
-        if (!json_is_string(text) || json_string_length(text) > MAX_STOP_BYTES)
-            return maas_fail(err, MAAS_E_INVALID, "'stop' must be texts of at most %d bytes",
-                             MAX_STOP_BYTES);
+        if (!json_is_string(text) || json_string_length(text) > x->max_bytes)
+            return maas_fail(err, MAAS_E_INVALID, "'%s' must be texts of at most %zu bytes",
+                             x->name, x->max_bytes);
         if (json_string_length(text))
-            s[t->ask.n_stops++] = (maas_str){json_string_value(text), json_string_length(text)};
+            s[(*have)++] = (maas_str){json_string_value(text), json_string_length(text)};
     }
-    t->ask.stops = s;
+    *(const maas_str **)(void *)((char *)t + x->at) = s;
     return MAAS_OK;
+}
+
+static void default_breaks(maas_talk *t)
+{
+    static const maas_str usual[] = {{"\n", 1}, {":", 1}, {"\"", 1}, {"*", 1}}; /* llama.cpp's */
+    t->ask.dry_breaks = usual;
+    t->ask.n_dry_breaks = MAAS_COUNT(usual);
 }
 
 static maas_status read_bias(maas_talk *t, const json_t *v, maas_err *err)
@@ -118,6 +151,7 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
     t->n = 1;
     t->ask.sampling = (maas_sampling)MAAS_SAMPLING_INIT;
     t->ask.n_logprobs = -1;
+    t->ask.drafts = -1;
     for (size_t i = 0; i < MAAS_COUNT(params); i++)
         if (is_given(v = json_object_get(t->body, params[i].name)))
             MAAS_TRY(read_param(t, &params[i], v, err));
@@ -128,7 +162,11 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
     else
         maas_random_bytes(&t->ask.sampling.seed, sizeof t->ask.sampling.seed);
     if (is_given(v = json_object_get(t->body, "stop")))
-        MAAS_TRY(read_stops(t, v, err));
+        MAAS_TRY(read_texts(t, &stops, v, err));
+    if (t->ask.sampling.dry_multiplier > 0)
+        default_breaks(t);
+    if (is_given(v = json_object_get(t->body, "dry_sequence_breakers")))
+        MAAS_TRY(read_texts(t, &dry_breaks, v, err));
     if (is_given(v = json_object_get(t->body, "logit_bias")))
         MAAS_TRY(read_bias(t, v, err));
     t->include_usage = json_is_true(
@@ -136,7 +174,9 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
     t->choices = maas_arena_array(maas_req_arena(t->req), (size_t)t->n, sizeof *t->choices);
     if (!t->choices)
         return maas_fail(err, MAAS_E_NOMEM, "memory for an answer");
-    for (int32_t i = 0; i < t->n; i++)
+    for (int32_t i = 0; i < t->n; i++) {
         t->choices[i].logprobs.max = MAAS_TALK_MAX_REPLY;
+        t->choices[i].stop = -1;
+    }
     return maas_talk_format(t, err);
 }

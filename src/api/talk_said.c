@@ -111,43 +111,44 @@ void maas_talk_hear_begin(maas_talk *t)
                               .max_calls = t->one_call ? 1 : 0,
                               .on = on_said,
                               .user = t};
-    t->over = false;
-    t->said = maas_said_create(&o);
-    t->no_memory |= !t->said;
+    maas_talk_at(t)->said = maas_said_create(&o);
+    t->no_memory |= !maas_talk_at(t)->said;
 }
 
 void maas_talk_hear(maas_talk *t, const maas_lm_event *ev)
 {
     const maas_tokenizer *k = maas_lm_service_tokenizer(t->service);
-    if (t->over || t->no_memory)
+    maas_talk_choice *c = maas_talk_at(t);
+    if (c->over || t->no_memory)
         return;
     if (t->writers->token)
         t->writers->token(t, ev);
-    t->reasoning_tokens += maas_said_in_thought(t->said);
-    bool ok = maas_said_text(t->said, ev->text);
+    t->reasoning_tokens += maas_said_in_thought(c->said);
+    bool ok = maas_said_text(c->said, ev->text);
     if (maas_tokenizer_is_special(k, ev->token))
-        ok &= maas_said_control(t->said, maas_tokenizer_name(k, ev->token));
+        ok &= maas_said_control(c->said, maas_tokenizer_name(k, ev->token));
     t->no_memory |= !ok;
-    t->over = maas_said_is_over(t->said);
-    if (t->over || t->no_memory)
+    c->over = maas_said_is_over(c->said);
+    if (c->over || t->no_memory)
         maas_talk_stop(t);
 }
 
 void maas_talk_hear_end(maas_talk *t, const maas_lm_event *ev)
 {
-    maas_talk_at(t)->finish = t->over ? MAAS_LM_STOP : ev->finish;
-    if (!t->no_memory && !(maas_said_text(t->said, ev->text) && maas_said_finish(t->said)))
+    maas_talk_choice *c = maas_talk_at(t);
+    c->finish = c->over ? MAAS_LM_STOP : ev->finish;
+    c->stop = ev->stop;
+    if (!t->no_memory && !(maas_said_text(c->said, ev->text) && maas_said_finish(c->said)))
         t->no_memory = true;
-    maas_said_destroy(t->said);
-    t->said = NULL;
+    maas_said_destroy(c->said);
+    c->said = NULL;
 }
 
 void maas_talk_forget(maas_talk *t)
 {
-    maas_said_destroy(t->said);
-    t->said = NULL;
     for (int32_t i = 0; t->choices && i < t->n; i++) {
         maas_talk_choice *c = &t->choices[i];
+        maas_said_destroy(c->said);
         for (size_t k = 0; k < c->n_items; k++) {
             maas_buf_reset(&c->items[k].name);
             maas_buf_reset(&c->items[k].text);

@@ -327,7 +327,10 @@ void http_on_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
         atomic_store(&c->abandoned, true);
         atomic_store(&c->gone, true);
     }
+    const http_drained told = http_take_drained(c);
     pthread_mutex_unlock(&c->lock);
+    if (told.fn)
+        told.fn(told.user);
     if (!held)
         request_reset(r);
     set_phase(r, PHASE_IDLE, now);

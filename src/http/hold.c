@@ -127,6 +127,34 @@ bool maas_req_stream_write(maas_req *r, const void *p, size_t n)
     return ok;
 }
 
+size_t maas_req_stream_backlog(maas_req *r)
+{
+    maas_conn *c = r->conn;
+    pthread_mutex_lock(&c->lock);
+    const size_t n = c->queue.n - c->queue_at;
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
+bool maas_req_stream_wait(maas_req *r, size_t most, void (*fn)(void *user), void *user)
+{
+    maas_conn *c = r->conn;
+    pthread_mutex_lock(&c->lock);
+    const bool wait = !atomic_load(&c->gone) && c->queue.n - c->queue_at > most;
+    MAAS_CHECK(!c->drained.fn);
+    if (wait)
+        c->drained = (http_drained){fn, user, most / 2};
+    pthread_mutex_unlock(&c->lock);
+    return wait;
+}
+
+http_drained http_take_drained(maas_conn *c)
+{
+    const http_drained d = c->drained;
+    c->drained.fn = NULL;
+    return d;
+}
+
 void maas_req_stream_end(maas_req *r)
 {
     maas_conn *c = r->conn;
@@ -147,6 +175,7 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
     pthread_mutex_lock(&c->lock);
     size_t n = c->queue.n - c->queue_at;
     ssize_t result = 0;
+    http_drained told = {0};
     if (atomic_load(&c->gone) || atomic_load(&c->http->stopping))
         result = MHD_CONTENT_READER_END_WITH_ERROR;
     else if (n) {
@@ -160,7 +189,11 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
         c->suspended = true;
         MHD_suspend_connection(c->req.mhd);
     }
+    if (c->drained.fn && (result < 0 || c->queue.n - c->queue_at <= c->drained.most))
+        told = http_take_drained(c);
     pthread_mutex_unlock(&c->lock);
+    if (told.fn)
+        told.fn(told.user);
     return result;
 }
 

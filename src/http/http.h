@@ -126,6 +126,11 @@ void maas_req_reply_fd(maas_req *r, int http_status, const char *content_type, i
 bool maas_req_stream_begin(maas_req *r, int http_status, const char *content_type);
 bool maas_req_stream_write(maas_req *r, const void *p, size_t n);
 void maas_req_stream_end(maas_req *r);
+size_t maas_req_stream_backlog(maas_req *r); /* bytes that were not sent yet */
+/* For a writer that does not want to get too far ahead. True: more than `most` bytes are not sent;
+ * fn will be called, once, on an I/O thread, when half of them are, or the stream is over. The
+ * memory of the request lives until then. One at a time. */
+bool maas_req_stream_wait(maas_req *r, size_t most, void (*fn)(void *user), void *user);
 
 /* ---- another thread answers ---- */
 void maas_req_suspend(maas_req *r);

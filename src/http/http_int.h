@@ -115,6 +115,12 @@ struct maas_req {
     void (*state_free)(void *);
 };
 
+typedef struct http_drained {
+    void (*fn)(void *user);
+    void *user;
+    size_t most; /* bytes */
+} http_drained;
+
 typedef struct maas_conn {
     struct maas_http *http;
     struct maas_conn *next, *prev; /* under http->lock */
@@ -133,6 +139,7 @@ typedef struct maas_conn {
     bool stream_ended;
     maas_buf queue; /* stream bytes not sent yet         */
     size_t queue_at;
+    http_drained drained; /* who waits for the queue; fn NULL: nobody */
     /* sweeper only */
     uint64_t seen_wire, seen_ns;
     struct maas_conn *next_dead;
@@ -168,6 +175,7 @@ enum MHD_Result http_on_request(void *cls, struct MHD_Connection *c, const char 
 void http_on_completed(void *cls, struct MHD_Connection *c, void **ctx,
                        enum MHD_RequestTerminationCode why);
 void http_conn_unref(maas_conn *c);
+http_drained http_take_drained(maas_conn *c); /* under the lock; call it without */
 void http_unref(maas_http *h);
 
 static inline int http_hex_digit(char c)

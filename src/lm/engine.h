@@ -6,7 +6,7 @@
  * gives its blocks back and is computed again later; its answer does not change.
  *
  * Owns: requests, the cache's book-keeping. Borrows: model and tokenizer. Threads: submit, cancel
- * and resume from any; step from one at a time, which calls `on`. Fails: E_BUSY when the queue is
+ * and hold from any; step from one at a time, which calls `on`. Fails: E_BUSY when the queue is
  * full, E_TOO_LARGE when a prompt does not fit the context (nothing is ever cut), E_INVALID.
  */
 #ifndef MAAS_LM_ENGINE_H
@@ -22,20 +22,25 @@ typedef struct maas_engine maas_engine;
 typedef struct maas_engine_opts {
     uint32_t max_waiting; /* requests; 0: 256 */
     uint32_t chunk;       /* rows of prompts in a step while others write; 0: 128 */
+    uint32_t drafts;      /* tokens proposed by prompt lookup, at most; 0: none */
 } maas_engine_opts;
 
 typedef struct maas_ask { /* copied */
     const int32_t *tokens;
     uint32_t n_tokens;
-    uint32_t max_tokens; /* 0: as many as the context holds */
-    uint32_t min_tokens; /* before that many, nothing ends the answer */
-    maas_sampling sampling;
+    uint32_t max_tokens;        /* 0: as many as the context holds */
+    uint32_t min_tokens;        /* before that many, nothing ends the answer */
+    maas_sampling sampling;     /* its state is the engine's */
+    const maas_str *dry_breaks; /* texts that no repeat of DRY reaches back over */
+    uint32_t n_dry_breaks;
     const maas_str *stops; /* texts that end the answer, and are not part of it */
     uint32_t n_stops;
-    bool ignore_end;      /* tokens that end a text do not */
-    bool show_special;    /* control tokens are part of the text, by their names */
-    int n_logprobs;       /* -1: none; how many alternatives of each token are told */
-    uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+    bool ignore_end;       /* tokens that end a text do not */
+    bool show_special;     /* control tokens are part of the text, by their names */
+    int n_logprobs;        /* -1: none; how many alternatives of each token are told */
+    bool belongs;          /* to a request that was let in: a full queue takes it, too */
+    int32_t drafts;        /* tokens proposed, at most; -1: as the engine has it */
+    uint64_t deadline_ns;  /* of the monotonic clock; 0: none */
     maas_grammar *grammar; /* what the answer must fit; counted again; NULL: anything */
 } maas_ask;
 
@@ -50,17 +55,19 @@ typedef enum maas_lm_finish {
 typedef struct maas_lm_timing {
     uint64_t queue_ns, prompt_ns, decode_ns; /* waiting; to the first token; the rest */
     uint32_t prompt_tokens, cached_tokens, tokens;
+    uint32_t drafted, accepted; /* tokens proposed, and those of them that were right */
 } maas_lm_timing;
 
 typedef struct maas_lm_event { /* what it points to lives during the call */
     maas_lm_event_kind kind;
     int32_t token;
-    maas_str text; /* whole characters; may be empty; of DONE: what was held back; of a control token
-                      that is not shown: what was held back before it */
+    maas_str text; /* whole characters; may be empty; of DONE: what was held back; of a control
+                      token that is not shown: what was held back before it */
     float logprob;
     const maas_logprob *top;
     int n_top;
     maas_lm_finish finish;
+    int32_t stop;          /* of DONE: which stop text ended it; -1: none did */
     maas_lm_timing timing; /* of DONE and FAILED */
     const maas_err *error; /* of FAILED */
 } maas_lm_event;
@@ -78,6 +85,9 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
 /* Ends it with DONE (CANCELLED) in the next step; unknown ids are nothing. */
 void maas_engine_cancel(maas_engine *e, uint64_t id);
 void maas_engine_cancel_all(maas_engine *e);
+/* A request that is held gets nothing, and has no place among those that run, until it is let go:
+ * its reader is behind. Ends as others do. */
+void maas_engine_hold(maas_engine *e, uint64_t id, bool on);
 /* One step. False: there was nothing to do. */
 bool maas_engine_step(maas_engine *e);
 /* Called, on the thread that submits, when there is work after there was none. */
@@ -86,7 +96,7 @@ void maas_engine_on_wake(maas_engine *e, void (*wake)(void *user), void *user);
 typedef struct maas_engine_stats {
     uint32_t waiting, running;
     int32_t blocks, blocks_free;
-    uint64_t requests, prompt_tokens, cached_tokens, tokens, preemptions;
+    uint64_t requests, prompt_tokens, cached_tokens, tokens, preemptions, drafted, accepted;
     uint64_t queue_ns, prompt_ns, decode_ns; /* sums over finished requests */
 } maas_engine_stats;
 void maas_engine_stats_of(maas_engine *e, maas_engine_stats *out); /* any thread */

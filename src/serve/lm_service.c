@@ -25,6 +25,7 @@ struct maas_lm_service {
     maas_lanes *lanes;
     maas_queue queue;
     maas_work work;
+    maas_lm_stats stats;
     _Atomic bool queued; /* work waits in the queue */
 };
 
@@ -71,7 +72,7 @@ static maas_status open_encoder(maas_lm_service *s, const maas_lm_service_opts *
 
 static maas_status open_writer(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
 {
-    const maas_engine_opts engine = {.max_waiting = o->max_waiting};
+    const maas_engine_opts engine = {.max_waiting = o->max_waiting, .drafts = o->drafts};
     const maas_lm_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
                                .budget = o->budget,
                                .cache_bytes = o->cache_bytes,
@@ -204,6 +205,11 @@ maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, m
     return maas_lm_service_task(s) == task ? MAAS_OK
                                            : maas_fail(err, MAAS_E_INVALID, "model '%.64s' %s",
                                                        s->name, maas_lm_service_words(s));
+}
+
+maas_lm_stats *maas_lm_service_stats(maas_lm_service *s)
+{
+    return &s->stats;
 }
 
 maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,

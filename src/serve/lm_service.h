@@ -14,6 +14,7 @@
 #include "lm/files.h"
 #include "sched/lane.h"
 #include "serve/embedder.h"
+#include "serve/lm_stats.h"
 
 typedef struct maas_lm_service maas_lm_service;
 
@@ -22,6 +23,7 @@ typedef struct maas_lm_service_opts {
     maas_budget *budget; /* of cache and plans; may be NULL */
     size_t cache_bytes;  /* of keys and values; 0: lm/model.h says */
     uint32_t max_context, max_waiting;
+    uint32_t drafts; /* lm/engine.h */
 } maas_lm_service_opts;
 
 /* files: taken over on success and on failure. Heavy: io thread. */
@@ -46,6 +48,7 @@ typedef enum maas_lm_task { MAAS_LM_WRITES, MAAS_LM_EMBEDS, MAAS_LM_RANKS } maas
 maas_lm_task maas_lm_service_task(const maas_lm_service *s);
 const char *maas_lm_service_words(const maas_lm_service *s); /* "is an encoder: ask ..." */
 maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err);
+maas_lm_stats *maas_lm_service_stats(maas_lm_service *s); /* who asks adds what became of it */
 /* A grammar over its vocabulary, as serve/lm_grammars.h has it. io thread. */
 maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,
                                     maas_grammar **out, maas_err *err);

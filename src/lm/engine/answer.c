@@ -10,7 +10,8 @@
 
 bool maas_answer_init(maas_answer *a, const maas_str *stops, uint32_t n)
 {
-    *a = (maas_answer){.held = MAAS_BUF_INIT(MAX_ANSWER), .told = MAAS_BUF_INIT(MAX_ANSWER)};
+    *a = (maas_answer){
+        .held = MAAS_BUF_INIT(MAX_ANSWER), .told = MAAS_BUF_INIT(MAX_ANSWER), .stop = -1};
     a->stops = n ? maas_calloc(n, sizeof *a->stops) : NULL;
     for (uint32_t i = 0; i < n && a->stops; i++) {
         char *copy = maas_alloc(stops[i].n + 1);
@@ -45,15 +46,19 @@ static void tell(maas_answer *a, size_t n)
     a->held.n -= n;
 }
 
-/* Where the first stop text begins; held.n: there is none. */
-static size_t find_stop(const maas_answer *a)
+/* Where the first stop text begins; held.n: there is none. The longest of those that begin there.
+ */
+static size_t find_stop(maas_answer *a)
 {
     size_t first = a->held.n;
     for (uint32_t i = 0; i < a->n_stops; i++) {
         const char *p = a->stops[i].n ? memmem(a->held.p, a->held.n, a->stops[i].p, a->stops[i].n)
                                       : NULL;
-        if (p && (size_t)(p - a->held.p) < first)
-            first = (size_t)(p - a->held.p);
+        const size_t at = p ? (size_t)(p - a->held.p) : a->held.n;
+        if (!p || at > first || (at == first && a->stops[i].n <= a->stops[a->stop].n))
+            continue;
+        first = at;
+        a->stop = (int32_t)i;
     }
     return first;
 }

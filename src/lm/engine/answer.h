@@ -13,6 +13,7 @@ typedef struct maas_answer {
     maas_buf told;   /* what the last call may tell */
     maas_str *stops; /* copies */
     uint32_t n_stops;
+    int32_t stop; /* which of them is complete; -1: none yet */
 } maas_answer;
 
 bool maas_answer_init(maas_answer *a, const maas_str *stops, uint32_t n);

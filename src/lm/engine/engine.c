@@ -1,96 +1,13 @@
-#include "lm/engine.h"
+#include "lm/engine/engine_int.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/sys.h"
-#include "lm/engine/blocks.h"
-#include "lm/engine/constrain.h"
-#include "lm/engine/request.h"
 #include "base/ban.h"
 
-enum { MAX_WAITING = 256, CHUNK = 128, PAGE = MAAS_PAGE };
+enum { MAX_WAITING = 256, CHUNK = 128 };
 
-struct maas_engine {
-    maas_lm *m;
-    const maas_tokenizer *t;
-    const maas_lm_info *info;
-    maas_engine_opts opts;
-    void (*wake)(void *user);
-    void *wake_user;
-
-    pthread_mutex_t lock; /* of what follows */
-    list inbox;
-    uint64_t next_id;
-    uint32_t n_waiting; /* inbox and waiting */
-    bool cancels;       /* somebody was cancelled */
-    maas_engine_stats stats;
-    double token_ns; /* of one token of one request, lately */
-
-    /* the stepping thread alone */
-    list waiting, running; /* by age */
-    maas_blocks *blocks;
-    maas_sampler *sampler;
-    float *masked;     /* [n_vocab] logits that a grammar leaves; made when one comes */
-    maas_lm_seq *seqs; /* [max_seqs] */
-    request **of_seq;
-    int32_t *tokens, *out_rows; /* [max_rows], [max_seqs] */
-};
-
-/* ---- a request ---- */
-
-static void release(maas_engine *e, request *r)
-{
-    while (r->n_blocks)
-        maas_blocks_give(e->blocks, r->blocks[--r->n_blocks]);
-    r->past = r->n_full = 0;
-}
-
-static void destroy_request(request *r)
-{
-    if (!r)
-        return;
-    maas_answer_reset(&r->answer);
-    maas_matcher_destroy(r->matcher);
-    maas_grammar_unref(r->ask.grammar);
-    maas_free((void *)(uintptr_t)r->ask.sampling.bias);
-    maas_free(r->tokens);
-    maas_free(r->blocks);
-    maas_free(r);
-}
-
-static request *new_request(const maas_engine *e, const maas_ask *ask)
-{
-    const uint32_t room = (uint32_t)e->info->n_context;
-    const size_t bias_bytes = ask->sampling.n_bias * sizeof *ask->sampling.bias;
-    request *r = maas_calloc(1, sizeof *r);
-    if (!r)
-        return NULL;
-    r->ask = *ask;
-    r->ask.sampling.bias = NULL;
-    if (ask->grammar)
-        maas_grammar_ref(ask->grammar);
-    r->end = ask->max_tokens && ask->max_tokens < room - ask->n_tokens
-                 ? ask->n_tokens + ask->max_tokens
-                 : room;
-    r->tokens = maas_alloc((size_t)r->end * sizeof *r->tokens);
-    r->blocks = maas_alloc(((size_t)r->end / PAGE + 1) * sizeof *r->blocks);
-    maas_logit_bias *bias = bias_bytes ? maas_alloc(bias_bytes) : NULL;
-    if (!r->tokens || !r->blocks || (bias_bytes && !bias) ||
-        !maas_answer_init(&r->answer, ask->stops, ask->n_stops)) {
-        maas_free(bias);
-        destroy_request(r);
-        return NULL;
-    }
-    if (bias)
-        memcpy(bias, ask->sampling.bias, bias_bytes);
-    r->ask.sampling.bias = bias;
-    memcpy(r->tokens, ask->tokens, ask->n_tokens * sizeof *r->tokens);
-    r->n_tokens = ask->n_tokens;
-    r->submitted_ns = maas_now_ns();
-    return r;
-}
+/* ---- what is asked ---- */
 
 static maas_status check_ask(const maas_engine *e, const maas_ask *ask, maas_err *err)
 {
@@ -121,13 +38,13 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
                                uint64_t *out_id, uint32_t *retry_ms, maas_err *err)
 {
     MAAS_TRY(check_ask(e, ask, err));
-    request *r = new_request(e, ask);
+    request *r = maas_request_create(ask, (uint32_t)e->info->n_context, e->t);
     if (!r)
         return maas_fail(err, MAAS_E_NOMEM, "a request of %u tokens", ask->n_tokens);
     r->on = on;
     r->user = user;
     pthread_mutex_lock(&e->lock);
-    const bool full = e->n_waiting >= e->opts.max_waiting;
+    const bool full = e->n_waiting >= e->opts.max_waiting && !ask->belongs;
     if (full && retry_ms)
         *retry_ms = wait_ms(e);
     if (!full) {
@@ -138,7 +55,7 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
     }
     pthread_mutex_unlock(&e->lock);
     if (full) {
-        destroy_request(r);
+        maas_request_destroy(r);
         return maas_fail(err, MAAS_E_BUSY, "%u requests are waiting", e->opts.max_waiting);
     }
     if (e->wake)
@@ -146,22 +63,36 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
     return MAAS_OK;
 }
 
-static bool mark(list *l, uint64_t id)
+/* Lists of the stepping thread change under the lock, too, so that others may look at them. */
+static request *find(const maas_engine *e, uint64_t id)
 {
-    for (request *r = l->head; r; r = r->next)
-        if (r->id == id)
-            return r->cancelled = true;
-    return false;
+    const list *all[] = {&e->inbox, &e->waiting, &e->running};
+    for (size_t i = 0; i < MAAS_COUNT(all); i++)
+        for (request *r = all[i]->head; r; r = r->next)
+            if (r->id == id)
+                return r;
+    return NULL;
 }
 
-/* Lists of the stepping thread change under the lock, too, so that this may look at them. */
 void maas_engine_cancel(maas_engine *e, uint64_t id)
 {
     pthread_mutex_lock(&e->lock);
-    const bool found = mark(&e->inbox, id) || mark(&e->waiting, id) || mark(&e->running, id);
-    e->cancels |= found;
+    request *r = find(e, id);
+    if (r)
+        r->cancelled = e->cancels = true;
     pthread_mutex_unlock(&e->lock);
-    if (found && e->wake)
+    if (r && e->wake)
+        e->wake(e->wake_user);
+}
+
+void maas_engine_hold(maas_engine *e, uint64_t id, bool on)
+{
+    pthread_mutex_lock(&e->lock);
+    request *r = find(e, id);
+    if (r)
+        r->hold = on;
+    pthread_mutex_unlock(&e->lock);
+    if (r && !on && e->wake)
         e->wake(e->wake_user);
 }
 
@@ -177,338 +108,6 @@ void maas_engine_cancel_all(maas_engine *e)
         e->wake(e->wake_user);
 }
 
-/* ---- the end of a request ---- */
-
-static void fill_timing(const request *r, maas_lm_timing *t)
-{
-    const uint64_t now = maas_now_ns(), start = r->started_ns ? r->started_ns : now;
-    const uint64_t first = r->first_ns ? r->first_ns : now;
-    *t = (maas_lm_timing){.queue_ns = start - r->submitted_ns,
-                          .prompt_ns = first > start ? first - start : 0,
-                          .decode_ns = now > first ? now - first : 0,
-                          .prompt_tokens = r->ask.n_tokens,
-                          .cached_tokens = r->cached,
-                          .tokens = r->n_tokens - r->ask.n_tokens};
-}
-
-static void count_end(maas_engine *e, const maas_lm_timing *t)
-{
-    maas_engine_stats *s = &e->stats;
-    s->prompt_tokens += t->prompt_tokens;
-    s->cached_tokens += t->cached_tokens;
-    s->tokens += t->tokens;
-    s->queue_ns += t->queue_ns;
-    s->prompt_ns += t->prompt_ns;
-    s->decode_ns += t->decode_ns;
-    if (t->tokens) {
-        const double ns = (double)(t->prompt_ns + t->decode_ns) / t->tokens;
-        e->token_ns = e->token_ns > 0 ? 0.9 * e->token_ns + 0.1 * ns : ns;
-    }
-}
-
-/* r is in `from`; error: FAILED. */
-static void end(maas_engine *e, list *from, request *r, maas_lm_finish finish,
-                const maas_err *error)
-{
-    maas_lm_event ev = {
-        .kind = error ? MAAS_LM_FAILED : MAAS_LM_DONE, .finish = finish, .error = error};
-    fill_timing(r, &ev.timing);
-    pthread_mutex_lock(&e->lock);
-    take_out(from, r);
-    e->n_waiting -= from == &e->waiting;
-    count_end(e, &ev.timing);
-    pthread_mutex_unlock(&e->lock);
-    release(e, r);
-    if (!(finish == MAAS_LM_STOP && r->answer.held.n == 0))
-        maas_answer_finish(&r->answer);
-    else
-        maas_buf_clear(&r->answer.told);
-    ev.text = (maas_str){r->answer.told.p ? r->answer.told.p : "", r->answer.told.n};
-    r->on(r->user, &ev);
-    destroy_request(r);
-}
-
-static bool overdue(const request *r, uint64_t now)
-{
-    return r->ask.deadline_ns && now >= r->ask.deadline_ns;
-}
-
-static void end_marked(maas_engine *e, list *l)
-{
-    const uint64_t now = maas_now_ns();
-    for (request *r = l->head, *next; r; r = next) {
-        next = r->next;
-        pthread_mutex_lock(&e->lock);
-        const bool cancelled = r->cancelled;
-        pthread_mutex_unlock(&e->lock);
-        if (cancelled || overdue(r, now))
-            end(e, l, r, cancelled ? MAAS_LM_CANCELLED : MAAS_LM_DEADLINE, NULL);
-    }
-}
-
-/* ---- blocks of a request ---- */
-
-/* The blocks that others computed: whole ones, and never the last token, whose logits are needed.
- */
-static void adopt(maas_engine *e, request *r)
-{
-    while ((r->n_full + 1) * PAGE < r->n_tokens) {
-        const int32_t parent = r->n_full ? r->blocks[r->n_full - 1] : -1;
-        const int32_t b = maas_blocks_find(e->blocks, parent, r->tokens + r->n_full * PAGE);
-        if (b < 0)
-            break;
-        r->blocks[r->n_blocks++] = b;
-        r->n_full++;
-    }
-    r->past = r->n_full * PAGE;
-    if (!r->first_ns)
-        r->cached = r->past;
-}
-
-static bool reserve(maas_engine *e, request *r, uint32_t n_tokens)
-{
-    while (r->n_blocks * PAGE < n_tokens) {
-        const int32_t b = maas_blocks_take(e->blocks);
-        if (b < 0)
-            return false;
-        r->blocks[r->n_blocks++] = b;
-    }
-    return true;
-}
-
-/* The youngest gives way, so that the oldest gets on. */
-static bool preempt_for(maas_engine *e, const request *r)
-{
-    request *last = e->running.head;
-    while (last && last->next)
-        last = last->next;
-    if (!last || last == r)
-        return false;
-    release(e, last);
-    last->rows = 0;
-    pthread_mutex_lock(&e->lock);
-    take_out(&e->running, last);
-    push_front(&e->waiting, last);
-    e->n_waiting++;
-    e->stats.preemptions++;
-    pthread_mutex_unlock(&e->lock);
-    return true;
-}
-
-/* ---- making a step ---- */
-
-static void collect(maas_engine *e)
-{
-    pthread_mutex_lock(&e->lock);
-    for (request *r; (r = pop(&e->inbox));)
-        push(&e->waiting, r);
-    const bool cancels = e->cancels;
-    e->cancels = false;
-    pthread_mutex_unlock(&e->lock);
-    if (cancels || e->waiting.n || e->running.n) {
-        end_marked(e, &e->waiting);
-        end_marked(e, &e->running);
-    }
-}
-
-/* As long as the whole prompt fits beside what runs. */
-static void admit(maas_engine *e)
-{
-    while (e->waiting.head && e->running.n < (uint32_t)e->info->max_seqs) {
-        request *r = e->waiting.head;
-        const int32_t need = (int32_t)(r->n_tokens / PAGE + 1);
-        if (e->running.n && need > maas_blocks_n_free(e->blocks))
-            break;
-        pthread_mutex_lock(&e->lock);
-        pop(&e->waiting);
-        push(&e->running, r);
-        e->n_waiting--;
-        pthread_mutex_unlock(&e->lock);
-        r->started_ns = r->started_ns ? r->started_ns : maas_now_ns();
-        adopt(e, r);
-    }
-}
-
-/* How many rows each gets: one to those that write; prompts share what is left, the oldest first.
- */
-static void share_rows(maas_engine *e)
-{
-    uint32_t left = (uint32_t)e->info->max_rows, writing = 0;
-    for (request *r = e->running.head; r; r = r->next) {
-        r->rows = r->n_tokens - r->past == 1;
-        writing += r->rows;
-    }
-    left -= writing < left ? writing : left;
-    left = writing && left > e->opts.chunk ? e->opts.chunk : left;
-    for (request *r = e->running.head; r; r = r->next) {
-        const uint32_t need = r->n_tokens - r->past;
-        if (need == 1)
-            continue;
-        r->rows = need < left ? need : left;
-        left -= r->rows;
-    }
-}
-
-static void reserve_all(maas_engine *e)
-{
-    for (request *r = e->running.head; r; r = r->next)
-        while (r->rows && !reserve(e, r, r->past + r->rows))
-            if (!preempt_for(e, r)) {
-                r->rows = 0; /* the youngest itself: it waits until others end */
-                break;
-            }
-}
-
-static maas_status run(maas_engine *e, uint32_t *n_out, const float **logits, maas_err *err)
-{
-    maas_lm_batch b = {.tokens = e->tokens, .seqs = e->seqs, .out_rows = e->out_rows};
-    int32_t row = 0;
-    for (request *r = e->running.head; r; r = r->next) {
-        if (!r->rows)
-            continue;
-        memcpy(e->tokens + row, r->tokens + r->past, r->rows * sizeof *e->tokens);
-        e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->past, r->blocks};
-        row += (int32_t)r->rows;
-        if (r->past + r->rows == r->n_tokens) {
-            e->of_seq[b.n_out] = r;
-            e->out_rows[b.n_out++] = row - 1;
-        }
-    }
-    *n_out = (uint32_t)b.n_out;
-    return b.n_seqs ? maas_lm_step(e->m, &b, logits, err) : MAAS_OK;
-}
-
-/* What is computed now may be shared. */
-static void advance(maas_engine *e, request *r)
-{
-    r->past += r->rows;
-    while ((r->n_full + 1) * PAGE <= r->past) {
-        const int32_t parent = r->n_full ? r->blocks[r->n_full - 1] : -1;
-        int32_t *b = &r->blocks[r->n_full];
-        *b = maas_blocks_fill(e->blocks, *b, parent, r->tokens + r->n_full * PAGE);
-        r->n_full++;
-    }
-}
-
-/* ---- a token ---- */
-
-static maas_str text_of(const maas_engine *e, const request *r, int32_t token)
-{
-    return r->ask.show_special && maas_tokenizer_is_special(e->t, token)
-               ? maas_tokenizer_name(e->t, token)
-               : maas_tokenizer_piece(e->t, token);
-}
-
-static int32_t draw(maas_engine *e, request *r, const float *logits)
-{
-    const uint32_t n = r->n_tokens - r->ask.n_tokens;
-    const int32_t token = maas_sampler_draw(e->sampler, &r->ask.sampling, logits, r->tokens,
-                                            r->n_tokens, n);
-    if (n >= r->ask.min_tokens || !maas_tokenizer_is_end(e->t, token))
-        return token;
-    /* too early to end: the best that does not */
-    int32_t best = -1;
-    for (int32_t i = 0; i < e->info->n_vocab; i++)
-        if (!maas_tokenizer_is_end(e->t, i) && (best < 0 || logits[i] > logits[best]))
-            best = i;
-    return best < 0 ? token : best;
-}
-
-/* As draw, of what the grammar leaves: *out -1 when that is nothing. Without chance, the best of
- * all tokens is the best of those that may come, if it is one of them. */
-static maas_status draw_fitting(maas_engine *e, request *r, const float *logits, int32_t *out,
-                                maas_err *err)
-{
-    const bool no_end = r->ask.ignore_end || r->n_tokens - r->ask.n_tokens < r->ask.min_tokens;
-    const bool greedy = r->ask.sampling.temperature <= 0;
-    bool fits = false;
-    uint32_t n;
-    *out = greedy ? draw(e, r, logits) : -1;
-    if (!r->matcher)
-        MAAS_TRY(maas_matcher_create(r->ask.grammar, &r->matcher, err));
-    if (greedy && !(no_end && maas_tokenizer_is_end(e->t, *out)))
-        MAAS_TRY(maas_matcher_allows(r->matcher, *out, &fits, err));
-    if (!fits) {
-        if (!e->masked && !(e->masked = maas_calloc((size_t)e->info->n_vocab, sizeof *e->masked)))
-            return maas_fail(err, MAAS_E_NOMEM, "memory for a grammar");
-        MAAS_TRY(
-            maas_constrain(r->matcher, e->t, no_end, logits, e->info->n_vocab, e->masked, &n, err));
-        *out = n ? draw(e, r, e->masked) : -1;
-    }
-    return *out < 0 || maas_tokenizer_is_end(e->t, *out)
-               ? MAAS_OK
-               : maas_matcher_accept(r->matcher, *out, err);
-}
-
-static void take_token(maas_engine *e, request *r, const float *logits)
-{
-    maas_logprob top[MAAS_MAX_TOP];
-    maas_err err = {0};
-    int32_t token = -1;
-    if (!r->ask.grammar)
-        token = draw(e, r, logits);
-    else if (draw_fitting(e, r, logits, &token, &err) != MAAS_OK || token < 0) {
-        end(e, &e->running, r, MAAS_LM_STOP, err.code ? &err : NULL);
-        return;
-    }
-    maas_lm_event ev = {.kind = MAAS_LM_TOKEN, .token = token};
-    if (!r->first_ns)
-        r->first_ns = maas_now_ns();
-    if (r->ask.n_logprobs >= 0) {
-        ev.n_top = r->ask.n_logprobs < MAAS_MAX_TOP ? r->ask.n_logprobs : MAAS_MAX_TOP;
-        ev.logprob = maas_sampler_logprobs(e->sampler, logits, token, ev.n_top, top);
-        ev.top = top;
-    }
-    r->tokens[r->n_tokens++] = token;
-    if (!r->ask.ignore_end && maas_tokenizer_is_end(e->t, token)) {
-        end(e, &e->running, r, MAAS_LM_STOP, NULL);
-        return;
-    }
-    bool stop = r->matcher && maas_matcher_must_end(r->matcher);
-    if (!r->ask.show_special && maas_tokenizer_is_special(e->t, token))
-        maas_answer_finish(&r->answer); /* what was before it is told before it */
-    else
-        stop |= maas_answer_add(&r->answer, text_of(e, r, token));
-    ev.text = (maas_str){r->answer.told.p ? r->answer.told.p : "", r->answer.told.n};
-    r->on(r->user, &ev);
-    if (stop)
-        end(e, &e->running, r, MAAS_LM_STOP, NULL);
-    else if (r->n_tokens >= r->end)
-        end(e, &e->running, r, MAAS_LM_LENGTH, NULL);
-}
-
-static void fail_all(maas_engine *e, const maas_err *err)
-{
-    while (e->running.head)
-        end(e, &e->running, e->running.head, MAAS_LM_STOP, err);
-}
-
-bool maas_engine_step(maas_engine *e)
-{
-    maas_err err = {0};
-    const float *logits = NULL;
-    uint32_t n_out;
-    collect(e);
-    admit(e);
-    share_rows(e);
-    reserve_all(e);
-    if (!e->running.n)
-        return false;
-    if (run(e, &n_out, &logits, &err) != MAAS_OK) {
-        fail_all(e, &err);
-        return true;
-    }
-    for (request *r = e->running.head; r; r = r->next)
-        if (r->rows)
-            advance(e, r);
-    for (uint32_t i = 0; i < n_out; i++)
-        take_token(e, e->of_seq[i], logits + (size_t)i * (size_t)e->info->n_vocab);
-    pthread_mutex_lock(&e->lock);
-    e->stats.blocks_free = maas_blocks_n_free(e->blocks);
-    pthread_mutex_unlock(&e->lock);
-    return true;
-}
-
 /* ---- life ---- */
 
 maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_engine_opts *o,
@@ -522,20 +121,20 @@ maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_e
     e->info = maas_lm_about(m);
     e->opts.max_waiting = o->max_waiting ? o->max_waiting : MAX_WAITING;
     e->opts.chunk = o->chunk ? o->chunk : CHUNK;
+    e->opts.drafts = o->drafts;
     pthread_mutex_init(&e->lock, NULL);
     list_init(&e->inbox);
     list_init(&e->waiting);
     list_init(&e->running);
     const size_t seqs = (size_t)e->info->max_seqs;
     e->seqs = maas_calloc(seqs, sizeof *e->seqs);
-    e->of_seq = maas_calloc(seqs, sizeof *e->of_seq);
-    e->out_rows = maas_calloc(seqs, sizeof *e->out_rows);
+    e->out_rows = maas_calloc((size_t)e->info->max_rows, sizeof *e->out_rows);
     e->tokens = maas_calloc((size_t)e->info->max_rows, sizeof *e->tokens);
     e->stats.blocks_free = e->info->n_blocks;
     maas_status st = maas_blocks_create(e->info->n_blocks, &e->blocks, err);
     if (st == MAAS_OK)
-        st = maas_sampler_create(e->info->n_vocab, &e->sampler, err);
-    if (st == MAAS_OK && (!e->seqs || !e->of_seq || !e->out_rows || !e->tokens))
+        st = maas_sampler_create(e->info->n_vocab, (uint32_t)e->info->n_context, &e->sampler, err);
+    if (st == MAAS_OK && (!e->seqs || !e->out_rows || !e->tokens))
         st = maas_fail(err, MAAS_E_NOMEM, "an engine");
     if (st == MAAS_OK && maas_tokenizer_n(t) > e->info->n_vocab)
         st = maas_fail(err, MAAS_E_FORMAT, "%d tokens have names, the model knows %d",
@@ -554,12 +153,11 @@ void maas_engine_destroy(maas_engine *e)
     list *all[] = {&e->inbox, &e->waiting, &e->running};
     for (size_t i = 0; i < MAAS_COUNT(all); i++)
         for (request *r; (r = pop(all[i]));)
-            destroy_request(r);
+            maas_request_destroy(r);
     maas_blocks_destroy(e->blocks);
     maas_sampler_destroy(e->sampler);
     pthread_mutex_destroy(&e->lock);
     maas_free(e->seqs);
-    maas_free(e->of_seq);
     maas_free(e->masked);
     maas_free(e->out_rows);
     maas_free(e->tokens);

@@ -1,35 +1,25 @@
 #include "lm/sampler.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "ops/noise.h"
+#include "lm/engine/sampler_int.h"
 #include "base/ban.h"
 
-typedef struct candidate {
-    float logit;
-    int32_t token;
-} candidate;
-
-struct maas_sampler {
-    int32_t n;
-    float *logits;   /* [n] changed */
-    candidate *kept; /* [n] */
-    uint16_t *count; /* [n] times in the window; zero between calls */
-};
-
-maas_status maas_sampler_create(int32_t n_vocab, maas_sampler **out, maas_err *err)
+maas_status maas_sampler_create(int32_t n_vocab, uint32_t n_context, maas_sampler **out,
+                                maas_err *err)
 {
     maas_sampler *s = maas_calloc(1, sizeof *s);
     if (s) {
         s->n = n_vocab;
+        s->n_context = n_context;
         s->logits = maas_alloc((size_t)n_vocab * sizeof *s->logits);
         s->kept = maas_alloc((size_t)n_vocab * sizeof *s->kept);
         s->count = maas_calloc((size_t)n_vocab, sizeof *s->count);
+        s->repeats = maas_alloc(((size_t)n_context + 1) * sizeof *s->repeats);
     }
-    if (!s || !s->logits || !s->kept || !s->count) {
+    if (!s || !s->logits || !s->kept || !s->count || !s->repeats) {
         maas_sampler_destroy(s);
         return maas_fail(err, MAAS_E_NOMEM, "a sampler over %d tokens", n_vocab);
     }
@@ -44,32 +34,8 @@ void maas_sampler_destroy(maas_sampler *s)
     maas_free(s->logits);
     maas_free(s->kept);
     maas_free(s->count);
+    maas_free(s->repeats);
     maas_free(s);
-}
-
-/* ---- bias and penalties ---- */
-
-static bool penalizes(const maas_sampling *p)
-{
-    return p->repeat_penalty != 1 || p->frequency_penalty != 0 || p->presence_penalty != 0;
-}
-
-static void penalize(maas_sampler *s, const maas_sampling *p, const int32_t *tokens, uint32_t n)
-{
-    const uint32_t far = p->repeat_last < 0 || (uint32_t)p->repeat_last > n
-                             ? n
-                             : (uint32_t)p->repeat_last;
-    const int32_t *from = tokens + (n - far);
-    for (uint32_t i = 0; i < far; i++)
-        s->count[from[i]] += s->count[from[i]] < UINT16_MAX;
-    for (uint32_t i = 0; i < far; i++) {
-        float *l = &s->logits[from[i]];
-        if (!s->count[from[i]])
-            continue; /* done already */
-        *l = *l > 0 ? *l / p->repeat_penalty : *l * p->repeat_penalty;
-        *l -= p->frequency_penalty * (float)s->count[from[i]] + p->presence_penalty;
-        s->count[from[i]] = 0;
-    }
 }
 
 static int32_t largest(const float *l, int32_t n)
@@ -81,110 +47,155 @@ static int32_t largest(const float *l, int32_t n)
     return best;
 }
 
-/* ---- what is left to draw from ---- */
+/* ---- the steps ---- */
 
-static int by_logit(const void *a, const void *b)
-{
-    const candidate *x = a, *y = b;
-    if (x->logit != y->logit)
-        return x->logit > y->logit ? -1 : 1;
-    return x->token < y->token ? -1 : x->token > y->token;
-}
-
-/* Those within `depth` of the largest, best first. */
-static int32_t collect(maas_sampler *s, float floor)
-{
-    int32_t n = 0;
-    for (int32_t i = 0; i < s->n; i++)
-        if (s->logits[i] >= floor)
-            s->kept[n++] = (candidate){s->logits[i], i};
-    qsort(s->kept, (size_t)n, sizeof *s->kept, by_logit);
-    return n;
-}
-
-/* How many of the n kept, which are sorted, reach top_p; n + 1: more are needed. */
-static int32_t reach(const maas_sampler *s, int32_t n, double mass, float max, double total)
-{
-    double sum = 0;
-    for (int32_t i = 0; i < n; i++) {
-        sum += exp((double)(s->kept[i].logit - max));
-        if (sum >= mass * total)
-            return i + 1;
+#define APPLIES(name, when)                                                                        \
+    static bool applies_##name(const maas_sampling *p)                                             \
+    {                                                                                              \
+        return when;                                                                               \
     }
-    return n + 1;
+APPLIES(bias, p->n_bias)
+APPLIES(penalties, p->repeat_penalty != 1 || p->frequency_penalty != 0 || p->presence_penalty != 0)
+APPLIES(dry, p->dry_multiplier != 0 && p->dry_base >= 1 && p->dry_last != 0)
+APPLIES(top_n_sigma, p->top_n_sigma > 0)
+APPLIES(top_k, p->top_k > 0)
+APPLIES(typical, p->typical_p < 1)
+APPLIES(top_p, p->top_p < 1)
+APPLIES(min_p, p->min_p > 0)
+APPLIES(xtc, p->xtc_probability > 0 && p->xtc_threshold <= 0.5f)
+APPLIES(temperature, p->temperature > 0 && p->temperature != 1)
+#undef APPLIES
+
+enum {
+    MOVES_BEST = 1, /* another token may be the best after it: matters at temperature 0, too */
+    MIROSTAT = 2,   /* also with Mirostat */
+};
+typedef struct step {
+    const char *name;
+    bool (*applies)(const maas_sampling *p);
+    void (*run)(maas_sampler *s);
+    unsigned what;
+} step;
+
+static const step logit_steps[] = {
+    {"bias", applies_bias, maas_draw_bias, MOVES_BEST | MIROSTAT},
+    {"penalties", applies_penalties, maas_draw_penalties, MOVES_BEST | MIROSTAT},
+    {"dry", applies_dry, maas_draw_dry, MOVES_BEST | MIROSTAT},
+};
+static const step cut_steps[] = {
+    {"top_n_sigma", applies_top_n_sigma, maas_draw_top_n_sigma, 0},
+    {"top_k", applies_top_k, maas_draw_top_k, 0},
+    {"typical_p", applies_typical, maas_draw_typical, MOVES_BEST},
+    {"top_p", applies_top_p, maas_draw_top_p, 0},
+    {"min_p", applies_min_p, maas_draw_min_p, 0},
+    {"xtc", applies_xtc, maas_draw_xtc, MOVES_BEST},
+    {"temperature", applies_temperature, maas_draw_temperature, MIROSTAT},
+};
+
+static bool takes(const step *x, const maas_sampling *p)
+{
+    return x->applies(p) && (!p->mirostat || (x->what & MIROSTAT));
 }
 
-/* Sorted candidates: few where probabilities fall fast, all if they must be. */
-static int32_t keep(maas_sampler *s, const maas_sampling *p, float max, double total)
+static bool moves_best(const step *steps, size_t n, const maas_sampling *p)
 {
-    float depth = 8;
-    int32_t n = 0, cut;
-    for (;; depth *= 2) {
-        n = collect(s, depth < 512 ? max - depth : -INFINITY);
-        cut = p->top_p < 1 ? reach(s, n, (double)p->top_p, max, total) : n;
-        const bool enough = n == s->n || depth >= 512 || (p->top_k > 0 && n >= p->top_k) ||
-                            (p->top_p < 1 && cut <= n) || (p->min_p > 0 && logf(p->min_p) > -depth);
-        if (enough)
+    for (size_t i = 0; i < n; i++)
+        if ((steps[i].what & MOVES_BEST) && takes(&steps[i], p))
+            return true;
+    return false;
+}
+
+static void run_steps(maas_sampler *s, const step *steps, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (takes(&steps[i], s->p))
+            steps[i].run(s);
+}
+
+/* ---- the draw ---- */
+
+/* One of the candidates, whose keys become weights; *p: its probability among them. */
+static int32_t pick(maas_sampler *s, double *p)
+{
+    const int32_t best = maas_draw_best(s);
+    const float max = s->kept[best].key;
+    double total = 0, left;
+    for (int32_t i = 0; i < s->n_kept; i++)
+        total += (double)(s->kept[i].key = expf(s->kept[i].key - max));
+    left = maas_draw_unit(s, 0) * total;
+    int32_t at = best; /* where rounding, or an infinite logit, leaves nobody */
+    for (int32_t i = 0; i < s->n_kept; i++) {
+        left -= (double)s->kept[i].key;
+        if (left < 0) {
+            at = i;
             break;
+        }
     }
-    n = cut < n ? cut : n;
-    n = p->top_k > 0 && p->top_k < n ? p->top_k : n;
-    while (p->min_p > 0 && n > 1 && s->kept[n - 1].logit - max < logf(p->min_p))
-        n--;
-    return n > 0 ? n : 1;
+    *p = (double)s->kept[at].key / total;
+    return s->kept[at].token;
 }
 
-static int32_t draw_kept(const maas_sampler *s, int32_t n, float max, double u)
+/* Mirostat: how many tokens have the surprise mu in a Zipf distribution like this one's. */
+static void cut_zipf(maas_sampler *s, double mu)
 {
-    double total = 0;
-    for (int32_t i = 0; i < n; i++)
-        total += exp((double)(s->kept[i].logit - max));
-    for (int32_t i = 0; i < n; i++) {
-        u -= exp((double)(s->kept[i].logit - max)) / total;
-        if (u < 0)
-            return s->kept[i].token;
+    enum { TOP = 100 };
+    double tb = 0, tt = 0;
+    maas_draw_sort(s, TOP);
+    for (int32_t i = 0; i + 1 < s->n_sorted && i + 1 < TOP; i++) {
+        const double t = log((double)(i + 2) / (double)(i + 1));
+        tb += t * (double)(s->kept[i].key - s->kept[i + 1].key);
+        tt += t * t;
     }
-    return s->kept[0].token;
+    const double zipf = tb / tt, e = zipf - 1;
+    const double k = pow(e * exp2(mu) / (1 - pow(s->n, -e)), 1 / zipf);
+    if (!(k < s->n_kept)) /* or no number: all alike, or one alone */
+        return;
+    maas_draw_sort(s, (int32_t)k);
+    s->n_kept = k >= 1 ? (int32_t)k : 1;
+    s->n_sorted = s->n_kept;
 }
 
-static int32_t draw_any(const maas_sampler *s, float max, double total, double u)
+/* Mirostat 2: those of no more surprise than mu. */
+static void cut_surprise(maas_sampler *s, double mu)
 {
-    int32_t last = 0;
-    u *= total;
-    for (int32_t i = 0; i < s->n; i++) {
-        const double e = exp((double)(s->logits[i] - max));
-        u -= e;
-        last = e > 0 ? i : last;
-        if (u < 0)
-            return i;
-    }
-    return last;
+    float max;
+    const double total = maas_draw_mass(s, &max);
+    maas_draw_above(s, (double)max + log(total) - mu * log(2));
+}
+
+static int32_t draw_mirostat(maas_sampler *s)
+{
+    const maas_sampling *p = s->p;
+    maas_sampling_state fresh = {0}, *x = p->state ? p->state : &fresh;
+    double q;
+    if (!x->begun)
+        *x = (maas_sampling_state){true, 2 * p->mirostat_tau, x->dry_start};
+    (p->mirostat == 1 ? cut_zipf : cut_surprise)(s, (double)x->mu);
+    const int32_t token = pick(s, &q);
+    if (q > 0)
+        x->mu -= p->mirostat_eta * (float)(-log2(q) - (double)p->mirostat_tau);
+    return token;
 }
 
 int32_t maas_sampler_draw(maas_sampler *s, const maas_sampling *p, const float *logits,
                           const int32_t *tokens, uint32_t n_tokens, uint64_t position)
 {
-    const bool changed = p->n_bias || penalizes(p);
-    if (p->temperature <= 0 && !changed)
+    const bool greedy = p->temperature <= 0;
+    const bool changed = moves_best(logit_steps, MAAS_COUNT(logit_steps), p);
+    double q;
+    if (greedy && !changed && !moves_best(cut_steps, MAAS_COUNT(cut_steps), p))
         return largest(logits, s->n);
+    s->p = p;
+    s->tokens = tokens;
+    s->n_tokens = n_tokens;
+    s->position = position;
     memcpy(s->logits, logits, (size_t)s->n * sizeof *logits);
-    for (uint32_t i = 0; i < p->n_bias; i++)
-        if (p->bias[i].token >= 0 && p->bias[i].token < s->n)
-            s->logits[p->bias[i].token] += p->bias[i].bias;
-    if (penalizes(p))
-        penalize(s, p, tokens, n_tokens);
-    if (p->temperature <= 0)
-        return largest(s->logits, s->n);
-    for (int32_t i = 0; i < s->n; i++)
-        s->logits[i] /= p->temperature;
-    const float max = s->logits[largest(s->logits, s->n)];
-    const double u = maas_noise_unit(maas_noise_mix(p->seed), (int64_t)position);
-    double total = 0;
-    for (int32_t i = 0; i < s->n; i++)
-        total += exp((double)(s->logits[i] - max));
-    if (p->top_k <= 0 && p->top_p >= 1 && p->min_p <= 0)
-        return draw_any(s, max, total, u);
-    return draw_kept(s, keep(s, p, max, total), max, u);
+    run_steps(s, logit_steps, MAAS_COUNT(logit_steps));
+    maas_draw_collect(s);
+    run_steps(s, cut_steps, MAAS_COUNT(cut_steps));
+    if (greedy)
+        return s->kept[maas_draw_best(s)].token;
+    return p->mirostat ? draw_mirostat(s) : pick(s, &q);
 }
 
 /* ---- probabilities ---- */

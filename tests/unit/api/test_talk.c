@@ -143,6 +143,10 @@ static const struct {
     {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":\"a\",\"temperature\":-1}", "temperature",
      400},
     {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":[1.5]}", "prompt", 400},
+    {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":\"a\",\"mirostat\":3}", "'mirostat'", 400},
+    {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":\"a\",\"dry_sequence_breakers\":[1]}",
+     "'dry_sequence_breakers'", 400},
+    {"/v2/models/tiny/generate", "{\"text_input\":\"a\",\"timeout\":\"1\"}", "'timeout'", 400},
     {"/v1/completions", "{\"model\":\"nobody\",\"prompt\":\"a\"}", "not_found_error", 404},
     {"/v1/completions", "{", "invalid_request_error", 400},
     {"/v1/messages", "{\"model\":\"tiny\",\"messages\":[]}", "max_tokens", 400},
@@ -170,10 +174,168 @@ static void what_is_wrong_is_refused_by_name(void)
     api_stop(&a);
 }
 
+/* The first plain character of a JSON text after `key` in the answer. */
+static char some_letter(const char *key)
+{
+    const char *p = strstr(answer, key);
+    EXPECT(p != NULL);
+    for (p = p ? p + strlen(key) + 1 : "\""; *p && *p != '"'; p++)
+        if (*p == '\\')
+            p += p[1] == 'u' ? 5 : 1;
+        else if (*p >= '!' && *p <= '~')
+            return *p;
+    return 0;
+}
+
+/* All that comes until the connection closes, whole or streamed, into `answer`. */
+static void post_and_read(const api *a, const char *path, const char *body)
+{
+    char text[2048];
+    size_t got = 0;
+    int fd = connect_to(a);
+    const int n = snprintf(text, sizeof text,
+                           "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                           "Content-Length: %zu\r\n\r\n%s",
+                           path, strlen(body), body);
+    EXPECT_EQ(send(fd, text, (size_t)n, MSG_NOSIGNAL), n);
+    for (ssize_t more; got < sizeof answer - 1 &&
+                       (more = recv(fd, answer + got, sizeof answer - 1 - got, 0)) > 0;)
+        got += (size_t)more;
+    answer[got] = 0;
+    close(fd);
+}
+
+/* The texts of choice `index` of a stream in `answer`, one after the other. */
+static void texts_of(int index, char *out, size_t size)
+{
+    char key[64];
+    const int n = snprintf(key, sizeof key, "\"index\":%d,\"text\":", index);
+    out[0] = 0;
+    for (const char *p = answer; (p = strstr(p, key)) != NULL;) {
+        p += n;
+        const char *end = strstr(p, ",\"logprobs\"");
+        const size_t len = end ? (size_t)(end - p) : 0, at = strlen(out);
+        if (at + len < size)
+            snprintf(out + at, size - at, "%.*s", (int)len, p);
+    }
+}
+
+/* Each as if it were alone with its seed; side by side in a stream; the prompt computed once. */
+static void choices_are_made_at_once(void)
+{
+    enum { N_CHOICES = 5 };
+    static const char form[] =
+        "{\"model\":\"tiny\",\"prompt\":\"many words of a prompt that is long "
+        "enough\",\"max_tokens\":"
+        "20,\"ignore_eos\":true,\"stream\":true,\"seed\":%d,\"n\":%d,\"stream_options\":{"
+        "\"include_usage\":true}}";
+    static char alone[N_CHOICES][4096], text[4096];
+    char body[512];
+    int switches = 0, at = 0;
+    api a;
+    api_start(&a);
+    publish(&a);
+    for (int i = 0; i < N_CHOICES; i++) {
+        snprintf(body, sizeof body, form, 7 + i, 1);
+        post_and_read(&a, "/v1/completions", body);
+        texts_of(0, alone[i], sizeof alone[i]);
+        EXPECT(strlen(alone[i]) > 20);
+    }
+    snprintf(body, sizeof body, form, 7, N_CHOICES);
+    post_and_read(&a, "/v1/completions", body);
+    for (int i = 0; i < N_CHOICES; i++) {
+        texts_of(i, text, sizeof text);
+        EXPECT_MSG(strcmp(text, alone[i]) == 0, "choice %d: %s, not %s", i, text, alone[i]);
+    }
+    for (const char *p = answer; (p = strstr(p, "\"index\":")) != NULL; p++) {
+        const int index = p[8] - '0';
+        switches += index != at;
+        at = index;
+    }
+    EXPECT_MSG(switches > 30, "%d switches in %s", switches, answer);
+    EXPECT_MSG(strstr(answer, "\"completion_tokens\":100,"), "%s", answer);
+    EXPECT(strstr(answer, "data: [DONE]"));
+    api_stop(&a);
+}
+
+static void ended_by_what(api *a, bool stream)
+{
+    static const char form[] = "{\"model\":\"tiny\",\"max_tokens\":60,\"temperature\":0,"
+                               "\"ignore_eos\":true,\"stream\":%s,\"stop_sequences\":[%s],"
+                               "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}";
+    char body[512], want[64];
+    snprintf(body, sizeof body, form, "false", "");
+    EXPECT_EQ(api_request(a, "POST", "/v1/messages", "", body, answer, sizeof answer), 200);
+    EXPECT_MSG(strstr(answer, "\"stop_reason\":\"max_tokens\",\"stop_sequence\":null"), "%s",
+               answer);
+    const char letter = some_letter("\"text\":");
+    snprintf(want, sizeof want, "\"never said\",\"%c\"", letter);
+    snprintf(body, sizeof body, form, stream ? "true" : "false", want);
+    post_and_read(a, "/v1/messages", body);
+    snprintf(want, sizeof want, "\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"%c\"",
+             letter);
+    EXPECT_MSG(strstr(answer, want), "no %s in %s", want, answer);
+}
+
+/* What ended an answer, what it cost, and all ways to sample, by their names on the wire. */
+static void answers_say_how_they_came_about(void)
+{
+    static const char *const keys[] = {"\"prompt_per_token_ms\":", "\"predicted_n\":40",
+                                       "\"cache_n\":", "\"draft_n\":", "\"draft_n_accepted\":"};
+    static const char *const metrics[] = {
+        "maas_lm_time_to_first_token_seconds_count{model=\"tiny\",version=\"1\"} ",
+        "maas_lm_time_per_output_token_seconds_bucket{model=\"tiny\",version=\"1\",le=\"",
+        "maas_lm_request_queue_time_seconds_sum{",
+        "maas_lm_request_generation_tokens_sum{model=\"tiny\",version=\"1\"} ",
+        "maas_lm_request_ends_total{model=\"tiny\",version=\"1\",finished_reason=\"deadline\"} 1",
+        "maas_lm_draft_tokens_total{model=\"tiny\",version=\"1\"} ",
+        "maas_lm_cache_usage_ratio{model=\"tiny\",version=\"1\"} 0"};
+    char body[1024];
+    api a;
+    api_start(&a);
+    publish(&a);
+    EXPECT_EQ(
+        api_request(&a, "POST", "/v1/completions", "",
+                    "{\"model\":\"tiny\",\"prompt\":\"a b a b a b a b a b\",\"max_tokens\":40,"
+                    "\"ignore_eos\":true,\"temperature\":0,\"speculative.n_max\":5}",
+                    answer, sizeof answer),
+        200);
+    for (size_t i = 0; i < MAAS_COUNT(keys); i++)
+        EXPECT_MSG(strstr(answer, keys[i]), "no %s in %s", keys[i], answer);
+    const char letter = some_letter("\"text\":");
+    EXPECT_MSG(letter, "%s", answer);
+    snprintf(body, sizeof body,
+             "{\"model\":\"tiny\",\"prompt\":\"a b a b a b a b a b\",\"max_tokens\":40,"
+             "\"ignore_eos\":true,\"temperature\":0,\"stop\":[\"\\u0001zz\",\"%c\"]}",
+             letter);
+    EXPECT_EQ(api_request(&a, "POST", "/v1/completions", "", body, answer, sizeof answer), 200);
+    snprintf(body, sizeof body, "\"finish_reason\":\"stop\",\"stop_reason\":\"%c\"", letter);
+    EXPECT_MSG(strstr(answer, body), "no %s in %s", body, answer);
+    ended_by_what(&a, false);
+    ended_by_what(&a, true);
+    EXPECT_EQ(api_request(&a, "POST", "/v1/completions", "",
+                          "{\"model\":\"tiny\",\"prompt\":\"a\",\"max_tokens\":8,\"typical_p\":0.9,"
+                          "\"top_n_sigma\":2,\"xtc_probability\":0.5,\"xtc_threshold\":0.1,"
+                          "\"mirostat\":2,\"mirostat_tau\":3,\"mirostat_eta\":0.2,"
+                          "\"dry_multiplier\":0.8,\"dry_base\":1.5,\"dry_allowed_length\":3,"
+                          "\"dry_penalty_last_n\":100,\"dry_sequence_breakers\":[\"x\",\":\"]}",
+                          answer, sizeof answer),
+              200);
+    EXPECT_EQ(api_request(&a, "POST", "/v2/models/tiny/generate", "",
+                          "{\"text_input\":\"a\",\"parameters\":{\"timeout\":1}}", answer,
+                          sizeof answer),
+              504);
+    EXPECT_MSG(strstr(answer, "deadline"), "%s", answer);
+    EXPECT_EQ(api_request(&a, "GET", "/metrics", "", "", answer, sizeof answer), 200);
+    for (size_t i = 0; i < MAAS_COUNT(metrics); i++)
+        EXPECT_MSG(strstr(answer, metrics[i]), "no %s in %s", metrics[i], answer);
+    api_stop(&a);
+}
+
 static const mt_case cases[] = {
-    MT_CASE(many_streams_say_what_one_says),
-    MT_CASE(unloading_ends_what_is_under_way),
-    MT_CASE(what_is_wrong_is_refused_by_name),
+    MT_CASE(many_streams_say_what_one_says),   MT_CASE(unloading_ends_what_is_under_way),
+    MT_CASE(what_is_wrong_is_refused_by_name), MT_CASE(choices_are_made_at_once),
+    MT_CASE(answers_say_how_they_came_about),
 };
 
 int main(int argc, char **argv)

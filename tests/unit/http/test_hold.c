@@ -106,6 +106,42 @@ static void endless(maas_req *r)
     on_thread(write_for_ever, r);
 }
 
+enum { AHEAD = 64 << 10, MUCH = 16 << 20 };
+static _Atomic int n_waits, n_let_go;
+static _Atomic size_t n_written;
+
+static void let_go(void *user)
+{
+    atomic_fetch_add(&n_let_go, 1);
+    atomic_store((_Atomic bool *)user, false);
+}
+
+/* Much more than the queue takes, by a writer that waits for its reader. */
+static void *write_with_care(void *arg)
+{
+    static char text[4096];
+    _Atomic bool waits = false;
+    while (atomic_load(&n_written) < MUCH && maas_req_stream_write(arg, text, sizeof text)) {
+        atomic_fetch_add(&n_written, sizeof text);
+        EXPECT(maas_req_stream_backlog(arg) <= AHEAD + sizeof text);
+        atomic_store(&waits, true);
+        if (!maas_req_stream_wait(arg, AHEAD, let_go, (void *)&waits))
+            continue;
+        atomic_fetch_add(&n_waits, 1);
+        EXPECT(WAIT_UNTIL(!atomic_load(&waits)));
+    }
+    EXPECT_EQ(atomic_load(&n_waits), atomic_load(&n_let_go));
+    maas_req_stream_end(arg);
+    atomic_fetch_add(&n_done, 1);
+    return NULL;
+}
+
+static void careful(maas_req *r)
+{
+    maas_req_stream_begin(r, 200, "text/event-stream");
+    on_thread(write_with_care, r);
+}
+
 static void *write_once(void *arg)
 {
     maas_req_stream_write(arg, "x", 1);
@@ -132,11 +168,17 @@ static void inline_stream(maas_req *r)
 }
 
 static const maas_route routes[] = {
-    {ROW("GET", "/later", later)},          {ROW("GET", "/at-once", at_once)},
-    {ROW("GET", "/gone", until_gone)},      {ROW("GET", "/park", park)},
-    {ROW("GET", "/events", events)},        {ROW("GET", "/events2", events_after_suspend)},
-    {ROW("GET", "/endless", endless)},      {ROW("GET", "/quiet", quiet)},
-    {ROW("GET", "/inline", inline_stream)}, {0},
+    {ROW("GET", "/later", later)},
+    {ROW("GET", "/at-once", at_once)},
+    {ROW("GET", "/gone", until_gone)},
+    {ROW("GET", "/park", park)},
+    {ROW("GET", "/events", events)},
+    {ROW("GET", "/events2", events_after_suspend)},
+    {ROW("GET", "/endless", endless)},
+    {ROW("GET", "/quiet", quiet)},
+    {ROW("GET", "/inline", inline_stream)},
+    {ROW("GET", "/careful", careful)},
+    {0},
 };
 
 static maas_http *begin(wire *w)
@@ -243,6 +285,32 @@ static void slow_and_absent_readers_end_a_stream(void)
     end(h, &w);
 }
 
+static void a_writer_can_wait_for_its_reader(void)
+{
+    wire w;
+    size_t got = 0;
+    maas_http *h = begin(&w);
+    EXPECT(wire_say(&w, "GET /careful HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    EXPECT(WAIT_UNTIL(atomic_load(&n_waits) > 0));
+    maas_sleep_ms(50);
+    const size_t ahead = atomic_load(&n_written);
+    EXPECT(ahead < MUCH); /* it stands still */
+    for (ssize_t n; (n = recv(w.fd, w.buf, sizeof w.buf, 0)) > 0;)
+        got += (size_t)n;
+    EXPECT(got > MUCH && got < MUCH + MUCH / 8); /* frames of chunks */
+    EXPECT(WAIT_UNTIL(atomic_load(&n_done) == 1));
+    EXPECT_EQ(atomic_load(&n_written), MUCH);
+    wire_close(&w);
+    atomic_store(&n_written, 0);
+    wire_open(&w, h);
+    EXPECT(wire_say(&w, "GET /careful HTTP/1.1\r\nHost: x\r\n\r\n"));
+    const int before = atomic_load(&n_waits);
+    EXPECT(WAIT_UNTIL(atomic_load(&n_waits) > before));
+    wire_close(&w); /* who waits is told, and writes no more */
+    EXPECT(WAIT_UNTIL(atomic_load(&n_done) == 2));
+    end(h, &w);
+}
+
 static void a_forced_stop_takes_requests_back(void)
 {
     wire w, s;
@@ -325,6 +393,7 @@ static const mt_case cases[] = {
     MT_CASE(a_peer_that_leaves_is_noticed),
     MT_CASE(events_arrive_one_by_one),
     MT_CASE(slow_and_absent_readers_end_a_stream),
+    MT_CASE(a_writer_can_wait_for_its_reader),
     MT_CASE(a_forced_stop_takes_requests_back),
     MT_CASE(a_stop_waits_for_what_is_in_flight),
     MT_CASE(peers_that_come_and_go_at_random),
