@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "jobs/jobs_int.h"
+#include "learn/compress/compress.h"
 #include "learn/search/search.h"
 #include "learn/train.h"
 #include "base/ban.h"
@@ -13,7 +14,7 @@
 
 static const char *const keys[] = {"kind",    "model",     "dataset",  "target",
                                    "learner", "params",    "search",   "importances",
-                                   "parent",  "resources", "priority", NULL};
+                                   "parent",  "compress",  "resources", "priority", NULL};
 static const char *const resource_keys[] = {"cores", "memory", NULL};
 
 /* "name" or "name:3" -> the data set's document (the newest version for a bare name). */
@@ -155,10 +156,32 @@ static maas_status check_search(maas_jobs *j, maas_tenant t, const json_t *reque
                : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
 }
 
+/* What an update of a version is asked, and the steps in place of a recipe. */
+static maas_status check_compress(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                                  maas_err *err)
+{
+    static const char *const foreign[] = {"learner", "params", NULL};
+    json_t *compress = json_object_get(request, "compress");
+    for (int i = 0; foreign[i]; i++)
+        if (json_object_get(request, foreign[i]))
+            return maas_fail(err, MAAS_E_INVALID,
+                             "'%s' goes with training; what a compression does is in 'compress'",
+                             foreign[i]);
+    if (!compress)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "'compress' is missing: {\"steps\"} or {\"target\"}");
+    MAAS_TRY(maas_compress_check(compress, err));
+    MAAS_TRY(check_update(j, t, request, spec, err));
+    return json_object_set(spec, "compress", compress) == 0
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+}
+
 static const job_kind kinds[] = {
     {"train", check_train},
     {"update", check_update},
     {"search", check_search},
+    {"compress", check_compress},
 };
 
 static maas_status find_kind(const char *name, const job_kind **out, maas_err *err)
@@ -169,7 +192,9 @@ static maas_status find_kind(const char *name, const job_kind **out, maas_err *e
             return MAAS_OK;
         }
     return maas_fail(err, MAAS_E_INVALID,
-                     "'kind' must be \"train\", \"update\" or \"search\", not '%.32s'", name);
+                     "'kind' must be \"train\", \"update\", \"search\" or \"compress\", not "
+                     "'%.32s'",
+                     name);
 }
 
 /* "importances": true, or {"repeats","rows"}: weigh the columns of the version when it is trained.
@@ -225,8 +250,10 @@ static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request,
         return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", model);
     if (json_object_get(request, "search") && kind->check != check_search)
         return maas_fail(err, MAAS_E_INVALID, "'search' goes with kind \"search\"");
+    if (json_object_get(request, "compress") && kind->check != check_compress)
+        return maas_fail(err, MAAS_E_INVALID, "'compress' goes with kind \"compress\"");
     MAAS_TRY(find_dataset(j, t, text_of(request, "dataset"), &data, err));
-    const bool update = kind->check == check_update;
+    const bool update = kind->check == check_update || kind->check == check_compress;
     MAAS_TRY(settle_target(data, update ? NULL : maas_learner_find(learner), &target, err));
     MAAS_TRY(kind->check(j, t, request, spec, err));
     MAAS_TRY(check_importances(request, target, spec, err));
@@ -314,8 +341,9 @@ maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
         job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
         json_integer_value(json_object_get(d, "version")), &data, err));
     MAAS_TRY(parent_files(job, &parent, err));
-    *out = json_pack("{s:O, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
-                     json_object_get(job->spec, "kind"), "search",
+    *out = json_pack("{s:O, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}",
+                     "kind", json_object_get(job->spec, "kind"), "compress",
+                     json_object_get(job->spec, "compress"), "search",
                      json_object_get(job->spec, "search"), "importances",
                      json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir,
                      "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",

@@ -2,11 +2,11 @@
  * jobs/worker.c - the worker process: one job from its spec to its artifacts.
  *
  * spec (from the server, first message):
- * {"kind","data_dir","learner","params","search","importances","dataset":
+ * {"kind","data_dir","learner","params","search","compress","importances","dataset":
  *   manifest,"target","n_cores","memory","parent":{"artifact","state"}|null,"resume":digest|null}
  * events (to the server): {"event":"progress","fraction","metrics","note"}
  *   {"event":"checkpoint","blob"} {"event":"done","artifact","state","metrics","inputs","outputs",
- *   "info","report"} {"event":"failed","status","message"} {"event":"cancelled"}
+ *   "info","report"} {"event":"failed","status","message","report"} {"event":"cancelled"}
  *
  * It touches blobs only; rows of the registry are the server's business. SIGTERM asks it to stop at
  * the next batch.
@@ -21,6 +21,7 @@
 #include "jobs/blob_io.h"
 #include "jobs/jobs.h"
 #include "jobs/wire.h"
+#include "learn/compress/compress.h"
 #include "learn/importance.h"
 #include "learn/search/search.h"
 #include "learn/train.h"
@@ -42,6 +43,7 @@ typedef struct worker {
     maas_graph *parent;
     maas_map parent_map, state_map, resume_map;
     maas_budget budget;
+    json_t *report; /* of a job that failed: what it found out before */
     uint64_t checkpoint_ns; /* when the last one was kept; at first: the start */
 } worker;
 
@@ -182,10 +184,14 @@ static maas_status run_job(worker *w, maas_err *err)
     };
     maas_train_result result = {0};
     const json_t *search = json_object_get(w->spec, "search");
-    maas_status st = search ? maas_search(&job, search, &result, err)
-                            : maas_train(&job, &result, err);
+    const json_t *compress = json_object_get(w->spec, "compress");
+    maas_status st = search     ? maas_search(&job, search, &result, err)
+                     : compress ? maas_compress(&job, compress, &result, err)
+                                : maas_train(&job, &result, err);
     if (st == MAAS_OK)
         st = report_done(w, &result, err);
+    else
+        w->report = json_incref(result.report);
     maas_train_result_reset(&result);
     return st;
 }
@@ -199,6 +205,7 @@ static void worker_reset(worker *w)
     maas_sys_unmap(&w->resume_map);
     maas_registry_close(w->blobs);
     json_decref(w->spec);
+    json_decref(w->report);
 }
 
 int maas_worker_main(int fd)
@@ -220,8 +227,8 @@ int maas_worker_main(int fd)
     if (st == MAAS_E_CANCELLED)
         send(&w, json_pack("{s:s}", "event", "cancelled"));
     else if (st != MAAS_OK)
-        send(&w, json_pack("{s:s, s:i, s:s}", "event", "failed", "status", (int)st, "message",
-                           err.msg));
+        send(&w, json_pack("{s:s, s:i, s:s, s:O*}", "event", "failed", "status", (int)st, "message",
+                           err.msg, "report", w.report));
     worker_reset(&w);
     close(fd);
     return st == MAAS_OK ? 0 : 1;

@@ -15,6 +15,8 @@
 #include "learn/dataset.h"
 #include "learn/param.h"
 
+struct maas_vars; /* runtime/plan.h */
+
 typedef struct maas_train_hooks {
     void *user;
     /* fraction 0..1; metrics of the epoch or NULL (borrowed for the call); a word on what is done.
@@ -23,6 +25,10 @@ typedef struct maas_train_hooks {
     bool (*cancelled)(void *user);
     /* A resumable state, at the end of epochs; NULL when nobody keeps it. */
     maas_status (*checkpoint)(void *user, maas_span state, maas_err *err);
+    /* After each step of a network with the share of steps that is done; may change weights.
+     * NULL: nobody does. */
+    void (*stepped)(void *user, struct maas_vars *vars, double done);
+    void *stepped_user;
 } maas_train_hooks;
 
 typedef struct maas_train_job {

@@ -90,6 +90,10 @@ static maas_status train_batch(maas_fit *r, maas_runner *x, const uint32_t *rows
     MAAS_TRY(maas_exec_run(x->exec, err));
     score_batch(&r->score, x->exec, rows, x->rows);
     r->step++;
+    const maas_train_hooks *h = r->job->hooks;
+    if (h && h->stepped)
+        h->stepped(h->stepped_user, r->vars,
+                   (double)r->step / (double)(r->recipe.epochs * r->steps_per_epoch));
     return MAAS_OK;
 }
 

@@ -64,6 +64,12 @@ static maas_status params_of_update(maas_fit *r, maas_err *err)
     AUTO(maas_json_unref) json_t *recipe = NULL;
     MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
     const char *learner = json_string_value(json_object_get(recipe, "learner"));
+    const char *compressed = json_string_value(json_object_get(recipe, "compressed"));
+    if (compressed)
+        return maas_fail(err, MAAS_E_CONFLICT,
+                         "the parent version was compressed by '%.40s', which ends its training: "
+                         "update the version it was made from",
+                         compressed);
     if (!learner || strcmp(learner, r->learner) != 0)
         return maas_fail(err, MAAS_E_CONFLICT,
                          "the parent version was trained by '%.60s', not by '%s'",
