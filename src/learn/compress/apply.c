@@ -5,8 +5,7 @@
 #include "ops/build.h"
 #include "base/ban.h"
 
-/* A learner cannot go on from what is no weight any more: the recipe says so. */
-static maas_status end_training(maas_graph *g, const char *step, maas_err *err)
+maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err *err)
 {
     AUTO(maas_json_unref) json_t *recipe = NULL;
     const char *text = maas_graph_meta(g, "maas.recipe");
@@ -27,7 +26,7 @@ static maas_status apply(maas_step_call *c, const maas_compress_step *s, maas_er
     maas_graph_forget_types(c->g);
     MAAS_TRY(maas_graph_infer(c->g, err));
     MAAS_TRY(maas_graph_verify(c->g, err));
-    return s->trainable ? MAAS_OK : end_training(c->g, s->doc.name, err);
+    return s->trainable ? MAAS_OK : maas_compress_end_training(c->g, s->doc.name, err);
 }
 
 maas_status maas_compress_apply(maas_step_call *c, maas_err *err)

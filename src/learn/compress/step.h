@@ -27,7 +27,7 @@ typedef struct maas_compress_step {
     maas_status (*apply)(maas_step_call *c, maas_err *err);
 } maas_compress_step;
 
-enum { MAAS_N_COMPRESS_STEPS = 3 };
+enum { MAAS_N_COMPRESS_STEPS = 11 };
 extern const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS];
 
 #define MAAS_STEP_AT(f) offsetof(maas_step_spec, f)
@@ -54,6 +54,8 @@ maas_status maas_step_clip(maas_step_call *c, maas_err *err);
 /* One step with its words in front of an error; the graph is verified, and told whether it can be
  * trained on. */
 maas_status maas_compress_apply(maas_step_call *c, maas_err *err);
+/* A learner cannot go on from what is no weight any more: the recipe says which step did that. */
+maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err *err);
 
 /* ---- fine_tune.c ---- */
 /* Called after each step of training with how much of it is done, to keep zeros zero. */
