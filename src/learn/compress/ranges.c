@@ -123,6 +123,7 @@ static maas_range cut_by_entropy(const double *bins, float lo, float hi)
         const int b = (int)(fabs(at) / (double)far * BINS);
         h[b < BINS ? b : BINS - 1] += bins[i];
     }
+    h[0] = h[1]; /* zero is told exactly, however many there are: it must not outweigh the others */
     const float cut = far * (float)best_cut(h, both ? LEVELS / 2 : LEVELS) / BINS;
     return (maas_range){lo < 0 ? fmaxf(lo, -cut) : 0, hi > 0 ? fminf(hi, cut) : 0};
 }
