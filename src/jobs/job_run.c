@@ -214,6 +214,8 @@ static json_t *lineage_of(maas_job *job)
     const json_t *steps = json_object_get(json_object_get(job->done, "report"), "steps");
     if (l && steps) { /* of a compression: what was asked, and the steps that led here */
         json_object_set(l, "compress", json_object_get(job->spec, "compress"));
+        if (json_object_get(job->spec, "teacher"))
+            json_object_set(l, "teacher", json_object_get(job->spec, "teacher"));
         json_object_set(l, "steps", (json_t *)steps);
     }
     if (l && best) { /* of a search: what the version was trained with, on top of params */

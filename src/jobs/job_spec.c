@@ -57,9 +57,10 @@ static maas_status settle_target(const json_t *dataset, const maas_learner *l, c
 }
 
 /* kind update: "parent" is a model version ("name", "name:2", "name@alias"; the model itself when
- * absent). It becomes "name:2", so that lineage and a resumed job mean the same one. */
-static maas_status find_parent(maas_jobs *j, maas_tenant t, const char *text, json_t *spec,
-                               maas_err *err)
+ * absent). It becomes "name:2", so that lineage and a resumed job mean the same one. So does the
+ * "teacher" of a compression. */
+static maas_status find_version(maas_jobs *j, maas_tenant t, const char *key, const char *text,
+                                json_t *spec, maas_err *err)
 {
     const maas_snapshot *snap = maas_registry_snapshot(j->opts.registry);
     const maas_snap_version *v;
@@ -68,7 +69,7 @@ static maas_status find_parent(maas_jobs *j, maas_tenant t, const char *text, js
                           : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
     if (st == MAAS_OK)
         json_object_set_new(
-            spec, "parent",
+            spec, key,
             json_pack("{s:s, s:I}", "model", name, "version", (json_int_t)v->version));
     maas_snapshot_unref(snap);
     return st;
@@ -133,7 +134,7 @@ static maas_status check_update(maas_jobs *j, maas_tenant t, const json_t *reque
                                 maas_err *err)
 {
     const char *parent = text_of(request, "parent");
-    return find_parent(j, t, parent ? parent : text_of(request, "model"), spec, err);
+    return find_version(j, t, "parent", parent ? parent : text_of(request, "model"), spec, err);
 }
 
 static maas_status check_search(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
@@ -172,6 +173,8 @@ static maas_status check_compress(maas_jobs *j, maas_tenant t, const json_t *req
                          "'compress' is missing: {\"steps\"} or {\"target\"}");
     MAAS_TRY(maas_compress_check(compress, err));
     MAAS_TRY(check_update(j, t, request, spec, err));
+    if (text_of(compress, "teacher"))
+        MAAS_TRY(find_version(j, t, "teacher", text_of(compress, "teacher"), spec, err));
     return json_object_set(spec, "compress", compress) == 0
                ? MAAS_OK
                : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
@@ -317,10 +320,11 @@ void maas_job_destroy(maas_job *job)
     maas_free(job);
 }
 
-/* Digests of the parent version: its model file and, when kept, its optimizer state. */
-static maas_status parent_files(maas_job *job, json_t **out, maas_err *err)
+/* Digests of the parent version, or of the teacher: its model file and, when kept, its optimizer
+ * state. */
+static maas_status files_of(maas_job *job, const char *key, json_t **out, maas_err *err)
 {
-    const json_t *p = json_object_get(job->spec, "parent");
+    const json_t *p = json_object_get(job->spec, key);
     AUTO(maas_json_unref) json_t *v = NULL;
     if (!p)
         return MAAS_OK;
@@ -336,14 +340,15 @@ static maas_status parent_files(maas_job *job, json_t **out, maas_err *err)
 maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
 {
     const json_t *d = json_object_get(job->spec, "dataset");
-    AUTO(maas_json_unref) json_t *data = NULL, *parent = NULL;
+    AUTO(maas_json_unref) json_t *data = NULL, *parent = NULL, *teacher = NULL;
     MAAS_TRY(maas_registry_dataset_get(
         job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
         json_integer_value(json_object_get(d, "version")), &data, err));
-    MAAS_TRY(parent_files(job, &parent, err));
-    *out = json_pack("{s:O, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}",
+    MAAS_TRY(files_of(job, "parent", &parent, err));
+    MAAS_TRY(files_of(job, "teacher", &teacher, err));
+    *out = json_pack("{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}",
                      "kind", json_object_get(job->spec, "kind"), "compress",
-                     json_object_get(job->spec, "compress"), "search",
+                     json_object_get(job->spec, "compress"), "teacher", teacher, "search",
                      json_object_get(job->spec, "search"), "importances",
                      json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir,
                      "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",

@@ -31,6 +31,14 @@ typedef struct maas_train_hooks {
     void *stepped_user;
 } maas_train_hooks;
 
+/* Answers of another model to all rows of the data, see learn/teach.h. Only networks take them. */
+typedef struct maas_teaching {
+    const float *values; /* [rows][width]: chances of the teacher's classes, or numbers */
+    int64_t width;
+    const json_t *labels; /* the teacher's classes in their order; NULL: numbers */
+    double temperature, weight;
+} maas_teaching;
+
 typedef struct maas_train_job {
     const char *learner;  /* "network", "linear_regression", "logistic_regression" */
     const json_t *params; /* the request's "params"; unknown keys are refused by name */
@@ -41,6 +49,8 @@ typedef struct maas_train_job {
     /* kind: update. The parent's graph and optimizer state ({NULL,0} when not kept). */
     const maas_graph *parent;
     maas_span parent_state;
+    const maas_teaching *teaching; /* NULL: learns from the target alone */
+    const maas_graph *teacher;     /* kind: compress. Whose answers distillation takes; NULL: parent's */
     maas_span resume; /* a checkpoint to go on from, or {NULL,0} */
     const maas_train_hooks *hooks;
 } maas_train_job;

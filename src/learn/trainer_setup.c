@@ -167,8 +167,13 @@ static maas_status make_runners(maas_fit *r, maas_err *err)
 
 static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
 {
-    r->parts = (maas_model_parts){&r->features, &r->target,     &r->recipe,
-                                  r->learner,   r->job->parent, r->job->budget};
+    r->parts = (maas_model_parts){.features = &r->features,
+                                  .target = &r->target,
+                                  .soft = &r->soft,
+                                  .recipe = &r->recipe,
+                                  .learner = r->learner,
+                                  .parent = r->job->parent,
+                                  .budget = r->job->budget};
     MAAS_TRY(maas_model_resolve(&r->parts, err));
     MAAS_TRY(maas_model_train_graph(&r->parts, rng, &r->train_graph, err));
     MAAS_TRY(maas_model_eval_graph(&r->parts, &r->eval_graph, err));
@@ -207,6 +212,7 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
     settle_epochs(r);
     MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, job->parent,
                              job->budget, err));
+    MAAS_TRY(maas_soft_init(&r->soft, job->teaching, &r->target, job->budget, err));
     MAAS_TRY(fit_features(r, job, err));
     MAAS_TRY(make_graphs(r, &rng, err));
     MAAS_TRY(make_runners(r, err));
@@ -233,6 +239,7 @@ void maas_fit_reset(maas_fit *r)
     maas_graph_destroy(r->eval_graph);
     maas_score_reset(&r->score);
     maas_score_reset(&r->val_score);
+    maas_soft_reset(&r->soft);
     maas_target_reset(&r->target);
     maas_features_reset(&r->features);
     maas_split_reset(&r->split);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "formats/onnx.h"
 #include "learn/compress/step.h"
+#include "learn/matrix.h"
 #include "ops/build.h"
 #include "base/ban.h"
 
@@ -20,12 +21,6 @@ static const maas_learner *learner_of(const json_t *recipe)
     const char *name = json_string_value(json_object_get(recipe, "learner"));
     const maas_learner *l = name ? maas_learner_find(name) : NULL;
     return l && l->updates && json_is_object(json_object_get(recipe, "params")) ? l : NULL;
-}
-
-bool maas_can_fine_tune(const maas_graph *g)
-{
-    AUTO(maas_json_unref) json_t *recipe = recipe_of(g);
-    return learner_of(recipe) != NULL;
 }
 
 /* What differs from the training of the parent: its rows are the seen ones alone, and it is short. */
@@ -68,25 +63,63 @@ static maas_status keep_recipe(const maas_graph *from, maas_graph *to, maas_err 
     return maas_graph_set_meta(to, "maas.recipe", maas_graph_meta(from, "maas.recipe"), err);
 }
 
-static maas_status take_over(maas_step_call *c, maas_train_result *r, maas_err *err)
+/* A new network has a recipe of its own; rows stay held out as they are. */
+static maas_status keep_split(const maas_compress_spec *whole, maas_graph *g, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *recipe = recipe_of(g);
+    json_t *params = json_object_get(recipe, "params");
+    if (!params || json_object_set_new(params, "validation", json_real(whole->validation)) ||
+        json_object_set_new(params, "seed", json_integer(whole->seed)) ||
+        json_object_set_new(params, "shuffle", json_boolean(whole->shuffle)))
+        return maas_fail(err, MAAS_E_NOMEM, "memory for a recipe");
+    return maas_model_set_meta(g, "maas.recipe", json_incref(recipe), err);
+}
+
+static maas_status take_over(maas_step_call *c, bool goes_on, maas_train_result *r, maas_err *err)
 {
     maas_graph *g;
     const json_t *loss = json_object_get(r->metrics, "loss");
     MAAS_TRY(graph_of_file(&r->onnx, c->job->budget, &g, err));
-    const maas_status st = keep_recipe(c->g, g, err);
+    const maas_status st = goes_on ? keep_recipe(c->g, g, err) : keep_split(c->whole, g, err);
     if (st != MAAS_OK) {
         maas_graph_destroy(g);
         return st;
     }
     maas_graph_destroy(c->g);
     c->g = g;
-    json_object_set_new(c->said, "epochs", json_integer((json_int_t)c->spec->fine_tune));
     if (loss)
         json_object_set(c->said, "loss", (json_t *)loss);
     return maas_graph_infer(g, err);
 }
 
-maas_status maas_fine_tune(maas_step_call *c, maas_tuning_fn *each, void *user, maas_err *err)
+maas_status maas_step_train(maas_step_call *c, const char *learner, const json_t *params,
+                            const maas_graph *parent, const maas_teaching *teaching,
+                            const maas_tuning *each, maas_err *err)
+{
+    const maas_train_hooks *h = c->job->hooks;
+    const maas_train_hooks hooks = {.user = h ? h->user : NULL,
+                                    .cancelled = h ? h->cancelled : NULL,
+                                    .stepped = each ? each->fn : NULL,
+                                    .stepped_user = each ? each->user : NULL};
+    const maas_train_job job = {.learner = learner,
+                                .params = params,
+                                .data = c->seen,
+                                .target = c->job->target,
+                                .n_threads = c->job->n_threads,
+                                .budget = c->job->budget,
+                                .parent = parent,
+                                .teaching = teaching,
+                                .hooks = &hooks};
+    maas_train_result r = {0};
+    maas_status st = maas_train(&job, &r, err);
+    if (st == MAAS_OK)
+        st = take_over(c, parent != NULL, &r, err);
+    maas_train_result_reset(&r);
+    return st;
+}
+
+maas_status maas_fine_tune(maas_step_call *c, const maas_teaching *teaching, const maas_tuning *each,
+                           maas_err *err)
 {
     AUTO(maas_json_unref) json_t *recipe = recipe_of(c->g), *params = NULL;
     const maas_learner *l = learner_of(recipe);
@@ -94,28 +127,11 @@ maas_status maas_fine_tune(maas_step_call *c, maas_tuning_fn *each, void *user, 
         return MAAS_OK;
     if (!l)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "fine_tune: the model was not trained here by a learner that can go on, or "
-                         "a step before this one ended that");
+                         "the model was not trained here by a learner that can go on, or a step "
+                         "before this one ended that");
     params = changes_of(c->spec, recipe);
     if (!params)
         return maas_fail(err, MAAS_E_NOMEM, "memory for parameters");
-    const maas_train_hooks *h = c->job->hooks;
-    const maas_train_hooks hooks = {.user = h ? h->user : NULL,
-                                    .cancelled = h ? h->cancelled : NULL,
-                                    .stepped = each,
-                                    .stepped_user = user};
-    const maas_train_job job = {.learner = l->name,
-                                .params = params,
-                                .data = c->seen,
-                                .target = c->job->target,
-                                .n_threads = c->job->n_threads,
-                                .budget = c->job->budget,
-                                .parent = c->g,
-                                .hooks = &hooks};
-    maas_train_result r = {0};
-    maas_status st = maas_train(&job, &r, err);
-    if (st == MAAS_OK)
-        st = take_over(c, &r, err);
-    maas_train_result_reset(&r);
-    return st;
+    json_object_set_new(c->said, "epochs", json_integer((json_int_t)c->spec->fine_tune));
+    return maas_step_train(c, l->name, params, c->g, teaching, each, err);
 }

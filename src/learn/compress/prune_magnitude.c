@@ -160,7 +160,8 @@ static maas_status prune(maas_step_call *c, maas_arena *a, maas_err *err)
         put_zeros(&p);
         p.chosen = 1;
     }
-    MAAS_TRY(maas_fine_tune(c, after_step, &p, err));
+    const maas_tuning each = {after_step, &p};
+    MAAS_TRY(maas_fine_tune(c, NULL, &each, err));
     return say(c, a, err);
 }
 

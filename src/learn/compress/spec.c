@@ -28,6 +28,9 @@ static const maas_param rows[] = {
      .help = "instead of steps: what to reach, by steps that the job chooses"},
     {"metric", MAAS_PARAM_JSON, AT(metric),
      .help = "what may not be lost: the name of a score; accuracy or r2 unless said"},
+    {"teacher", MAAS_PARAM_JSON, AT(teacher),
+     .help = "what step distil learns from: \"model\", \"model:2\", \"model@alias\"; the model "
+             "itself unless said"},
     {"max_metric_drop", MAAS_PARAM_NUM, AT(max_metric_drop), 0, 1e9, 0.01,
      .help = "nothing is published when the metric is lower by more than this"},
     {"validation", MAAS_PARAM_NUM, AT(validation), 1e-6, 0.9, NAN,
@@ -51,6 +54,16 @@ static maas_status check_metric(const json_t *metric, maas_err *err)
     return maas_scorer_find(name, false, &s, err);
 }
 
+static maas_status check_student(const maas_step_spec *s, size_t i, maas_err *err)
+{
+    if (!s->student)
+        return MAAS_OK;
+    const maas_status st = maas_train_check("network", s->student, err);
+    if (st != MAAS_OK)
+        maas_err_prefix(err, "compress.steps[%zu].student", i);
+    return st;
+}
+
 maas_status maas_compress_spec_read(const json_t *j, maas_arena *a, maas_compress_spec *out,
                                     maas_err *err)
 {
@@ -66,6 +79,10 @@ maas_status maas_compress_spec_read(const json_t *j, maas_arena *a, maas_compres
     if (t->on && isnan(t->size_ratio) && isnan(t->latency_ratio))
         return maas_fail(err, MAAS_E_INVALID,
                          "compress.target needs 'size_ratio' or 'latency_ratio'");
+    if (out->teacher && !json_is_string(out->teacher))
+        return maas_fail(err, MAAS_E_INVALID, "compress.teacher must be the name of a model");
+    for (size_t i = 0; i < out->steps.n; i++)
+        MAAS_TRY(check_student((const maas_step_spec *)out->steps.items + i, i, err));
     return check_metric(out->metric, err);
 }
 

@@ -12,7 +12,8 @@
 
 typedef struct maas_step_spec { /* one flat struct for all steps: each uses its own fields */
     int type;                   /* index into maas_compress_steps */
-    double sparsity, ratio, energy, percentile, threshold, alpha, lr;
+    double sparsity, ratio, energy, percentile, threshold, alpha, lr, temperature, weight;
+    const json_t *student; /* borrowed; NULL: the model goes on */
     int64_t rank, bits, min_elements, rows, fine_tune;
     int method, format, by, scope;
     bool per_channel, reduce_range, gradual;
@@ -27,6 +28,7 @@ typedef struct maas_compress_spec {
     maas_param_list steps; /* of maas_step_spec */
     maas_compress_target target;
     const json_t *metric; /* borrowed: name of a scorer; NULL: accuracy or r2 */
+    const json_t *teacher; /* borrowed: a version, for whoever finds it; NULL: the parent */
     double max_metric_drop;
     double validation; /* NaN: as the parent's recipe held out, else a fifth */
     int64_t seed;      /* -1: of the parent's recipe, else 0 */

@@ -27,7 +27,7 @@ typedef struct maas_compress_step {
     maas_status (*apply)(maas_step_call *c, maas_err *err);
 } maas_compress_step;
 
-enum { MAAS_N_COMPRESS_STEPS = 11 };
+enum { MAAS_N_COMPRESS_STEPS = 12 };
 extern const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS];
 
 #define MAAS_STEP_AT(f) offsetof(maas_step_spec, f)
@@ -36,7 +36,7 @@ extern const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS];
 extern const maas_param maas_step_float_rows[1], maas_step_int8_rows[2], maas_step_dynamic_rows[3],
     maas_step_static_rows[7], maas_step_smooth_rows[2], maas_step_prune_rows[5],
     maas_step_neurons_rows[5], maas_step_low_rank_rows[3], maas_step_cluster_rows[2],
-    maas_step_clip_rows[2];
+    maas_step_clip_rows[2], maas_step_distil_rows[5];
 
 maas_status maas_step_f16(maas_step_call *c, maas_err *err);
 maas_status maas_step_bf16(maas_step_call *c, maas_err *err);
@@ -49,6 +49,7 @@ maas_status maas_step_prune_neurons(maas_step_call *c, maas_err *err);
 maas_status maas_step_low_rank(maas_step_call *c, maas_err *err);
 maas_status maas_step_cluster(maas_step_call *c, maas_err *err);
 maas_status maas_step_clip(maas_step_call *c, maas_err *err);
+maas_status maas_step_distil(maas_step_call *c, maas_err *err);
 
 /* ---- apply.c ---- */
 /* One step with its words in front of an error; the graph is verified, and told whether it can be
@@ -59,10 +60,18 @@ maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err
 
 /* ---- fine_tune.c ---- */
 /* Called after each step of training with how much of it is done, to keep zeros zero. */
-typedef void maas_tuning_fn(void *user, struct maas_vars *vars, double done);
+typedef struct maas_tuning {
+    void (*fn)(void *user, struct maas_vars *vars, double done);
+    void *user;
+} maas_tuning;
 /* spec->fine_tune epochs over the seen rows; call->g becomes the trained graph. 0 epochs: nothing.
- * E_UNSUPPORTED when the model was not trained here by a learner that goes on. */
-maas_status maas_fine_tune(maas_step_call *c, maas_tuning_fn *each, void *user, maas_err *err);
-bool maas_can_fine_tune(const maas_graph *g);
+ * teaching, each: may be NULL. E_UNSUPPORTED when the model was not trained here by a learner that
+ * goes on. */
+maas_status maas_fine_tune(maas_step_call *c, const maas_teaching *teaching, const maas_tuning *each,
+                           maas_err *err);
+/* The same by any learner and parameters; parent NULL: from fresh weights. */
+maas_status maas_step_train(maas_step_call *c, const char *learner, const json_t *params,
+                            const maas_graph *parent, const maas_teaching *teaching,
+                            const maas_tuning *each, maas_err *err);
 
 #endif

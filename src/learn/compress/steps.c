@@ -18,6 +18,7 @@ const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS] = {
     STEP(smooth_quant, smooth, false, "the spread of a product's inputs moves into its weights, before a step to int8"),
     STEP(prune_magnitude, prune, true, "the smallest weights become zero"),
     STEP(prune_neurons, neurons, true, "whole neurons are taken out of dense layers, which get smaller"),
+    STEP(distil, distil, true, "trained towards the answers of a teacher: the model itself, or a new network"),
     STEP(low_rank, low_rank, false, "a dense layer becomes two thinner ones"),
     STEP(cluster, cluster, false, "weights become numbers of a small list"),
     STEP(clip, clip, true, "weights beyond a threshold become the threshold"),
