@@ -14,10 +14,8 @@ maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err
     MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
     if (!json_is_object(recipe) || json_object_get(recipe, "compressed"))
         return MAAS_OK;
-    return maas_model_set_meta(g, "maas.recipe",
-                               json_pack("{s:O*, s:s}", "learner",
-                                         json_object_get(recipe, "learner"), "compressed", step),
-                               err);
+    json_object_set_new(recipe, "compressed", json_string(step));
+    return maas_model_set_meta(g, "maas.recipe", json_incref(recipe), err);
 }
 
 static maas_status apply(maas_step_call *c, const maas_compress_step *s, maas_err *err)

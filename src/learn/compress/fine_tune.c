@@ -20,7 +20,10 @@ static const maas_learner *learner_of(const json_t *recipe)
 {
     const char *name = json_string_value(json_object_get(recipe, "learner"));
     const maas_learner *l = name ? maas_learner_find(name) : NULL;
-    return l && l->updates && json_is_object(json_object_get(recipe, "params")) ? l : NULL;
+    return l && l->updates && json_is_object(json_object_get(recipe, "params")) &&
+                   !json_object_get(recipe, "compressed")
+               ? l
+               : NULL;
 }
 
 /* What differs from the training of the parent: its rows are the seen ones alone, and it is short. */
