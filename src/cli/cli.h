@@ -52,6 +52,7 @@ int maas_cli_fail(const maas_err *err);
 /* family NULL: a command of the first level. */
 void maas_cli_help(const maas_command *family, const maas_command *c, maas_buf *out);
 void maas_cli_usage(maas_buf *out);
+void maas_docs_compression(maas_buf *out); /* docs_compress.c: docs/compression.md */
 /* Runs an `act`: options, arguments, connection, exit code. */
 int maas_cli_act(const maas_command *family, const maas_command *c, int argc, char **argv);
 

@@ -1,6 +1,7 @@
 /*
  * cli/docs.c - `maas docs DIR`: the reference pages, from the tables that the program runs on.
- * Writes DIR/api.md, DIR/cli.md, DIR/settings.md, DIR/operators.md and DIR/man/maas.1.
+ * Writes DIR/api.md, DIR/cli.md, DIR/settings.md, DIR/operators.md,
+ * DIR/compression.md and DIR/man/maas.1.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -171,6 +172,7 @@ static maas_status write_pages(const char *path, maas_err *err)
                  {"cli.md", put_cli},
                  {"settings.md", put_settings},
                  {"operators.md", put_operators},
+                 {"compression.md", maas_docs_compression},
                  {"man/maas.1", put_man}};
     AUTO_FD dir = -1;
     MAAS_TRY(maas_sys_open_dir(path, true, &dir, err));

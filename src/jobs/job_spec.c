@@ -332,6 +332,11 @@ static maas_status files_of(maas_job *job, const char *key, json_t **out, maas_e
                                        json_string_value(json_object_get(p, "model")),
                                        json_integer_value(json_object_get(p, "version")), &v, err));
     json_t *files = json_object_get(v, "files");
+    if (!json_object_get(files, "model.onnx"))
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "version %lld of '%.128s' has no graph: jobs work on those alone",
+                         (long long)json_integer_value(json_object_get(p, "version")),
+                         json_string_value(json_object_get(p, "model")));
     *out = json_pack("{s:O*, s:O*}", "artifact", json_object_get(files, "model.onnx"), "state",
                      json_object_get(files, "optimizer.state"));
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
