@@ -1,4 +1,5 @@
-/* cli/compress.c - `maas compress`: options become a job of kind compress; and its table of trials. */
+/* cli/compress.c - `maas compress`: options become a job of kind compress; and its table of trials.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -166,7 +167,8 @@ maas_status maas_cmd_compress(maas_cli *cli, maas_err *err)
 
 /* ---- the table of trials ---- */
 
-static void number_cell(maas_text_table *t, const json_t *trial, const char *key, const char *format)
+static void number_cell(maas_text_table *t, const json_t *trial, const char *key,
+                        const char *format)
 {
     char text[40];
     const json_t *v = json_object_get(trial, key);
@@ -196,9 +198,8 @@ static void print_trial(maas_text_table *t, const json_t *trial)
     number_cell(t, trial, "latency_ratio", "%.2f");
     number_cell(t, trial, "metric", "%.4f");
     number_cell(t, trial, "drop", "%+.4f");
-    maas_text_table_cell(t, "%.200s%s%.120s",
-                         names.n ? names.p : "the model as it was", error ? "  " : "",
-                         error ? error : "");
+    maas_text_table_cell(t, "%.200s%s%.120s", names.n ? names.p : "the model as it was",
+                         error ? "  " : "", error ? error : "");
 }
 
 void maas_trials_print(const json_t *job)

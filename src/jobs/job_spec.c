@@ -12,9 +12,9 @@
 
 #define DEFAULT_MEMORY (2ll << 30) /* or all there is for jobs */
 
-static const char *const keys[] = {"kind",    "model",     "dataset",  "target",
-                                   "learner", "params",    "search",   "importances",
-                                   "parent",  "compress",  "resources", "priority", NULL};
+static const char *const keys[] = {"kind",      "model",    "dataset",     "target", "learner",
+                                   "params",    "search",   "importances", "parent", "compress",
+                                   "resources", "priority", NULL};
 static const char *const resource_keys[] = {"cores", "memory", NULL};
 
 /* "name" or "name:3" -> the data set's document (the newest version for a bare name). */
@@ -69,8 +69,7 @@ static maas_status find_version(maas_jobs *j, maas_tenant t, const char *key, co
                           : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
     if (st == MAAS_OK)
         json_object_set_new(
-            spec, key,
-            json_pack("{s:s, s:I}", "model", name, "version", (json_int_t)v->version));
+            spec, key, json_pack("{s:s, s:I}", "model", name, "version", (json_int_t)v->version));
     maas_snapshot_unref(snap);
     return st;
 }
@@ -169,8 +168,7 @@ static maas_status check_compress(maas_jobs *j, maas_tenant t, const json_t *req
                              "'%s' goes with training; what a compression does is in 'compress'",
                              foreign[i]);
     if (!compress)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "'compress' is missing: {\"steps\"} or {\"target\"}");
+        return maas_fail(err, MAAS_E_INVALID, "'compress' is missing: {\"steps\"} or {\"target\"}");
     MAAS_TRY(maas_compress_check(compress, err));
     MAAS_TRY(check_update(j, t, request, spec, err));
     if (text_of(compress, "teacher"))
@@ -351,15 +349,14 @@ maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
         json_integer_value(json_object_get(d, "version")), &data, err));
     MAAS_TRY(files_of(job, "parent", &parent, err));
     MAAS_TRY(files_of(job, "teacher", &teacher, err));
-    *out = json_pack("{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}",
-                     "kind", json_object_get(job->spec, "kind"), "compress",
-                     json_object_get(job->spec, "compress"), "teacher", teacher, "search",
-                     json_object_get(job->spec, "search"), "importances",
-                     json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir,
-                     "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",
-                     json_object_get(job->spec, "params"), "target",
-                     json_object_get(job->spec, "target"), "n_cores", (json_int_t)job->n_cores,
-                     "memory", (json_int_t)job->memory, "parent", parent, "resume",
-                     job->checkpoint[0] ? job->checkpoint : NULL);
+    *out = json_pack(
+        "{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
+        json_object_get(job->spec, "kind"), "compress", json_object_get(job->spec, "compress"),
+        "teacher", teacher, "search", json_object_get(job->spec, "search"), "importances",
+        json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir, "dataset",
+        data, "learner", json_object_get(job->spec, "learner"), "params",
+        json_object_get(job->spec, "params"), "target", json_object_get(job->spec, "target"),
+        "n_cores", (json_int_t)job->n_cores, "memory", (json_int_t)job->memory, "parent", parent,
+        "resume", job->checkpoint[0] ? job->checkpoint : NULL);
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
 }

@@ -43,7 +43,7 @@ typedef struct worker {
     maas_graph *parent, *teacher;
     maas_map parent_map, state_map, resume_map, teacher_map;
     maas_budget budget;
-    json_t *report; /* of a job that failed: what it found out before */
+    json_t *report;         /* of a job that failed: what it found out before */
     uint64_t checkpoint_ns; /* when the last one was kept; at first: the start */
 } worker;
 

@@ -33,8 +33,8 @@ static maas_status match_classes(const maas_teaching *from, const maas_target *t
         }
         if (out[k] < 0)
             return maas_fail(err, MAAS_E_INVALID,
-                             "the teacher does not know class %lld of target '%s'", (long long)k + 1,
-                             t->col->desc.name);
+                             "the teacher does not know class %lld of target '%s'",
+                             (long long)k + 1, t->col->desc.name);
     }
     return MAAS_OK;
 }
@@ -84,8 +84,7 @@ maas_status maas_soft_init(maas_soft *s, const maas_teaching *from, const maas_t
         return MAAS_OK;
     const bool classes = from->labels != NULL;
     if (classes != t->is_class || (!classes && from->width != t->width))
-        return maas_fail(err, MAAS_E_INVALID,
-                         "the teacher answers %s, target '%s' is %s",
+        return maas_fail(err, MAAS_E_INVALID, "the teacher answers %s, target '%s' is %s",
                          classes ? "classes" : "numbers", t->col->desc.name,
                          t->is_class ? "classes" : "numbers, or of another width");
     s->n_rows = t->n_rows;
@@ -152,7 +151,6 @@ maas_vid maas_soft_loss(const maas_soft *s, const maas_target *t, maas_net *net,
                               ? soft_cross_entropy(b, z, answers)
                               : maas_losses[t->loss].build(b, &net->recipe->loss, z, answers,
                                                            MAAS_NO_VALUE);
-    return maas_b_op2(b, "Add",
-                      maas_b_op2(b, "Mul", loss, maas_b_f32(b, (float)(1 - s->weight))),
+    return maas_b_op2(b, "Add", maas_b_op2(b, "Mul", loss, maas_b_f32(b, (float)(1 - s->weight))),
                       maas_b_op2(b, "Mul", soft, maas_b_f32(b, (float)(s->weight * heat))));
 }

@@ -50,7 +50,8 @@ typedef struct maas_train_job {
     const maas_graph *parent;
     maas_span parent_state;
     const maas_teaching *teaching; /* NULL: learns from the target alone */
-    const maas_graph *teacher;     /* kind: compress. Whose answers distillation takes; NULL: parent's */
+    const maas_graph
+        *teacher;     /* kind: compress. Whose answers distillation takes; NULL: parent's */
     maas_span resume; /* a checkpoint to go on from, or {NULL,0} */
     const maas_train_hooks *hooks;
 } maas_train_job;

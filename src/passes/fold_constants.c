@@ -12,8 +12,8 @@
 #include "base/ban.h"
 
 /* A folded tensor may have as many numbers as what it is made from, however wide they get (weights
- * that a file keeps as bytes), and this much more: shapes and tables are folded, a constant blown up
- * by Expand or Tile is not. */
+ * that a file keeps as bytes), and this much more: shapes and tables are folded, a constant blown
+ * up by Expand or Tile is not. */
 #define MAX_GROWTH ((size_t)1 << 20)
 #define WIDEST     sizeof(double)
 #define MAX_ROUNDS 4
@@ -59,7 +59,8 @@ static bool gather_inputs(const maas_graph *g, const maas_node *n, maas_tensor *
         in[i] = maas_graph_at(g, n->in[i])->init;
         if (!handles_strings(n, &in[i]))
             return false;
-        const size_t wide = (size_t)maas_n_elems(&in[i]) * WIDEST, as_is = maas_tensor_bytes(&in[i]);
+        const size_t wide = (size_t)maas_n_elems(&in[i]) * WIDEST,
+                     as_is = maas_tensor_bytes(&in[i]);
         *out_bytes += wide > as_is ? wide : as_is;
     }
     return true;

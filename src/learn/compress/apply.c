@@ -16,13 +16,13 @@ maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err
     if (!json_is_object(recipe) || json_object_get(recipe, "compressed"))
         return MAAS_OK;
     const json_t *p = json_object_get(recipe, "params");
-    return maas_model_set_meta(
-        g, "maas.recipe",
-        json_pack("{s:O*, s:s, s:{s:O*, s:O*, s:O*}}", "learner",
-                  json_object_get(recipe, "learner"), "compressed", step, "params", "validation",
-                  json_object_get(p, "validation"), "seed", json_object_get(p, "seed"), "shuffle",
-                  json_object_get(p, "shuffle")),
-        err);
+    return maas_model_set_meta(g, "maas.recipe",
+                               json_pack("{s:O*, s:s, s:{s:O*, s:O*, s:O*}}", "learner",
+                                         json_object_get(recipe, "learner"), "compressed", step,
+                                         "params", "validation", json_object_get(p, "validation"),
+                                         "seed", json_object_get(p, "seed"), "shuffle",
+                                         json_object_get(p, "shuffle")),
+                               err);
 }
 
 static maas_status apply(maas_step_call *c, const maas_compress_step *s, maas_err *err)

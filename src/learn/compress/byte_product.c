@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "base/ban.h"
 
-/* acc: whole numbers; scale: a constant of the weights, `channels` wide at the place of the axis. */
+/* acc: whole numbers; scale: a constant of the weights, `channels` wide at the place of the axis.
+ */
 static maas_vid to_floats(maas_builder *b, maas_vid acc, maas_vid scale, const maas_byte_input *x)
 {
     const maas_attr to = MAAS_A_INT("to", MAAS_F32);
@@ -87,8 +88,8 @@ bool maas_conv_of(const maas_graph *g, maas_nid id, int64_t min_elements, maas_c
     *out = (maas_conv){id, n->in[0], n->in[1], bias ? n->in[2] : MAAS_NO_VALUE};
     return (w->flags & MAAS_VALUE_CONST) && w->init.data && w->init.dtype == MAAS_F32 &&
            w->init.rank >= 3 && maas_n_elems(&w->init) >= min_elements &&
-           (!bias || ((bias->flags & MAAS_VALUE_CONST) && bias->init.data &&
-                      bias->init.dtype == MAAS_F32));
+           (!bias ||
+            ((bias->flags & MAAS_VALUE_CONST) && bias->init.data && bias->init.dtype == MAAS_F32));
 }
 
 /* [M] as [M,1,1..]: what a convolution of that rank adds its channels to. */

@@ -1,6 +1,6 @@
 /*
- * learn/compress/byte_product.h - products of bytes in the operators that ONNX has for them. Only for
- * the files of this folder.
+ * learn/compress/byte_product.h - products of bytes in the operators that ONNX has for them. Only
+ * for the files of this folder.
  *
  *   x ──► bytes ──► MatMulInteger(bytes, W) ──► Cast ──► Mul(scales) ──► Add(bias)
  *

@@ -1,4 +1,5 @@
-/* learn/compress/clip.c - step clip: a few large weights widen the steps of all bytes of a tensor. */
+/* learn/compress/clip.c - step clip: a few large weights widen the steps of all bytes of a tensor.
+ */
 #include <math.h>
 
 #include "base/mem.h"

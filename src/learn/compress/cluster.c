@@ -1,6 +1,6 @@
 /*
- * learn/compress/cluster.c - step cluster: a tensor becomes a list of at most 2^bits numbers and, for
- * each weight, which of them it is. The numbers are the means of k-means in one dimension, from
+ * learn/compress/cluster.c - step cluster: a tensor becomes a list of at most 2^bits numbers and,
+ * for each weight, which of them it is. The numbers are the means of k-means in one dimension, from
  * centres that stand at equal shares of the sorted weights.
  *
  * In the file: Gather(codebook, Cast(indices)); indices of four bits are packed two to a byte.

@@ -44,7 +44,8 @@ maas_status maas_compress_note(maas_compressing *x, json_t *steps, const maas_me
                : maas_fail(err, MAAS_E_NOMEM, "memory for the table of trials");
 }
 
-/* One step on top of *g, written, measured and noted. `done`: the steps before; grows by this one. */
+/* One step on top of *g, written, measured and noted. `done`: the steps before; grows by this one.
+ */
 static maas_status try_step(maas_compressing *x, const maas_step_spec *s, maas_graph **g,
                             json_t *done, maas_buf *file, maas_measured *out, maas_err *err)
 {

@@ -1,7 +1,7 @@
 /*
  * learn/compress/dense_chain.h - two dense layers with nothing between them but what works on each
- * neuron alone: there a neuron can be taken out, and nobody else notices. Only for the files of this
- * folder and their tests.
+ * neuron alone: there a neuron can be taken out, and nobody else notices. Only for the files of
+ * this folder and their tests.
  *
  *   first ──► activations, sums and products with a number a neuron ──► second
  *

@@ -1,7 +1,7 @@
 /*
- * learn/compress/distil.c - step distil: training towards what a teacher answers (learn/teach.h). The
- * teacher is any version that is served, by default the model as it was; who learns is the model as
- * the steps before left it, or a new network.
+ * learn/compress/distil.c - step distil: training towards what a teacher answers (learn/teach.h).
+ * The teacher is any version that is served, by default the model as it was; who learns is the
+ * model as the steps before left it, or a new network.
  */
 #include <math.h>
 
@@ -65,7 +65,8 @@ static maas_status ask(const maas_step_call *c, lesson *l, maas_err *err)
     maas_judged j = {0};
     if (meta)
         MAAS_TRY(maas_json_parse(maas_span_str(meta), &l->meta, err));
-    maas_status st = maas_apply(teacher, c->seen, job->target, job->n_threads, job->budget, &a, err);
+    maas_status st = maas_apply(teacher, c->seen, job->target, job->n_threads, job->budget, &a,
+                                err);
     if (st == MAAS_OK)
         st = maas_judge(teacher, &a, c->seen, job->target, job->budget, &j, err);
     if (st == MAAS_OK)
@@ -95,8 +96,8 @@ static json_t *params_of_student(const maas_step_call *c)
 
 maas_status maas_step_distil(maas_step_call *c, maas_err *err)
 {
-    AUTO(auto_lesson) lesson l = {
-        .teaching = {.temperature = c->spec->temperature, .weight = c->spec->weight}};
+    AUTO(auto_lesson)
+    lesson l = {.teaching = {.temperature = c->spec->temperature, .weight = c->spec->weight}};
     AUTO(maas_json_unref) json_t *params = NULL;
     MAAS_TRY(ask(c, &l, err));
     if (!c->spec->student)

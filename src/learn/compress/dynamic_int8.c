@@ -1,5 +1,5 @@
-/* learn/compress/dynamic_int8.c - step dynamic_int8: what ONNX Runtime's quantizer emits for it. The
- * range of a product's input is that of the run: of all its rows together. */
+/* learn/compress/dynamic_int8.c - step dynamic_int8: what ONNX Runtime's quantizer emits for it.
+ * The range of a product's input is that of the run: of all its rows together. */
 #include "base/mem.h"
 #include "learn/compress/byte_product.h"
 #include "learn/compress/step.h"

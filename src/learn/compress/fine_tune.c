@@ -26,21 +26,23 @@ static const maas_learner *learner_of(const json_t *recipe)
                : NULL;
 }
 
-/* What differs from the training of the parent: its rows are the seen ones alone, and it is short. */
+/* What differs from the training of the parent: its rows are the seen ones alone, and it is short.
+ */
 static json_t *changes_of(const maas_step_spec *s, const json_t *recipe)
 {
     json_t *p = json_pack("{s:I, s:f, s:n, s:b}", "epochs", (json_int_t)s->fine_tune, "validation",
                           0.0, "early_stopping", "keep_optimizer", 0);
     const json_t *o = json_object_get(json_object_get(recipe, "params"), "optimizer");
     if (p && !isnan(s->lr))
-        json_object_set_new(p, "optimizer",
-                            json_pack("{s:O*, s:f}", "type", json_object_get(o, "type"), "lr",
-                                      s->lr));
+        json_object_set_new(
+            p, "optimizer",
+            json_pack("{s:O*, s:f}", "type", json_object_get(o, "type"), "lr", s->lr));
     return p;
 }
 
 /* The file's bytes live as long as the graph that borrows from them. */
-static maas_status graph_of_file(maas_buf *file, maas_budget *budget, maas_graph **out, maas_err *err)
+static maas_status graph_of_file(maas_buf *file, maas_budget *budget, maas_graph **out,
+                                 maas_err *err)
 {
     const maas_onnx_opts o = {.budget = budget};
     maas_graph *g = NULL;
@@ -59,8 +61,8 @@ static maas_status graph_of_file(maas_buf *file, maas_budget *budget, maas_graph
     return MAAS_OK;
 }
 
-/* The recipe that the version keeps is its parent's: what it was trained by, but for the layers that
- * a step made smaller. */
+/* The recipe that the version keeps is its parent's: what it was trained by, but for the layers
+ * that a step made smaller. */
 static maas_status keep_recipe(const maas_graph *from, maas_graph *to, maas_err *err)
 {
     return maas_graph_set_meta(to, "maas.recipe", maas_graph_meta(from, "maas.recipe"), err);
@@ -121,8 +123,8 @@ maas_status maas_step_train(maas_step_call *c, const char *learner, const json_t
     return st;
 }
 
-maas_status maas_fine_tune(maas_step_call *c, const maas_teaching *teaching, const maas_tuning *each,
-                           maas_err *err)
+maas_status maas_fine_tune(maas_step_call *c, const maas_teaching *teaching,
+                           const maas_tuning *each, maas_err *err)
 {
     AUTO(maas_json_unref) json_t *recipe = recipe_of(c->g), *params = NULL;
     const maas_learner *l = learner_of(recipe);

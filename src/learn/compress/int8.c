@@ -1,5 +1,5 @@
-/* learn/compress/int8.c - step int8: the file keeps bytes, DequantizeLinear makes floats of them when
- * a plan is made. */
+/* learn/compress/int8.c - step int8: the file keeps bytes, DequantizeLinear makes floats of them
+ * when a plan is made. */
 #include "learn/compress/step.h"
 #include "learn/compress/weights.h"
 #include "base/ban.h"

@@ -1,6 +1,6 @@
 /*
- * learn/compress/low_rank.c - step low_rank: x W becomes (x A) B with the directions of W that carry
- * most of it (a truncated singular value decomposition), where that is less work.
+ * learn/compress/low_rank.c - step low_rank: x W becomes (x A) B with the directions of W that
+ * carry most of it (a truncated singular value decomposition), where that is less work.
  */
 #include <math.h>
 
@@ -32,10 +32,9 @@ static maas_status factor(maas_work *work, const maas_step_call *c, const maas_d
     const float *w = maas_weight_data(c->g, d->w);
     const int64_t most = d->in < d->out ? d->in : d->out;
     if (!c->spec->rank && most > MAAS_EXACT_SIDE)
-        return maas_fail(err, MAAS_E_INVALID,
-                         "weight '%.80s' is %lld x %lld: above %d 'rank' must be given",
-                         maas_graph_at(c->g, d->w)->name, (long long)d->in, (long long)d->out,
-                         MAAS_EXACT_SIDE);
+        return maas_fail(
+            err, MAAS_E_INVALID, "weight '%.80s' is %lld x %lld: above %d 'rank' must be given",
+            maas_graph_at(c->g, d->w)->name, (long long)d->in, (long long)d->out, MAAS_EXACT_SIDE);
     f->w = maas_work_doubles(work, d->in, d->out, "a weight", err);
     if (!f->w)
         return MAAS_E_NOMEM;
@@ -43,13 +42,15 @@ static maas_status factor(maas_work *work, const maas_step_call *c, const maas_d
         for (int64_t o = 0; o < d->out; o++)
             f->w[i * d->out + o] = (double)maas_dense_at(d, w, i, o);
     const int64_t rank = c->spec->rank < most ? c->spec->rank : most;
-    MAAS_TRY(maas_decompose(work, f->w, d->in, d->out, false, rank, c->spec->energy, 0, &f->v, err));
+    MAAS_TRY(
+        maas_decompose(work, f->w, d->in, d->out, false, rank, c->spec->energy, 0, &f->v, err));
     f->a = maas_work_doubles(work, d->in, f->v.k, "a weight", err);
     if (!f->a)
         return MAAS_E_NOMEM;
     for (int64_t i = 0; i < d->in; i++)
         for (int64_t k = 0; k < f->v.k; k++)
-            f->a[i * f->v.k + k] = maas_dot(f->w + i * d->out, f->v.components + k * d->out, d->out);
+            f->a[i * f->v.k + k] = maas_dot(f->w + i * d->out, f->v.components + k * d->out,
+                                            d->out);
     return MAAS_OK;
 }
 

@@ -59,9 +59,8 @@ static maas_status score(const maas_measure *m, const maas_graph *g, const maas_
     maas_judged_reset(&j);
     maas_applied_reset(&a);
     if (st == MAAS_OK && !isfinite(*out))
-        st = maas_fail(err, MAAS_E_INVALID,
-                       "%s is not defined on the %lld rows that were held out", (*scorer)->name,
-                       (long long)m->held_out.data.n_rows);
+        st = maas_fail(err, MAAS_E_INVALID, "%s is not defined on the %lld rows that were held out",
+                       (*scorer)->name, (long long)m->held_out.data.n_rows);
     return st;
 }
 
@@ -113,8 +112,7 @@ maas_status maas_measure_file(const maas_measure *m, maas_span file, maas_measur
 {
     const maas_onnx_opts o = {.budget = m->job->budget};
     maas_graph *g = NULL;
-    *out = (maas_measured){.bytes = file.n,
-                           .size_ratio = (double)file.n / (double)m->before.bytes};
+    *out = (maas_measured){.bytes = file.n, .size_ratio = (double)file.n / (double)m->before.bytes};
     MAAS_TRY(maas_onnx_read(file, &o, &g, err));
     const maas_status st = measure_graph(m, g, out, err);
     maas_graph_destroy(g);

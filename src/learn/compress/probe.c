@@ -152,9 +152,9 @@ static maas_status show(maas_probe *p, int64_t row, const uint32_t *place, uint3
     return MAAS_OK;
 }
 
-static maas_status show_all(const maas_graph *g, const maas_dataset *rows, const maas_train_job *job,
-                            const uint32_t *place, uint32_t n, maas_calibrate_fn *fn, void *user,
-                            maas_err *err)
+static maas_status show_all(const maas_graph *g, const maas_dataset *rows,
+                            const maas_train_job *job, const uint32_t *place, uint32_t n,
+                            maas_calibrate_fn *fn, void *user, maas_err *err)
 {
     const int64_t sizes[2] = {CHUNK, rows->n_rows % CHUNK};
     maas_status st = MAAS_OK;

@@ -1,6 +1,6 @@
 /*
- * learn/compress/probe.h - the time that one row takes, and what values have while rows run. Only for
- * the files of this folder and their tests.
+ * learn/compress/probe.h - the time that one row takes, and what values have while rows run. Only
+ * for the files of this folder and their tests.
  *
  * Owns: plan and executor. Borrows: graph, rows, job. Threads: one at a time.
  */
@@ -22,8 +22,8 @@ void maas_probe_close(maas_probe *p); /* NULL is fine */
 maas_status maas_probe_race(maas_probe *a, maas_probe *b, double *out_a, double *out_b,
                             maas_err *err);
 
-/* Calls fn with each of the values `wanted` of g while it runs over at most n_rows rows of d, evenly
- * taken from all; of a value that has no row for each row, too. */
+/* Calls fn with each of the values `wanted` of g while it runs over at most n_rows rows of d,
+ * evenly taken from all; of a value that has no row for each row, too. */
 typedef maas_status maas_calibrate_fn(void *user, uint32_t which, const maas_tensor *t,
                                       maas_err *err);
 maas_status maas_calibrate(const maas_graph *g, const maas_dataset *d, const maas_train_job *job,

@@ -1,10 +1,10 @@
 /*
- * learn/compress/prune_magnitude.c - step prune_magnitude: the smallest weights become zero, at once
- * or little by little while the model is trained on, and stay zero in all that follows.
+ * learn/compress/prune_magnitude.c - step prune_magnitude: the smallest weights become zero, at
+ * once or little by little while the model is trained on, and stay zero in all that follows.
  *
- * Gradual: after a share t of the training, sparsity * (1 - (1 - t / 0.8)^3) of the weights are zero
- * (Zhu and Gupta 2017), so that the last fifth trains with all zeros in place. The file keeps its
- * size: zeros are stored like other numbers.
+ * Gradual: after a share t of the training, sparsity * (1 - (1 - t / 0.8)^3) of the weights are
+ * zero (Zhu and Gupta 2017), so that the last fifth trains with all zeros in place. The file keeps
+ * its size: zeros are stored like other numbers.
  */
 #include <math.h>
 #include <string.h>

@@ -2,10 +2,10 @@
  * learn/compress/prune_neurons.c - step prune_neurons: whole neurons go, so that the layers before
  * and behind them get smaller and faster.
  *
- * by activation: a neuron that is always the same says nothing that a bias could not say. It is worth
- * its deviation on rows of the data set times the length of its outgoing weights; those that are
- * worth least go, and their means are added to the bias of the next layer. by norm: the lengths of
- * the incoming and the outgoing weights, multiplied; no rows are looked at.
+ * by activation: a neuron that is always the same says nothing that a bias could not say. It is
+ * worth its deviation on rows of the data set times the length of its outgoing weights; those that
+ * are worth least go, and their means are added to the bias of the next layer. by norm: the lengths
+ * of the incoming and the outgoing weights, multiplied; no rows are looked at.
  */
 #include <math.h>
 #include <stdio.h>
@@ -156,8 +156,7 @@ static maas_status move_means(pruning *p, const neurons *s, const ranked *gone, 
         double sum = 0;
         for (int64_t k = 0; k < n; k++)
             sum += s->mean[gone[k].neuron] * (double)maas_dense_at(d, w, gone[k].neuron, o);
-        ((float *)t.data)[o] =
-            (float)((double)from[o] + sum * (double)d->alpha / (double)d->beta);
+        ((float *)t.data)[o] = (float)((double)from[o] + sum * (double)d->alpha / (double)d->beta);
     }
     maas_weight_set(g, d->bias, &t);
     return MAAS_OK;

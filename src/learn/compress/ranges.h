@@ -1,6 +1,6 @@
 /*
- * learn/compress/ranges.h - between which two numbers a value of the graph lies, seen over some rows.
- * Only for the files of this folder and their tests.
+ * learn/compress/ranges.h - between which two numbers a value of the graph lies, seen over some
+ * rows. Only for the files of this folder and their tests.
  *
  *   minmax      the smallest and the largest
  *   percentile  so many of a hundred; the rest is cut off, half at each end

@@ -3,7 +3,8 @@
  * first that reaches the target within the drop is it; all that were tried are in the table.
  *
  * Rungs for size keep the work as it is and store less; rungs for time do less work. A model that a
- * rung says nothing to (no dense layers, no training to go on from) skips it, and the table says so.
+ * rung says nothing to (no dense layers, no training to go on from) skips it, and the table says
+ * so.
  */
 #include <math.h>
 #include <stdio.h>
@@ -50,7 +51,7 @@ json_t *maas_compress_rung(size_t i, int64_t fine_tune)
             maas_buf_char(&text, *p == '\'' ? '"' : *p);
         }
     return !text.failed && maas_json_parse(maas_buf_span(&text), &steps, NULL) == MAAS_OK ? steps
-                                                                                        : NULL;
+                                                                                          : NULL;
 }
 
 static bool wanted(const maas_compress_target *t, const rung *r)
@@ -110,10 +111,11 @@ static maas_status out_of_reach(const maas_compressing *x, maas_err *err)
     if (!isnan(t->latency_ratio))
         snprintf(latency, sizeof latency, "%slatency_ratio %g", *size ? " and " : "",
                  t->latency_ratio);
-    return maas_fail(err, MAAS_E_CONFLICT,
-                     "no steps reached %s%s while %s fell by at most %g ('max_metric_drop'): nothing "
-                     "was published; the result has the table of what was tried",
-                     size, latency, x->measure.scorer->name, x->spec->max_metric_drop);
+    return maas_fail(
+        err, MAAS_E_CONFLICT,
+        "no steps reached %s%s while %s fell by at most %g ('max_metric_drop'): nothing "
+        "was published; the result has the table of what was tried",
+        size, latency, x->measure.scorer->name, x->spec->max_metric_drop);
 }
 
 maas_status maas_compress_reach(maas_compressing *x, maas_chain *best, maas_err *err)

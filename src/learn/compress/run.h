@@ -1,5 +1,5 @@
-/* learn/compress/run.h - shared by compress.c (steps that were given) and reach.c (a target that was
- * given). Nobody else includes it. */
+/* learn/compress/run.h - shared by compress.c (steps that were given) and reach.c (a target that
+ * was given). Nobody else includes it. */
 #ifndef MAAS_LEARN_COMPRESS_RUN_H
 #define MAAS_LEARN_COMPRESS_RUN_H
 
@@ -21,8 +21,8 @@ typedef struct maas_chain { /* steps one after the other, and where they led */
 maas_status maas_chain_init(maas_chain *c, maas_err *err);
 void maas_chain_reset(maas_chain *c);
 
-/* All steps on the parent; every intermediate model is a row of the table. Progress goes from `from`
- * to `to`. */
+/* All steps on the parent; every intermediate model is a row of the table. Progress goes from
+ * `from` to `to`. */
 maas_status maas_compress_chain(maas_compressing *x, const maas_step_spec *steps, size_t n,
                                 double from, double to, maas_chain *out, maas_err *err);
 maas_status maas_compress_note(maas_compressing *x, json_t *steps, const maas_measured *m,

@@ -2,8 +2,8 @@
  * learn/compress/spec.h - what a compression shall do, as plain values. Only for the files of this
  * folder and their tests.
  *
- * Owns: nothing; lists live in the arena of the reader, JSON stays borrowed. Threads: read-only once
- * read.
+ * Owns: nothing; lists live in the arena of the reader, JSON stays borrowed. Threads: read-only
+ * once read.
  */
 #ifndef MAAS_LEARN_COMPRESS_SPEC_H
 #define MAAS_LEARN_COMPRESS_SPEC_H
@@ -27,7 +27,7 @@ typedef struct maas_compress_target {
 typedef struct maas_compress_spec {
     maas_param_list steps; /* of maas_step_spec */
     maas_compress_target target;
-    const json_t *metric; /* borrowed: name of a scorer; NULL: accuracy or r2 */
+    const json_t *metric;  /* borrowed: name of a scorer; NULL: accuracy or r2 */
     const json_t *teacher; /* borrowed: a version, for whoever finds it; NULL: the parent */
     double max_metric_drop;
     double validation; /* NaN: as the parent's recipe held out, else a fifth */

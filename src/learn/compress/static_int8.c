@@ -163,8 +163,7 @@ static maas_status say(const static_quant *s, maas_err *err)
         json_object_set_new(ranges, maas_graph_at(s->c->g, s->x[i])->name,
                             json_pack("[f, f]", (double)s->range[i].lo, (double)s->range[i].hi));
     json_object_set_new(s->c->said, "ranges", ranges);
-    json_object_set_new(s->c->said, "products",
-                        json_integer((json_int_t)(s->dense.n + s->n_conv)));
+    json_object_set_new(s->c->said, "products", json_integer((json_int_t)(s->dense.n + s->n_conv)));
     return maas_graph_compact(s->c->g, err);
 }
 

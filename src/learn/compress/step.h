@@ -1,6 +1,6 @@
 /*
- * learn/compress/step.h - what a step of compression is: a row of the table in steps.c. Only for the
- * files of this folder and their tests.
+ * learn/compress/step.h - what a step of compression is: a row of the table in steps.c. Only for
+ * the files of this folder and their tests.
  *
  * A step changes call->g in place, or puts another graph there (fine-tuning trains a new one). It
  * says what it did in call->said, for the table of trials. It must leave a graph that verifies.
@@ -67,8 +67,8 @@ typedef struct maas_tuning {
 /* spec->fine_tune epochs over the seen rows; call->g becomes the trained graph. 0 epochs: nothing.
  * teaching, each: may be NULL. E_UNSUPPORTED when the model was not trained here by a learner that
  * goes on. */
-maas_status maas_fine_tune(maas_step_call *c, const maas_teaching *teaching, const maas_tuning *each,
-                           maas_err *err);
+maas_status maas_fine_tune(maas_step_call *c, const maas_teaching *teaching,
+                           const maas_tuning *each, maas_err *err);
 /* The same by any learner and parameters; parent NULL: from fresh weights. */
 maas_status maas_step_train(maas_step_call *c, const char *learner, const json_t *params,
                             const maas_graph *parent, const maas_teaching *teaching,

@@ -14,9 +14,9 @@ static const struct weighted {
     const char *op;
     int input, axis;
 } weighted[] = {
-    {"MatMul", 1, LAST}, {"Gemm", 1, OF_GEMM},    {"Conv", 1, 0}, {"ConvTranspose", 1, 1},
-    {"Gather", 0, 0},    {"LSTM", 1, 1},          {"LSTM", 2, 1}, {"GRU", 1, 1},
-    {"GRU", 2, 1},       {"RNN", 1, 1},           {"RNN", 2, 1},  {"MatMul", 0, 0},
+    {"MatMul", 1, LAST}, {"Gemm", 1, OF_GEMM}, {"Conv", 1, 0}, {"ConvTranspose", 1, 1},
+    {"Gather", 0, 0},    {"LSTM", 1, 1},       {"LSTM", 2, 1}, {"GRU", 1, 1},
+    {"GRU", 2, 1},       {"RNN", 1, 1},        {"RNN", 2, 1},  {"MatMul", 0, 0},
 };
 
 static bool is_named(const maas_node *n, const char *op)
@@ -30,7 +30,8 @@ static bool holds_weights(const maas_graph *g, maas_vid v, int64_t min_elements)
         return false;
     const maas_value *w = maas_graph_at(g, v);
     return (w->flags & MAAS_VALUE_CONST) && w->init.data && w->init.dtype == MAAS_F32 &&
-           w->init.rank >= 2 && maas_n_elems(&w->init) >= min_elements && maas_n_elems(&w->init) > 0;
+           w->init.rank >= 2 && maas_n_elems(&w->init) >= min_elements &&
+           maas_n_elems(&w->init) > 0;
 }
 
 static int axis_of(const maas_node *n, const struct weighted *row, int rank)
@@ -174,8 +175,8 @@ static float largest(const float *w, const maas_weight *at, int64_t from, int64_
     return most;
 }
 
-void maas_weight_to_bytes(const float *w, const maas_weight *at, const maas_bytes_opts *o, int8_t *q,
-                          float *scale)
+void maas_weight_to_bytes(const float *w, const maas_weight *at, const maas_bytes_opts *o,
+                          int8_t *q, float *scale)
 {
     const int64_t step = o->per_channel ? 1 : at->n;
     for (int64_t c = 0; c < at->n; c += step) {
@@ -186,7 +187,9 @@ void maas_weight_to_bytes(const float *w, const maas_weight *at, const maas_byte
             for (int64_t i = (k * at->n + c) * at->inner; i < (k * at->n + c + step) * at->inner;
                  i++) {
                 const float v = rintf(w[i] / s);
-                q[i] = (int8_t)(v > (float)o->limit ? o->limit : v < -(float)o->limit ? -o->limit : v);
+                q[i] = (int8_t)(v > (float)o->limit    ? o->limit
+                                : v < -(float)o->limit ? -o->limit
+                                                       : v);
             }
     }
 }

@@ -15,7 +15,7 @@
 
 typedef struct maas_weight {
     maas_vid v;
-    int axis; /* of the channels: outputs of a product, filters of a convolution */
+    int axis;                /* of the channels: outputs of a product, filters of a convolution */
     int64_t outer, n, inner; /* elements before, along and after the axis */
 } maas_weight;
 
@@ -33,8 +33,8 @@ static inline const float *maas_weight_data(const maas_graph *g, maas_vid v)
 {
     return maas_graph_at(g, v)->init.data;
 }
-/* Other numbers of the same or another shape in the place of a constant of this graph alone: data is
- * in the graph's arena. */
+/* Other numbers of the same or another shape in the place of a constant of this graph alone: data
+ * is in the graph's arena. */
 void maas_weight_set(maas_graph *g, maas_vid v, const maas_tensor *t);
 /* A constant named after another one ("layers.0.weight" and "int8"), data in the graph's arena. */
 maas_vid maas_weight_const(maas_builder *b, maas_vid after, const char *what, const maas_tensor *t);

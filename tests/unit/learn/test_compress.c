@@ -1,5 +1,6 @@
-/* tests/unit/learn/test_compress.c - every step of compression against what it says: weights against
- * their bounds, products of bytes against sums in doubles, and whole jobs over a network that learns.
+/* tests/unit/learn/test_compress.c - every step of compression against what it says: weights
+ * against their bounds, products of bytes against sums in doubles, and whole jobs over a network
+ * that learns.
  */
 #include "../../maas_test.h"
 
@@ -228,7 +229,8 @@ static void check_cluster(const hand *h, const maas_graph *g, const json_t *said
         double nearest = INFINITY;
         for (int64_t c = 0; c < k; c++)
             nearest = fmin(nearest, fabs(maas_tensor_get(book, c) - h->w1[i]));
-        EXPECT(fabs(maas_tensor_get(book, maas_tensor_get_i64(at, i)) - h->w1[i]) <= nearest + 1e-6);
+        EXPECT(fabs(maas_tensor_get(book, maas_tensor_get_i64(at, i)) - h->w1[i]) <=
+               nearest + 1e-6);
         off += nearest * nearest;
     }
     /* Sixteen numbers for a normal distribution: 0.0975 of its deviation at best (Max 1960). */
@@ -247,10 +249,10 @@ static void check_clip(const hand *h, const maas_graph *g, const json_t *said)
 /*
  * off: of all outputs, root of the mean square of what changed, over the deviation of the outputs.
  * size: bytes of the file over those of the model as it was. Bounds follow from the model. Column 3
- * of the input reaches 170 where the others have deviation 1, so one byte for all columns has a step
- * of 340/255, an error of step/sqrt(12) = 0.39 in each of them, and so in the sum. The same column
- * makes the errors of weights 50 times as large: 50 * 0.75/127/sqrt(12) beside a sum of 0.3*sqrt(24),
- * that is 0.06. Where inputs are smoothed first, neither happens.
+ * of the input reaches 170 where the others have deviation 1, so one byte for all columns has a
+ * step of 340/255, an error of step/sqrt(12) = 0.39 in each of them, and so in the sum. The same
+ * column makes the errors of weights 50 times as large: 50 * 0.75/127/sqrt(12) beside a sum of
+ * 0.3*sqrt(24), that is 0.06. Where inputs are smoothed first, neither happens.
  */
 static const struct step_case {
     const char *step, *json;
@@ -486,7 +488,7 @@ static void ranges_cut_what_is_rare(void)
     EXPECT_NEAR(r.lo, -0.98, 2e-3);
     EXPECT_NEAR(r.hi, 0.98, 2e-3);
     r = maas_range_of_histogram(even, 2, 3, MAAS_RANGE_PERCENTILE, 98);
-    EXPECT_NEAR(r.lo, 0, 0); /* zero has a code */
+    EXPECT_NEAR(r.lo, 0, 0);                    /* zero has a code */
     for (int i = 0; i < MAAS_RANGE_BINS; i++) { /* deviation 1 within [-40, 40], one at the end */
         const double at = -40 + 80 * (i + 0.5) / MAAS_RANGE_BINS;
         bell[i] = floor(1e5 * exp(-at * at / 2));
@@ -533,7 +535,8 @@ static void wrong_specs_are_refused_by_name(void)
     for (size_t i = 0; i < MAAS_COUNT(wrong); i++) {
         json_t *j = toy_params(wrong[i].json);
         maas_err err = {0};
-        EXPECT_MSG(maas_compress_check(j, &err) == MAAS_E_INVALID && strstr(err.msg, wrong[i].words),
+        EXPECT_MSG(maas_compress_check(j, &err) == MAAS_E_INVALID &&
+                       strstr(err.msg, wrong[i].words),
                    "%s: %s", wrong[i].json, err.msg);
         json_decref(j);
     }
@@ -573,16 +576,11 @@ static void memory_that_ends_is_said(void)
 int main(int argc, char **argv)
 {
     static const mt_case all[] = {
-        MT_CASE(steps_do_what_they_say),
-        MT_CASE(every_step_has_a_case),
-        MT_CASE(static_products_are_exact_sums),
-        MT_CASE(neurons_that_say_nothing_go_without_loss),
-        MT_CASE(a_matrix_of_low_rank_is_kept),
-        MT_CASE(selection_is_sorting),
-        MT_CASE(ranges_cut_what_is_rare),
-        MT_CASE(every_rung_can_be_read),
-        MT_CASE(wrong_specs_are_refused_by_name),
-        MT_CASE(memory_that_ends_is_said),
+        MT_CASE(steps_do_what_they_say),          MT_CASE(every_step_has_a_case),
+        MT_CASE(static_products_are_exact_sums),  MT_CASE(neurons_that_say_nothing_go_without_loss),
+        MT_CASE(a_matrix_of_low_rank_is_kept),    MT_CASE(selection_is_sorting),
+        MT_CASE(ranges_cut_what_is_rare),         MT_CASE(every_rung_can_be_read),
+        MT_CASE(wrong_specs_are_refused_by_name), MT_CASE(memory_that_ends_is_said),
     };
     return mt_main(argc, argv, all, sizeof all / sizeof *all);
 }

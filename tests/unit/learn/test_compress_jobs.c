@@ -1,5 +1,5 @@
-/* tests/unit/learn/test_compress_jobs.c - whole compressions of a network that was trained here: what
- * is published, what is refused, and what can be trained on afterwards. */
+/* tests/unit/learn/test_compress_jobs.c - whole compressions of a network that was trained here:
+ * what is published, what is refused, and what can be trained on afterwards. */
 #include "../../maas_test.h"
 
 #include "learn/compress/compress.h"
@@ -85,8 +85,8 @@ static void steps_are_measured_one_by_one(void)
     maas_train_result r = {0}, again = {0};
     maas_err err;
     open_school(&s, "network", NETWORK);
-    REQUIRE_OK(compress_with(&s, "{'steps':['clip','int8'],'max_metric_drop':0.02}", NULL, &r, &err),
-               err);
+    REQUIRE_OK(
+        compress_with(&s, "{'steps':['clip','int8'],'max_metric_drop':0.02}", NULL, &r, &err), err);
     EXPECT_EQ(json_array_size(json_object_get(r.report, "trials")), 3);
     /* the rows that its training held out, and so the same score */
     EXPECT_EQ(json_integer_value(json_object_get(r.report, "rows")), N / 4);
@@ -131,11 +131,12 @@ static void a_target_is_searched_for(void)
     maas_train_result r = {0};
     maas_err err;
     open_school(&s, "network", NETWORK);
-    REQUIRE_OK(compress_with(&s, "{'target':{'size_ratio':0.3},'max_metric_drop':0.03}", NULL, &r,
-                             &err),
-               err);
+    REQUIRE_OK(
+        compress_with(&s, "{'target':{'size_ratio':0.3},'max_metric_drop':0.03}", NULL, &r, &err),
+        err);
     const size_t n = json_array_size(json_object_get(r.report, "trials"));
-    EXPECT(n > 2 && of_trial(&r, n - 1, "size_ratio") <= 0.3 && of_trial(&r, n - 1, "drop") <= 0.03);
+    EXPECT(n > 2 && of_trial(&r, n - 1, "size_ratio") <= 0.3 &&
+           of_trial(&r, n - 1, "drop") <= 0.03);
     EXPECT_EQ((long long)of_trial(&r, n - 1, "bytes"), (long long)r.onnx.n);
     maas_train_result_reset(&r);
     EXPECT_EQ(compress_with(&s, "{'target':{'size_ratio':0.0001},'fine_tune':0}", NULL, &r, &err),
@@ -212,7 +213,8 @@ static void what_can_be_trained_on_says_so(void)
         const char *spec;
         bool goes_on;
     } ways[] = {
-        {"{'steps':[{'type':'prune_neurons','ratio':0.3,'fine_tune':1}],'max_metric_drop':1}", true},
+        {"{'steps':[{'type':'prune_neurons','ratio':0.3,'fine_tune':1}],'max_metric_drop':1}",
+         true},
         {"{'steps':['clip','prune_magnitude'],'max_metric_drop':1}", true},
         {"{'steps':[{'type':'distil','fine_tune':1}],'max_metric_drop':1}", true},
         {"{'steps':['int8'],'max_metric_drop':1}", false},
@@ -241,7 +243,8 @@ static void what_can_be_trained_on_says_so(void)
 /* ---- teachers ---- */
 
 #define STUDENT                                                                                    \
-    "{'steps':[{'type':'distil','temperature':2,'weight':0.9,'student':{'layers':[{'type':'dense'," \
+    "{'steps':[{'type':'distil','temperature':2,'weight':0.9,'student':{'layers':[{'type':'dense'" \
+    ","                                                                                            \
     "'units':24,'activation':'relu'},{'type':'dense'}],'epochs':15}}],'max_metric_drop':1}"
 
 /* A forest has no weights to compress; its answers can be learned all the same. */
@@ -274,9 +277,9 @@ static void a_student_ends_at_the_teachers_chances(void)
     make_rows(&s);
     for (int i = 0; i < N * CLASSES; i++)
         answers[i] = said[i % CLASSES];
-    json_t *labels = toy_json("[20,0,10]"), *params = toy_params(
-                                                "{'layers':[{'type':'dense'}],'epochs':40,"
-                                                "'optimizer':{'type':'adam','lr':0.01}}");
+    json_t *labels = toy_json("[20,0,10]"),
+           *params = toy_params("{'layers':[{'type':'dense'}],'epochs':40,"
+                                "'optimizer':{'type':'adam','lr':0.01}}");
     const maas_teaching teaching = {answers, CLASSES, labels, 3, 1};
     const maas_train_job job = {.learner = "network",
                                 .params = params,
