@@ -101,6 +101,7 @@ STEPS = {"f16": (["f16"], FLOATS), "bf16": (["bf16"], FLOATS), "int8": (["int8"]
          "static_int8 percentile": ([{"type": "static_int8", "method": "percentile", "reduce_range": True}], BYTES),
          "smooth_quant": (["smooth_quant", "static_int8"], BYTES),
          "prune_magnitude": (["prune_magnitude"], FLOATS), "prune_neurons": (["prune_neurons"], FLOATS),
+         "prune_blocks": ([{"type": "prune_blocks", "fine_tune": 1}], FLOATS),
          "low_rank": ([{"type": "low_rank", "energy": 0.7}], FLOATS), "cluster": (["cluster"], FLOATS),
          "cluster 8": ([{"type": "cluster", "bits": 8}], FLOATS), "clip": (["clip"], FLOATS),
          "distil": ([{"type": "distil", "fine_tune": 1}], FLOATS),

@@ -240,6 +240,71 @@ static void what_can_be_trained_on_says_so(void)
     close_school(&s);
 }
 
+/* ---- blocks ---- */
+
+static const struct {
+    const char *params, *weight;
+    int layers, left; /* of the recipe, before and after one block */
+} deep[] = {
+    {"{'layers':[{'type':'dense','units':48,'activation':'relu'},{'type':'dense','units':48},"
+     "{'type':'activation','function':'relu'},{'type':'dense'}],'epochs':8,'validation':0.25}",
+     "layers.1.weight", 4, 2},
+    {"{'layers':[{'type':'dense','units':48,'activation':'relu','name':'a'},"
+     "{'type':'dense','units':20,'activation':'relu'},{'type':'dense','units':48,'name':'b'},"
+     "{'type':'add','inputs':['a','b']},{'type':'activation','function':'relu'},"
+     "{'type':'dense','units':30,'activation':'relu'},{'type':'dense'}],"
+     "'epochs':8,'validation':0.25}",
+     "layers.2.weight", 7, 5},
+};
+
+static size_t n_layers(const maas_buf *file)
+{
+    const maas_onnx_opts o = {0};
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    EXPECT_MSG(maas_onnx_read(maas_buf_span(file), &o, &g, &err) == MAAS_OK, "%s", err.msg);
+    json_t *recipe = g ? toy_json(maas_graph_meta(g, "maas.recipe")) : NULL;
+    const size_t n = json_array_size(json_object_get(json_object_get(recipe, "params"), "layers"));
+    json_decref(recipe);
+    maas_graph_destroy(g);
+    return n;
+}
+
+/* The recipe and the names of weights follow: training on with no rate to speak of changes nothing,
+ * and an update is taken. */
+static void blocks_go_and_the_recipe_follows(void)
+{
+    static school s;
+    for (size_t i = 0; i < MAAS_COUNT(deep); i++) {
+        maas_train_result r = {0}, tuned = {0};
+        maas_err err;
+        open_school(&s, "network", deep[i].params);
+        EXPECT_EQ(n_layers(&s.trained.onnx), deep[i].layers);
+        REQUIRE_OK(
+            compress_with(&s, "{'steps':['prune_blocks'],'max_metric_drop':1}", NULL, &r, &err),
+            err);
+        EXPECT(of_trial(&r, 1, "size_ratio") < 0.85);
+        EXPECT_EQ(n_layers(&r.onnx), deep[i].left);
+        const json_t *said = json_object_get(json_object_get(trial(&r, 1), "said"), "blocks");
+        EXPECT_MSG(json_object_get(said, deep[i].weight) || i == 1, "%s did not go",
+                   deep[i].weight);
+        REQUIRE_OK(compress_with(&s,
+                                 "{'steps':[{'type':'prune_blocks','fine_tune':1,'lr':1e-12}],"
+                                 "'max_metric_drop':1}",
+                                 NULL, &tuned, &err),
+                   err);
+        EXPECT_NEAR(of_trial(&r, 1, "metric"), of_trial(&tuned, 1, "metric"), 1e-9);
+        EXPECT_MSG(update(&s, &r.onnx, &err) == MAAS_OK, "%s", err.msg);
+        maas_train_result_reset(&tuned);
+        maas_train_result_reset(&r);
+        EXPECT_EQ(compress_with(&s, "{'steps':['prune_blocks','prune_blocks']}", NULL, &r, &err),
+                  MAAS_E_UNSUPPORTED);
+        EXPECT_MSG(strstr(err.msg, "no blocks that could go"), "%s", err.msg);
+        maas_train_result_reset(&r);
+        close_school(&s);
+    }
+}
+
 /* ---- teachers ---- */
 
 #define STUDENT                                                                                    \
@@ -338,6 +403,7 @@ int main(int argc, char **argv)
         MT_CASE(a_target_is_searched_for),
         MT_CASE(zeros_stay_while_it_trains),
         MT_CASE(what_can_be_trained_on_says_so),
+        MT_CASE(blocks_go_and_the_recipe_follows),
         MT_CASE(a_forest_teaches_a_network),
         MT_CASE(a_student_ends_at_the_teachers_chances),
         MT_CASE(a_cancelled_job_stops),
