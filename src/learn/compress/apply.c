@@ -25,6 +25,11 @@ maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err
                                err);
 }
 
+maas_status maas_step_seen(maas_step_call *c, maas_err *err)
+{
+    return c->seen ? MAAS_OK : c->see(c->see_user, &c->seen, err);
+}
+
 static maas_status apply(maas_step_call *c, const maas_compress_step *s, maas_err *err)
 {
     MAAS_TRY(s->apply(c, err));

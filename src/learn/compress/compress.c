@@ -54,7 +54,8 @@ static maas_status try_step(maas_compressing *x, const maas_step_spec *s, maas_g
                         .spec = s,
                         .job = x->job,
                         .whole = x->spec,
-                        .seen = &x->measure.seen.data,
+                        .see = maas_measure_seen,
+                        .see_user = &x->measure,
                         .said = said};
     if (!said || json_array_append_new(done, maas_step_dump(s)))
         return maas_fail(err, MAAS_E_NOMEM, "memory for a step");

@@ -99,6 +99,7 @@ maas_status maas_step_distil(maas_step_call *c, maas_err *err)
     AUTO(auto_lesson)
     lesson l = {.teaching = {.temperature = c->spec->temperature, .weight = c->spec->weight}};
     AUTO(maas_json_unref) json_t *params = NULL;
+    MAAS_TRY(maas_step_seen(c, err));
     MAAS_TRY(ask(c, &l, err));
     if (!c->spec->student)
         return maas_fine_tune(c, &l.teaching, NULL, err);

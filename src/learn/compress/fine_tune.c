@@ -101,6 +101,7 @@ maas_status maas_step_train(maas_step_call *c, const char *learner, const json_t
                             const maas_graph *parent, const maas_teaching *teaching,
                             const maas_tuning *each, maas_err *err)
 {
+    MAAS_TRY(maas_step_seen(c, err));
     const maas_train_hooks *h = c->job->hooks;
     const maas_train_hooks hooks = {.user = h ? h->user : NULL,
                                     .cancelled = h ? h->cancelled : NULL,

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "formats/onnx.h"
 #include "learn/compress/probe.h"
-#include "learn/split.h"
 #include "base/ban.h"
 
 #define MAX_ARTIFACT (2ull << 30) /* a protobuf message ends below 2 GiB */
@@ -28,18 +27,24 @@ void maas_held_out_as_parent(const maas_graph *parent, maas_compress_spec *spec)
 
 static maas_status deal(maas_measure *m, const maas_compress_spec *spec, maas_err *err)
 {
-    maas_split split;
     maas_rng rng;
     const maas_train_job *job = m->job;
     maas_rng_seed(&rng, (uint64_t)spec->seed);
-    maas_status st = maas_split_init(&split, job->data->n_rows, spec->validation, spec->shuffle,
-                                     &rng, job->budget, err);
-    if (st == MAAS_OK)
-        st = maas_subset_make(job->data, split.val.at, split.val.n, job->budget, &m->held_out, err);
-    if (st == MAAS_OK)
-        st = maas_subset_make(job->data, split.train.at, split.train.n, job->budget, &m->seen, err);
-    maas_split_reset(&split);
-    return st;
+    MAAS_TRY(maas_split_init(&m->split, job->data->n_rows, spec->validation, spec->shuffle, &rng,
+                             job->budget, err));
+    return maas_subset_make(job->data, m->split.val.at, m->split.val.n, job->budget, &m->held_out,
+                            err);
+}
+
+maas_status maas_measure_seen(void *user, const maas_dataset **out, maas_err *err)
+{
+    maas_measure *m = user;
+    const maas_train_job *job = m->job;
+    if (!m->seen.data.n_rows)
+        MAAS_TRY(maas_subset_make(job->data, m->split.train.at, m->split.train.n, job->budget,
+                                  &m->seen, err));
+    *out = &m->seen.data;
+    return MAAS_OK;
 }
 
 static maas_status score(const maas_measure *m, const maas_graph *g, const maas_scorer **scorer,
@@ -89,6 +94,7 @@ void maas_measure_reset(maas_measure *m)
     maas_probe_close(m->parent);
     maas_subset_reset(&m->held_out);
     maas_subset_reset(&m->seen);
+    maas_split_reset(&m->split);
     *m = (maas_measure){0};
 }
 

@@ -10,6 +10,7 @@
 
 #include "learn/compress/spec.h"
 #include "learn/scorers.h"
+#include "learn/split.h"
 #include "learn/subset.h"
 #include "learn/train.h"
 
@@ -25,7 +26,8 @@ typedef struct maas_measure {
     const maas_train_job *job;
     const maas_scorer *scorer;
     maas_subset held_out; /* what is measured on */
-    maas_subset seen;     /* what steps may look at */
+    maas_split split;
+    maas_subset seen; /* what steps may look at; made when asked for */
     struct maas_probe *parent;
     maas_measured before;
 } maas_measure;
@@ -37,6 +39,9 @@ void maas_measure_reset(maas_measure *m);
 /* `file`: the model as it would be published. */
 maas_status maas_measure_file(const maas_measure *m, maas_span file, maas_measured *out,
                               maas_err *err);
+
+/* For maas_step_call.see; user: the maas_measure. */
+maas_status maas_measure_seen(void *user, const maas_dataset **out, maas_err *err);
 
 /* Fills in what `spec` leaves to the recipe of the parent: share, seed and order of the rows. */
 void maas_held_out_as_parent(const maas_graph *parent, maas_compress_spec *spec);

@@ -217,6 +217,7 @@ static maas_status prune(maas_step_call *c, maas_arena *a, maas_err *err)
     json_t *said = json_object();
     json_object_set_new(c->said, "blocks", said);
     MAAS_TRY(collect(&x, a, err));
+    MAAS_TRY(maas_step_seen(c, err));
     MAAS_TRY(maas_calibrate(c->g, c->seen, c->job, c->spec->rows, x.wanted, 2 * x.n, see, &x, err));
     qsort(x.at, x.n, sizeof *x.at, by_influence);
     MAAS_TRY(cut(c, &x, said, err));

@@ -230,8 +230,10 @@ static maas_status prune(maas_step_call *c, maas_arena *a, maas_err *err)
     json_t *said = json_object();
     json_object_set_new(c->said, "neurons", said);
     MAAS_TRY(collect(&p, a, err));
-    if (c->spec->by == BY_ACTIVATION)
+    if (c->spec->by == BY_ACTIVATION) {
+        MAAS_TRY(maas_step_seen(c, err));
         MAAS_TRY(maas_calibrate(c->g, c->seen, c->job, c->spec->rows, p.x, p.n, see, &p, err));
+    }
     for (uint32_t i = 0; i < p.n; i++)
         MAAS_TRY(take_out(&p, &p.at[i], said, err));
     maas_graph_forget_types(c->g);

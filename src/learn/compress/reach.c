@@ -31,6 +31,7 @@ static const rung ladder[] = {
     {SIZE, "['cluster']"},
     {TIME, "[{'type':'prune_neurons','ratio':0.25,'fine_tune':%FT}]"},
     {SIZE | TIME, "[{'type':'low_rank','energy':0.9}]"},
+    {SIZE | TIME, "[{'type':'prune_blocks','fine_tune':%FT},'static_int8']"},
     {TIME, "[{'type':'prune_neurons','ratio':0.5,'fine_tune':%FT}]"},
     {SIZE | TIME, "[{'type':'prune_neurons','ratio':0.5,'fine_tune':%FT},'static_int8']"},
     {SIZE, "[{'type':'prune_neurons','ratio':0.5,'fine_tune':%FT},'cluster']"},

@@ -122,6 +122,7 @@ static maas_status smooth_all(maas_step_call *c, maas_arena *a, maas_err *err)
     maas_builder b;
     maas_builder_init(&b, c->g, err);
     MAAS_TRY(collect(&s, c->g, a, err));
+    MAAS_TRY(maas_step_seen(c, err));
     MAAS_TRY(maas_calibrate(c->g, c->seen, c->job, c->spec->rows, s.x, s.n, see, &s, err));
     for (uint32_t k = 0; k < s.n; k++)
         MAAS_TRY(smooth(&s, &b, k, c->spec->alpha));

@@ -172,6 +172,7 @@ static maas_status quantize(maas_step_call *c, maas_arena *a, maas_err *err)
     static_quant s = {.c = c, .bytes = {c->spec->per_channel, c->spec->reduce_range ? 63 : 127}};
     maas_builder_init(&s.b, c->g, err);
     MAAS_TRY(collect(&s, a, err));
+    MAAS_TRY(maas_step_seen(c, err));
     MAAS_TRY(maas_ranges_measure(c, s.x, s.n, s.range, err));
     for (size_t i = 0; i < s.dense.n; i++)
         MAAS_TRY(dense(&s, &s.dense.at[i]));

@@ -16,8 +16,12 @@ typedef struct maas_step_call {
     const maas_step_spec *spec;
     const maas_train_job *job;       /* data, target, threads, budget, hooks */
     const maas_compress_spec *whole; /* how rows are held out */
-    const maas_dataset *seen;        /* rows that steps may learn from and calibrate on */
-    json_t *said;                    /* object */
+    /* Rows that steps may learn from and calibrate on; made by `see` when first asked for
+     * (maas_step_seen), because they are a copy. */
+    const maas_dataset *seen;
+    maas_status (*see)(void *user, const maas_dataset **out, maas_err *err);
+    void *see_user;
+    json_t *said; /* object */
 } maas_step_call;
 
 typedef struct maas_compress_step {
@@ -56,6 +60,8 @@ maas_status maas_step_distil(maas_step_call *c, maas_err *err);
 /* One step with its words in front of an error; the graph is verified, and told whether it can be
  * trained on. */
 maas_status maas_compress_apply(maas_step_call *c, maas_err *err);
+/* Before call->seen is looked at. */
+maas_status maas_step_seen(maas_step_call *c, maas_err *err);
 /* A learner cannot go on from what is no weight any more: the recipe says which step did that. */
 maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err *err);
 
