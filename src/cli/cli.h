@@ -52,6 +52,7 @@ int maas_cli_fail(const maas_err *err);
 /* family NULL: a command of the first level. */
 void maas_cli_help(const maas_command *family, const maas_command *c, maas_buf *out);
 void maas_cli_usage(maas_buf *out);
+void maas_docs_compression(maas_buf *out); /* docs_compress.c: docs/compression.md */
 /* Runs an `act`: options, arguments, connection, exit code. */
 int maas_cli_act(const maas_command *family, const maas_command *c, int argc, char **argv);
 
@@ -67,11 +68,13 @@ maas_conf maas_run_settings(void);
 extern const maas_command maas_dataset_commands[], maas_model_commands[], maas_job_commands[],
     maas_key_commands[];
 maas_status maas_cmd_train(maas_cli *cli, maas_err *err);
+maas_status maas_cmd_compress(maas_cli *cli, maas_err *err);
 maas_status maas_cmd_import(maas_cli *cli, maas_err *err);
 maas_status maas_cmd_chat(maas_cli *cli, maas_err *err);
 maas_status maas_cmd_promote(maas_cli *cli, maas_err *err);
 maas_status maas_cmd_predict(maas_cli *cli, maas_err *err);
 maas_conf maas_train_settings(void);
+maas_conf maas_compress_settings(void);
 maas_conf maas_import_settings(void);
 maas_conf maas_chat_settings(void);
 maas_conf maas_promote_settings(void);

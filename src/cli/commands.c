@@ -39,6 +39,19 @@ const maas_command maas_commands[] = {
      .settings = maas_train_settings,
      .min_args = 1,
      .max_args = 1},
+    {.name = "compress",
+     .usage = "MODEL --dataset NAME --steps NAME,... [options]",
+     .summary = "publish a smaller or faster version of a model, within a loss that is bounded",
+     .more =
+         "Each step is measured on rows that were held out; the table shows what was tried.\n\n"
+         "examples:\n  maas compress digits --dataset digits --steps int8 --max-metric-drop 0.005\n"
+         "  maas compress digits --dataset digits --size-ratio 0.25\n"
+         "  maas compress digits --dataset digits --steps "
+         "'[{\"type\":\"prune_neurons\",\"ratio\":0.5,\"fine_tune\":2},\"static_int8\"]'",
+     .act = maas_cmd_compress,
+     .settings = maas_compress_settings,
+     .min_args = 1,
+     .max_args = 1},
     {.name = "import",
      .usage = "MODEL FILE|FOLDER [--name MODEL] [--format NAME] [--image-recipe NAME|FILE] "
               "[--labels FILE]",

@@ -1,7 +1,7 @@
 /*
  * cli/docs.c - `maas docs DIR`: the reference pages, from the tables that the program runs on.
- * Writes DIR/api.md, DIR/cli.md, DIR/settings.md, DIR/operators.md, DIR/architectures.md and
- * DIR/man/maas.1.
+ * Writes DIR/api.md, DIR/cli.md, DIR/settings.md, DIR/operators.md, DIR/architectures.md,
+ * DIR/compression.md and DIR/man/maas.1.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -183,9 +183,13 @@ static maas_status write_pages(const char *path, maas_err *err)
     static const struct {
         const char *name;
         void (*put)(maas_buf *b);
-    } pages[] = {{"api.md", maas_api_markdown},           {"cli.md", put_cli},
-                 {"settings.md", put_settings},           {"operators.md", put_operators},
-                 {"architectures.md", put_architectures}, {"man/maas.1", put_man}};
+    } pages[] = {{"api.md", maas_api_markdown},
+                 {"cli.md", put_cli},
+                 {"settings.md", put_settings},
+                 {"operators.md", put_operators},
+                 {"architectures.md", put_architectures},
+                 {"compression.md", maas_docs_compression},
+                 {"man/maas.1", put_man}};
     AUTO_FD dir = -1;
     MAAS_TRY(maas_sys_open_dir(path, true, &dir, err));
     MAAS_TRY(maas_sys_mkdirat(dir, "man", err));

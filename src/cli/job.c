@@ -95,7 +95,7 @@ static void print_job(const json_t *j)
         maas_text_table_cell(&t, "%s", key);
         maas_text_table_cell(&t, "%s", maas_human_number(v, number));
     }
-    if (json_is_object(result)) {
+    if (json_object_get(result, "version")) {
         maas_text_table_cell(&t, "published");
         maas_text_table_cell(&t, "%s version %lld",
                              json_string_value(json_object_get(result, "model")),
@@ -108,6 +108,7 @@ static void print_job(const json_t *j)
     maas_text_table_print(&t, stdout);
     maas_text_table_reset(&t);
     maas_leaderboard_print(j);
+    maas_trials_print(j);
 }
 
 static maas_status one_job(maas_cli *cli, const char *method, maas_err *err)

@@ -11,6 +11,12 @@
  */
 maas_status maas_job_follow(maas_cli *cli, const char *id, maas_err *err);
 
+/* A job that was just made, as POST answered: followed to its end, or its id printed. */
+maas_status maas_job_started(maas_cli *cli, const json_t *job, bool wait, maas_err *err);
+
+/* What a compression tried; nothing for other jobs. */
+void maas_trials_print(const json_t *job);
+
 /* The candidates of a search, best first; nothing for other jobs. `job` as GET shows it. */
 void maas_leaderboard_print(const json_t *job);
 

@@ -131,7 +131,9 @@ static void say_end(const follow *f)
         f->cli->exit_code = MAAS_EXIT_JOB;
     if (f->cli->opts->json)
         maas_cli_print_json(f->job);
-    else if (json_is_object(result)) {
+    else if (json_is_object(result))
+        maas_trials_print(f->job);
+    if (good && !f->cli->opts->json && json_is_object(result)) {
         maas_leaderboard_print(f->job);
         printf("published %s version %lld\n", json_string_value(json_object_get(result, "model")),
                (long long)json_integer_value(json_object_get(result, "version")));
@@ -156,4 +158,22 @@ maas_status maas_job_follow(maas_cli *cli, const char *id, maas_err *err)
         say_detached(&f, id);
     json_decref(f.job);
     return st;
+}
+
+maas_status maas_job_started(maas_cli *cli, const json_t *job, bool wait, maas_err *err)
+{
+    const char *id = json_string_value(json_object_get(job, "id"));
+    if (!id)
+        return maas_fail(err, MAAS_E_FORMAT, "the server gave the job no id");
+    if (wait) {
+        if (!cli->opts->json)
+            printf("job %s\n", id);
+        fflush(stdout);
+        return maas_job_follow(cli, id, err);
+    }
+    if (cli->opts->json)
+        maas_cli_print_json(job);
+    else
+        printf("%s\n", id);
+    return MAAS_OK;
 }

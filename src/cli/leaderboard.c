@@ -42,8 +42,8 @@ void maas_leaderboard_print(const json_t *job)
     const json_t *board = board_of(job);
     const size_t n = json_array_size(board);
     maas_text_table t;
-    if (!n)
-        return;
+    if (!n || json_object_get(json_object_get(job, "spec"), "compress"))
+        return; /* another table: maas_trials_print */
     maas_text_table_init(&t, "rrrrll");
     for (size_t i = 0; i < MAAS_COUNT(heads); i++)
         maas_text_table_cell(&t, "%s", heads[i]);

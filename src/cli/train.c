@@ -247,18 +247,5 @@ maas_status maas_cmd_train(maas_cli *cli, maas_err *err)
     AUTO(maas_json_unref) json_t *request = NULL, *job = NULL;
     MAAS_TRY(build_request(cli->args[0], &request, err));
     MAAS_TRY(maas_cli_call(cli, "POST", "/api/v1/jobs", request, &job, err));
-    const char *id = json_string_value(json_object_get(job, "id"));
-    if (!id)
-        return maas_fail(err, MAAS_E_FORMAT, "the server gave the job no id");
-    if (opts.wait) {
-        if (!cli->opts->json)
-            printf("job %s\n", id);
-        fflush(stdout);
-        return maas_job_follow(cli, id, err);
-    }
-    if (cli->opts->json)
-        maas_cli_print_json(job);
-    else
-        printf("%s\n", id);
-    return MAAS_OK;
+    return maas_job_started(cli, job, opts.wait, err);
 }

@@ -192,9 +192,10 @@ static void count(maas_job *job, uint64_t *counter)
 
 void maas_job_fail(maas_job *job, maas_status code, const char *message)
 {
-    maas_job_row(job, json_pack("{s:s, s:o, s:n, s:{s:s, s:s}}", "state", "failed", "ended_at",
-                                now_text(), "checkpoint", "error", "code",
-                                maas_status_describe(code)->name, "message", message));
+    maas_job_row(job, json_pack("{s:s, s:o, s:n, s:{s:s, s:s}, s:O*}", "state", "failed",
+                                "ended_at", now_text(), "checkpoint", "error", "code",
+                                maas_status_describe(code)->name, "message", message, "result",
+                                json_object_get(job->failed, "report")));
     count(job, &job->all->counts.failed);
     MAAS_LOG(MAAS_LOG_WARN, "event=job_failed job=%s status=%s msg=\"%s\"", job->id,
              maas_status_describe(code)->name, message);
@@ -210,6 +211,13 @@ static json_t *lineage_of(maas_job *job)
                           json_object_get(job->spec, "params"), "target",
                           json_object_get(job->spec, "target"), "code_version", maas_version());
     json_t *best = json_object_get(json_object_get(job->done, "report"), "best_params");
+    const json_t *steps = json_object_get(json_object_get(job->done, "report"), "steps");
+    if (l && steps) { /* of a compression: what was asked, and the steps that led here */
+        json_object_set(l, "compress", json_object_get(job->spec, "compress"));
+        if (json_object_get(job->spec, "teacher"))
+            json_object_set(l, "teacher", json_object_get(job->spec, "teacher"));
+        json_object_set(l, "steps", (json_t *)steps);
+    }
     if (l && best) { /* of a search: what the version was trained with, on top of params */
         json_object_set(l, "search", json_object_get(job->spec, "search"));
         json_object_set(l, "best_params", best);

@@ -5,15 +5,16 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "jobs/jobs_int.h"
+#include "learn/compress/compress.h"
 #include "learn/search/search.h"
 #include "learn/train.h"
 #include "base/ban.h"
 
 #define DEFAULT_MEMORY (2ll << 30) /* or all there is for jobs */
 
-static const char *const keys[] = {"kind",    "model",     "dataset",  "target",
-                                   "learner", "params",    "search",   "importances",
-                                   "parent",  "resources", "priority", NULL};
+static const char *const keys[] = {"kind",      "model",    "dataset",     "target", "learner",
+                                   "params",    "search",   "importances", "parent", "compress",
+                                   "resources", "priority", NULL};
 static const char *const resource_keys[] = {"cores", "memory", NULL};
 
 /* "name" or "name:3" -> the data set's document (the newest version for a bare name). */
@@ -56,9 +57,10 @@ static maas_status settle_target(const json_t *dataset, const maas_learner *l, c
 }
 
 /* kind update: "parent" is a model version ("name", "name:2", "name@alias"; the model itself when
- * absent). It becomes "name:2", so that lineage and a resumed job mean the same one. */
-static maas_status find_parent(maas_jobs *j, maas_tenant t, const char *text, json_t *spec,
-                               maas_err *err)
+ * absent). It becomes "name:2", so that lineage and a resumed job mean the same one. So does the
+ * "teacher" of a compression. */
+static maas_status find_version(maas_jobs *j, maas_tenant t, const char *key, const char *text,
+                                json_t *spec, maas_err *err)
 {
     const maas_snapshot *snap = maas_registry_snapshot(j->opts.registry);
     const maas_snap_version *v;
@@ -67,8 +69,7 @@ static maas_status find_parent(maas_jobs *j, maas_tenant t, const char *text, js
                           : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
     if (st == MAAS_OK)
         json_object_set_new(
-            spec, "parent",
-            json_pack("{s:s, s:I}", "model", name, "version", (json_int_t)v->version));
+            spec, key, json_pack("{s:s, s:I}", "model", name, "version", (json_int_t)v->version));
     maas_snapshot_unref(snap);
     return st;
 }
@@ -132,7 +133,7 @@ static maas_status check_update(maas_jobs *j, maas_tenant t, const json_t *reque
                                 maas_err *err)
 {
     const char *parent = text_of(request, "parent");
-    return find_parent(j, t, parent ? parent : text_of(request, "model"), spec, err);
+    return find_version(j, t, "parent", parent ? parent : text_of(request, "model"), spec, err);
 }
 
 static maas_status check_search(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
@@ -155,10 +156,33 @@ static maas_status check_search(maas_jobs *j, maas_tenant t, const json_t *reque
                : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
 }
 
+/* What an update of a version is asked, and the steps in place of a recipe. */
+static maas_status check_compress(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
+                                  maas_err *err)
+{
+    static const char *const foreign[] = {"learner", "params", NULL};
+    json_t *compress = json_object_get(request, "compress");
+    for (int i = 0; foreign[i]; i++)
+        if (json_object_get(request, foreign[i]))
+            return maas_fail(err, MAAS_E_INVALID,
+                             "'%s' goes with training; what a compression does is in 'compress'",
+                             foreign[i]);
+    if (!compress)
+        return maas_fail(err, MAAS_E_INVALID, "'compress' is missing: {\"steps\"} or {\"target\"}");
+    MAAS_TRY(maas_compress_check(compress, err));
+    MAAS_TRY(check_update(j, t, request, spec, err));
+    if (text_of(compress, "teacher"))
+        MAAS_TRY(find_version(j, t, "teacher", text_of(compress, "teacher"), spec, err));
+    return json_object_set(spec, "compress", compress) == 0
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
+}
+
 static const job_kind kinds[] = {
     {"train", check_train},
     {"update", check_update},
     {"search", check_search},
+    {"compress", check_compress},
 };
 
 static maas_status find_kind(const char *name, const job_kind **out, maas_err *err)
@@ -169,7 +193,9 @@ static maas_status find_kind(const char *name, const job_kind **out, maas_err *e
             return MAAS_OK;
         }
     return maas_fail(err, MAAS_E_INVALID,
-                     "'kind' must be \"train\", \"update\" or \"search\", not '%.32s'", name);
+                     "'kind' must be \"train\", \"update\", \"search\" or \"compress\", not "
+                     "'%.32s'",
+                     name);
 }
 
 /* "importances": true, or {"repeats","rows"}: weigh the columns of the version when it is trained.
@@ -225,8 +251,10 @@ static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request,
         return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", model);
     if (json_object_get(request, "search") && kind->check != check_search)
         return maas_fail(err, MAAS_E_INVALID, "'search' goes with kind \"search\"");
+    if (json_object_get(request, "compress") && kind->check != check_compress)
+        return maas_fail(err, MAAS_E_INVALID, "'compress' goes with kind \"compress\"");
     MAAS_TRY(find_dataset(j, t, text_of(request, "dataset"), &data, err));
-    const bool update = kind->check == check_update;
+    const bool update = kind->check == check_update || kind->check == check_compress;
     MAAS_TRY(settle_target(data, update ? NULL : maas_learner_find(learner), &target, err));
     MAAS_TRY(kind->check(j, t, request, spec, err));
     MAAS_TRY(check_importances(request, target, spec, err));
@@ -290,10 +318,11 @@ void maas_job_destroy(maas_job *job)
     maas_free(job);
 }
 
-/* Digests of the parent version: its model file and, when kept, its optimizer state. */
-static maas_status parent_files(maas_job *job, json_t **out, maas_err *err)
+/* Digests of the parent version, or of the teacher: its model file and, when kept, its optimizer
+ * state. */
+static maas_status files_of(maas_job *job, const char *key, json_t **out, maas_err *err)
 {
-    const json_t *p = json_object_get(job->spec, "parent");
+    const json_t *p = json_object_get(job->spec, key);
     AUTO(maas_json_unref) json_t *v = NULL;
     if (!p)
         return MAAS_OK;
@@ -301,6 +330,11 @@ static maas_status parent_files(maas_job *job, json_t **out, maas_err *err)
                                        json_string_value(json_object_get(p, "model")),
                                        json_integer_value(json_object_get(p, "version")), &v, err));
     json_t *files = json_object_get(v, "files");
+    if (!json_object_get(files, "model.onnx"))
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "version %lld of '%.128s' has no graph: jobs work on those alone",
+                         (long long)json_integer_value(json_object_get(p, "version")),
+                         json_string_value(json_object_get(p, "model")));
     *out = json_pack("{s:O*, s:O*}", "artifact", json_object_get(files, "model.onnx"), "state",
                      json_object_get(files, "optimizer.state"));
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
@@ -309,19 +343,20 @@ static maas_status parent_files(maas_job *job, json_t **out, maas_err *err)
 maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
 {
     const json_t *d = json_object_get(job->spec, "dataset");
-    AUTO(maas_json_unref) json_t *data = NULL, *parent = NULL;
+    AUTO(maas_json_unref) json_t *data = NULL, *parent = NULL, *teacher = NULL;
     MAAS_TRY(maas_registry_dataset_get(
         job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
         json_integer_value(json_object_get(d, "version")), &data, err));
-    MAAS_TRY(parent_files(job, &parent, err));
-    *out = json_pack("{s:O, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
-                     json_object_get(job->spec, "kind"), "search",
-                     json_object_get(job->spec, "search"), "importances",
-                     json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir,
-                     "dataset", data, "learner", json_object_get(job->spec, "learner"), "params",
-                     json_object_get(job->spec, "params"), "target",
-                     json_object_get(job->spec, "target"), "n_cores", (json_int_t)job->n_cores,
-                     "memory", (json_int_t)job->memory, "parent", parent, "resume",
-                     job->checkpoint[0] ? job->checkpoint : NULL);
+    MAAS_TRY(files_of(job, "parent", &parent, err));
+    MAAS_TRY(files_of(job, "teacher", &teacher, err));
+    *out = json_pack(
+        "{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
+        json_object_get(job->spec, "kind"), "compress", json_object_get(job->spec, "compress"),
+        "teacher", teacher, "search", json_object_get(job->spec, "search"), "importances",
+        json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir, "dataset",
+        data, "learner", json_object_get(job->spec, "learner"), "params",
+        json_object_get(job->spec, "params"), "target", json_object_get(job->spec, "target"),
+        "n_cores", (json_int_t)job->n_cores, "memory", (json_int_t)job->memory, "parent", parent,
+        "resume", job->checkpoint[0] ? job->checkpoint : NULL);
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
 }

@@ -2,11 +2,11 @@
  * jobs/worker.c - the worker process: one job from its spec to its artifacts.
  *
  * spec (from the server, first message):
- * {"kind","data_dir","learner","params","search","importances","dataset":
- *   manifest,"target","n_cores","memory","parent":{"artifact","state"}|null,"resume":digest|null}
+ * {"kind","data_dir","learner","params","search","compress","importances","dataset":
+ *   manifest,"target","n_cores","memory","parent":{"artifact","state"}|null,"teacher":{"artifact"}|null,"resume":digest|null}
  * events (to the server): {"event":"progress","fraction","metrics","note"}
  *   {"event":"checkpoint","blob"} {"event":"done","artifact","state","metrics","inputs","outputs",
- *   "info","report"} {"event":"failed","status","message"} {"event":"cancelled"}
+ *   "info","report"} {"event":"failed","status","message","report"} {"event":"cancelled"}
  *
  * It touches blobs only; rows of the registry are the server's business. SIGTERM asks it to stop at
  * the next batch.
@@ -21,6 +21,7 @@
 #include "jobs/blob_io.h"
 #include "jobs/jobs.h"
 #include "jobs/wire.h"
+#include "learn/compress/compress.h"
 #include "learn/importance.h"
 #include "learn/search/search.h"
 #include "learn/train.h"
@@ -39,9 +40,10 @@ typedef struct worker {
     json_t *spec;
     maas_registry *blobs;
     maas_dataset *data;
-    maas_graph *parent;
-    maas_map parent_map, state_map, resume_map;
+    maas_graph *parent, *teacher;
+    maas_map parent_map, state_map, resume_map, teacher_map;
     maas_budget budget;
+    json_t *report;         /* of a job that failed: what it found out before */
     uint64_t checkpoint_ns; /* when the last one was kept; at first: the start */
 } worker;
 
@@ -105,6 +107,12 @@ static maas_status on_checkpoint(void *user, maas_span state, maas_err *err)
 
 /* ---- the job ---- */
 
+static maas_status read_model(worker *w, const maas_map *m, maas_graph **out, maas_err *err)
+{
+    const maas_onnx_opts o = {.budget = &w->budget};
+    return m->p ? maas_onnx_read(maas_span_of(m->p, m->n), &o, out, err) : MAAS_OK;
+}
+
 static maas_status open_inputs(worker *w, maas_err *err)
 {
     const json_t *parent = json_object_get(w->spec, "parent");
@@ -113,10 +121,10 @@ static maas_status open_inputs(worker *w, maas_err *err)
     MAAS_TRY(map_blob(w, json_object_get(w->spec, "resume"), &w->resume_map, err));
     MAAS_TRY(map_blob(w, json_object_get(parent, "artifact"), &w->parent_map, err));
     MAAS_TRY(map_blob(w, json_object_get(parent, "state"), &w->state_map, err));
-    if (!w->parent_map.p)
-        return MAAS_OK;
-    const maas_onnx_opts o = {.budget = &w->budget};
-    return maas_onnx_read(maas_span_of(w->parent_map.p, w->parent_map.n), &o, &w->parent, err);
+    MAAS_TRY(map_blob(w, json_object_get(json_object_get(w->spec, "teacher"), "artifact"),
+                      &w->teacher_map, err));
+    MAAS_TRY(read_model(w, &w->parent_map, &w->parent, err));
+    return read_model(w, &w->teacher_map, &w->teacher, err);
 }
 
 /* "importances" of the spec: what each column is worth to the model, in the metrics of the version.
@@ -176,16 +184,21 @@ static maas_status run_job(worker *w, maas_err *err)
         .n_threads = (int)json_integer_value(json_object_get(w->spec, "n_cores")),
         .budget = &w->budget,
         .parent = w->parent,
+        .teacher = w->teacher,
         .parent_state = maas_span_of(w->state_map.p, w->state_map.n),
         .resume = maas_span_of(w->resume_map.p, w->resume_map.n),
         .hooks = &hooks,
     };
     maas_train_result result = {0};
     const json_t *search = json_object_get(w->spec, "search");
-    maas_status st = search ? maas_search(&job, search, &result, err)
-                            : maas_train(&job, &result, err);
+    const json_t *compress = json_object_get(w->spec, "compress");
+    maas_status st = search     ? maas_search(&job, search, &result, err)
+                     : compress ? maas_compress(&job, compress, &result, err)
+                                : maas_train(&job, &result, err);
     if (st == MAAS_OK)
         st = report_done(w, &result, err);
+    else
+        w->report = json_incref(result.report);
     maas_train_result_reset(&result);
     return st;
 }
@@ -194,11 +207,14 @@ static void worker_reset(worker *w)
 {
     maas_dataset_close(w->data);
     maas_graph_destroy(w->parent);
+    maas_graph_destroy(w->teacher);
     maas_sys_unmap(&w->parent_map);
+    maas_sys_unmap(&w->teacher_map);
     maas_sys_unmap(&w->state_map);
     maas_sys_unmap(&w->resume_map);
     maas_registry_close(w->blobs);
     json_decref(w->spec);
+    json_decref(w->report);
 }
 
 int maas_worker_main(int fd)
@@ -220,8 +236,8 @@ int maas_worker_main(int fd)
     if (st == MAAS_E_CANCELLED)
         send(&w, json_pack("{s:s}", "event", "cancelled"));
     else if (st != MAAS_OK)
-        send(&w, json_pack("{s:s, s:i, s:s}", "event", "failed", "status", (int)st, "message",
-                           err.msg));
+        send(&w, json_pack("{s:s, s:i, s:s, s:O*}", "event", "failed", "status", (int)st, "message",
+                           err.msg, "report", w.report));
     worker_reset(&w);
     close(fd);
     return st == MAAS_OK ? 0 : 1;

@@ -143,6 +143,64 @@ static maas_status judge_numbers(judging *j, const maas_tensor *said, maas_err *
     return MAAS_OK;
 }
 
+/* ---- a network from elsewhere: one output, and nothing said about it ---- */
+
+/* All rows between 0 and 1, with a sum of 1: chances. */
+static bool are_chances(const double *p, int64_t n, int64_t k)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int64_t c = 0; c < k; c++) {
+            if (!(p[i * k + c] >= 0 && p[i * k + c] <= 1))
+                return false;
+            sum += p[i * k + c];
+        }
+        if (!(sum > 0.999 && sum < 1.001))
+            return false;
+    }
+    return true;
+}
+
+/* [rows, k] scores for whole numbers: the class is the place of the largest, from 0. */
+static maas_status judge_scores(judging *j, const maas_tensor *said, maas_err *err)
+{
+    maas_judged *out = j->out;
+    const int64_t n = out->n, k = said->dims[1];
+    const maas_cells *cells = maas_cells_of(j->col->desc.dtype);
+    int32_t *truth = maas_arena_array(&out->arena, (size_t)n, sizeof *truth);
+    int32_t *guess = maas_arena_array(&out->arena, (size_t)n, sizeof *guess);
+    double *scores = maas_arena_array(&out->arena, (size_t)(n * k), sizeof *scores);
+    if (!truth || !guess || !scores)
+        return no_memory(err);
+    for (int64_t i = 0; i < n; i++) {
+        const double want = cells->get(j->col->data, i);
+        truth[i] = want >= 0 && want < (double)k ? (int32_t)want : -1;
+        for (int64_t c = 0; c < k; c++) {
+            scores[i * k + c] = maas_tensor_get(said, i * k + c);
+            if (scores[i * k + c] > scores[i * k + guess[i]])
+                guess[i] = (int32_t)c;
+        }
+    }
+    out->is_class = true;
+    out->k = k;
+    out->truth = truth;
+    out->guess = guess;
+    out->chances = are_chances(scores, n, k) ? scores : NULL;
+    return MAAS_OK;
+}
+
+static maas_status judge_plain(judging *j, maas_err *err)
+{
+    const maas_tensor *said = j->a->n_out == 1 ? &j->a->out[0] : NULL;
+    const maas_cells *cells = maas_cells_of(j->col->desc.dtype);
+    if (!said || !cells || said->dtype == MAAS_STRING || said->dtype == MAAS_BOOL)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "the model answers neither labels of known classes nor values");
+    if (cells->whole && maas_column_width(j->col) == 1 && said->rank == 2 && said->dims[1] > 1)
+        return judge_scores(j, said, err);
+    return judge_numbers(j, said, err);
+}
+
 maas_status maas_judge(const maas_graph *g, const maas_applied *a, const maas_dataset *d,
                        const char *target, maas_budget *budget, maas_judged *out, maas_err *err)
 {
@@ -162,8 +220,7 @@ maas_status maas_judge(const maas_graph *g, const maas_applied *a, const maas_da
         return judge_classes(&j, label, err);
     if (value)
         return judge_numbers(&j, value, err);
-    return maas_fail(err, MAAS_E_INVALID,
-                     "the model answers neither labels of known classes nor values");
+    return judge_plain(&j, err);
 }
 
 void maas_judged_reset(maas_judged *j)

@@ -115,6 +115,12 @@ maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maa
     maas_vid z = maas_net_layers(&net, x);
     check_end(&net, p, z);
     maas_vid loss = build_loss(&net, p, z, y);
+    out->answers = MAAS_NO_INPUT;
+    if (p->soft->rows) {
+        maas_vid answers = maas_soft_input(p->soft, &net);
+        out->answers = g->n_inputs - 1;
+        loss = maas_soft_loss(p->soft, p->target, &net, z, answers, loss);
+    }
     build_steps(&net, p, loss, out);
     finish(&net, loss, z);
     MAAS_TRY(net.b.status);

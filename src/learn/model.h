@@ -16,11 +16,13 @@
 #include "learn/features.h"
 #include "learn/optimizers.h"
 #include "learn/target.h"
+#include "learn/teach.h"
 
 typedef struct maas_model_parts {
     const maas_features *features;
     const maas_target *target;
-    maas_recipe *recipe; /* sizes left open are filled in */
+    const maas_soft *soft; /* rows NULL: nobody teaches */
+    maas_recipe *recipe;   /* sizes left open are filled in */
     const char *learner;
     const maas_graph *parent; /* or NULL */
     maas_budget *budget;
@@ -30,7 +32,7 @@ enum { MAAS_OUT_LOSS, MAAS_OUT_Z }; /* outputs of train and eval graphs */
 
 typedef struct maas_train_graph {
     maas_graph *g;
-    uint32_t y, lr, epsilon, rate; /* numbers of graph inputs; UINT32_MAX: it has none */
+    uint32_t y, answers, lr, epsilon, rate; /* numbers of graph inputs; UINT32_MAX: it has none */
     maas_net_mask *masks;
     size_t n_masks;
     uint32_t n_weights;

@@ -21,7 +21,9 @@ typedef struct maas_judged {
     maas_arena arena;
 } maas_judged;
 
-/* The outputs of `g` over the rows of `d` (maas_apply) against its column `target`. */
+/* The outputs of `g` over the rows of `d` (maas_apply) against its column `target`: "label" with
+ * the labels of the metadata, "value", or the only output of a network from elsewhere (scores of
+ * the classes 0.. where the column is whole numbers, else numbers). */
 maas_status maas_judge(const maas_graph *g, const maas_applied *a, const maas_dataset *d,
                        const char *target, maas_budget *budget, maas_judged *out, maas_err *err);
 void maas_judged_reset(maas_judged *j);

@@ -15,6 +15,8 @@
 #include "learn/dataset.h"
 #include "learn/param.h"
 
+struct maas_vars; /* runtime/plan.h */
+
 typedef struct maas_train_hooks {
     void *user;
     /* fraction 0..1; metrics of the epoch or NULL (borrowed for the call); a word on what is done.
@@ -23,7 +25,19 @@ typedef struct maas_train_hooks {
     bool (*cancelled)(void *user);
     /* A resumable state, at the end of epochs; NULL when nobody keeps it. */
     maas_status (*checkpoint)(void *user, maas_span state, maas_err *err);
+    /* After each step of a network with the share of steps that is done; may change weights.
+     * NULL: nobody does. */
+    void (*stepped)(void *user, struct maas_vars *vars, double done);
+    void *stepped_user;
 } maas_train_hooks;
+
+/* Answers of another model to all rows of the data, see learn/teach.h. Only networks take them. */
+typedef struct maas_teaching {
+    const float *values; /* [rows][width]: chances of the teacher's classes, or numbers */
+    int64_t width;
+    const json_t *labels; /* the teacher's classes in their order; NULL: numbers */
+    double temperature, weight;
+} maas_teaching;
 
 typedef struct maas_train_job {
     const char *learner;  /* "network", "linear_regression", "logistic_regression" */
@@ -35,6 +49,9 @@ typedef struct maas_train_job {
     /* kind: update. The parent's graph and optimizer state ({NULL,0} when not kept). */
     const maas_graph *parent;
     maas_span parent_state;
+    const maas_teaching *teaching; /* NULL: learns from the target alone */
+    const maas_graph
+        *teacher;     /* kind: compress. Whose answers distillation takes; NULL: parent's */
     maas_span resume; /* a checkpoint to go on from, or {NULL,0} */
     const maas_train_hooks *hooks;
 } maas_train_job;

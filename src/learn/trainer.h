@@ -41,6 +41,7 @@ typedef struct maas_fit {
     uint32_t *order;      /* of the split: [train.n] rows of this epoch, shuffled */
     maas_features features;
     maas_target target;
+    maas_soft soft; /* a teacher's answers */
     maas_model_parts parts;
     maas_train_graph train_graph;
     maas_graph *eval_graph;

@@ -82,6 +82,8 @@ static maas_status train_batch(maas_fit *r, maas_runner *x, const uint32_t *rows
     const maas_train_graph *g = &r->train_graph;
     x->now = rows;
     maas_target_gather(&r->target, rows, x->rows, maas_exec_input(x->exec, g->y)->data);
+    if (g->answers != MAAS_NO_INPUT)
+        maas_soft_gather(&r->soft, rows, x->rows, maas_exec_input(x->exec, g->answers)->data);
     for (size_t i = 0; i < g->n_masks; i++) {
         maas_tensor *mask = maas_exec_input(x->exec, g->masks[i].input);
         draw_mask(&r->rng, g->masks[i].rate, mask->data, maas_n_elems(mask));
@@ -90,6 +92,10 @@ static maas_status train_batch(maas_fit *r, maas_runner *x, const uint32_t *rows
     MAAS_TRY(maas_exec_run(x->exec, err));
     score_batch(&r->score, x->exec, rows, x->rows);
     r->step++;
+    const maas_train_hooks *h = r->job->hooks;
+    if (h && h->stepped)
+        h->stepped(h->stepped_user, r->vars,
+                   (double)r->step / (double)(r->recipe.epochs * r->steps_per_epoch));
     return MAAS_OK;
 }
 

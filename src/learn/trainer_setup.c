@@ -64,6 +64,12 @@ static maas_status params_of_update(maas_fit *r, maas_err *err)
     AUTO(maas_json_unref) json_t *recipe = NULL;
     MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
     const char *learner = json_string_value(json_object_get(recipe, "learner"));
+    const char *compressed = json_string_value(json_object_get(recipe, "compressed"));
+    if (compressed)
+        return maas_fail(err, MAAS_E_CONFLICT,
+                         "the parent version was compressed by '%.40s', which ends its training: "
+                         "update the version it was made from",
+                         compressed);
     if (!learner || strcmp(learner, r->learner) != 0)
         return maas_fail(err, MAAS_E_CONFLICT,
                          "the parent version was trained by '%.60s', not by '%s'",
@@ -161,8 +167,13 @@ static maas_status make_runners(maas_fit *r, maas_err *err)
 
 static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
 {
-    r->parts = (maas_model_parts){&r->features, &r->target,     &r->recipe,
-                                  r->learner,   r->job->parent, r->job->budget};
+    r->parts = (maas_model_parts){.features = &r->features,
+                                  .target = &r->target,
+                                  .soft = &r->soft,
+                                  .recipe = &r->recipe,
+                                  .learner = r->learner,
+                                  .parent = r->job->parent,
+                                  .budget = r->job->budget};
     MAAS_TRY(maas_model_resolve(&r->parts, err));
     MAAS_TRY(maas_model_train_graph(&r->parts, rng, &r->train_graph, err));
     MAAS_TRY(maas_model_eval_graph(&r->parts, &r->eval_graph, err));
@@ -201,6 +212,7 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
     settle_epochs(r);
     MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, job->parent,
                              job->budget, err));
+    MAAS_TRY(maas_soft_init(&r->soft, job->teaching, &r->target, job->budget, err));
     MAAS_TRY(fit_features(r, job, err));
     MAAS_TRY(make_graphs(r, &rng, err));
     MAAS_TRY(make_runners(r, err));
@@ -227,6 +239,7 @@ void maas_fit_reset(maas_fit *r)
     maas_graph_destroy(r->eval_graph);
     maas_score_reset(&r->score);
     maas_score_reset(&r->val_score);
+    maas_soft_reset(&r->soft);
     maas_target_reset(&r->target);
     maas_features_reset(&r->features);
     maas_split_reset(&r->split);

@@ -11,9 +11,11 @@
 #include "ops/build.h"
 #include "base/ban.h"
 
-/* A folded tensor may be this much larger than what it is made from: shapes and tables are folded,
- * a constant blown up by Expand or Tile is not. */
+/* A folded tensor may have as many numbers as what it is made from, however wide they get (weights
+ * that a file keeps as bytes), and this much more: shapes and tables are folded, a constant blown
+ * up by Expand or Tile is not. */
 #define MAX_GROWTH ((size_t)1 << 20)
+#define WIDEST     sizeof(double)
 #define MAX_ROUNDS 4
 
 static bool has_subgraph(const maas_node *n)
@@ -57,7 +59,9 @@ static bool gather_inputs(const maas_graph *g, const maas_node *n, maas_tensor *
         in[i] = maas_graph_at(g, n->in[i])->init;
         if (!handles_strings(n, &in[i]))
             return false;
-        *out_bytes += maas_tensor_bytes(&in[i]);
+        const size_t wide = (size_t)maas_n_elems(&in[i]) * WIDEST,
+                     as_is = maas_tensor_bytes(&in[i]);
+        *out_bytes += wide > as_is ? wide : as_is;
     }
     return true;
 }

@@ -46,7 +46,7 @@ check "every relative link leads to a file" $bad
 
 "$MAAS_BINARY" docs "$tmp/docs" >/dev/null
 bad=$?
-for f in api.md cli.md settings.md operators.md; do
+for f in api.md cli.md settings.md operators.md compression.md; do
     diff -q "$tmp/docs/$f" "docs/$f" || bad=1
 done
 check "generated pages are up to date (make docs)" $bad

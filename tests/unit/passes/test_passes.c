@@ -171,7 +171,14 @@ static void constants_fold_but_do_not_explode(void)
     const int64_t huge[] = {1 << 12, 1 << 12};
     maas_vid e = maas_b_op2(&r.b, "Expand", maas_b_f32(&r.b, 1), maas_b_i64s(&r.b, huge, 2));
     maas_b_output(&r.b, "e", e);
+    /* 4 MiB of weights as bytes are as many numbers as floats */
+    const int64_t bytes[] = {4, 1 << 20};
+    maas_tensor codes = maas_tensor_of(MAAS_I8, 2, bytes, maas_arena_alloc(&r.g->arena, 4u << 20));
+    maas_vid q = maas_b_op2(&r.b, "DequantizeLinear", maas_b_const(&r.b, NULL, &codes),
+                            maas_b_f32(&r.b, 0.5f));
+    maas_b_output(&r.b, "z", maas_b_op2(&r.b, "MatMul", r.x, q));
     optimize(&r, 1, false);
+    EXPECT_EQ(n_of(&r, "DequantizeLinear"), 0);
     EXPECT_EQ(n_of(&r, "Add"), 0);
     EXPECT_EQ(n_of(&r, "Expand"), 1); /* 64 MiB out of 4 bytes */
     EXPECT(maas_arena_bytes(&r.g->arena) < 32u << 20);

@@ -1,0 +1,412 @@
+/* tests/unit/learn/test_compress_jobs.c - whole compressions of a network that was trained here:
+ * what is published, what is refused, and what can be trained on afterwards. */
+#include "../../maas_test.h"
+
+#include "learn/compress/compress.h"
+#include "toy.h"
+
+/* Three classes around centres that lie close enough to be mixed up now and then. */
+enum { N = 1500, D = 40, CLASSES = 3 };
+
+typedef struct school {
+    float x[N * D];
+    int64_t y[N];
+    toy t;
+    maas_train_result trained;
+    maas_graph *model;
+} school;
+
+static void make_rows(school *s)
+{
+    maas_rng rng;
+    float centre[CLASSES][D];
+    maas_rng_seed(&rng, 11);
+    for (int i = 0; i < CLASSES * D; i++)
+        centre[i / D][i % D] = (float)(0.35 * maas_rng_normal(&rng));
+    for (int i = 0; i < N; i++) {
+        s->y[i] = (int64_t)maas_rng_below(&rng, CLASSES) * 10;
+        for (int d = 0; d < D; d++)
+            s->x[i * D + d] = centre[s->y[i] / 10][d] + (float)maas_rng_normal(&rng);
+    }
+    toy_init(&s->t, N);
+    toy_add_tensor(&s->t, "x", MAAS_F32, 1, (int64_t[]){D}, s->x);
+    toy_add(&s->t, "y", MAAS_I64, s->y);
+}
+
+static void open_school(school *s, const char *learner, const char *params)
+{
+    const maas_onnx_opts o = {0};
+    maas_err err = {0};
+    make_rows(s);
+    s->trained = (maas_train_result){0};
+    s->model = NULL;
+    REQUIRE_OK(toy_train(&s->t, learner, "y", params, &s->trained, &err), err);
+    REQUIRE_OK(maas_onnx_read(maas_buf_span(&s->trained.onnx), &o, &s->model, &err), err);
+}
+
+#define NETWORK                                                                                    \
+    "{'layers':[{'type':'dense','units':96,'activation':'relu'},{'type':'dense','units':64,"       \
+    "'activation':'relu'},{'type':'dense'}],'epochs':12,'validation':0.25,'seed':4}"
+
+static void close_school(school *s)
+{
+    maas_graph_destroy(s->model);
+    maas_train_result_reset(&s->trained);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static maas_status compress_with(school *s, const char *spec, const maas_train_hooks *hooks,
+                                 maas_train_result *out, maas_err *err)
+{
+    json_t *j = toy_params(spec);
+    const maas_train_job job = {
+        .data = &s->t.d, .target = "y", .n_threads = 1, .parent = s->model, .hooks = hooks};
+    *err = (maas_err){0};
+    const maas_status st = maas_compress(&job, j, out, err);
+    json_decref(j);
+    return st;
+}
+
+static const json_t *trial(const maas_train_result *r, size_t i)
+{
+    return json_array_get(json_object_get(r->report, "trials"), i);
+}
+
+static double of_trial(const maas_train_result *r, size_t i, const char *key)
+{
+    return json_number_value(json_object_get(trial(r, i), key));
+}
+
+/* ---- publishing ---- */
+
+static void steps_are_measured_one_by_one(void)
+{
+    static school s;
+    maas_train_result r = {0}, again = {0};
+    maas_err err;
+    open_school(&s, "network", NETWORK);
+    REQUIRE_OK(
+        compress_with(&s, "{'steps':['clip','int8'],'max_metric_drop':0.02}", NULL, &r, &err), err);
+    EXPECT_EQ(json_array_size(json_object_get(r.report, "trials")), 3);
+    /* the rows that its training held out, and so the same score */
+    EXPECT_EQ(json_integer_value(json_object_get(r.report, "rows")), N / 4);
+    EXPECT_NEAR(of_trial(&r, 0, "metric"), toy_metric(&s.trained, "val_accuracy"), 1e-9);
+    EXPECT_NEAR(of_trial(&r, 2, "metric"), toy_metric(&r, "accuracy"), 1e-9);
+    EXPECT_EQ((long long)of_trial(&r, 2, "bytes"), (long long)r.onnx.n);
+    EXPECT(of_trial(&r, 2, "size_ratio") < 0.45);
+    EXPECT(of_trial(&r, 2, "latency_us") > 0 && of_trial(&r, 2, "latency_ratio") > 0);
+    EXPECT(of_trial(&r, 2, "drop") <= 0.02);
+    EXPECT_EQ(json_array_size(json_object_get(r.report, "steps")), 2);
+    /* the same job, the same bytes */
+    REQUIRE_OK(
+        compress_with(&s, "{'steps':['clip','int8'],'max_metric_drop':0.02}", NULL, &again, &err),
+        err);
+    EXPECT(r.onnx.n == again.onnx.n && memcmp(r.onnx.p, again.onnx.p, r.onnx.n) == 0);
+    maas_train_result_reset(&again);
+    maas_train_result_reset(&r);
+    close_school(&s);
+}
+
+static void a_loss_that_is_too_large_is_refused_with_the_table(void)
+{
+    static school s;
+    maas_train_result r = {0};
+    maas_err err;
+    open_school(&s, "network", NETWORK);
+    const char *spec = "{'steps':[{'type':'prune_magnitude','sparsity':0.99},'f16'],"
+                       "'max_metric_drop':0.01}";
+    EXPECT_EQ(compress_with(&s, spec, NULL, &r, &err), MAAS_E_CONFLICT);
+    EXPECT_MSG(strstr(err.msg, "accuracy fell from") && strstr(err.msg, "max_metric_drop"), "%s",
+               err.msg);
+    EXPECT_EQ(r.onnx.n, 0);
+    EXPECT_EQ(json_array_size(json_object_get(r.report, "trials")), 3);
+    EXPECT(of_trial(&r, 2, "drop") > 0.01);
+    maas_train_result_reset(&r);
+    close_school(&s);
+}
+
+static void a_target_is_searched_for(void)
+{
+    static school s;
+    maas_train_result r = {0};
+    maas_err err;
+    open_school(&s, "network", NETWORK);
+    REQUIRE_OK(
+        compress_with(&s, "{'target':{'size_ratio':0.3},'max_metric_drop':0.03}", NULL, &r, &err),
+        err);
+    const size_t n = json_array_size(json_object_get(r.report, "trials"));
+    EXPECT(n > 2 && of_trial(&r, n - 1, "size_ratio") <= 0.3 &&
+           of_trial(&r, n - 1, "drop") <= 0.03);
+    EXPECT_EQ((long long)of_trial(&r, n - 1, "bytes"), (long long)r.onnx.n);
+    maas_train_result_reset(&r);
+    EXPECT_EQ(compress_with(&s, "{'target':{'size_ratio':0.0001},'fine_tune':0}", NULL, &r, &err),
+              MAAS_E_CONFLICT);
+    EXPECT_MSG(strstr(err.msg, "no steps reached size_ratio 0.0001"), "%s", err.msg);
+    EXPECT(json_array_size(json_object_get(r.report, "trials")) > 10);
+    maas_train_result_reset(&r);
+    close_school(&s);
+}
+
+/* ---- training on ---- */
+
+static int64_t zeros_of(const maas_buf *file, const char *weight)
+{
+    const maas_onnx_opts o = {0};
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    int64_t zeros = 0;
+    EXPECT_MSG(maas_onnx_read(maas_buf_span(file), &o, &g, &err) == MAAS_OK, "%s", err.msg);
+    const maas_vid v = g ? maas_graph_find(g, weight) : MAAS_NO_VALUE;
+    EXPECT_MSG(v != MAAS_NO_VALUE, "no weight %s", weight);
+    for (int64_t i = 0; v != MAAS_NO_VALUE && i < maas_n_elems(&maas_graph_at(g, v)->init); i++)
+        zeros += maas_tensor_get(&maas_graph_at(g, v)->init, i) == 0;
+    maas_graph_destroy(g);
+    return zeros;
+}
+
+static void zeros_stay_while_it_trains(void)
+{
+    static school s;
+    static const char *const ways[] = {"true", "false"};
+    open_school(&s, "network", NETWORK);
+    for (size_t i = 0; i < MAAS_COUNT(ways); i++) {
+        AUTO(maas_buf_reset) maas_buf spec = MAAS_BUF_INIT(4096);
+        maas_train_result r = {0};
+        maas_err err;
+        maas_buf_printf(&spec,
+                        "{'steps':[{'type':'prune_magnitude','sparsity':0.8,'fine_tune':4,"
+                        "'gradual':%s}],'max_metric_drop':1}",
+                        ways[i]);
+        REQUIRE_OK(compress_with(&s, spec.p, NULL, &r, &err), err);
+        EXPECT_EQ(zeros_of(&r.onnx, "layers.1.weight"), (int64_t)(96 * 64 * 0.8));
+        maas_train_result_reset(&r);
+    }
+    close_school(&s);
+}
+
+/* kind update with what a compression made as the parent. */
+static maas_status update(school *s, const maas_buf *file, maas_err *err)
+{
+    const maas_onnx_opts o = {0};
+    maas_graph *g = NULL;
+    maas_train_result r = {0};
+    json_t *params = toy_params("{'epochs':1}");
+    *err = (maas_err){0};
+    MAAS_TRY(maas_onnx_read(maas_buf_span(file), &o, &g, err));
+    const maas_train_job job = {.learner = "network",
+                                .params = params,
+                                .data = &s->t.d,
+                                .target = "y",
+                                .n_threads = 1,
+                                .parent = g};
+    const maas_status st = maas_train(&job, &r, err);
+    maas_train_result_reset(&r);
+    maas_graph_destroy(g);
+    json_decref(params);
+    return st;
+}
+
+static void what_can_be_trained_on_says_so(void)
+{
+    static school s;
+    static const struct {
+        const char *spec;
+        bool goes_on;
+    } ways[] = {
+        {"{'steps':[{'type':'prune_neurons','ratio':0.3,'fine_tune':1}],'max_metric_drop':1}",
+         true},
+        {"{'steps':['clip','prune_magnitude'],'max_metric_drop':1}", true},
+        {"{'steps':[{'type':'distil','fine_tune':1}],'max_metric_drop':1}", true},
+        {"{'steps':['int8'],'max_metric_drop':1}", false},
+        {"{'steps':[{'type':'low_rank','energy':0.5}],'max_metric_drop':1}", false},
+    };
+    open_school(&s, "network", NETWORK);
+    for (size_t i = 0; i < MAAS_COUNT(ways); i++) {
+        maas_train_result r = {0};
+        maas_err err;
+        REQUIRE_OK(compress_with(&s, ways[i].spec, NULL, &r, &err), err);
+        const maas_status st = update(&s, &r.onnx, &err);
+        EXPECT_MSG(st == (ways[i].goes_on ? MAAS_OK : MAAS_E_CONFLICT), "%s: %s", ways[i].spec,
+                   err.msg);
+        EXPECT_MSG(ways[i].goes_on || strstr(err.msg, "was compressed by"), "%s", err.msg);
+        maas_train_result_reset(&r);
+    }
+    maas_train_result r = {0};
+    maas_err err;
+    EXPECT_EQ(compress_with(&s, "{'steps':['int8',{'type':'distil'}]}", NULL, &r, &err),
+              MAAS_E_UNSUPPORTED);
+    EXPECT_MSG(strstr(err.msg, "step distil") && strstr(err.msg, "ended that"), "%s", err.msg);
+    maas_train_result_reset(&r);
+    close_school(&s);
+}
+
+/* ---- blocks ---- */
+
+static const struct {
+    const char *params, *weight;
+    int layers, left; /* of the recipe, before and after one block */
+} deep[] = {
+    {"{'layers':[{'type':'dense','units':48,'activation':'relu'},{'type':'dense','units':48},"
+     "{'type':'activation','function':'relu'},{'type':'dense'}],'epochs':8,'validation':0.25}",
+     "layers.1.weight", 4, 2},
+    {"{'layers':[{'type':'dense','units':48,'activation':'relu','name':'a'},"
+     "{'type':'dense','units':20,'activation':'relu'},{'type':'dense','units':48,'name':'b'},"
+     "{'type':'add','inputs':['a','b']},{'type':'activation','function':'relu'},"
+     "{'type':'dense','units':30,'activation':'relu'},{'type':'dense'}],"
+     "'epochs':8,'validation':0.25}",
+     "layers.2.weight", 7, 5},
+};
+
+static size_t n_layers(const maas_buf *file)
+{
+    const maas_onnx_opts o = {0};
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    EXPECT_MSG(maas_onnx_read(maas_buf_span(file), &o, &g, &err) == MAAS_OK, "%s", err.msg);
+    json_t *recipe = g ? toy_json(maas_graph_meta(g, "maas.recipe")) : NULL;
+    const size_t n = json_array_size(json_object_get(json_object_get(recipe, "params"), "layers"));
+    json_decref(recipe);
+    maas_graph_destroy(g);
+    return n;
+}
+
+/* The recipe and the names of weights follow: training on with no rate to speak of changes nothing,
+ * and an update is taken. */
+static void blocks_go_and_the_recipe_follows(void)
+{
+    static school s;
+    for (size_t i = 0; i < MAAS_COUNT(deep); i++) {
+        maas_train_result r = {0}, tuned = {0};
+        maas_err err;
+        open_school(&s, "network", deep[i].params);
+        EXPECT_EQ(n_layers(&s.trained.onnx), deep[i].layers);
+        REQUIRE_OK(
+            compress_with(&s, "{'steps':['prune_blocks'],'max_metric_drop':1}", NULL, &r, &err),
+            err);
+        EXPECT(of_trial(&r, 1, "size_ratio") < 0.85);
+        EXPECT_EQ(n_layers(&r.onnx), deep[i].left);
+        const json_t *said = json_object_get(json_object_get(trial(&r, 1), "said"), "blocks");
+        EXPECT_MSG(json_object_get(said, deep[i].weight) || i == 1, "%s did not go",
+                   deep[i].weight);
+        REQUIRE_OK(compress_with(&s,
+                                 "{'steps':[{'type':'prune_blocks','fine_tune':1,'lr':1e-12}],"
+                                 "'max_metric_drop':1}",
+                                 NULL, &tuned, &err),
+                   err);
+        EXPECT_NEAR(of_trial(&r, 1, "metric"), of_trial(&tuned, 1, "metric"), 1e-9);
+        EXPECT_MSG(update(&s, &r.onnx, &err) == MAAS_OK, "%s", err.msg);
+        maas_train_result_reset(&tuned);
+        maas_train_result_reset(&r);
+        EXPECT_EQ(compress_with(&s, "{'steps':['prune_blocks','prune_blocks']}", NULL, &r, &err),
+                  MAAS_E_UNSUPPORTED);
+        EXPECT_MSG(strstr(err.msg, "no blocks that could go"), "%s", err.msg);
+        maas_train_result_reset(&r);
+        close_school(&s);
+    }
+}
+
+/* ---- teachers ---- */
+
+#define STUDENT                                                                                    \
+    "{'steps':[{'type':'distil','temperature':2,'weight':0.9,'student':{'layers':[{'type':'dense'" \
+    ","                                                                                            \
+    "'units':24,'activation':'relu'},{'type':'dense'}],'epochs':15}}],'max_metric_drop':1}"
+
+/* A forest has no weights to compress; its answers can be learned all the same. */
+static void a_forest_teaches_a_network(void)
+{
+    static school s;
+    maas_train_result r = {0};
+    maas_err err;
+    open_school(&s, "random_forest", "{'n_estimators':60,'seed':2}");
+    EXPECT_EQ(compress_with(&s, "{'steps':['int8']}", NULL, &r, &err), MAAS_E_UNSUPPORTED);
+    EXPECT_MSG(strstr(err.msg, "step int8: the model has no weights"), "%s", err.msg);
+    maas_train_result_reset(&r);
+    REQUIRE_OK(compress_with(&s, STUDENT, NULL, &r, &err), err);
+    EXPECT(of_trial(&r, 1, "size_ratio") < 0.2);
+    EXPECT(of_trial(&r, 1, "metric") > 0.65); /* the forest has seen all rows; by chance: 0.33 */
+    maas_train_result_reset(&r);
+    close_school(&s);
+}
+
+/* With all weight on the answers, and a teacher that says the same for every row, the student says
+ * it, too: the cross entropy is least at the teacher's chances. */
+static void a_student_ends_at_the_teachers_chances(void)
+{
+    static school s;
+    static float answers[N * CLASSES];
+    const float said[CLASSES] = {0.2f, 0.7f, 0.1f};
+    maas_train_result r = {0};
+    maas_err err = {0};
+    toy_model m;
+    make_rows(&s);
+    for (int i = 0; i < N * CLASSES; i++)
+        answers[i] = said[i % CLASSES];
+    json_t *labels = toy_json("[20,0,10]"),
+           *params = toy_params("{'layers':[{'type':'dense'}],'epochs':40,"
+                                "'optimizer':{'type':'adam','lr':0.01}}");
+    const maas_teaching teaching = {answers, CLASSES, labels, 3, 1};
+    const maas_train_job job = {.learner = "network",
+                                .params = params,
+                                .data = &s.t.d,
+                                .target = "y",
+                                .n_threads = 1,
+                                .teaching = &teaching};
+    REQUIRE_OK(maas_train(&job, &r, &err), err);
+    REQUIRE_OK(toy_model_open(&m, &r.onnx, N, &err), err);
+    memcpy(maas_exec_input(m.exec, 0)->data, s.x, sizeof s.x);
+    REQUIRE_OK(maas_exec_run(m.exec, &err), err);
+    const maas_tensor *p = toy_output(&m, "probabilities");
+    for (int k = 0; k < CLASSES; k++) { /* classes of the model: 0, 10, 20 */
+        double mean = 0;
+        for (int i = 0; i < N; i++)
+            mean += maas_tensor_get(p, i * CLASSES + k) / N;
+        EXPECT_NEAR(mean, (double)said[(k + 1) % CLASSES], 0.03);
+    }
+    toy_model_close(&m);
+    maas_train_result_reset(&r);
+    json_decref(labels);
+    json_decref(params);
+}
+
+/* ---- stopping ---- */
+
+static bool stop_at_once(void *user)
+{
+    return --*(int *)user < 0;
+}
+
+static void a_cancelled_job_stops(void)
+{
+    static school s;
+    maas_err err;
+    open_school(&s, "network", NETWORK);
+    for (int after = 0; after < 40; after += 13) { /* before the first step, and within training */
+        int left = after;
+        const maas_train_hooks hooks = {.user = &left, .cancelled = stop_at_once};
+        maas_train_result r = {0};
+        EXPECT_EQ(compress_with(&s,
+                                "{'steps':['clip',{'type':'prune_neurons','fine_tune':50}],"
+                                "'max_metric_drop':1}",
+                                &hooks, &r, &err),
+                  MAAS_E_CANCELLED);
+        maas_train_result_reset(&r);
+    }
+    close_school(&s);
+}
+
+int main(int argc, char **argv)
+{
+    static const mt_case all[] = {
+        MT_CASE(steps_are_measured_one_by_one),
+        MT_CASE(a_loss_that_is_too_large_is_refused_with_the_table),
+        MT_CASE(a_target_is_searched_for),
+        MT_CASE(zeros_stay_while_it_trains),
+        MT_CASE(what_can_be_trained_on_says_so),
+        MT_CASE(blocks_go_and_the_recipe_follows),
+        MT_CASE(a_forest_teaches_a_network),
+        MT_CASE(a_student_ends_at_the_teachers_chances),
+        MT_CASE(a_cancelled_job_stops),
+    };
+    return mt_main(argc, argv, all, sizeof all / sizeof *all);
+}
