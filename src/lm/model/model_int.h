@@ -70,7 +70,7 @@ typedef struct maas_lm_hyper {
         latent_v_size; /* of LATENT, or 0: sizes of a head there */
     int64_t n_next;    /* layers at the end that guess tokens further ahead: not used */
     int64_t n_experts, n_used, n_expert_ff, router;
-        /* router: MAAS_ROUTER_ */ /* router: 2 is sigmoid */
+    /* router: MAAS_ROUTER_ */ /* router: 2 is sigmoid */
     double eps, rope_base, local_base, score_cap, logit_cap;
     double score_scale; /* of q . k; 0: 1 / sqrt(size) */
     double embed_scale, residual_scale, logit_scale, expert_scale, clamp; /* clamp of q, k, v */
