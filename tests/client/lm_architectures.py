@@ -88,6 +88,12 @@ MODELS = {
                       keys={"expert_feed_forward_length": 48, "expert_shared_feed_forward_length": 80}),
     "qwen3moe": model("qwen3moe", rope="halves", qk_norm="head", size=32, turned=32,
                       experts=dict(n=8, used=2, ff=48, sum_to_one=True), keys={"expert_feed_forward_length": 48}),
+    # llama.cpp rounds what goes into products with halves to halves, too.
+    "qwen3moe-half": model("qwen3moe", rope="halves", qk_norm="head", size=32, turned=32, half=True, peer=False,
+                           experts=dict(n=8, used=2, ff=48, sum_to_one=True), keys={"expert_feed_forward_length": 48}),
+    "deepseek2-half": model("deepseek2", turned=8, half=True, latent=dict(q_rank=48, kv_rank=32, plain=16, v=24), kv=1,
+                            peer=False, **sorted_out(6, 2, shared=96, scale=1.0, sigmoid=False)),
+    "phi3-half": model("phi3", rope="halves", qkv="fused", gate="fused", half=True, peer=False),
     "phi2": model("phi2", **OLD, rope="halves", turned=8, parallel="shared", act="tanh", output_bias=True),
     "phi2-fused": model("phi2", **OLD, rope="halves", turned=8, parallel="shared", act="tanh", output_bias=True,
                         qkv="fused"),
@@ -311,7 +317,8 @@ def tensors(m, seed=7):
     if m["factors"]:
         t["rope_factors_short.weight"] = np.exp(rng.uniform(0, 0.5, m["turned"] // 2))
         t["rope_factors_long.weight"] = np.exp(rng.uniform(1, 2, m["turned"] // 2))
-    return {name: x.astype(np.float32) for name, x in t.items()}
+    half = lambda name: m.get("half") and "norm" not in name and name.endswith(".weight")
+    return {name: x.astype(np.float16 if x.ndim > 1 and half(name) else np.float32) for name, x in t.items()}
 
 
 def write(path, m, t, tokenizer=None):

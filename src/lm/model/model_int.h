@@ -63,14 +63,12 @@ enum { MAAS_ROUTER_SOFTMAX = 1, MAAS_ROUTER_SIGMOID, MAAS_ROUTER_CHOSEN };
 typedef struct maas_lm_hyper {
     const maas_lm_arch *arch;
     int64_t n_vocab, n_embd, n_layers, n_ff, n_heads, n_kv_heads, size, v_size, rope_size, window;
-    int64_t n_context,
-        n_rows; /* n_rows: the longest sequence there will be; trained for n_context */
-    int64_t n_groups, n_used_groups; /* of experts; 0: they are one */
-    int64_t q_rank, kv_rank, latent_size,
-        latent_v_size; /* of LATENT, or 0: sizes of a head there */
-    int64_t n_next;    /* layers at the end that guess tokens further ahead: not used */
-    int64_t n_experts, n_used, n_expert_ff, router;
-        /* router: MAAS_ROUTER_ */ /* router: 2 is sigmoid */
+    int64_t n_context; /* trained for */
+    int64_t n_rows;    /* the longest sequence there will be */
+    /* experts: router is one of MAAS_ROUTER_; groups of which some are used, 0: they are one */
+    int64_t n_experts, n_used, n_expert_ff, router, n_groups, n_used_groups;
+    int64_t q_rank, kv_rank, latent_size, latent_v_size; /* LATENT: widths, sizes of a head */
+    int64_t n_next; /* layers at the end that guess tokens further ahead: not used */
     double eps, rope_base, local_base, score_cap, logit_cap;
     double score_scale; /* of q . k; 0: 1 / sqrt(size) */
     double embed_scale, residual_scale, logit_scale, expert_scale, clamp; /* clamp of q, k, v */
