@@ -32,10 +32,10 @@ typedef struct maas_ask { /* copied */
     maas_sampling sampling;
     const maas_str *stops; /* texts that end the answer, and are not part of it */
     uint32_t n_stops;
-    bool ignore_end;      /* tokens that end a text do not */
-    bool show_special;    /* control tokens are part of the text, by their names */
-    int n_logprobs;       /* -1: none; how many alternatives of each token are told */
-    uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+    bool ignore_end;       /* tokens that end a text do not */
+    bool show_special;     /* control tokens are part of the text, by their names */
+    int n_logprobs;        /* -1: none; how many alternatives of each token are told */
+    uint64_t deadline_ns;  /* of the monotonic clock; 0: none */
     maas_grammar *grammar; /* what the answer must fit; counted again; NULL: anything */
 } maas_ask;
 
