@@ -122,7 +122,8 @@ def value(r, s, depth=0):
     if t == "integer":
         return r.choice([r.randrange(-12, 130), r.randrange(-2000, 3000)])
     if t == "number":
-        return r.choice([r.randrange(-20, 120), round(r.uniform(-5, 12), r.randrange(4)) + 0.0, number(r)])
+        x = r.choice([r.randrange(-20, 120), round(r.uniform(-5, 12), r.randrange(4)), number(r)])
+        return int(x) if x == int(x) else x  # a whole number is written without a point
     if t in ("boolean", "null"):
         return None if t == "null" else r.random() < 0.5
     if t == "array":
