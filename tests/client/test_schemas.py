@@ -1,5 +1,5 @@
 """JSON schemas against the jsonschema package: what our grammar lets be written validates, and what validates, in our order and
-spacing, may be written. Schemas and documents are made by chance; argv: the program grammar_try, [seed], [how many]."""
+spacing, may be written. Schemas and documents are made by chance; argv: [seed], [how many]."""
 import json
 import os
 import random
@@ -10,13 +10,14 @@ import sys
 import jsonschema
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "server"))
-from harness import case, finish
+from harness import BINARY, case, finish
 from structured_schemas import SCHEMAS, obj
 
-SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-MANY = int(sys.argv[3]) if len(sys.argv) > 3 else 400
+SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+MANY = int(sys.argv[2]) if len(sys.argv) > 2 else 400
+TRY = os.path.join(os.path.dirname(BINARY), "tests/unit/lm/grammar/grammar_try")
 rng = random.Random(SEED)
-child = subprocess.Popen([sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+child = subprocess.Popen([TRY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def ask(**what):
@@ -121,7 +122,8 @@ def value(r, s, depth=0):
     if t == "integer":
         return r.choice([r.randrange(-12, 130), r.randrange(-2000, 3000)])
     if t == "number":
-        return r.choice([r.randrange(-20, 120), round(r.uniform(-5, 12), r.randrange(4)) + 0.0, number(r)])
+        x = r.choice([r.randrange(-20, 120), round(r.uniform(-5, 12), r.randrange(4)), number(r)])
+        return int(x) if x == int(x) else x  # a whole number is written without a point
     if t in ("boolean", "null"):
         return None if t == "null" else r.random() < 0.5
     if t == "array":
@@ -141,13 +143,6 @@ def value(r, s, depth=0):
 DEFS = {"$defs": {"d": {"type": "integer", "minimum": 3}}}
 
 
-def numbers_of(v):
-    """The numbers of a value that a writer puts with an exponent, or more digits than we let be written."""
-    if isinstance(v, (list, tuple)):
-        return [x for y in v for x in numbers_of(y)]
-    if isinstance(v, dict):
-        return numbers_of(list(v.values()))
-    return [v] if isinstance(v, (int, float)) and not isinstance(v, bool) else []
 
 
 def compare(s, seed):
