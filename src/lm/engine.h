@@ -32,10 +32,10 @@ typedef struct maas_ask { /* copied */
     maas_sampling sampling;
     const maas_str *stops; /* texts that end the answer, and are not part of it */
     uint32_t n_stops;
-    bool ignore_end;      /* tokens that end a text do not */
-    bool show_special;    /* control tokens are part of the text, by their names */
-    int n_logprobs;       /* -1: none; how many alternatives of each token are told */
-    uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+    bool ignore_end;       /* tokens that end a text do not */
+    bool show_special;     /* control tokens are part of the text, by their names */
+    int n_logprobs;        /* -1: none; how many alternatives of each token are told */
+    uint64_t deadline_ns;  /* of the monotonic clock; 0: none */
     maas_grammar *grammar; /* what the answer must fit; counted again; NULL: anything */
 } maas_ask;
 
@@ -55,8 +55,8 @@ typedef struct maas_lm_timing {
 typedef struct maas_lm_event { /* what it points to lives during the call */
     maas_lm_event_kind kind;
     int32_t token;
-    maas_str text; /* whole characters; may be empty; of DONE: what was held back; of a control token
-                      that is not shown: what was held back before it */
+    maas_str text; /* whole characters; may be empty; of DONE: what was held back; of a control
+                      token that is not shown: what was held back before it */
     float logprob;
     const maas_logprob *top;
     int n_top;
