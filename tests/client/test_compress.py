@@ -52,12 +52,13 @@ dense = [{"type": "dense", "units": n, "activation": "relu"} for n in (128, 128)
 first = server.train(model="net", dataset="pictures", learner="network",
                      params={"layers": [{"type": "flatten"}, *dense, {"type": "dense", "units": 10}],
                              "epochs": 6, "optimizer": {"type": "adam", "lr": 0.001}, "batch_size": 64,
-                             "validation": 0.2, "seed": 7})
+                             "validation": 0.2, "seed": 7}, resources={"cores": 1})
 
 
 def start(model="small", parent="net:1", dataset="pictures", headers=None, status=202, **compress):
     return server.need(status, "POST", "/api/v1/jobs", {"kind": "compress", "model": model, "parent": parent,
-                                                        "dataset": dataset, "compress": compress}, headers=headers)
+                                                        "dataset": dataset, "compress": compress,
+                                                        "resources": {"cores": 1}}, headers=headers)
 
 
 def run(**kw):
