@@ -1,7 +1,10 @@
 /* tests/unit/learn/test_compress_conv.c - steps over convolutions, and over products that are
- * written in other ways: stored by outputs, with factors, without a bias, two in a row. */
+ * written in other ways: stored by outputs, with factors, without a bias, two in a row; and small
+ * parts. */
 #include "../../maas_test.h"
 
+#include "learn/compress/ranges.h"
+#include "learn/compress/select.h"
 #include "learn/compress/step.h"
 #include "ops/build.h"
 #include "toy.h"
@@ -200,11 +203,54 @@ static void parameters_are_told(void)
     }
 }
 
+/* ---- small parts ---- */
+
+static void selection_is_sorting(void)
+{
+    maas_rng rng;
+    maas_rng_seed(&rng, 3);
+    for (int n = 1; n < 200; n += 7)
+        for (int k = 0; k < n; k += 3) {
+            float v[200];
+            int below = 0, same = 0;
+            for (int i = 0; i < n; i++)
+                v[i] = (float)maas_rng_below(&rng, 20);
+            const float x = maas_select(v, n, k);
+            for (int i = 0; i < n; i++) {
+                below += v[i] < x;
+                same += v[i] == x;
+            }
+            EXPECT(below <= k && k < below + same);
+        }
+}
+
+static void ranges_cut_what_is_rare(void)
+{
+    double even[MAAS_RANGE_BINS], bell[MAAS_RANGE_BINS] = {0};
+    for (int i = 0; i < MAAS_RANGE_BINS; i++)
+        even[i] = 10;
+    maas_range r = maas_range_of_histogram(even, -1, 1, MAAS_RANGE_PERCENTILE, 98);
+    EXPECT_NEAR(r.lo, -0.98, 2e-3);
+    EXPECT_NEAR(r.hi, 0.98, 2e-3);
+    r = maas_range_of_histogram(even, 2, 3, MAAS_RANGE_PERCENTILE, 98);
+    EXPECT_NEAR(r.lo, 0, 0);                    /* zero has a code */
+    for (int i = 0; i < MAAS_RANGE_BINS; i++) { /* deviation 1 within [-40, 40], one at the end */
+        const double at = -40 + 80 * (i + 0.5) / MAAS_RANGE_BINS;
+        bell[i] = floor(1e5 * exp(-at * at / 2));
+    }
+    bell[MAAS_RANGE_BINS - 1] = 1;
+    r = maas_range_of_histogram(bell, -40, 40, MAAS_RANGE_ENTROPY, 0);
+    EXPECT_MSG(r.hi > 2 && r.hi < 10, "entropy cuts a bell at %g", (double)r.hi);
+    EXPECT_NEAR(r.lo, -r.hi, 1e-6);
+}
+
 int main(int argc, char **argv)
 {
     static const mt_case all[] = {
         MT_CASE(steps_know_all_ways_to_write_a_product),
         MT_CASE(parameters_are_told),
+        MT_CASE(selection_is_sorting),
+        MT_CASE(ranges_cut_what_is_rare),
     };
     return mt_main(argc, argv, all, sizeof all / sizeof *all);
 }
