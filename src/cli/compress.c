@@ -31,7 +31,8 @@ static const maas_conf_desc rows[] = {
     TEXT("target", target, "COLUMN", "the column that the model predicts; target unless said"),
     TEXT("steps", steps, "NAME,...|JSON|@FILE",
          "what is done, in this order: f16, bf16, int8, dynamic_int8, static_int8, smooth_quant, "
-         "prune_magnitude, prune_neurons, prune_blocks, distil, low_rank, cluster, clip; as JSON "
+         "prune_magnitude, prune_neurons, prune_channels, prune_blocks, distil, low_rank, cluster, "
+         "clip; as JSON "
          "with their "
          "parameters"),
     TEXT("size-ratio", size, "X", "instead of --steps: find steps until the file has this share"),

@@ -337,12 +337,14 @@ static void steps_do_what_they_say(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
-/* What needs training or deeper models is tested in test_compress_jobs.c. */
+/* What needs training or deeper models is tested in test_compress_jobs.c and
+ * test_compress_conv.c. */
 static void every_step_has_a_case(void)
 {
     for (int s = 0; s < MAAS_N_COMPRESS_STEPS; s++) {
         const char *name = maas_compress_steps[s].doc.name;
-        bool found = strcmp(name, "distil") == 0 || strcmp(name, "prune_blocks") == 0;
+        bool found = strcmp(name, "distil") == 0 || strcmp(name, "prune_blocks") == 0 ||
+                     strcmp(name, "prune_channels") == 0;
         for (size_t i = 0; i < MAAS_COUNT(cases); i++)
             found |= strcmp(cases[i].step, name) == 0;
         EXPECT_MSG(found, "step %s has no case", name);

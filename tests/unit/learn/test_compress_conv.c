@@ -187,6 +187,39 @@ static void steps_know_all_ways_to_write_a_product(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+/* Channels that are always zero go first, and nothing changes. */
+static void channels_that_say_nothing_go_without_loss(void)
+{
+    static net n;
+    for (int way = 0; way < 4; way++) {
+        double want[ROWS * OUT], got[ROWS * OUT];
+        json_t *said = json_object();
+        maas_err err = {0};
+        make_net(&n, 1, way & 2);
+        float *w = maas_graph_at(n.g, maas_graph_find(n.g, "w"))->init.data;
+        float *c = maas_graph_at(n.g, maas_graph_find(n.g, "c"))->init.data;
+        for (int f = 1; f < FILTERS; f += 3) /* two of six */
+            for (int i = 0; i < 9; i++) {
+                w[f * 9 + i] = 0;
+                c[f] = -1; /* before Relu */
+            }
+        maas_graph *g = apply(&n, "{'steps':[{'type':'prune_channels','ratio':0.34}]}", said, &err);
+        EXPECT_MSG(g != NULL, "%s", err.msg);
+        if (g) {
+            EXPECT_EQ(maas_graph_at(g, maas_graph_find(g, "w"))->init.dims[0], 4);
+            EXPECT_EQ(maas_graph_at(g, maas_graph_find(g, "g"))->init.dims[1], 4 * SIDE * SIDE);
+            predict(&n, n.g, true, want);
+            predict(&n, g, true, got);
+            EXPECT_MSG(off_by(want, got) < 1e-6, "way %d: off by %g", way, off_by(want, got));
+            predict(&n, g, false, got);
+            EXPECT_MSG(off_by(want, got) < 1e-5, "way %d: off by %g", way, off_by(want, got));
+        }
+        maas_graph_destroy(g);
+        json_decref(said);
+        maas_graph_destroy(n.g);
+    }
+}
+
 /* Rows of tables of parameters, as tests/unit/learn/test_param.c asks of those of learners. */
 static void parameters_are_told(void)
 {
@@ -248,6 +281,7 @@ int main(int argc, char **argv)
 {
     static const mt_case all[] = {
         MT_CASE(steps_know_all_ways_to_write_a_product),
+        MT_CASE(channels_that_say_nothing_go_without_loss),
         MT_CASE(parameters_are_told),
         MT_CASE(selection_is_sorting),
         MT_CASE(ranges_cut_what_is_rare),
