@@ -55,13 +55,15 @@ static const struct {
               "\"type\":\"integer\"}}}"},
     {"Blob", "{\"type\":\"object\",\"properties\":{\"sha256\":{\"type\":\"string\"},\"bytes\":{"
              "\"type\":\"integer\"},\"complete\":{\"type\":\"boolean\"}}}"},
-    {"Job", "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"kind\":{\"enum\":["
-            "\"train\",\"update\"]},\"model\":{\"type\":\"string\"},\"dataset\":{\"type\":"
-            "\"string\"},\"target\":{\"type\":\"string\"},\"learner\":{\"type\":\"string\"},"
-            "\"params\":{\"type\":\"object\"},\"parent\":{\"type\":\"string\"},\"resources\":{"
-            "\"type\":\"object\"},\"priority\":{\"type\":\"integer\"},\"state\":{\"enum\":["
-            "\"queued\",\"running\",\"succeeded\",\"failed\",\"cancelled\"]},\"progress\":{"
-            "\"type\":\"number\"},\"metrics\":{\"type\":\"object\"},\"result\":{},\"error\":{}}}"},
+    {"Job",
+     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"kind\":{\"enum\":["
+     "\"train\",\"update\",\"search\",\"compress\"]},\"search\":{\"type\":\"object\"},"
+     "\"compress\":{\"type\":\"object\"},\"model\":{\"type\":\"string\"},\"dataset\":{\"type\":"
+     "\"string\"},\"target\":{\"type\":\"string\"},\"learner\":{\"type\":\"string\"},"
+     "\"params\":{\"type\":\"object\"},\"parent\":{\"type\":\"string\"},\"resources\":{"
+     "\"type\":\"object\"},\"priority\":{\"type\":\"integer\"},\"state\":{\"enum\":["
+     "\"queued\",\"running\",\"succeeded\",\"failed\",\"cancelled\"]},\"progress\":{"
+     "\"type\":\"number\"},\"metrics\":{\"type\":\"object\"},\"result\":{},\"error\":{}}}"},
     {"Key",
      "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"scopes\":{\"type\":"
      "\"array\",\"items\":{\"enum\":[\"infer\",\"read\",\"write\",\"train\",\"ops\",\"admin\"]}},"

@@ -31,7 +31,8 @@ static const maas_conf_desc rows[] = {
     TEXT("target", target, "COLUMN", "the column that the model predicts; target unless said"),
     TEXT("steps", steps, "NAME,...|JSON|@FILE",
          "what is done, in this order: f16, bf16, int8, dynamic_int8, static_int8, smooth_quant, "
-         "prune_magnitude, prune_neurons, prune_blocks, distil, low_rank, cluster, clip; as JSON "
+         "prune_magnitude, prune_neurons, prune_channels, prune_blocks, distil, low_rank, cluster, "
+         "clip; as JSON "
          "with their "
          "parameters"),
     TEXT("size-ratio", size, "X", "instead of --steps: find steps until the file has this share"),
@@ -168,13 +169,13 @@ maas_status maas_cmd_compress(maas_cli *cli, maas_err *err)
 
 /* ---- the table of trials ---- */
 
-static void number_cell(maas_text_table *t, const json_t *trial, const char *key,
-                        const char *format)
+static void number_cell(maas_text_table *t, const json_t *trial, const char *key, int digits,
+                        bool sign)
 {
     char text[40];
     const json_t *v = json_object_get(trial, key);
     if (json_is_number(v))
-        snprintf(text, sizeof text, format, json_number_value(v));
+        snprintf(text, sizeof text, sign ? "%+.*f" : "%.*f", digits, json_number_value(v));
     maas_text_table_cell(t, "%s", json_is_number(v) ? text : "-");
 }
 
@@ -194,11 +195,11 @@ static void print_trial(maas_text_table *t, const json_t *trial)
     }
     maas_text_table_cell(t, "%s",
                          bytes ? maas_human_bytes((uint64_t)json_integer_value(bytes), text) : "-");
-    number_cell(t, trial, "size_ratio", "%.3f");
-    number_cell(t, trial, "latency_us", "%.1f");
-    number_cell(t, trial, "latency_ratio", "%.2f");
-    number_cell(t, trial, "metric", "%.4f");
-    number_cell(t, trial, "drop", "%+.4f");
+    number_cell(t, trial, "size_ratio", 3, false);
+    number_cell(t, trial, "latency_us", 1, false);
+    number_cell(t, trial, "latency_ratio", 2, false);
+    number_cell(t, trial, "metric", 4, false);
+    number_cell(t, trial, "drop", 4, true);
     maas_text_table_cell(t, "%.200s%s%.120s", names.n ? names.p : "the model as it was",
                          error ? "  " : "", error ? error : "");
 }

@@ -80,9 +80,11 @@ static const char head[] =
     "the file smaller; a plan makes floats of the weights when it is prepared, so the served "
     "model\n"
     "takes the memory and the time it took before. `dynamic_int8` and `static_int8` multiply\n"
-    "bytes. `prune_neurons`, `prune_blocks`, `low_rank` and a `student` of `distil` do less work.\n"
+    "bytes. `prune_neurons`, `prune_channels`, `prune_blocks`, `low_rank` and a `student` of\n"
+    "`distil` do less work.\n"
     "Zeros of `prune_magnitude` are stored and multiplied like other numbers. After\n"
-    "`prune_magnitude`, `prune_neurons`, `prune_blocks`, `clip` and `distil` a version that was\n"
+    "`prune_magnitude`, `prune_neurons`, `prune_channels`, `prune_blocks`, `clip` and `distil` a\n"
+    "version that was\n"
     "trained here can be trained on: by `fine_tune` within the job, or by a later job of kind\n"
     "`update`. After the others it cannot, and says so.\n\n"
     "## Fields of `compress`\n";

@@ -52,12 +52,20 @@ dense = [{"type": "dense", "units": n, "activation": "relu"} for n in (128, 128)
 first = server.train(model="net", dataset="pictures", learner="network",
                      params={"layers": [{"type": "flatten"}, *dense, {"type": "dense", "units": 10}],
                              "epochs": 6, "optimizer": {"type": "adam", "lr": 0.001}, "batch_size": 64,
-                             "validation": 0.2, "seed": 7})
+                             "validation": 0.2, "seed": 7}, resources={"cores": 1})
+small_conv = [{"type": "reshape", "shape": [1, 28, 28]},
+              {"type": "conv2d", "filters": 8, "kernel_size": 5, "stride": 2, "activation": "relu"},
+              {"type": "conv2d", "filters": 8, "kernel_size": 3, "activation": "relu"},
+              {"type": "max_pool", "kernel_size": 2}, {"type": "flatten"}, {"type": "dense", "units": 10}]
+server.train(model="conv", dataset="pictures", learner="network", resources={"cores": 1},
+             params={"layers": small_conv, "epochs": 1, "batch_size": 64, "validation": 0.2, "seed": 7,
+                     "optimizer": {"type": "adam", "lr": 0.002}})
 
 
 def start(model="small", parent="net:1", dataset="pictures", headers=None, status=202, **compress):
     return server.need(status, "POST", "/api/v1/jobs", {"kind": "compress", "model": model, "parent": parent,
-                                                        "dataset": dataset, "compress": compress}, headers=headers)
+                                                        "dataset": dataset, "compress": compress,
+                                                        "resources": {"cores": 1}}, headers=headers)
 
 
 def run(**kw):
@@ -101,6 +109,9 @@ STEPS = {"f16": (["f16"], FLOATS), "bf16": (["bf16"], FLOATS), "int8": (["int8"]
          "static_int8 percentile": ([{"type": "static_int8", "method": "percentile", "reduce_range": True}], BYTES),
          "smooth_quant": (["smooth_quant", "static_int8"], BYTES),
          "prune_magnitude": (["prune_magnitude"], FLOATS), "prune_neurons": (["prune_neurons"], FLOATS),
+         "prune_channels": (["prune_channels"], FLOATS),
+         "channels static_int8": ([{"type": "prune_channels", "ratio": 0.25}, "static_int8"], BYTES),
+         "channels qdq": ([{"type": "static_int8", "format": "qdq"}], BYTES),
          "prune_blocks": ([{"type": "prune_blocks", "fine_tune": 1}], FLOATS),
          "low_rank": ([{"type": "low_rank", "energy": 0.7}], FLOATS), "cluster": (["cluster"], FLOATS),
          "cluster 8": ([{"type": "cluster", "bits": 8}], FLOATS), "clip": (["clip"], FLOATS),
@@ -120,7 +131,7 @@ def onnx_runtime_agrees(name):
     steps, tolerance = STEPS[name]
 
     def one():
-        r, file = published(run(steps=steps, max_metric_drop=1))
+        r, file = published(run(steps=steps, max_metric_drop=1, parent="conv:1" if "channels" in name else "net:1"))
         onnx.checker.check_model(onnx.load_from_string(file), full_check=True)
         rows = X[-400:]
         label, p = answers_here(r, rows)

@@ -64,7 +64,7 @@ t "too many arguments: usage, 2" 2 'too many arguments' "$maas" dataset delete a
 t "an option without its value, 2" 2 'needs a value' "$maas" train m --dataset
 t "no server: 5 and what to do" 5 'maas serve' "$maas" models --url http://127.0.0.1:9
 t "an address that is none: 5" 5 'no answer' "$maas" models --url 'http://[::1'
-for c in serve dataset train import models promote predict jobs keys run worker completion docs version; do
+for c in serve dataset train compress import models promote predict jobs keys run worker completion docs version; do
     t "$c --help" 0 "^usage: maas $c" "$maas" "$c" --help
 done
 for c in "dataset add" "dataset show" "models download" "jobs watch" "keys create"; do
@@ -142,6 +142,22 @@ t "an unknown learner: 4" 4 'linear_regression' "$maas" train kinds --dataset ro
 t "a number that is none: 4" 4 '--epochs must be a number' "$maas" train kinds --dataset rows --epochs many
 t "layers that are none: 4" 4 '--layers must be' "$maas" train kinds --dataset rows --layers 8,x
 t "a job that fails: 6" 6 'the job failed' "$maas" train kinds --dataset rows --target y --learner linear_regression
+t "compress publishes what was not lost" 0 'published net version 2' "$maas" compress net --dataset values --target y \
+    --steps '["clip",{"type":"int8","min_elements":1}]' --max-metric-drop 10 --parent net:1
+grep -q 'the model as it was' "$tmp/out" && grep -q 'clip + int8' "$tmp/out"
+verdict "and shows what was tried" $?
+t "compress by names" 0 'published small version 1' "$maas" compress small --parent net:1 --dataset values --target y \
+    --steps clip,prune_magnitude --max-metric-drop 10
+t "compress out of reach: 6" 6 'no steps reached size_ratio 0.0001' "$maas" compress net --parent net:1 --dataset values \
+    --target y --size-ratio 0.0001 --max-metric-drop 10 --fine-tune 0
+t "compress --json prints the job" 6 '"trials":' "$maas" compress net --parent net:1 --dataset values --target y \
+    --size-ratio 0.0001 --fine-tune 0 --json
+t "compress by a step that is none: 4" 4 'static_int8' "$maas" compress net --dataset values --target y --steps int9
+t "compress without steps: 4" 4 '--steps is missing' "$maas" compress net --dataset values --target y
+t "compress without rows: 4" 4 '--dataset is missing' "$maas" compress net --steps int8
+t "steps and a target: 4" 4 'one of both' "$maas" compress net --dataset values --steps int8 --size-ratio 0.5
+t "a drop that is no number: 4" 4 '--max-metric-drop must be a number' "$maas" compress net --dataset values --steps int8 \
+    --max-metric-drop little
 t "train --no-wait prints the id" 0 '^job-[A-Za-z0-9]+$' "$maas" train long --dataset values --target y \
     --layers 256,256,1 --epochs 100000 --no-wait
 id=$(cat "$tmp/out")

@@ -1,4 +1,6 @@
 /* learn/compress/apply.c - one step on one graph. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "learn/compress/step.h"
 #include "learn/matrix.h"
@@ -30,8 +32,25 @@ maas_status maas_step_seen(maas_step_call *c, maas_err *err)
     return c->seen ? MAAS_OK : c->see(c->see_user, &c->seen, err);
 }
 
+/* Steps compare, sort and round weights: what is no number has no place among them. */
+static maas_status check_weights(const maas_graph *g, maas_err *err)
+{
+    for (uint32_t v = 0; v < g->n_values; v++) {
+        const maas_tensor *t = &g->values[v].init;
+        const float *w = t->data;
+        if (!(g->values[v].flags & MAAS_VALUE_CONST) || !w || t->dtype != MAAS_F32 || t->rank < 2)
+            continue;
+        for (int64_t i = 0, n = maas_n_elems(t); i < n; i++)
+            if (!isfinite(w[i]))
+                return maas_fail(err, MAAS_E_INVALID, "weight '%.80s' is not finite at place %lld",
+                                 g->values[v].name, (long long)i);
+    }
+    return MAAS_OK;
+}
+
 static maas_status apply(maas_step_call *c, const maas_compress_step *s, maas_err *err)
 {
+    MAAS_TRY(check_weights(c->g, err));
     MAAS_TRY(s->apply(c, err));
     maas_graph_forget_types(c->g);
     MAAS_TRY(maas_graph_infer(c->g, err));

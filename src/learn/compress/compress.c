@@ -165,6 +165,10 @@ maas_status maas_compress(const maas_train_job *job, const json_t *compress, maa
     maas_chain best = {0};
     *out = (maas_train_result){0};
     maas_arena_init(&a, job->budget);
+    if (!job->parent || !job->target) {
+        json_decref(x.trials);
+        return maas_fail(err, MAAS_E_INVALID, "a compression needs a model and a target column");
+    }
     maas_status st = x.trials ? maas_compress_spec_read(compress, &a, &spec, err)
                               : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
     if (st == MAAS_OK)

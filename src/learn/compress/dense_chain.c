@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/ban.h"
 
-static maas_nid only_reader(const maas_graph *g, maas_vid v)
+maas_nid maas_chain_reader(const maas_graph *g, maas_vid v)
 {
     if (maas_graph_n_uses(g, v) != 1)
         return MAAS_NO_NODE;
@@ -65,7 +65,7 @@ bool maas_dense_chain_of(const maas_graph *g, maas_nid first, maas_dense_chain *
         return false;
     maas_vid x = g->nodes[first].out[0];
     for (;;) {
-        const maas_nid next = only_reader(g, x);
+        const maas_nid next = maas_chain_reader(g, x);
         if (next == MAAS_NO_NODE)
             return false;
         if (maas_dense_of(g, next, &out->second))

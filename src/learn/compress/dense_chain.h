@@ -20,6 +20,8 @@ typedef struct maas_dense_chain {
     int n_vectors;
 } maas_dense_chain;
 
+/* The node that alone reads v; MAAS_NO_NODE when there are others, or it is an output. */
+maas_nid maas_chain_reader(const maas_graph *g, maas_vid v);
 /* The chain that starts at this node; false when none does. Every value between, and every constant
  * of it, is read there alone. */
 bool maas_dense_chain_of(const maas_graph *g, maas_nid first, maas_dense_chain *out);

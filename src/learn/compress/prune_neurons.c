@@ -8,15 +8,13 @@
  * of the incoming and the outgoing weights, multiplied; no rows are looked at.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "learn/compress/dense_chain.h"
 #include "learn/compress/probe.h"
+#include "learn/compress/recipe_layers.h"
 #include "learn/compress/step.h"
-#include "learn/matrix.h"
 #include "base/ban.h"
 
 enum { BY_ACTIVATION, BY_NORM };
@@ -162,38 +160,6 @@ static maas_status move_means(pruning *p, const neurons *s, const ranked *gone, 
     return MAAS_OK;
 }
 
-/* The layer of the recipe whose weights have this name. */
-static json_t *layer_of(const json_t *recipe, const char *weight)
-{
-    size_t i;
-    json_t *layer;
-    json_array_foreach(json_object_get(json_object_get(recipe, "params"), "layers"), i, layer)
-    {
-        char name[48];
-        snprintf(name, sizeof name, "layers.%zu.weight", i);
-        if (strcmp(name, weight) == 0)
-            return layer;
-    }
-    return NULL;
-}
-
-/* How many units the layer has now; of another learner's model there is nothing to go on from. */
-static maas_status tell_recipe(maas_graph *g, const char *weight, int64_t units, maas_err *err)
-{
-    AUTO(maas_json_unref) json_t *recipe = NULL;
-    const char *text = maas_graph_meta(g, "maas.recipe");
-    if (!text)
-        return MAAS_OK;
-    MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
-    if (json_object_get(recipe, "compressed"))
-        return MAAS_OK;
-    json_t *l = layer_of(recipe, weight);
-    if (!l)
-        return maas_compress_end_training(g, "prune_neurons", err);
-    json_object_set_new(l, "units", json_integer((json_int_t)units));
-    return maas_model_set_meta(g, "maas.recipe", json_incref(recipe), err);
-}
-
 static int by_number(const void *a, const void *b)
 {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -221,7 +187,7 @@ static maas_status take_out(pruning *p, neurons *s, json_t *said, maas_err *err)
     MAAS_TRY(maas_dense_chain_keep(g, &s->chain, kept, n - gone, err));
     const char *weight = maas_graph_at(g, s->chain.first.w)->name;
     json_object_set_new(said, weight, json_pack("[I, I]", (json_int_t)n, (json_int_t)(n - gone)));
-    return tell_recipe(g, weight, n - gone, err);
+    return maas_recipe_width(g, weight, n - gone, "prune_neurons", err);
 }
 
 static maas_status prune(maas_step_call *c, maas_arena *a, maas_err *err)

@@ -218,3 +218,38 @@ maas_status maas_recipe_follow(maas_graph *g, const char *step, maas_err *err)
     f.seen = seen;
     return follow(&f, recipe, step, err);
 }
+
+/* ---- layers that got narrower ---- */
+
+/* The layer of the recipe whose weights have this name. */
+static json_t *layer_of(const json_t *recipe, const char *weight)
+{
+    size_t i;
+    json_t *layer;
+    json_array_foreach(json_object_get(json_object_get(recipe, "params"), "layers"), i, layer)
+    {
+        char name[48];
+        snprintf(name, sizeof name, "layers.%zu.weight", i);
+        if (strcmp(name, weight) == 0)
+            return layer;
+    }
+    return NULL;
+}
+
+maas_status maas_recipe_width(maas_graph *g, const char *weight, int64_t width, const char *step,
+                              maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *recipe = NULL;
+    const char *text = maas_graph_meta(g, "maas.recipe");
+    if (!text)
+        return MAAS_OK;
+    MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
+    if (json_object_get(recipe, "compressed"))
+        return MAAS_OK;
+    json_t *l = layer_of(recipe, weight);
+    if (!l)
+        return maas_compress_end_training(g, step, err);
+    json_object_set_new(l, json_object_get(l, "filters") ? "filters" : "units",
+                        json_integer((json_int_t)width));
+    return maas_model_set_meta(g, "maas.recipe", json_incref(recipe), err);
+}

@@ -14,5 +14,9 @@
  * and what stood around them (activations behind; the sum of a residual connection), and weights of
  * later layers move up to their new numbers. `step`: who did it, where training ends. */
 maas_status maas_recipe_follow(maas_graph *g, const char *step, maas_err *err);
+/* The layer with this weight has so many outputs now. Of another learner's model there is nothing
+ * to go on from. */
+maas_status maas_recipe_width(maas_graph *g, const char *weight, int64_t width, const char *step,
+                              maas_err *err);
 
 #endif

@@ -22,6 +22,8 @@ const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS] = {
     STEP(prune_magnitude, prune, true, "the smallest weights become zero"),
     STEP(prune_neurons, neurons, true,
          "whole neurons are taken out of dense layers, which get smaller"),
+    STEP(prune_channels, channels, true,
+         "whole filters of convolutions go, which get smaller, and what reads them"),
     STEP(prune_blocks, blocks, true,
          "whole blocks go: what residual connections go around, dense layers as wide as their "
          "input"),

@@ -5,9 +5,7 @@
 #include "../../maas_test.h"
 
 #include "learn/compress/compress.h"
-#include "learn/compress/ranges.h"
 #include "learn/compress/run.h"
-#include "learn/compress/select.h"
 #include "learn/compress/step.h"
 #include "learn/compress/weights.h"
 #include "ops/build.h"
@@ -339,12 +337,14 @@ static void steps_do_what_they_say(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
-/* What needs training or deeper models is tested in test_compress_jobs.c. */
+/* What needs training or deeper models is tested in test_compress_jobs.c and
+ * test_compress_conv.c. */
 static void every_step_has_a_case(void)
 {
     for (int s = 0; s < MAAS_N_COMPRESS_STEPS; s++) {
         const char *name = maas_compress_steps[s].doc.name;
-        bool found = strcmp(name, "distil") == 0 || strcmp(name, "prune_blocks") == 0;
+        bool found = strcmp(name, "distil") == 0 || strcmp(name, "prune_blocks") == 0 ||
+                     strcmp(name, "prune_channels") == 0;
         for (size_t i = 0; i < MAAS_COUNT(cases); i++)
             found |= strcmp(cases[i].step, name) == 0;
         EXPECT_MSG(found, "step %s has no case", name);
@@ -460,45 +460,6 @@ static void a_matrix_of_low_rank_is_kept(void)
 
 /* ---- small parts ---- */
 
-static void selection_is_sorting(void)
-{
-    maas_rng rng;
-    maas_rng_seed(&rng, 3);
-    for (int n = 1; n < 200; n += 7)
-        for (int k = 0; k < n; k += 3) {
-            float v[200];
-            int below = 0, same = 0;
-            for (int i = 0; i < n; i++)
-                v[i] = (float)maas_rng_below(&rng, 20);
-            const float x = maas_select(v, n, k);
-            for (int i = 0; i < n; i++) {
-                below += v[i] < x;
-                same += v[i] == x;
-            }
-            EXPECT(below <= k && k < below + same);
-        }
-}
-
-static void ranges_cut_what_is_rare(void)
-{
-    double even[MAAS_RANGE_BINS], bell[MAAS_RANGE_BINS] = {0};
-    for (int i = 0; i < MAAS_RANGE_BINS; i++)
-        even[i] = 10;
-    maas_range r = maas_range_of_histogram(even, -1, 1, MAAS_RANGE_PERCENTILE, 98);
-    EXPECT_NEAR(r.lo, -0.98, 2e-3);
-    EXPECT_NEAR(r.hi, 0.98, 2e-3);
-    r = maas_range_of_histogram(even, 2, 3, MAAS_RANGE_PERCENTILE, 98);
-    EXPECT_NEAR(r.lo, 0, 0);                    /* zero has a code */
-    for (int i = 0; i < MAAS_RANGE_BINS; i++) { /* deviation 1 within [-40, 40], one at the end */
-        const double at = -40 + 80 * (i + 0.5) / MAAS_RANGE_BINS;
-        bell[i] = floor(1e5 * exp(-at * at / 2));
-    }
-    bell[MAAS_RANGE_BINS - 1] = 1;
-    r = maas_range_of_histogram(bell, -40, 40, MAAS_RANGE_ENTROPY, 0);
-    EXPECT_MSG(r.hi > 2 && r.hi < 10, "entropy cuts a bell at %g", (double)r.hi);
-    EXPECT_NEAR(r.lo, -r.hi, 1e-6);
-}
-
 static void every_rung_can_be_read(void)
 {
     for (size_t i = 0; i < maas_n_compress_rungs; i++) {
@@ -543,6 +504,23 @@ static void wrong_specs_are_refused_by_name(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+static void weights_that_are_no_numbers_are_refused(void)
+{
+    static hand h;
+    json_t *said = json_object();
+    fill_hand(&h);
+    h.w1[7] = NAN;
+    make_hand(&h);
+    for (size_t i = 0; i < MAAS_COUNT(cases); i++) {
+        maas_err err = {0};
+        EXPECT_MSG(!apply(&h, cases[i].json, said, &err) && err.code == MAAS_E_INVALID &&
+                       strstr(err.msg, "weight 'w1' is not finite at place 7"),
+                   "%s: %s", cases[i].json, err.msg);
+    }
+    maas_graph_destroy(h.g);
+    json_decref(said);
+}
+
 static void memory_that_ends_is_said(void)
 {
     static hand h;
@@ -578,9 +556,9 @@ int main(int argc, char **argv)
     static const mt_case all[] = {
         MT_CASE(steps_do_what_they_say),          MT_CASE(every_step_has_a_case),
         MT_CASE(static_products_are_exact_sums),  MT_CASE(neurons_that_say_nothing_go_without_loss),
-        MT_CASE(a_matrix_of_low_rank_is_kept),    MT_CASE(selection_is_sorting),
-        MT_CASE(ranges_cut_what_is_rare),         MT_CASE(every_rung_can_be_read),
-        MT_CASE(wrong_specs_are_refused_by_name), MT_CASE(memory_that_ends_is_said),
+        MT_CASE(a_matrix_of_low_rank_is_kept),    MT_CASE(every_rung_can_be_read),
+        MT_CASE(wrong_specs_are_refused_by_name), MT_CASE(weights_that_are_no_numbers_are_refused),
+        MT_CASE(memory_that_ends_is_said),
     };
     return mt_main(argc, argv, all, sizeof all / sizeof *all);
 }

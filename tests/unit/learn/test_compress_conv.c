@@ -1,7 +1,10 @@
 /* tests/unit/learn/test_compress_conv.c - steps over convolutions, and over products that are
- * written in other ways: stored by outputs, with factors, without a bias, two in a row. */
+ * written in other ways: stored by outputs, with factors, without a bias, two in a row; and small
+ * parts. */
 #include "../../maas_test.h"
 
+#include "learn/compress/ranges.h"
+#include "learn/compress/select.h"
 #include "learn/compress/step.h"
 #include "ops/build.h"
 #include "toy.h"
@@ -184,6 +187,39 @@ static void steps_know_all_ways_to_write_a_product(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+/* Channels that are always zero go first, and nothing changes. */
+static void channels_that_say_nothing_go_without_loss(void)
+{
+    static net n;
+    for (int way = 0; way < 4; way++) {
+        double want[ROWS * OUT], got[ROWS * OUT];
+        json_t *said = json_object();
+        maas_err err = {0};
+        make_net(&n, 1, way & 2);
+        float *w = maas_graph_at(n.g, maas_graph_find(n.g, "w"))->init.data;
+        float *c = maas_graph_at(n.g, maas_graph_find(n.g, "c"))->init.data;
+        for (int f = 1; f < FILTERS; f += 3) /* two of six */
+            for (int i = 0; i < 9; i++) {
+                w[f * 9 + i] = 0;
+                c[f] = -1; /* before Relu */
+            }
+        maas_graph *g = apply(&n, "{'steps':[{'type':'prune_channels','ratio':0.34}]}", said, &err);
+        EXPECT_MSG(g != NULL, "%s", err.msg);
+        if (g) {
+            EXPECT_EQ(maas_graph_at(g, maas_graph_find(g, "w"))->init.dims[0], 4);
+            EXPECT_EQ(maas_graph_at(g, maas_graph_find(g, "g"))->init.dims[1], 4 * SIDE * SIDE);
+            predict(&n, n.g, true, want);
+            predict(&n, g, true, got);
+            EXPECT_MSG(off_by(want, got) < 1e-6, "way %d: off by %g", way, off_by(want, got));
+            predict(&n, g, false, got);
+            EXPECT_MSG(off_by(want, got) < 1e-5, "way %d: off by %g", way, off_by(want, got));
+        }
+        maas_graph_destroy(g);
+        json_decref(said);
+        maas_graph_destroy(n.g);
+    }
+}
+
 /* Rows of tables of parameters, as tests/unit/learn/test_param.c asks of those of learners. */
 static void parameters_are_told(void)
 {
@@ -200,11 +236,55 @@ static void parameters_are_told(void)
     }
 }
 
+/* ---- small parts ---- */
+
+static void selection_is_sorting(void)
+{
+    maas_rng rng;
+    maas_rng_seed(&rng, 3);
+    for (int n = 1; n < 200; n += 7)
+        for (int k = 0; k < n; k += 3) {
+            float v[200];
+            int below = 0, same = 0;
+            for (int i = 0; i < n; i++)
+                v[i] = (float)maas_rng_below(&rng, 20);
+            const float x = maas_select(v, n, k);
+            for (int i = 0; i < n; i++) {
+                below += v[i] < x;
+                same += v[i] == x;
+            }
+            EXPECT(below <= k && k < below + same);
+        }
+}
+
+static void ranges_cut_what_is_rare(void)
+{
+    double even[MAAS_RANGE_BINS], bell[MAAS_RANGE_BINS] = {0};
+    for (int i = 0; i < MAAS_RANGE_BINS; i++)
+        even[i] = 10;
+    maas_range r = maas_range_of_histogram(even, -1, 1, MAAS_RANGE_PERCENTILE, 98);
+    EXPECT_NEAR(r.lo, -0.98, 2e-3);
+    EXPECT_NEAR(r.hi, 0.98, 2e-3);
+    r = maas_range_of_histogram(even, 2, 3, MAAS_RANGE_PERCENTILE, 98);
+    EXPECT_NEAR(r.lo, 0, 0);                    /* zero has a code */
+    for (int i = 0; i < MAAS_RANGE_BINS; i++) { /* deviation 1 within [-40, 40], one at the end */
+        const double at = -40 + 80 * (i + 0.5) / MAAS_RANGE_BINS;
+        bell[i] = floor(1e5 * exp(-at * at / 2));
+    }
+    bell[MAAS_RANGE_BINS - 1] = 1;
+    r = maas_range_of_histogram(bell, -40, 40, MAAS_RANGE_ENTROPY, 0);
+    EXPECT_MSG(r.hi > 2 && r.hi < 10, "entropy cuts a bell at %g", (double)r.hi);
+    EXPECT_NEAR(r.lo, -r.hi, 1e-6);
+}
+
 int main(int argc, char **argv)
 {
     static const mt_case all[] = {
         MT_CASE(steps_know_all_ways_to_write_a_product),
+        MT_CASE(channels_that_say_nothing_go_without_loss),
         MT_CASE(parameters_are_told),
+        MT_CASE(selection_is_sorting),
+        MT_CASE(ranges_cut_what_is_rare),
     };
     return mt_main(argc, argv, all, sizeof all / sizeof *all);
 }

@@ -305,6 +305,40 @@ static void blocks_go_and_the_recipe_follows(void)
     }
 }
 
+#define PICTURES                                                                                   \
+    "{'layers':[{'type':'reshape','shape':[1,5,8]},{'type':'conv2d','filters':12,'kernel_size':3," \
+    "'padding':'same'},{'type':'batch_norm'},{'type':'activation','function':'relu'},{'type':"     \
+    "'conv2d','filters':10,'kernel_size':3,'padding':'same','activation':'relu'},{'type':"         \
+    "'max_pool','kernel_size':2},{'type':'flatten'},{'type':'dense'}],'epochs':3,'validation':0."  \
+    "25}"
+
+/* As above: the recipe says how many filters there are, and training goes on. */
+static void filters_go_and_the_recipe_follows(void)
+{
+    static school s;
+    maas_train_result r = {0}, tuned = {0};
+    maas_err err;
+    open_school(&s, "network", PICTURES);
+    REQUIRE_OK(
+        compress_with(&s, "{'steps':['prune_channels'],'max_metric_drop':1}", NULL, &r, &err), err);
+    const json_t *said = json_object_get(json_object_get(trial(&r, 1), "said"), "channels");
+    EXPECT_EQ(json_object_size(said), 2);
+    EXPECT_EQ(json_integer_value(json_array_get(json_object_get(said, "layers.1.weight"), 1)), 6);
+    EXPECT_EQ(json_integer_value(json_array_get(json_object_get(said, "layers.4.weight"), 1)), 5);
+    REQUIRE_OK(compress_with(&s,
+                             "{'steps':[{'type':'prune_channels','fine_tune':1,'lr':1e-12},"
+                             "{'type':'static_int8','min_elements':1}],'max_metric_drop':1}",
+                             NULL, &tuned, &err),
+               err);
+    /* batch_norm goes on to learn its statistics: not the same to the last row */
+    EXPECT_NEAR(of_trial(&r, 1, "metric"), of_trial(&tuned, 1, "metric"), 0.1);
+    EXPECT_NEAR(of_trial(&tuned, 1, "metric"), of_trial(&tuned, 2, "metric"), 0.03);
+    EXPECT_MSG(update(&s, &r.onnx, &err) == MAAS_OK, "%s", err.msg);
+    maas_train_result_reset(&tuned);
+    maas_train_result_reset(&r);
+    close_school(&s);
+}
+
 /* ---- teachers ---- */
 
 #define STUDENT                                                                                    \
@@ -404,6 +438,7 @@ int main(int argc, char **argv)
         MT_CASE(zeros_stay_while_it_trains),
         MT_CASE(what_can_be_trained_on_says_so),
         MT_CASE(blocks_go_and_the_recipe_follows),
+        MT_CASE(filters_go_and_the_recipe_follows),
         MT_CASE(a_forest_teaches_a_network),
         MT_CASE(a_student_ends_at_the_teachers_chances),
         MT_CASE(a_cancelled_job_stops),
