@@ -185,6 +185,7 @@ static maas_status read_tokenizer_config(maas_hf *h)
     const maas_lm_file *f = maas_hf_file(h, path);
     maas_hf_part parts[] = {
         {"bos_token", {0}}, {"eos_token", {0}}, {"pad_token", {0}}, {"chat_template", {0}}};
+    maas_err why = {0};
     if (!f)
         return MAAS_OK;
     if (f->bytes.n > 4 * (size_t)MAAS_MAX_HF_CONFIG)
@@ -195,7 +196,8 @@ static maas_status read_tokenizer_config(maas_hf *h)
         json_t *v = NULL;
         if (!parts[i].text.n)
             continue;
-        MAAS_TRY(maas_json_parse(parts[i].text, &v, h->err));
+        if (maas_json_parse(parts[i].text, &v, &why) != MAAS_OK)
+            return maas_fail(h->err, MAAS_E_FORMAT, "%s: '%s': %s", path, parts[i].key, why.msg);
         if (json_object_set_new(h->tokenizer, parts[i].key, v) != 0)
             return maas_hf_no_memory(h);
     }
@@ -212,12 +214,14 @@ static maas_status read_json(maas_hf *h, const char *path, json_t **out)
     if (f->bytes.n > MAAS_MAX_HF_CONFIG)
         return maas_fail(h->err, MAAS_E_TOO_LARGE, "%s has %zu bytes, at most %u are read", path,
                          f->bytes.n, MAAS_MAX_HF_CONFIG);
-    maas_status st = maas_json_parse(f->bytes, out, h->err);
-    if (st == MAAS_OK && !json_is_object(*out))
-        st = maas_fail(h->err, MAAS_E_FORMAT, "it must be an object");
+    maas_err why = {0};
+    const maas_status st = maas_json_parse(f->bytes, out, &why);
     if (st != MAAS_OK)
-        maas_err_prefix(h->err, "%s", path);
-    return st == MAAS_E_INVALID ? (h->err->code = MAAS_E_FORMAT) : st;
+        return maas_fail(h->err, st == MAAS_E_INVALID ? MAAS_E_FORMAT : st, "%s: %s", path,
+                         why.msg);
+    if (!json_is_object(*out))
+        return maas_fail(h->err, MAAS_E_FORMAT, "%s must be an object", path);
+    return MAAS_OK;
 }
 
 /* The template that answers are made with, when there are several by name. */

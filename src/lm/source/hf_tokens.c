@@ -92,11 +92,11 @@ static maas_status read_docs(vocab *v)
         if (p->text.n > 4 * (size_t)MAAS_MAX_HF_CONFIG)
             return maas_fail(v->h->err, MAAS_E_TOO_LARGE, FILE_NAME ": '%s' has %zu bytes", p->key,
                              p->text.n);
-        const maas_status st = maas_json_parse(p->text, &v->docs[i], v->h->err);
-        if (st != MAAS_OK) {
-            maas_err_prefix(v->h->err, FILE_NAME ": '%s'", p->key);
-            return st;
-        }
+        maas_err why = {0};
+        const maas_status st = maas_json_parse(p->text, &v->docs[i], &why);
+        if (st != MAAS_OK)
+            return maas_fail(v->h->err, st == MAAS_E_INVALID ? MAAS_E_FORMAT : st,
+                             FILE_NAME ": '%s': %s", p->key, why.msg);
     }
     return MAAS_OK;
 }

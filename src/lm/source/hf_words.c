@@ -86,7 +86,7 @@ static int digit64(char c)
 /* Base 64 with its padding; room for n bytes at `to`. */
 static bool from_base64(const char *text, size_t n, uint8_t *to, size_t *bytes)
 {
-    while (n && n % 4 == 0 && text[n - 1] == '=' && n > 2)
+    for (int pads = 0; pads < 2 && n && text[n - 1] == '='; pads++)
         n--;
     uint32_t bits = 0;
     for (size_t i = 0; i < n; i++) {

@@ -161,6 +161,107 @@ static void what_is_wrong_is_named(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+/* ---- tokenizers of encoders: what their kinds read (lm/tokenizer) ---- */
+
+static maas_lm_source *open_with_tokenizer(const char *json, folder *f, maas_map *m)
+{
+    maas_lm_source *s = NULL;
+    maas_err err = {0};
+    map("llama", m);
+    folder_open(f, maas_span_of(m->p, m->n));
+    for (uint32_t k = 0; k < f->n; k++)
+        if (strcmp(f->files[k].path, "tokenizer.json") == 0)
+            f->files[k].bytes = maas_span_str(json);
+    EXPECT_MSG(maas_lm_source_open(f->files, f->n, NULL, &s, &err) == MAAS_OK, "%s", err.msg);
+    return s;
+}
+
+static bool is_text(maas_str s, const char *text)
+{
+    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+}
+
+static uint64_t id(const maas_lm_source *s, const char *key)
+{
+    uint64_t v = UINT64_MAX;
+    maas_lm_u64(s, key, &v);
+    return v;
+}
+
+static void wordpiece_has_the_words_of_gguf(void)
+{
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":0,\"content\":\"[UNK]\",\"special\":true},{\"id\":3,"
+        "\"content\":\"[CLS]\",\"special\":true},{\"id\":4,\"content\":\"[SEP]\",\"special\":"
+        "true}],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+        "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":false},"
+        "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":"
+        "\"BertProcessing\",\"sep\":[\"[SEP]\",4],\"cls\":[\"[CLS]\",3]},\"model\":{\"type\":"
+        "\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\",\"vocab\":{"
+        "\"[UNK]\":0,\"a\":1,\"##b\":2,\"[CLS]\":3,\"[SEP]\":4}}}";
+    folder f;
+    maas_map m;
+    maas_str model = {"", 0};
+    bool lower = true;
+    maas_lm_source *s = open_with_tokenizer(json, &f, &m);
+    const maas_lm_array *names = s ? maas_lm_array_of(s, "tokenizer.ggml.tokens") : NULL;
+    if (!names)
+        return;
+    EXPECT(maas_lm_str(s, "tokenizer.ggml.model", &model) && is_text(model, "bert"));
+    EXPECT(is_text(names->strings[0], "[UNK]") &&
+           is_text(names->strings[1], "\xe2\x96\x81"
+                                      "a") &&
+           is_text(names->strings[2], "b") && is_text(names->strings[3], "[CLS]"));
+    EXPECT(maas_lm_bool(s, "tokenizer.ggml.normalizer.lowercase", &lower) && !lower);
+    EXPECT_EQ(id(s, "tokenizer.ggml.cls_token_id"), 3);
+    EXPECT_EQ(id(s, "tokenizer.ggml.seperator_token_id"), 4);
+    EXPECT_EQ(id(s, "tokenizer.ggml.unknown_token_id"), 0);
+    maas_lm_source_close(s);
+    maas_sys_unmap(&m);
+}
+
+static void unigrams_have_the_words_of_gguf(void)
+{
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":0,\"content\":\"<s>\",\"special\":true},{\"id\":1,"
+        "\"content\":\"</s>\",\"special\":true}],\"normalizer\":{\"type\":\"Sequence\","
+        "\"normalizers\":[{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AQL/AA==\"},{"
+        "\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\" \"}]},"
+        "\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\xe2\x96\x81\","
+        "\"prepend_scheme\":\"always\",\"split\":true},\"post_processor\":{\"type\":"
+        "\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{"
+        "\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"</s>\"}}],\"pair\":[{\"SpecialToken\":{"
+        "\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"</s>\"}},{"
+        "\"SpecialToken\":{\"id\":\"</s>\"}},{\"Sequence\":{\"id\":\"B\"}},{\"SpecialToken\":{"
+        "\"id\":\"</s>\"}}]},\"model\":{\"type\":\"Unigram\",\"unk_id\":2,\"vocab\":[[\"<s>\",0],"
+        "[\"</s>\",0.0],[\"<unk>\",0.0],[\"a\",-1.5]]}}";
+    static const uint8_t bytes[] = {1, 2, 255, 0};
+    folder f;
+    maas_map m;
+    maas_str model = {"", 0};
+    bool trims = false, begins = false, ends = false, blank = false;
+    maas_lm_source *s = open_with_tokenizer(json, &f, &m);
+    const maas_lm_array *scores = s ? maas_lm_array_of(s, "tokenizer.ggml.scores") : NULL;
+    const maas_lm_array *chars = s ? maas_lm_array_of(s, "tokenizer.ggml.precompiled_charsmap")
+                                   : NULL;
+    EXPECT(scores && chars);
+    if (!scores || !chars)
+        return;
+    EXPECT(maas_lm_str(s, "tokenizer.ggml.model", &model) && is_text(model, "t5"));
+    EXPECT(scores->n == 4 && maas_gguf_f64(scores, 3) < -1.4 && maas_gguf_f64(scores, 3) > -1.6);
+    EXPECT(chars->n == sizeof bytes && memcmp(chars->data, bytes, sizeof bytes) == 0);
+    EXPECT(maas_lm_bool(s, "tokenizer.ggml.remove_extra_whitespaces", &trims) && trims);
+    EXPECT(maas_lm_bool(s, "tokenizer.ggml.add_space_prefix", &blank) && blank);
+    EXPECT(maas_lm_bool(s, "tokenizer.ggml.add_bos_token", &begins) && begins);
+    EXPECT(maas_lm_bool(s, "tokenizer.ggml.add_eos_token", &ends) && ends);
+    EXPECT_EQ(id(s, "tokenizer.ggml.bos_token_id"), 0);
+    EXPECT_EQ(id(s, "tokenizer.ggml.eos_token_id"), 1);
+    EXPECT_EQ(id(s, "tokenizer.ggml.unknown_token_id"), 2);
+    EXPECT_EQ(id(s, "tokenizer.ggml.seperator_token_id"), 1);
+    maas_lm_source_close(s);
+    maas_sys_unmap(&m);
+}
+
 /* ---- mutants ---- */
 
 static void mutate(const char *name, int seeds)
@@ -224,8 +325,8 @@ static void no_memory_is_an_error(void)
 }
 
 static const mt_case cases[] = {
-    MT_CASE(what_is_wrong_is_named),
-    MT_CASE(mutants_are_refused_or_run),
+    MT_CASE(what_is_wrong_is_named),          MT_CASE(wordpiece_has_the_words_of_gguf),
+    MT_CASE(unigrams_have_the_words_of_gguf), MT_CASE(mutants_are_refused_or_run),
     MT_CASE(no_memory_is_an_error),
 };
 int main(int argc, char **argv)
