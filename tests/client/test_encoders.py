@@ -205,6 +205,18 @@ def each_architecture_and_pooling():
 
 
 @case
+def positions_need_not_be_as_many_as_the_context():
+    ids = FRAME[0] + ids_of("abcde fg") + FRAME[1]
+    for rows, most in ((200, 160), (100, 100)):
+        w = files.random_weights("bert", dict(SHAPE, context=rows), len(WORDS), 7)
+        path = os.path.join(folder, "positions.gguf")
+        files.write(path, "bert", SHAPE, w, files.wordpiece(WORDS), 1)
+        upload(f"positions-{rows}", path)
+        assert np.abs(vectors(f"positions-{rows}", "abcde fg")[0] - files.Reference("bert", SHAPE, w, 1).answer(ids)).max() < 1e-6
+        refused("/v1/embeddings", f"the model takes {most}", model=f"positions-{rows}", input="a " * 180)
+
+
+@case
 def rerankers_rank():
     rng = random.Random(3)
     documents = [letters(rng, n) for n in (3, 9, 40, 1, 12, 22)]

@@ -127,6 +127,7 @@ maas_status maas_enc_hyper_read(const maas_lm_source *s, maas_enc_hyper *out, ma
     const maas_str name = maas_lm_source_arch(s);
     const maas_lm_weight *embed = maas_lm_weight_of(s, "token_embd.weight");
     const maas_lm_weight *types = maas_lm_weight_of(s, "token_types.weight");
+    const maas_lm_weight *positions = maas_lm_weight_of(s, "position_embd.weight");
     *out = (maas_enc_hyper){.arch = maas_enc_arch_of(name),
                             .rope_base = 10000,
                             .rope_base_local = 10000,
@@ -142,6 +143,9 @@ maas_status maas_enc_hyper_read(const maas_lm_source *s, maas_enc_hyper *out, ma
     out->n_vocab = embed->dims[0];
     out->n_types = !types ? 0 : types->rank == 2 ? types->dims[0] : 1;
     MAAS_TRY(read_counts(s, out, err));
+    out->n_positions = positions ? positions->dims[0] : out->n_context;
+    if (positions && out->n_positions < out->n_context)
+        out->n_context = out->n_positions;
     MAAS_TRY(check(out, err));
     out->size = out->n_embd / out->n_heads;
     if (!out->pooling) /* none, which is an answer for each token, or not said */

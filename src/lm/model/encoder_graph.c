@@ -290,7 +290,7 @@ static maas_vid embedded(writer *w, maas_vid tokens, maas_vid types)
     if (h->n_types)
         x = maas_b_op2(&w->b, "Add", x, gather(w, "token_types.weight", h->n_types, types));
     if (h->arch->flags & MAAS_ENC_POSITIONS)
-        x = maas_b_op2(&w->b, "Add", x, gather(w, "position_embd.weight", h->n_context, w->at));
+        x = maas_b_op2(&w->b, "Add", x, gather(w, "position_embd.weight", h->n_positions, w->at));
     return norm(w, x, "token_embd_norm.weight");
 }
 

@@ -24,7 +24,7 @@ typedef struct maas_enc_arch {
 typedef struct maas_enc_hyper {
     const maas_enc_arch *arch;
     int64_t n_vocab, n_embd, n_layers, n_ff, n_heads, n_context, n_types, window, pooling;
-    int64_t size; /* of a head */
+    int64_t size, n_positions; /* of a head; that have an embedding */
     double eps, rope_base, rope_base_local, alibi;
 } maas_enc_hyper;
 
