@@ -238,6 +238,8 @@ bool maas_embed_run(maas_embed *e, maas_status (*read)(maas_embed *e, maas_err *
         return false; /* the lane may have answered already */
     maas_req *r = e->req;
     reset(e);
+    if (err.code == MAAS_E_BUSY)
+        maas_req_set_header(r, "Retry-After", "1");
     maas_req_fail(r, &err);
     return true;
 }

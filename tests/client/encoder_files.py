@@ -88,7 +88,7 @@ def random_weights(arch, shape, n_vocab, seed, rank=False, fused=False):
         if bias:
             out[name + ".bias"] = rng.normal(0, 0.1, e).astype(np.float32)
 
-    bert, modern = arch == "bert", arch == "modern-bert"
+    bert, modern, jina = arch == "bert", arch == "modern-bert", arch == "jina-bert-v2"
     out["token_embd.weight"] = rng.normal(0, 1, (n_vocab, e)).astype(np.float32)
     if not modern:
         out["token_types.weight"] = rng.normal(0, 0.5, (2, e)).astype(np.float32)
@@ -97,12 +97,15 @@ def random_weights(arch, shape, n_vocab, seed, rank=False, fused=False):
     norm("token_embd_norm", not modern)
     for i in range(shape["layers"]):
         p = f"blk.{i}."
-        if fused:
+        if fused and not jina:
             matrix(p + "attn_qkv", 3 * e, e, bert)
         else:
             for c in "qkv":
-                matrix(p + "attn_" + c, e, e, bert)
-        matrix(p + "attn_output", e, e, bert)
+                matrix(p + "attn_" + c, e, e, bert or jina)
+        if jina and fused:
+            norm(p + "attn_q_norm")
+            norm(p + "attn_k_norm")
+        matrix(p + "attn_output", e, e, bert or jina)
         if modern:
             if i:
                 norm(p + "attn_norm", False)
@@ -111,10 +114,10 @@ def random_weights(arch, shape, n_vocab, seed, rank=False, fused=False):
         else:
             norm(p + "attn_output_norm")
             norm(p + "layer_output_norm")
-            matrix(p + "ffn_up", ff, e, bert)
-            if not bert:
+            matrix(p + "ffn_up", 2 * ff if jina and fused else ff, e, bert)
+            if not bert and not (jina and fused):
                 matrix(p + "ffn_gate", ff, e, False)
-        matrix(p + "ffn_down", e, ff, bert)
+        matrix(p + "ffn_down", e, ff, bert or jina)
     if modern:
         norm("output_norm", False)
     if rank:
@@ -161,12 +164,18 @@ class Reference:
         for k, c in enumerate("qkv"):
             fused = f"blk.{i}.attn_qkv"
             y = self.linear(x, fused, slice(k * e, k * e + e)) if fused + ".weight" in self.t else self.linear(x, f"blk.{i}.attn_{c}")
+            if f"blk.{i}.attn_{c}_norm.weight" in self.t:
+                y = self.norm(y, f"blk.{i}.attn_{c}_norm")
             y = y.reshape(n, heads, -1).transpose(1, 0, 2)
-            if c != "v" and self.arch != "bert":
+            if c != "v" and self.arch in ("nomic-bert", "modern-bert"):
                 y = self.turn(y, self.shape["rope_base_local" if local else "rope_base"])
             parts.append(y)
         q, k, v = parts
         s = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1])
+        if self.arch == "jina-bert-v2":
+            whole = 2 ** int(math.log2(heads))
+            slopes = [2 ** (-8 * (h + 1) / whole) if h < whole else 2 ** (-4 * (2 * (h - whole) + 1) / whole) for h in range(heads)]
+            s = s - (np.array(slopes)[:, None, None] * np.abs(np.arange(n)[:, None] - np.arange(n))).astype(self.dtype)
         if local:
             far = np.abs(np.arange(n)[:, None] - np.arange(n)) > self.shape["window"] // 2
             s = np.where(far, -np.inf, s)
@@ -178,11 +187,12 @@ class Reference:
         p, ff = f"blk.{i}.", self.shape["ff"]
         if self.arch == "bert":
             return self.linear(self.gelu(self.linear(x, p + "ffn_up")), p + "ffn_down")
-        if self.arch == "modern-bert":
+        if p + "ffn_gate.weight" not in self.t:
             y = self.linear(x, p + "ffn_up")
             return self.linear(self.gelu(y[:, :ff]) * y[:, ff:], p + "ffn_down")
         g = self.linear(x, p + "ffn_gate")
-        return self.linear(g / (1 + np.exp(-g)) * self.linear(x, p + "ffn_up"), p + "ffn_down")
+        act = self.gelu(g) if self.arch == "jina-bert-v2" else g / (1 + np.exp(-g))
+        return self.linear(act * self.linear(x, p + "ffn_up"), p + "ffn_down")
 
     def hidden(self, ids, second):
         x = self.t["token_embd.weight"][ids]

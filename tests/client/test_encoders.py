@@ -163,6 +163,7 @@ def what_is_wrong_is_named():
 # ---- random models of each architecture ----
 
 SHAPE = {"context": 160, "embd": 48, "layers": 4, "ff": 80, "heads": 4, "eps": 1e-12, "rope_base": 1000.0}
+SIX = dict(SHAPE, heads=6)
 LOCAL = dict(SHAPE, rope_base=160000.0, rope_base_local=10000.0, window=32)
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [chr(c) for c in range(97, 123)] + ["##" + chr(c) for c in range(97, 123)]
 FRAME = [WORDS.index("[CLS]")], [WORDS.index("[SEP]")]
@@ -189,7 +190,8 @@ def each_architecture_and_pooling():
     rng = random.Random(2)
     texts = [letters(rng, n) for n in (1, 5, 6, 7, 14, 30, 61, 90)] + ["ab cd ef", ""]
     n = 0
-    for arch, shape, fused in (("bert", SHAPE, False), ("nomic-bert", SHAPE, False), ("nomic-bert", SHAPE, True), ("modern-bert", LOCAL, True)):
+    for arch, shape, fused in (("bert", SHAPE, False), ("nomic-bert", SHAPE, False), ("nomic-bert", SHAPE, True), ("modern-bert", LOCAL, True),
+                               ("jina-bert-v2", SHAPE, False), ("jina-bert-v2", SIX, True)):
         for pooling in (1, 2, 3):
             n += 1
             ref = random_model(f"random-{n}", arch, shape, pooling, n, fused)
@@ -200,6 +202,18 @@ def each_architecture_and_pooling():
                 ours = max(ours, np.abs(v - want).max())
                 rounding = max(rounding, np.abs(narrow.answer(ids) - want).max())
             check(f"{arch}, pooling {pooling}: no further away than NumPy in 32 bits", ours < 2 * rounding, (ours, rounding))
+
+
+@case
+def positions_need_not_be_as_many_as_the_context():
+    ids = FRAME[0] + ids_of("abcde fg") + FRAME[1]
+    for rows, most in ((200, 160), (100, 100)):
+        w = files.random_weights("bert", dict(SHAPE, context=rows), len(WORDS), 7)
+        path = os.path.join(folder, "positions.gguf")
+        files.write(path, "bert", SHAPE, w, files.wordpiece(WORDS), 1)
+        upload(f"positions-{rows}", path)
+        assert np.abs(vectors(f"positions-{rows}", "abcde fg")[0] - files.Reference("bert", SHAPE, w, 1).answer(ids)).max() < 1e-6
+        refused("/v1/embeddings", f"the model takes {most}", model=f"positions-{rows}", input="a " * 180)
 
 
 @case

@@ -40,10 +40,10 @@ def upload(name, path):
         server.need(201, "PUT", f"/api/v1/models/{name}/versions", f.read())
 
 
-def both(name, path, least):
+def both(name, path, least, texts=TEXTS):
     upload(name, path)
     other = llama(path)
-    for t in TEXTS:
+    for t in texts:
         a = np.array(post(server.url, "/v1/embeddings", {"model": name, "input": t})["data"][0]["embedding"])
         b = np.array(post(other.listening_address, "/v1/embeddings", {"input": t, "model": "x"})["data"][0]["embedding"])
         same = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
@@ -58,6 +58,21 @@ def an_encoder():
     path = os.path.join(scratch.name, "minilm.gguf")
     files.write(path, "bert", shape, weights, vocabulary, 1)
     both("minilm", path, 0.99999)
+
+
+@case
+def random_encoders_of_each_architecture():
+    """llama.cpp computes Gelu and SiLU by tables of 16-bit floats: that is the difference."""
+    letters = [chr(c) for c in range(97, 123)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters + ["##" + c for c in letters]
+    v = files.wordpiece(words)
+    v["ids"].update({"bos": 2, "eos": 3, "padding": 0, "mask": 4})
+    plain = {"context": 160, "embd": 64, "layers": 4, "ff": 96, "heads": 4, "eps": 1e-12, "rope_base": 1000.0}
+    local = dict(plain, rope_base=160000.0, rope_base_local=10000.0, window=32)
+    for arch, s, fused in (("bert", plain, False), ("nomic-bert", plain, True), ("jina-bert-v2", plain, False), ("modern-bert", local, True)):
+        path = os.path.join(scratch.name, arch + ".gguf")
+        files.write(path, arch, s, files.random_weights(arch, s, len(words), 3, fused=fused), v, 1)
+        both(arch, path, 0.9998, ["abc de", "a", "abcdefghijabcdefghij " * 3])
 
 
 @case

@@ -39,6 +39,12 @@ static const tiny_weight_row tiny_modern[] = {
     {"blk.%d.attn_output", ENC_EMBD, ENC_EMBD}, {"blk.%d.ffn_norm", 0, ENC_EMBD},
     {"blk.%d.ffn_up", 2 * ENC_FF, ENC_EMBD},    {"blk.%d.ffn_down", ENC_EMBD, ENC_FF},
 };
+static const tiny_weight_row tiny_jina[] = {
+    {"blk.%d.attn_q", ENC_EMBD, ENC_EMBD},    {"blk.%d.attn_k", ENC_EMBD, ENC_EMBD},
+    {"blk.%d.attn_v", ENC_EMBD, ENC_EMBD},    {"blk.%d.attn_output", ENC_EMBD, ENC_EMBD},
+    {"blk.%d.attn_output_norm", 0, ENC_EMBD}, {"blk.%d.ffn_up", 2 * ENC_FF, ENC_EMBD},
+    {"blk.%d.ffn_down", ENC_EMBD, ENC_FF},    {"blk.%d.layer_output_norm", 0, ENC_EMBD},
+};
 static const struct tiny_encoder_row {
     const char *arch;
     const tiny_weight_row *rows;
@@ -47,9 +53,10 @@ static const struct tiny_encoder_row {
 } tiny_encoders[] = {
     {"bert", tiny_bert, sizeof tiny_bert / sizeof *tiny_bert, true, true, false},
     {"nomic-bert", tiny_nomic, sizeof tiny_nomic / sizeof *tiny_nomic, true, false, false},
+    {"jina-bert-v2", tiny_jina, sizeof tiny_jina / sizeof *tiny_jina, true, false, false},
     {"modern-bert", tiny_modern, sizeof tiny_modern / sizeof *tiny_modern, false, false, true},
 };
-enum { TINY_N_ENCODERS = 3 };
+enum { TINY_N_ENCODERS = 4 };
 
 static void tiny_letters(tiny *t)
 {

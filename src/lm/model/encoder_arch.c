@@ -5,9 +5,13 @@
 #include "lm/model/encoder_int.h"
 #include "base/ban.h"
 
+/* Distances are a matrix for each head in memory: longer texts are refused. */
+enum { MAX_BIASED = 2048 };
+
 static const maas_enc_arch archs[] = {
     {"bert", MAAS_ENC_POSITIONS, 0, "BERT, RoBERTa and XLM-RoBERTa: MiniLM, BGE, E5, GTE"},
     {"nomic-bert", MAAS_ENC_ROTARY | MAAS_ENC_GATED | MAAS_ENC_SILU, 0, "Nomic Embed"},
+    {"jina-bert-v2", MAAS_ENC_ALIBI | MAAS_ENC_GATED, 0, "Jina Embeddings 2"},
     {"modern-bert", MAAS_ENC_ROTARY | MAAS_ENC_GATED | MAAS_ENC_PRE_NORM, 3,
      "ModernBERT: two of three layers are local"},
 };
@@ -50,6 +54,7 @@ static const struct {
     {"%s.attention.layer_norm_epsilon", AT(eps)},
     {"%s.rope.freq_base", AT(rope_base)},
     {"%s.rope.freq_base_swa", AT(rope_base_local)},
+    {"%s.attention.max_alibi_bias", AT(alibi)},
 };
 #undef AT
 
@@ -110,6 +115,8 @@ static maas_status check(const maas_enc_hyper *h, maas_err *err)
         ((h->n_embd / h->n_heads) % 2 || !(h->rope_base > 1) || !(h->rope_base_local > 1)))
         return maas_fail(err, MAAS_E_FORMAT, "heads of %" PRId64 " cannot be turned, or base %g",
                          h->n_embd / h->n_heads, h->rope_base);
+    if ((h->arch->flags & MAAS_ENC_ALIBI) && !(h->alibi > 0 && h->alibi < 1000))
+        return maas_fail(err, MAAS_E_FORMAT, "%%s.attention.max_alibi_bias is %g", h->alibi);
     if (!(h->eps > 0))
         return maas_fail(err, MAAS_E_FORMAT, "epsilon makes no sense");
     return MAAS_OK;
@@ -120,22 +127,31 @@ maas_status maas_enc_hyper_read(const maas_lm_source *s, maas_enc_hyper *out, ma
     const maas_str name = maas_lm_source_arch(s);
     const maas_lm_weight *embed = maas_lm_weight_of(s, "token_embd.weight");
     const maas_lm_weight *types = maas_lm_weight_of(s, "token_types.weight");
-    *out = (maas_enc_hyper){
-        .arch = maas_enc_arch_of(name), .rope_base = 10000, .rope_base_local = 10000, .eps = 1e-12};
+    const maas_lm_weight *positions = maas_lm_weight_of(s, "position_embd.weight");
+    *out = (maas_enc_hyper){.arch = maas_enc_arch_of(name),
+                            .rope_base = 10000,
+                            .rope_base_local = 10000,
+                            .alibi = 8,
+                            .eps = 1e-12};
     if (!out->arch)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "architecture '%.*s' is no encoder that is known; bert, nomic-bert and "
-                         "modern-bert are",
+                         "architecture '%.*s' is no encoder that is known; bert, nomic-bert, "
+                         "jina-bert-v2 and modern-bert are",
                          (int)(name.n < 60 ? name.n : 60), name.p);
     if (!embed || embed->rank != 2)
         return maas_fail(err, MAAS_E_FORMAT, "the weight token_embd.weight is missing");
     out->n_vocab = embed->dims[0];
     out->n_types = !types ? 0 : types->rank == 2 ? types->dims[0] : 1;
     MAAS_TRY(read_counts(s, out, err));
+    out->n_positions = positions ? positions->dims[0] : out->n_context;
+    if (positions && out->n_positions < out->n_context)
+        out->n_context = out->n_positions;
     MAAS_TRY(check(out, err));
     out->size = out->n_embd / out->n_heads;
     if (!out->pooling) /* none, which is an answer for each token, or not said */
         out->pooling = maas_lm_weight_of(s, "cls.output.weight") ? MAAS_POOL_RANK : MAAS_POOL_MEAN;
+    if ((out->arch->flags & MAAS_ENC_ALIBI) && out->n_context > MAX_BIASED)
+        out->n_context = MAX_BIASED;
     if (!out->arch->global_of)
         out->window = 0;
     return refuse(s, out, err);

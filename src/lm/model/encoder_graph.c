@@ -17,7 +17,8 @@ typedef struct writer {
     maas_builder b;
     const maas_lm_source *s;
     const maas_enc_hyper *h;
-    maas_vid at, valid, mask; /* mask: keys that are no padding, [texts][1][1][length] */
+    maas_vid at, valid;
+    maas_vid mask; /* keys that are no padding, [texts][1][1][length]; or what distances cost */
     struct {
         maas_vid cosine, sine; /* [n_context][size / 2] */
     } turn[2];                 /* of global and of local layers */
@@ -147,14 +148,16 @@ static maas_vid turned(writer *w, maas_vid x)
     return maas_b_node(&w->b, "RotaryEmbedding", &heads, 1, in, 4, NULL, 1);
 }
 
-/* Queries, keys and values have weights of their own, or thirds of one. */
+/* Queries, keys and values have weights of their own, or thirds of one; some are normed. */
 static maas_vid projected(writer *w, maas_vid x, int i)
 {
     static const char *const names[] = {"attn_q", "attn_k", "attn_v"};
+    static const char *const norms[] = {"attn_q_norm.weight", "attn_k_norm.weight", NULL};
     const int64_t n = w->h->n_embd;
-    if (find(w, "attn_qkv.weight", false))
-        return linear_part(w, x, "attn_qkv", (part){i * n, n, 3 * n}, n);
-    return linear(w, x, names[i], n, n);
+    x = find(w, "attn_qkv.weight", false)
+            ? linear_part(w, x, "attn_qkv", (part){i * n, n, 3 * n}, n)
+            : linear(w, x, names[i], n, n);
+    return norms[i] && find(w, norms[i], false) ? norm(w, x, norms[i]) : x;
 }
 
 static maas_vid attention(writer *w, maas_vid x)
@@ -167,7 +170,7 @@ static maas_vid attention(writer *w, maas_vid x)
         MAAS_A_INT("q_num_heads", h->n_heads), MAAS_A_INT("kv_num_heads", h->n_heads),
         MAAS_A_INT("left_window_size", reach), MAAS_A_INT("right_window_size", reach)};
     /* With a number of valid keys, windows are counted from the last of them: not what is meant. */
-    in[3] = reach >= 0 ? w->mask : MAAS_NO_VALUE;
+    in[3] = reach >= 0 || (h->arch->flags & MAAS_ENC_ALIBI) ? w->mask : MAAS_NO_VALUE;
     in[4] = in[5] = MAAS_NO_VALUE;
     in[6] = reach >= 0 ? MAAS_NO_VALUE : w->valid;
     const maas_vid y = maas_b_node(&w->b, "Attention", attr, 4, in, 7, NULL, 1);
@@ -202,6 +205,10 @@ static maas_vid layer_before(writer *w, maas_vid x)
 
 static maas_vid layer_after(writer *w, maas_vid x)
 {
+    if (find(w, "attn_norm_2.weight", false) && w->b.status == MAAS_OK)
+        w->b.status = maas_fail(w->b.err, MAAS_E_UNSUPPORTED,
+                                "the weight 'blk.%d.attn_norm_2.weight': a norm that is not built",
+                                (int)w->layer);
     x = norm(w, maas_b_op2(&w->b, "Add", x, attention(w, x)), "attn_output_norm.weight");
     return norm(w, maas_b_op2(&w->b, "Add", x, feed_forward(w, x)), "layer_output_norm.weight");
 }
@@ -229,6 +236,30 @@ static maas_vid mean(writer *w, maas_vid x)
     const maas_vid n = maas_b_node(&w->b, "Cast", &to, 1, &in[1], 1, NULL, 1);
     const maas_vid one = maas_b_op2(&w->b, "Unsqueeze", is, maas_b_i64s(&w->b, row, 1));
     return reshape(w, maas_b_op2(&w->b, "MatMul", maas_b_op2(&w->b, "Div", one, n), x), 2, flat);
+}
+
+/* -slope of each head * distance: [1][heads][length][length]. Slopes are powers; heads beyond a
+ * power of two take those in between. */
+static maas_vid distances(writer *w)
+{
+    static const int64_t rows[] = {-1, 1}, first[] = {0};
+    const int64_t heads = w->h->n_heads, dims[] = {1, heads, 1, 1};
+    int64_t whole = 1;
+    float slope[4096];
+    while (whole * 2 <= heads)
+        whole *= 2;
+    for (int64_t i = 0; i < heads; i++) {
+        const double power = i < whole ? (double)(i + 1) : (double)(i - whole) + 0.5;
+        slope[i] = (float)-exp2(-w->h->alibi * power / (double)whole);
+    }
+    const maas_tensor t = maas_tensor_of(MAAS_F32, 4, dims, slope);
+    const maas_attr to = MAAS_A_INT("to", MAAS_F32), axis = MAAS_A_INT("axis", 0);
+    const maas_vid in[2] = {w->at, maas_b_i64s(&w->b, first, 1)};
+    const maas_vid row = maas_b_node(&w->b, "Gather", &axis, 1, in, 2, NULL, 1); /* [1][length] */
+    const maas_vid j = maas_b_node(&w->b, "Cast", &to, 1, &row, 1, NULL, 1);
+    const maas_vid far = maas_b_op1(&w->b, "Abs",
+                                    maas_b_op2(&w->b, "Sub", j, reshape(w, j, 2, rows)));
+    return maas_b_op2(&w->b, "Mul", constant(w, &t, true), far);
 }
 
 static void angles(writer *w, double base, int local)
@@ -259,7 +290,7 @@ static maas_vid embedded(writer *w, maas_vid tokens, maas_vid types)
     if (h->n_types)
         x = maas_b_op2(&w->b, "Add", x, gather(w, "token_types.weight", h->n_types, types));
     if (h->arch->flags & MAAS_ENC_POSITIONS)
-        x = maas_b_op2(&w->b, "Add", x, gather(w, "position_embd.weight", h->n_context, w->at));
+        x = maas_b_op2(&w->b, "Add", x, gather(w, "position_embd.weight", h->n_positions, w->at));
     return norm(w, x, "token_embd_norm.weight");
 }
 
@@ -288,6 +319,8 @@ static void encoder(writer *w, maas_vid tokens, maas_vid types, maas_vid rows)
         if (h->window)
             angles(w, h->rope_base_local, 1);
     }
+    if (h->arch->flags & MAAS_ENC_ALIBI)
+        w->mask = distances(w);
     if (h->window)
         w->mask = maas_b_op2(&w->b, "Unsqueeze", no_padding(w), maas_b_i64s(&w->b, between, 2));
     for (w->layer = 0; w->layer < h->n_layers && w->b.status == MAAS_OK; w->layer++)

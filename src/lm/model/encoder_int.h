@@ -9,8 +9,9 @@
 enum {
     MAAS_ENC_POSITIONS = 1, /* an embedding for each position */
     MAAS_ENC_ROTARY = 2,    /* queries and keys are turned, in halves of a head */
-    MAAS_ENC_GATED = 4, /* feed-forward: act(gate x) * (up x); gate may be the first half of up */
-    MAAS_ENC_SILU = 8,  /* act; else Gelu */
+    MAAS_ENC_GATED = 4,  /* feed-forward: act(gate x) * (up x); gate may be the first half of up */
+    MAAS_ENC_SILU = 8,   /* act; else Gelu */
+    MAAS_ENC_ALIBI = 32, /* scores fall with the distance, head by head */
     MAAS_ENC_PRE_NORM = 16 /* norms before attention and feed-forward; else after, of the sum */
 };
 typedef struct maas_enc_arch {
@@ -23,8 +24,8 @@ typedef struct maas_enc_arch {
 typedef struct maas_enc_hyper {
     const maas_enc_arch *arch;
     int64_t n_vocab, n_embd, n_layers, n_ff, n_heads, n_context, n_types, window, pooling;
-    int64_t size; /* of a head */
-    double eps, rope_base, rope_base_local;
+    int64_t size, n_positions; /* of a head; that have an embedding */
+    double eps, rope_base, rope_base_local, alibi;
 } maas_enc_hyper;
 
 const maas_enc_arch *maas_enc_arch_of(maas_str name); /* NULL */

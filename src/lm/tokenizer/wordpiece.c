@@ -61,6 +61,8 @@ maas_status maas_wordpiece_read(maas_tokenizer *t, const maas_lm_source *s, maas
         return maas_fail(err, MAAS_E_FORMAT,
                          "no token of tokenizer.ggml.tokens begins a word (with U+2581)");
     if (t->unknown < 0)
+        t->unknown = maas_tokenizer_find(t, (maas_str){"[UNK]", 5});
+    if (t->unknown < 0)
         return maas_fail(err, MAAS_E_FORMAT, "tokenizer.ggml.unknown_token_id is missing");
     return MAAS_OK;
 }
