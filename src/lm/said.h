@@ -21,7 +21,7 @@
 
 #include "lm/tokenizer.h"
 
-enum { MAAS_SAID_MAX_CALLS = 128, MAAS_SAID_MAX_NAME = 128, MAAS_SAID_MARKERS = 10 };
+enum { MAAS_SAID_MAX_CALLS = 128, MAAS_SAID_MAX_NAME = 128, MAAS_SAID_MARKERS = 12 };
 #define MAAS_SAID_MAX_HELD ((size_t)8 << 20)
 
 typedef enum maas_said_role {
@@ -31,7 +31,10 @@ typedef enum maas_said_role {
     MAAS_SAID_CLOSE,
     MAAS_SAID_QUIET, /* stands around calls and says nothing */
     MAAS_SAID_APART, /* within a call */
-    MAAS_SAID_OVER   /* the model waits for the answers of tools */
+    MAAS_SAID_OVER,  /* the model waits for the answers of tools */
+    MAAS_SAID_HEAD,  /* a message begins: its head says what it is ... */
+    MAAS_SAID_BODY,
+    MAAS_SAID_TAIL /* ... and it ends */
 } maas_said_role;
 
 typedef struct maas_said_marker {

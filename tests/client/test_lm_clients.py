@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -13,6 +14,7 @@ import openai
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "server"))
 from harness import Server, case, finish
+import scripted
 
 FRANCE = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
 
@@ -96,7 +98,7 @@ def test_anthropic(base):
 
 def test_ollama(base):
     c = ollama.Client(host=base)
-    assert [m.model for m in c.list().models] == ["smol"]
+    assert "smol" in [m.model for m in c.list().models]
     assert c.show("smol").modelinfo["general.architecture"] == "llama"
     o = {"temperature": 0, "num_predict": 12}
     r = c.chat(model="smol", messages=FRANCE, options=o)
@@ -104,7 +106,133 @@ def test_ollama(base):
     assert "".join(x.message.content for x in c.chat(model="smol:latest", messages=FRANCE, options=o, stream=True)) == r.message.content
     g = c.generate(model="smol", prompt=FRANCE[0]["content"], options=o)
     assert g.response == r.message.content
-    assert c.ps().models[0].context_length > 0
+    assert all(m.context_length > 0 for m in c.ps().models)
+
+
+# What the model of the tests of tools says: a thought, a sentence, two calls.
+SCRIPT = ["<think>", "\nthe sky", " first\n</th", "ink>\n\n", "One", " moment.", "\n<tool_", "call>\n{\"na", "me\": \"weather\"", ", \"arguments\": ",
+          "{\"city\": \"Ro", "me\", \"days\"", ": 2}", "}\n</tool_call>\n", "<tool_call>{\"name\": \"clock\", \"argu", "ments\": {}}</tool_call>"]
+THOUGHT, SENTENCE, ROME = "the sky first", "One moment.", {"city": "Rome", "days": 2}
+WEATHER = {"name": "weather", "description": "The weather of a city.", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer", "enum": [1, 2, 3]}}, "required": ["city", "days"]}}
+CLOCK = {"name": "clock", "description": "The time.", "parameters": {"type": "object", "properties": {}, "additionalProperties": False}}
+FLAG = {"name": "flag", "parameters": {"type": "object", "properties": {"colour": {"enum": ["red", "green"]}}, "required": ["colour"],
+                                       "additionalProperties": False}, "strict": True}
+TOOLS = [{"type": "function", "function": f} for f in (WEATHER, CLOCK)]
+
+
+def test_openai_tools(base):
+    c = openai.OpenAI(base_url=base + "/v1", api_key="none", max_retries=0)
+    ask = dict(model="caller", messages=FRANCE, temperature=0, tools=TOOLS)
+    r = c.chat.completions.create(**ask)
+    m = r.choices[0].message
+    assert r.choices[0].finish_reason == "tool_calls" and m.content == SENTENCE and m.reasoning_content == THOUGHT, r
+    assert [(x.function.name, json.loads(x.function.arguments)) for x in m.tool_calls] == [("weather", ROME), ("clock", {})]
+    assert len({x.id for x in m.tool_calls}) == 2 and r.usage.completion_tokens_details.reasoning_tokens == 3
+
+    text, thought, calls, reason = "", "", {}, None
+    for chunk in c.chat.completions.create(**ask, stream=True):
+        d = chunk.choices[0].delta
+        text += d.content or ""
+        thought += getattr(d, "reasoning_content", None) or ""
+        for x in d.tool_calls or []:
+            call = calls.setdefault(x.index, {"id": x.id, "name": x.function.name, "arguments": "", "n": 0})
+            assert x.id is None or call["n"] == 0, "identifier and name come once, first"
+            call["arguments"] += x.function.arguments or ""
+            call["n"] += 1
+        reason = chunk.choices[0].finish_reason or reason
+    assert (text, thought, reason) == (SENTENCE, THOUGHT, "tool_calls")
+    assert [(x["name"], json.loads(x["arguments"])) for x in calls.values()] == [("weather", ROME), ("clock", {})]
+    assert calls[0]["n"] > 2, "arguments come in pieces"
+    with c.chat.completions.stream(**ask) as s:  # the library's own way to put events together
+        done = [e for e in s if e.type == "tool_calls.function.arguments.done"]
+        assert [(e.name, json.loads(e.arguments)) for e in done] == [("weather", ROME), ("clock", {})]
+        assert s.get_final_completion().choices[0].message.tool_calls[0].function.name == "weather"
+
+    one = c.chat.completions.create(**ask, parallel_tool_calls=False)
+    assert len(one.choices[0].message.tool_calls) == 1 and one.choices[0].finish_reason == "tool_calls"
+    none = c.chat.completions.create(**ask, tool_choice="none")
+    assert none.choices[0].message.tool_calls is None and "<tool_call>" in none.choices[0].message.content
+    answers = [{"role": "tool", "tool_call_id": x.id, "content": "sunny"} for x in m.tool_calls]
+    again = c.chat.completions.create(model="caller", messages=[*FRANCE, m.model_dump(exclude_none=True), *answers], temperature=0, tools=TOOLS)
+    assert again.usage.prompt_tokens > r.usage.prompt_tokens and again.choices[0].message.content == SENTENCE
+
+    forced = [{"type": "function", "function": f} for f in (FLAG, CLOCK)]
+    for model in ("caller", "smol"):
+        f = c.chat.completions.create(model=model, messages=FRANCE, temperature=0, tools=forced, max_tokens=100,
+                                      tool_choice={"type": "function", "function": {"name": "flag"}})
+        x, = f.choices[0].message.tool_calls
+        assert x.function.name == "flag" and json.loads(x.function.arguments)["colour"] in ("red", "green"), f
+        f = c.chat.completions.create(model=model, messages=FRANCE, temperature=0, tools=forced, max_tokens=100, tool_choice="required",
+                                      parallel_tool_calls=False, stream=True)
+        parts = [x for chunk in f for x in chunk.choices[0].delta.tool_calls or []]
+        assert parts[0].function.name in ("flag", "clock")
+        json.loads("".join(x.function.arguments for x in parts))
+
+
+def test_responses_tools(base):
+    c = openai.OpenAI(base_url=base + "/v1", api_key="none", max_retries=0)
+    tools = [{"type": "function", "strict": False, **f} for f in (WEATHER, CLOCK)]
+    ask = dict(model="caller", input=FRANCE[0]["content"], temperature=0, tools=tools)
+    r = c.responses.create(**ask)
+    assert r.status == "completed" and r.output_text == SENTENCE, r
+    assert [x.type for x in r.output] == ["reasoning", "message", "function_call", "function_call"]
+    assert r.output[0].content[0].text == THOUGHT and r.usage.output_tokens_details.reasoning_tokens == 3
+    calls = r.output[2:]
+    assert [(x.name, json.loads(x.arguments)) for x in calls] == [("weather", ROME), ("clock", {})]
+    with c.responses.stream(**ask) as s:
+        events = list(s)
+        final = s.get_final_response()
+    assert [x.type for x in final.output] == [x.type for x in r.output] and final.output[2].arguments == calls[0].arguments
+    done = [e for e in events if e.type == "response.function_call_arguments.done"]
+    assert [json.loads(e.arguments) for e in done] == [ROME, {}]
+    assert "".join(e.delta for e in events if e.type == "response.function_call_arguments.delta" and e.output_index == 2) == calls[0].arguments
+    assert "".join(e.delta for e in events if e.type == "response.reasoning_text.delta") == THOUGHT
+    assert [e.sequence_number for e in events] == sorted({e.sequence_number for e in events})
+    outputs = [{"type": "function_call_output", "call_id": x.call_id, "output": "sunny"} for x in calls]
+    back = [*FRANCE, *[x.model_dump(exclude_none=True) for x in r.output], *outputs]
+    again = c.responses.create(**{**ask, "input": back})
+    assert again.usage.input_tokens > r.usage.input_tokens and again.output_text == SENTENCE
+
+
+def test_anthropic_tools(base):
+    c = anthropic.Anthropic(base_url=base, api_key="none", max_retries=0)
+    tools = [{"name": f["name"], "description": f["description"], "input_schema": f["parameters"]} for f in (WEATHER, CLOCK)]
+    ask = dict(model="caller", max_tokens=100, messages=FRANCE, tools=tools, extra_body={"temperature": 0})
+    r = c.messages.create(**ask)
+    assert r.stop_reason == "tool_use" and [x.type for x in r.content] == ["thinking", "text", "tool_use", "tool_use"], r
+    assert r.content[0].thinking == THOUGHT and r.content[1].text == SENTENCE
+    assert [(x.name, x.input) for x in r.content[2:]] == [("weather", ROME), ("clock", {})]
+    with c.messages.stream(**ask) as s:
+        kinds = [e.type for e in s]
+        final = s.get_final_message()
+    assert final.stop_reason == "tool_use" and [(x.name, x.input) for x in final.content[2:]] == [("weather", ROME), ("clock", {})]
+    assert "input_json" in kinds and "thinking" in kinds and final.content[0].thinking == THOUGHT
+    one = c.messages.create(**ask, tool_choice={"type": "auto", "disable_parallel_tool_use": True})
+    assert [x.type for x in one.content] == ["thinking", "text", "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": x.id, "content": [{"type": "text", "text": "sunny"}]} for x in r.content[2:]]
+    back = [*FRANCE, {"role": "assistant", "content": [x.model_dump() for x in r.content]}, {"role": "user", "content": results}]
+    again = c.messages.create(**{**ask, "messages": back})
+    assert again.usage.input_tokens + again.usage.cache_read_input_tokens > r.usage.input_tokens and again.stop_reason == "tool_use"
+    forced = c.messages.create(**{**ask, "model": "smol", "tools": [{"name": "flag", "input_schema": FLAG["parameters"]}]},
+                               tool_choice={"type": "tool", "name": "flag"})
+    assert forced.content[-1].input["colour"] in ("red", "green"), forced
+
+
+def test_ollama_tools(base):
+    c = ollama.Client(host=base)
+    ask = dict(model="caller", messages=FRANCE, tools=TOOLS, options={"temperature": 0})
+    r = c.chat(**ask)
+    assert r.message.content == SENTENCE and r.message.thinking == THOUGHT, r
+    assert [(x.function.name, x.function.arguments) for x in r.message.tool_calls] == [("weather", ROME), ("clock", {})]
+    chunks = list(c.chat(**ask, stream=True))
+    assert "".join(x.message.content or "" for x in chunks) == SENTENCE and "".join(x.message.thinking or "" for x in chunks) == THOUGHT
+    calls = [y for x in chunks for y in x.message.tool_calls or []]
+    assert [(x.function.name, x.function.arguments) for x in calls] == [("weather", ROME), ("clock", {})]
+    back = [*FRANCE, r.message, {"role": "tool", "tool_name": "weather", "content": "sunny"}, {"role": "tool", "tool_name": "clock", "content": "12:00"}]
+    again = c.chat(**{**ask, "messages": back})
+    assert again.prompt_eval_count > r.prompt_eval_count and again.message.content == SENTENCE
+    assert c.chat(model="smol", messages=FRANCE, tools=TOOLS, options={"temperature": 0, "num_predict": 12}).done
 
 
 def test_plain(base):
@@ -174,7 +302,11 @@ def main():
     server = Server()
     with open(model, "rb") as f:
         server.need(201, "PUT", "/api/v1/models/smol/versions", f.read())
-    for test in (test_openai, test_anthropic, test_ollama, test_plain, test_hostile, test_many):
+    with tempfile.NamedTemporaryFile(suffix=".gguf") as f:
+        scripted.write(f.name, SCRIPT, "<tool_call> <think>")
+        server.need(201, "PUT", "/api/v1/models/caller/versions", f.read())
+    for test in (test_openai, test_openai_tools, test_responses_tools, test_anthropic, test_anthropic_tools, test_ollama, test_ollama_tools, test_plain,
+                 test_hostile, test_many):
         def on_server(test=test):
             test(server.address if server.address.startswith("http") else "http://" + server.address)
         on_server.__name__ = test.__name__

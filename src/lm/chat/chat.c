@@ -121,7 +121,11 @@ static void try_ways(maas_chat *c)
     AUTO(maas_json_unref) json_t *calls = json_loads(trial_calls, 0, NULL);
     AUTO(maas_json_unref) json_t *system = json_loads(trial_system, 0, NULL);
     AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT((size_t)1 << 20);
-    maas_chat_ways w = {.tools = true, .calls = true, .id_length = maas_said_id_length(&c->style)};
+    maas_chat_ways w = {.tools = true,
+                        .calls = true,
+                        .frame = "",
+                        .between = "",
+                        .id_length = maas_said_id_length(&c->style)};
     bool right = false;
     for (int i = 0; i < 4 && !right; i++) {
         w.text_arguments = i & 2;
@@ -156,8 +160,13 @@ maas_status maas_chat_of_template(maas_str text, maas_str bos, maas_str eos,
     maas_status st = maas_jinja_compile(text, budget, &c->program, err);
     if (st == MAAS_OK) {
         try_ways(c);
+        maas_said_style plain = c->style;
+        maas_said_style_plain(t, &plain);
         if (!c->ways.tools) /* the text that describes them says how calls look */
-            maas_said_style_plain(t, &c->style);
+            c->style = plain;
+        c->ways.frame = maas_said_frame(&c->style, &c->ways.between);
+        if (!c->ways.frame)
+            c->ways.frame = maas_said_frame(&plain, &c->ways.between);
         *out = c;
     } else {
         maas_chat_destroy(c);

@@ -225,6 +225,65 @@ static maas_status s_endset(compiler *c)
     return jinja_next(c);
 }
 
+/* A parameter, and what it is when a call does not give it. */
+static maas_status parameter(compiler *c, jinja_code *macro)
+{
+    const maas_str name = c->tok.text;
+    if (c->tok.kind != T_NAME || macro->k == MAX_KEYS)
+        return jinja_wrong(c, MAAS_E_INVALID, "a macro takes up to %d names", MAX_KEYS);
+    macro->keys[macro->k++] = name;
+    const int32_t given = c->n;
+    EMIT(.op = OP_GIVEN, .text = name);
+    MAAS_TRY(jinja_next(c));
+    if (is_tok(c, T_OP, "=")) {
+        MAAS_TRY(jinja_next(c));
+        MAAS_TRY(jinja_expression(c, false));
+    } else {
+        EMIT(.op = OP_CONST);
+    }
+    EMIT(.op = OP_SET, .text = name);
+    jinja_patch(c, given);
+    return MAAS_OK;
+}
+
+static maas_status s_macro(compiler *c)
+{
+    MAAS_TRY(open_block(c, K_MACRO));
+    MAAS_TRY(jinja_next(c));
+    jinja_code macro = {.op = OP_MACRO, .text = c->tok.text};
+    if (c->tok.kind != T_NAME)
+        return jinja_wrong(c, MAAS_E_INVALID, "a macro without a name");
+    macro.keys = maas_arena_array(c->a, MAX_KEYS, sizeof *macro.keys);
+    if (!macro.keys)
+        return jinja_wrong(c, MAAS_E_NOMEM, "a macro");
+    const int32_t at = c->blocks[c->n_blocks - 1].loop = c->n;
+    MAAS_TRY(jinja_put_code(c, &macro));
+    MAAS_TRY(jinja_next(c));
+    if (!is_tok(c, T_OP, "("))
+        return jinja_wrong(c, MAAS_E_INVALID, "'(' is missing");
+    do {
+        MAAS_TRY(jinja_next(c));
+        if (is_tok(c, T_OP, ")"))
+            break;
+        MAAS_TRY(parameter(c, &macro));
+    } while (is_tok(c, T_OP, ","));
+    if (!is_tok(c, T_OP, ")"))
+        return jinja_wrong(c, MAAS_E_INVALID, "')' is missing");
+    c->code[at].k = macro.k;
+    return jinja_next(c);
+}
+
+static maas_status s_endmacro(compiler *c)
+{
+    block *b;
+    MAAS_TRY(top_block(c, K_MACRO, "endmacro", &b));
+    EMIT(.op = OP_RETURN);
+    jinja_patch(c, b->loop);
+    c->n_blocks--;
+    MAAS_TRY(jinja_next(c));
+    return c->tok.kind == T_NAME ? jinja_next(c) : MAAS_OK; /* its name may stand there again */
+}
+
 /* What the model says is marked for training: nothing to do. */
 static maas_status s_generation(compiler *c)
 {
@@ -242,6 +301,8 @@ static const struct {
                   {"endfor", s_endfor},
                   {"set", s_set},
                   {"endset", s_endset},
+                  {"macro", s_macro},
+                  {"endmacro", s_endmacro},
                   {"break", s_break},
                   {"continue", s_continue},
                   {"generation", s_generation},

@@ -45,12 +45,12 @@ typedef struct bracket {
     bool negated;
 } bracket;
 
-typedef enum block_kind { K_IF, K_FOR, K_SET, K_GENERATION } block_kind;
+typedef enum block_kind { K_IF, K_FOR, K_SET, K_MACRO } block_kind;
 typedef struct block {
     block_kind kind;
     int32_t test;             /* jump when the condition is false; -1 */
     int32_t ends[64], n_ends; /* jumps to the end of an if */
-    int32_t loop;             /* OP_FOR */
+    int32_t loop;             /* OP_FOR, OP_MACRO */
     bool has_else;
     maas_str name;
 } block;

@@ -22,7 +22,8 @@ typedef enum jinja_kind {
     JINJA_RANGE,
     JINJA_LOOP,   /* `loop` */
     JINJA_METHOD, /* of a value, not called yet */
-    JINJA_FUNCTION
+    JINJA_FUNCTION,
+    JINJA_MACRO /* u.i: where its body begins */
 } jinja_kind;
 
 typedef struct jinja_value jinja_value;
@@ -86,7 +87,10 @@ typedef enum jinja_op {
     OP_SET,      /* text: pop into a variable                             */
     OP_SET_ATTR, /* pop value and namespace; text: attribute             */
     OP_CAPTURE,  /* output goes aside                                    */
-    OP_CAPTURED  /* push what went aside                                 */
+    OP_CAPTURED, /* push what went aside                                 */
+    OP_MACRO,    /* text: a macro of the code that follows; n: over it; k: parameters, `keys` */
+    OP_GIVEN,    /* text: a parameter; when the call gave it, jump n           */
+    OP_RETURN    /* of a macro: push what it wrote, go on behind the call      */
 } jinja_op;
 
 typedef struct jinja_code {
@@ -96,7 +100,7 @@ typedef struct jinja_code {
     uint32_t line;
     maas_str text;
     maas_str names[2]; /* of FOR; of CALL: see `keys` */
-    maas_str *keys;    /* [k] of CALL and FILTER */
+    maas_str *keys;    /* [k] of CALL, FILTER and MACRO */
     jinja_value value;
 } jinja_code;
 
@@ -107,7 +111,12 @@ struct maas_jinja {
 };
 
 /* ---- values (jinja_value.c) ---- */
-enum { JINJA_MAX_STACK = 4096, JINJA_MAX_STEPS = 4 << 20, JINJA_MAX_NEST = 64 };
+enum {
+    JINJA_MAX_STACK = 4096,
+    JINJA_MAX_STEPS = 4 << 20,
+    JINJA_MAX_NEST = 64,
+    JINJA_MAX_CALLS = 64 /* of macros in macros */
+};
 #define JINJA_MAX_BYTES ((size_t)64 << 20) /* of all values of a run, output included */
 
 jinja_value jinja_text(maas_str s, bool trusted);

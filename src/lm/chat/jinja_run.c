@@ -44,13 +44,32 @@ static bool is_trusted(const machine *m, maas_str name)
     return false;
 }
 
+/* Of variables [from, to), the last of that name. */
+static const variable *find(const machine *m, uint32_t from, uint32_t to, maas_str name)
+{
+    for (uint32_t i = to; i-- > from;)
+        if (m->variables[i].name.n == name.n && memcmp(m->variables[i].name.p, name.p, name.n) == 0)
+            return &m->variables[i];
+    return NULL;
+}
+
+/* A macro sees its own variables and those of the template, not those of loops it is called in. */
+static uint32_t outermost(const machine *m)
+{
+    const uint32_t n = m->n_frames ? m->frames[0].scope : m->n_variables;
+    return m->n_frames && m->frames[0].n_loops ? m->loops[0].scope : n;
+}
+
 static jinja_value value_of(const machine *m, maas_str name)
 {
     char key[128];
-    for (uint32_t i = m->n_variables; i-- > 0;)
-        if (m->variables[i].name.n == name.n && memcmp(m->variables[i].name.p, name.p, name.n) == 0)
-            return m->variables[i].value;
-    if (m->n_loops && jinja_is(name, "loop"))
+    const frame f = jinja_frame(m);
+    const variable *v = find(m, f.scope, m->n_variables, name);
+    if (!v && m->n_frames)
+        v = find(m, 0, outermost(m), name);
+    if (v)
+        return v->value;
+    if (m->n_loops > f.n_loops && jinja_is(name, "loop"))
         return (jinja_value){.kind = JINJA_LOOP, .u.i = m->n_loops - 1};
     if (name.n < sizeof key) {
         memcpy(key, name.p, name.n);
@@ -59,15 +78,16 @@ static jinja_value value_of(const machine *m, maas_str name)
         if (j)
             return jinja_of_json(j, is_trusted(m, name));
     }
-    const int f = jinja_function_of(name);
-    return f >= 0 ? (jinja_value){.kind = JINJA_FUNCTION, .u.i = f}
-                  : (jinja_value){.kind = JINJA_UNDEFINED};
+    const int known = jinja_function_of(name);
+    return known >= 0 ? (jinja_value){.kind = JINJA_FUNCTION, .u.i = known}
+                      : (jinja_value){.kind = JINJA_UNDEFINED};
 }
 
-/* In the scope that is open: the loop's, else the whole template's. */
-static maas_status set_variable(machine *m, maas_str name, jinja_value v)
+/* In the scope that is open: the loop's, else the macro's or the whole template's. */
+maas_status jinja_set(machine *m, maas_str name, jinja_value v)
 {
-    const uint32_t from = m->n_loops ? m->loops[m->n_loops - 1].scope : 0;
+    const frame f = jinja_frame(m);
+    const uint32_t from = m->n_loops > f.n_loops ? m->loops[m->n_loops - 1].scope : f.scope;
     for (uint32_t i = from; i < m->n_variables; i++)
         if (m->variables[i].name.n == name.n &&
             memcmp(m->variables[i].name.p, name.p, name.n) == 0) {
@@ -97,13 +117,13 @@ static maas_status take_element(machine *m, loop *l)
     m->n_variables = l->scope;
     MAAS_TRY(jinja_element(m->a, &l->of, l->i, &v, m->err));
     if (l->code->k == 1)
-        return set_variable(m, l->code->names[0], v);
+        return jinja_set(m, l->code->names[0], v);
     if (jinja_length(&v) != 2)
         return maas_fail(m->err, MAAS_E_INVALID, "template, line %u: two names for one value",
                          m->line);
     for (int k = 0; k < 2; k++) {
         MAAS_TRY(jinja_element(m->a, &v, k, &part, m->err));
-        MAAS_TRY(set_variable(m, l->code->names[k], part));
+        MAAS_TRY(jinja_set(m, l->code->names[k], part));
     }
     return MAAS_OK;
 }
@@ -207,15 +227,18 @@ static uint64_t price(const machine *m, const jinja_code *c)
 
 static maas_status check_step(const machine *m, const jinja_code *c)
 {
-    const loop *l = m->n_loops ? &m->loops[m->n_loops - 1] : NULL;
+    const frame f = jinja_frame(m);
+    const loop *l = m->n_loops > f.n_loops ? &m->loops[m->n_loops - 1] : NULL;
     const bool needs_loop = c->op == OP_NEXT || c->op == OP_KEEP || c->op == OP_LEAVE;
     const bool keeps = c->op != OP_KEEP ||
                        (l && l->sp > 0 && m->stack[l->sp - 1].kind == JINJA_LIST);
-    if (operands(c) <= m->sp &&
+    if (operands(c) <= m->sp - f.sp &&
         c->k <= (c->op == OP_FOR ? 2
                  : c->n < 0      ? 0
                                  : c->n) &&
-        (l || !needs_loop) && keeps && (m->n_aside || c->op != OP_CAPTURED))
+        (l || !needs_loop) && keeps &&
+        (m->n_aside > f.n_aside + (m->n_frames > 0) || c->op != OP_CAPTURED) &&
+        (m->n_frames || (c->op != OP_RETURN && c->op != OP_GIVEN)))
         return MAAS_OK;
     return maas_fail(m->err, MAAS_E_INVALID, "template, line %u: it is not understood", m->line);
 }
@@ -245,6 +268,8 @@ static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
         MAAS_TRY(jinja_slice(m, &v));
         return push(m, v);
     case OP_CALL:
+        if (jinja_calls_macro(m, c))
+            return jinja_enter(m, c, pc);
         MAAS_TRY(jinja_call(m, c, &v));
         return push(m, v);
     case OP_FILTER: {
@@ -306,7 +331,7 @@ static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
                                m->err));
         return jinja_list_add(m->a, m->stack[m->loops[m->n_loops - 1].sp - 1].u.list, v, m->err);
     case OP_SET:
-        return set_variable(m, c->text, pop(m));
+        return jinja_set(m, c->text, pop(m));
     case OP_SET_ATTR:
         return set_attr(m, c->text);
     case OP_CAPTURE:
@@ -316,6 +341,16 @@ static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
         return MAAS_OK;
     case OP_CAPTURED:
         MAAS_TRY(captured(m, &v));
+        return push(m, v);
+    case OP_MACRO:
+        v = (jinja_value){.kind = JINJA_MACRO, .u.i = *pc - 1};
+        *pc += (uint32_t)c->n;
+        return jinja_set(m, c->text, v);
+    case OP_GIVEN:
+        *pc += jinja_is_given(m, c->text) ? (uint32_t)c->n : 0;
+        return MAAS_OK;
+    case OP_RETURN:
+        MAAS_TRY(jinja_return(m, pc, &v));
         return push(m, v);
     default:
         return maas_fail(m->err, MAAS_E_INTERNAL, "an instruction that is none");

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/utf8.h"
 #include "lm/chat/jinja_int.h"
 #include "base/ban.h"
@@ -317,6 +318,61 @@ static maas_status printed(maas_arena *a, const char *text, bool trusted, jinja_
     return MAAS_OK;
 }
 
+/* ---- lists and dicts as Python prints them ---- */
+
+static void python_string(maas_buf *out, const char *p, size_t n)
+{
+    static const char from[] = "\n\r\t\\", to[] = "nrt\\";
+    const char quote = memchr(p, '\'', n) && !memchr(p, '"', n) ? '"' : '\'';
+    maas_buf_char(out, quote);
+    for (size_t i = 0; i < n; i++) {
+        const char *special = p[i] ? strchr(from, p[i]) : NULL;
+        if (special)
+            maas_buf_printf(out, "\\%c", to[special - from]);
+        else if (p[i] == quote)
+            maas_buf_printf(out, "\\%c", quote);
+        else if ((uint8_t)p[i] < 0x20 || p[i] == 0x7f)
+            maas_buf_printf(out, "\\x%02x", (uint8_t)p[i]);
+        else
+            maas_buf_char(out, p[i]);
+    }
+    maas_buf_char(out, quote);
+}
+
+/* JSON and Python differ in texts and three words. */
+static maas_status python_text(maas_arena *a, const jinja_value *v, jinja_value *out, maas_err *err)
+{
+    static const char *const words[] = {"true", "True", "false", "False", "null", "None"};
+    maas_buf text = MAAS_BUF_IN(a, JINJA_MAX_BYTES);
+    jinja_value json;
+    MAAS_TRY(jinja_tojson(a, v, 0, &json, err));
+    for (size_t i = 0, n; i < json.u.s.n; i += n) {
+        const char *p = json.u.s.p + i;
+        n = 1;
+        if (*p == '"') {
+            while (p[n] != '"')
+                n += p[n] == '\\' ? 2 : 1;
+            size_t len = 0;
+            const char *plain = maas_json_unescape(a, maas_span_of(p + 1, n - 1), &len);
+            if (!plain)
+                return maas_fail(err, MAAS_E_TOO_LARGE, "the template makes too many values");
+            python_string(&text, plain, len);
+            n++;
+            continue;
+        }
+        size_t w = 0;
+        while (w < MAAS_COUNT(words) && strncmp(p, words[w], strlen(words[w])) != 0)
+            w += 2;
+        n = w < MAAS_COUNT(words) ? strlen(words[w]) : 1;
+        maas_buf_add(&text, w < MAAS_COUNT(words) ? words[w + 1] : p,
+                     w < MAAS_COUNT(words) ? strlen(words[w + 1]) : 1);
+    }
+    if (text.failed)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "the template makes too many values");
+    *out = jinja_text((maas_str){text.p ? text.p : "", text.n}, false);
+    return MAAS_OK;
+}
+
 /* Of lists and dicts: JSON's words stand for Python's, which no template is known to print. */
 maas_status jinja_to_text(maas_arena *a, const jinja_value *v, jinja_value *out, maas_err *err)
 {
@@ -342,7 +398,7 @@ maas_status jinja_to_text(maas_arena *a, const jinja_value *v, jinja_value *out,
     case JINJA_LIST:
     case JINJA_DICT:
     case JINJA_JSON:
-        return jinja_tojson(a, v, 0, out, err);
+        return python_text(a, v, out, err);
     default:
         return maas_fail(err, MAAS_E_INVALID, "what has no text is printed");
     }

@@ -153,18 +153,30 @@ static json_t *with_text(const char *role, const maas_buf *text)
                                     (size_t)text->n);
 }
 
-/* Calls stand in the text, as the model is told to write them. */
-static void write_calls(json_t *m)
+static void write_call(const char *frame, const json_t *function, maas_buf *out)
+{
+    const char *name = json_string_value(json_object_get(function, "name"));
+    for (; *frame; frame++)
+        if (*frame == '\1')
+            maas_buf_str(out, name);
+        else if (*frame == '\2')
+            maas_json_dump(json_object_get(function, "arguments"), out);
+        else
+            maas_buf_char(out, *frame);
+}
+
+/* Calls stand in the text, as the model writes them. */
+static void write_calls(const writer *x, json_t *m)
 {
     AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(MAX_TEXT);
     const json_t *calls = json_object_get(m, "tool_calls");
     const json_t *content = json_object_get(m, "content");
     if (json_string_length(content))
         maas_buf_add(&text, json_string_value(content), json_string_length(content));
+    maas_buf_str(&text, text.n ? "\n" : "");
     for (size_t i = 0; i < json_array_size(calls); i++) {
-        maas_buf_str(&text, text.n ? "\n<tool_call>" : "<tool_call>");
-        maas_json_dump(json_object_get(json_array_get(calls, i), "function"), &text);
-        maas_buf_str(&text, "</tool_call>");
+        maas_buf_str(&text, i ? x->w->between : "");
+        write_call(x->w->frame, json_object_get(json_array_get(calls, i), "function"), &text);
     }
     json_object_set_new(m, "content", json_stringn(text.p ? text.p : "", text.n));
     json_object_del(m, "tool_calls");
@@ -253,7 +265,7 @@ static maas_status add_message(writer *x, const json_t *message, maas_err *err)
         return add_response(x, m, answer, err);
     x->after_answers = false;
     if (!x->w->calls && json_object_get(m, "tool_calls"))
-        write_calls(m);
+        write_calls(x, m);
     return json_array_append(x->out, m) == 0 ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "a message");
 }
 

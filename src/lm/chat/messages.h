@@ -11,6 +11,7 @@ typedef struct maas_chat_ways { /* of a template, found by trying it */
     bool text_arguments;        /* arguments are a text for it, not an object */
     bool empty_content;         /* of a message that has calls alone: "", not null */
     uint32_t id_length;         /* of the identifiers of calls; 0: any */
+    const char *frame, *between; /* how a call is written as text (maas_said_frame) */
 } maas_chat_ways;
 
 /* Appends messages to `out`; the tools are described there when the template does not. E_INVALID

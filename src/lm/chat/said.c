@@ -11,11 +11,14 @@
 
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/ban.h"
 
-enum { MAX_SPACE = 1024 }; /* blanks that are held back, bytes */
+enum {
+    MAX_SPACE = 1024 /* blanks that are held back, bytes */,
+    MAX_PIECE = 1 << 16,
+    MAX_HEAD = 256
+};
 
 maas_said *maas_said_create(const maas_said_opts *o)
 {
@@ -28,6 +31,8 @@ maas_said *maas_said_create(const maas_said_opts *o)
     s->raw.max = s->args.max = MAAS_SAID_MAX_HELD;
     s->space.max = MAAS_SAID_MAX_HELD;
     s->mode = o->in_thought ? SAID_THOUGHT : SAID_TEXT;
+    if (o->style && o->style->family->head) /* the prompt has begun a head */
+        s->mode = SAID_HEADER;
     s->fresh = true;
     s->trim = o->in_thought;
     return s;
@@ -55,16 +60,16 @@ bool maas_said_is_over(const maas_said *s)
 
 /* ---- what is told ---- */
 
-static void emit(maas_said *s, maas_said_what what, const char *p, size_t n, bool ok)
+void maas_said_emit(maas_said *s, maas_said_what what, const char *p, size_t n, bool ok)
 {
     const maas_said_event ev = {what, s->kind, {p, n}, ok};
     s->o.on(s->o.user, &ev);
 }
 
-static void end_item(maas_said *s)
+void maas_said_end_item(maas_said *s)
 {
     if (s->open)
-        emit(s, MAAS_SAID_END, "", 0, true);
+        maas_said_emit(s, MAAS_SAID_END, "", 0, true);
     s->open = false;
 }
 
@@ -73,12 +78,12 @@ static void tell(maas_said *s, maas_said_kind kind, const char *p, size_t n)
     if (!n)
         return;
     if (!s->open || s->kind != kind) {
-        end_item(s);
+        maas_said_end_item(s);
         s->kind = kind;
         s->open = true;
-        emit(s, MAAS_SAID_BEGIN, "", 0, true);
+        maas_said_emit(s, MAAS_SAID_BEGIN, "", 0, true);
     }
-    emit(s, MAAS_SAID_MORE, p, n, true);
+    maas_said_emit(s, MAAS_SAID_MORE, p, n, true);
 }
 
 static maas_said_kind text_kind(const maas_said *s)
@@ -119,45 +124,52 @@ static void tell_text(maas_said *s, const char *p, size_t n)
 
 /* ---- markers ---- */
 
-static bool is_active(const maas_said *s, const maas_said_marker *m)
+/* first: nothing but blanks since the marker before it. */
+static bool is_active(const maas_said *s, const maas_said_marker *m, bool first)
 {
     const bool calls = s->o.tools && s->n_calls < s->o.max_calls;
     switch (s->mode) {
     case SAID_THOUGHT:
-        return m->role == MAAS_SAID_THOUGHT || (m->role == MAAS_SAID_THINK && s->trim);
+        return m->role == MAAS_SAID_THOUGHT || m->role == MAAS_SAID_TAIL ||
+               (m->role == MAAS_SAID_THINK && s->trim && first); /* begun by the prompt, too */
     case SAID_BROKEN:
-        return m->role == MAAS_SAID_CLOSE;
+        return m->role == MAAS_SAID_CLOSE || m->role == MAAS_SAID_TAIL;
+    case SAID_HEADER:
+        return m->role == MAAS_SAID_BODY;
     case SAID_TEXT:
-        return m->role == MAAS_SAID_THINK ||
+        return m->role == MAAS_SAID_THINK || m->role == MAAS_SAID_HEAD ||
+               m->role == MAAS_SAID_TAIL ||
                (calls && (m->role == MAAS_SAID_OPEN || m->role == MAAS_SAID_QUIET ||
                           m->role == MAAS_SAID_OVER)) ||
-               (m->role == MAAS_SAID_CLOSE && s->after_call);
+               (m->role == MAAS_SAID_CLOSE && s->after_call && first);
     default:
         return false;
     }
 }
 
 /* As letters. The end of a call that was read is taken in any form. */
-static bool in_letters(const maas_said *s, const maas_said_marker *m)
+static bool in_letters(const maas_said *s, const maas_said_marker *m, bool first)
 {
-    const bool end = m->role == MAAS_SAID_CLOSE && (s->after_call || s->mode == SAID_BROKEN);
-    return is_active(s, m) && (!m->control || end);
+    return is_active(s, m, first) && (!m->control || m->role == MAAS_SAID_CLOSE);
 }
 
 /* The first marker in raw, or (NULL) the first place where one may begin; raw.n: nowhere. */
 static const maas_said_marker *find_marker(const maas_said *s, bool last, size_t *at)
 {
     const maas_said_style *y = s->o.style;
-    for (size_t i = s->from; i < s->raw.n; i++)
+    bool first = true;
+    for (size_t i = s->from; i < s->raw.n; i++) {
         for (uint32_t k = 0; k < y->n; k++) {
             const maas_str m = y->markers[k].text;
             const size_t left = s->raw.n - i, n = left < m.n ? left : m.n;
-            if (s->raw.p[i] != m.p[0] || !in_letters(s, &y->markers[k]) ||
+            if (s->raw.p[i] != m.p[0] || !in_letters(s, &y->markers[k], first) ||
                 memcmp(s->raw.p + i, m.p, n) != 0 || (last && n < m.n))
                 continue;
             *at = i;
             return n == m.n ? &y->markers[k] : NULL;
         }
+        first = first && maas_said_blank(s->raw.p[i]);
+    }
     *at = s->raw.n;
     return NULL;
 }
@@ -175,19 +187,55 @@ static void begin_call(maas_said *s, size_t start, size_t at, bool bare)
 
 static void end_broken(maas_said *s)
 {
-    emit(s, MAAS_SAID_END, s->raw.p + s->start, s->from - s->start, false);
+    maas_said_emit(s, MAAS_SAID_END, s->raw.p + s->start, s->from - s->start, false);
     s->open = s->announced = false;
     s->mode = SAID_TEXT;
     s->trim = s->fresh = s->after_call = true;
+}
+
+/* A head is whole: raw[start, from), with the marker at its end. It names a function, or a channel.
+ */
+static void end_head(maas_said *s, size_t start, const maas_said_marker *m)
+{
+    static const char to[] = "to=", before[] = "functions.";
+    const char *p = s->raw.p + start, *end = s->raw.p + s->from - m->text.n;
+    const size_t n = (size_t)(end - p);
+    const char *name = memmem(p, n, to, sizeof to - 1);
+    s->mode = memmem(p, n, "analysis", 8) ? SAID_THOUGHT : SAID_TEXT;
+    s->trim = s->fresh = true;
+    s->after_call = false;
+    if (!name || !s->o.tools)
+        return;
+    name += sizeof to - 1;
+    if ((size_t)(end - name) >= sizeof before - 1 && memcmp(name, before, sizeof before - 1) == 0)
+        name += sizeof before - 1;
+    size_t len = 0;
+    while (name + len < end && !maas_said_blank(name[len]) && name[len] != '<')
+        len++;
+    begin_call(s, start, s->from, false);
+    maas_said_expect_object(s);
+    if (!maas_said_set_name(s, name, len))
+        s->mode = SAID_TEXT;
 }
 
 /* A marker whose letters are raw[from - n, from). */
 static void hit(maas_said *s, const maas_said_marker *m)
 {
     switch (m->role) {
+    case MAAS_SAID_HEAD:
+        s->mode = SAID_HEADER;
+        break;
+    case MAAS_SAID_BODY: /* text_step has seen to it */
+        break;
+    case MAAS_SAID_TAIL:
+        if (s->mode == SAID_BROKEN)
+            end_broken(s);
+        else if (s->mode == SAID_THOUGHT)
+            s->mode = SAID_TEXT;
+        break;
     case MAAS_SAID_THINK:
     case MAAS_SAID_THOUGHT:
-        end_item(s);
+        maas_said_end_item(s);
         maas_buf_clear(&s->space);
         s->mode = m->role == MAAS_SAID_THINK ? SAID_THOUGHT : SAID_TEXT;
         s->trim = s->fresh = true;
@@ -209,112 +257,6 @@ static void hit(maas_said *s, const maas_said_marker *m)
     case MAAS_SAID_APART:
         break;
     }
-}
-
-/* ---- calls, for their forms ---- */
-
-bool maas_said_set_name(maas_said *s, const char *p, size_t n)
-{
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:/";
-    while (n && maas_said_blank(*p))
-        p++, n--;
-    while (n && maas_said_blank(p[n - 1]))
-        n--;
-    if (!n || n > MAAS_SAID_MAX_NAME)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!p[i] || !strchr(letters, p[i]))
-            return false;
-    memcpy(s->name, p, n);
-    s->name[n] = '\0';
-    s->has_name = true;
-    return true;
-}
-
-static const json_t *tool_of(const maas_said *s)
-{
-    for (size_t i = 0; i < json_array_size(s->o.tools); i++) {
-        const json_t *f = json_object_get(json_array_get(s->o.tools, i), "function");
-        const char *name = json_string_value(json_object_get(f, "name"));
-        if (name && strcmp(name, s->name) == 0)
-            return f;
-    }
-    return NULL;
-}
-
-bool maas_said_wants_text(const maas_said *s, const char *key, size_t n)
-{
-    const json_t *all = json_object_get(json_object_get(tool_of(s), "parameters"), "properties");
-    char name[MAAS_SAID_MAX_NAME + 1];
-    if (n > MAAS_SAID_MAX_NAME)
-        return false;
-    memcpy(name, key, n);
-    name[n] = '\0';
-    const char *type = json_string_value(json_object_get(json_object_get(all, name), "type"));
-    return type && strcmp(type, "string") == 0;
-}
-
-bool maas_said_announce(maas_said *s)
-{
-    if (s->n_calls >= s->o.max_calls || (s->bare && !tool_of(s)))
-        return false;
-    end_item(s);
-    maas_buf_clear(&s->space);
-    maas_buf_clear(&s->args);
-    s->kind = MAAS_SAID_CALL;
-    s->open = s->announced = true;
-    s->n_calls++;
-    emit(s, MAAS_SAID_BEGIN, s->name, strlen(s->name), true);
-    return true;
-}
-
-void maas_said_argue(maas_said *s, const char *p, size_t n)
-{
-    if (!n)
-        return;
-    maas_buf_add(&s->args, p, n);
-    emit(s, MAAS_SAID_MORE, p, n, true);
-}
-
-void maas_said_called(maas_said *s)
-{
-    AUTO(maas_json_unref) json_t *tree = NULL;
-    maas_err err = {0};
-    const bool ok = !s->args.failed &&
-                    maas_json_parse(maas_buf_span(&s->args), &tree, &err) == MAAS_OK &&
-                    json_is_object(tree);
-    emit(s, MAAS_SAID_END, s->raw.p + s->start, s->at - s->start, ok);
-    s->open = s->announced = s->has_name = s->has_args = false;
-    s->start = s->at;
-    s->any = true;
-    s->over |= s->n_calls >= s->o.max_calls;
-}
-
-void maas_said_skip_blanks(maas_said *s)
-{
-    while (s->at < s->raw.n && maas_said_blank(s->raw.p[s->at]))
-        s->at++;
-}
-
-int maas_said_looking_at(const maas_said *s, const char *text, bool last)
-{
-    const size_t left = s->raw.n - s->at, n = strlen(text);
-    if (memcmp(s->raw.p + s->at, text, left < n ? left : n) != 0)
-        return 0;
-    return left >= n ? 1 : last ? 0 : -1;
-}
-
-bool maas_said_find(maas_said *s, const char *text, size_t *out)
-{
-    const size_t n = strlen(text), from = s->seek > s->at ? s->seek : s->at;
-    const char *p = memmem(s->raw.p + from, s->raw.n - from, text, n);
-    if (p) {
-        *out = (size_t)(p - s->raw.p);
-        return true;
-    }
-    s->seek = s->raw.n + 1 > from + n ? s->raw.n + 1 - n : from;
-    return false;
 }
 
 /* ---- bytes come ---- */
@@ -340,6 +282,21 @@ static void leave_call(maas_said *s, said_step step)
     s->fresh = false;
 }
 
+/* All of a head is held until it is whole; one that is too long, or is not ended, is text. */
+static bool head_step(maas_said *s, const maas_said_marker *m, size_t at, bool last)
+{
+    const size_t start = s->from;
+    if (m && at - start <= MAX_HEAD) {
+        s->from = at + m->text.n;
+        end_head(s, start, m);
+        return true;
+    }
+    if (s->raw.n - start <= MAX_HEAD + 16 && !last)
+        return false;
+    s->mode = SAID_TEXT;
+    return s->raw.n > start;
+}
+
 /* False: more bytes are needed. */
 static bool text_step(maas_said *s, bool last)
 {
@@ -357,6 +314,8 @@ static bool text_step(maas_said *s, bool last)
         }
     }
     const maas_said_marker *m = find_marker(s, last, &at);
+    if (s->mode == SAID_HEADER)
+        return head_step(s, m, at, last);
     tell_text(s, s->raw.p + s->from, at - s->from);
     s->from = at;
     if (!m)
@@ -419,6 +378,7 @@ static void give_up_call(maas_said *s)
     tidy(s);
 }
 
+/* Pieces are small against what is held. */
 static bool add(maas_said *s, maas_str text)
 {
     if (text.n > MAAS_SAID_MAX_HELD - s->raw.n)
@@ -436,9 +396,14 @@ bool maas_said_text(maas_said *s, maas_str text)
         tell(s, MAAS_SAID_CONTENT, text.p, text.n);
         return true;
     }
-    if (!add(s, text))
-        return false;
-    run(s, false);
+    while (text.n) {
+        const size_t n = text.n < MAX_PIECE ? text.n : MAX_PIECE;
+        if (!add(s, (maas_str){text.p, n}))
+            return false;
+        run(s, false);
+        text.p += n;
+        text.n -= n;
+    }
     return !s->space.failed;
 }
 
@@ -459,8 +424,19 @@ bool maas_said_control(maas_said *s, maas_str name)
         if (m->role == MAAS_SAID_APART || s->mode != SAID_CALL)
             return true;
     }
+    if (s->mode == SAID_HEADER) { /* a head is made of control tokens and words */
+        if (!add(s, name))
+            return false;
+        if (m->role == MAAS_SAID_BODY) {
+            const size_t start = s->from;
+            s->from = s->raw.n;
+            end_head(s, start, m);
+            tidy(s);
+        }
+        return true;
+    }
     flush(s);
-    if (is_active(s, m)) {
+    if (is_active(s, m, true)) {
         if (!add(s, name))
             return false;
         s->from = s->raw.n;
@@ -479,6 +455,6 @@ bool maas_said_finish(maas_said *s)
         if (s->mode == SAID_TEXT)
             tell_space(s);
     }
-    end_item(s);
+    maas_said_end_item(s);
     return !s->failed && !s->space.failed;
 }

@@ -9,23 +9,26 @@
 
 enum { MAX_HEAD = 512 }; /* bytes of a name with what stands around it */
 
-static said_step bad(maas_said *s)
+/* There is no name here. How much of it is passed over does not depend on how much came at once. */
+static said_step bad(maas_said *s, size_t n)
 {
-    s->at = s->raw.n;
+    const size_t left = s->raw.n - s->at;
+    s->at += n < left ? n : left;
     return SAID_BAD;
 }
 
 /* Up to `text`, which is passed over. DONE: found. */
 static said_step take_until(maas_said *s, const char *text, bool last, const char **p, size_t *n)
 {
+    const size_t after = strlen(text);
     size_t end;
     if (!maas_said_find(s, text, &end))
-        return last || s->raw.n - s->at > MAX_HEAD ? SAID_BAD : SAID_MORE;
+        return last || s->raw.n - s->at > MAX_HEAD + after ? bad(s, MAX_HEAD) : SAID_MORE;
     if (end - s->at > MAX_HEAD)
-        return SAID_BAD;
+        return bad(s, MAX_HEAD);
     *p = s->raw.p + s->at;
     *n = end - s->at;
-    s->at = s->seek = end + strlen(text);
+    s->at = s->seek = end + after;
     return SAID_DONE;
 }
 
@@ -57,7 +60,7 @@ static said_step read_head(maas_said *s, bool last)
     }
     const said_step step = take_until(s, s->o.style->family->apart, last, &p, &n);
     if (step != SAID_DONE)
-        return step == SAID_BAD ? bad(s) : step;
+        return step;
     const maas_str name = bare_name(s, p, n);
     if (!maas_said_set_name(s, name.p, name.n))
         return SAID_BAD;
@@ -84,7 +87,7 @@ static said_step read_after(maas_said *s, bool last)
         return begin_args(s);
     const said_step step = take_until(s, "\n", last, &p, &n);
     if (step != SAID_DONE)
-        return step == SAID_BAD ? bad(s) : step;
+        return step;
     s->state = FENCE;
     return maas_said_set_name(s, p, n) ? SAID_DONE : SAID_BAD;
 }
@@ -100,7 +103,7 @@ static said_step read_fence(maas_said *s, bool last)
         return SAID_MORE;
     const said_step step = fence ? take_until(s, "\n", last, &p, &n) : SAID_BAD;
     s->nest = step == SAID_DONE;
-    return step == SAID_BAD ? bad(s) : step;
+    return step;
 }
 
 static said_step read_args(maas_said *s)
@@ -140,6 +143,13 @@ said_step maas_said_named(maas_said *s, bool last)
     }
 }
 
+void maas_said_expect_object(maas_said *s)
+{
+    s->form = maas_said_named;
+    s->state = FENCE;
+    s->nest = 1;
+}
+
 /* ---- tags ---- */
 
 enum { NAME, NEXT, KEY, OPEN, VALUE };
@@ -147,20 +157,17 @@ enum { NAME, NEXT, KEY, OPEN, VALUE };
 /* The name ends where it says, or where the first key or the end of the call begins. */
 static said_step read_name(maas_said *s, bool last)
 {
-    const maas_said_family *f = s->o.style->family;
     const char *from = s->raw.p + s->at;
-    const size_t left = s->raw.n - s->at, stop = strlen(f->name_end);
-    const char *end = memmem(from, left, f->name_end, stop);
-    const char *tag = memchr(from, '<', left);
-    if (!end && !(tag && !last))
-        return last || left > MAX_HEAD ? bad(s) : SAID_MORE;
-    const bool at_tag = tag && (!end || tag < end);
-    const size_t n = (size_t)((at_tag ? tag : end) - from);
-    if (!maas_said_set_name(s, from, n))
-        return bad(s);
-    if (!maas_said_announce(s))
-        return SAID_BAD;
-    s->at += n + (at_tag ? 0 : stop);
+    const char end[] = {s->o.style->family->name_end[0], '<', '\0'};
+    const size_t left = s->raw.n - s->at, most = left < MAX_HEAD ? left : MAX_HEAD;
+    size_t n = 0;
+    while (n < most && !(from[n] && strchr(end, from[n])))
+        n++;
+    if (n == most)
+        return last || most == MAX_HEAD ? bad(s, MAX_HEAD) : SAID_MORE;
+    if (!maas_said_set_name(s, from, n) || !maas_said_announce(s))
+        return bad(s, n);
+    s->at += n + (from[n] != '<' || end[0] == '<');
     s->args_to = s->at;
     s->state = NEXT;
     return SAID_DONE;

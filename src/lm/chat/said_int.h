@@ -20,7 +20,9 @@ typedef struct maas_said_family {
     const char *signs[2]; /* texts of a chat template that show it; none: the last row */
     said_form *form;
     const char *open, *close, *quiet[2], *apart, *over;
-    char bare;     /* a call may also stand at the beginning, without a marker, with this letter */
+    char bare; /* a call may also stand at the beginning, without a marker, with this letter */
+    /* of answers that are several messages with heads: */
+    const char *head, *body, *tail[2];
     bool numbered; /* the name of a call is functions.NAME:NUMBER */
     /* of tagged calls: */
     const char *name_end, *key_open, *key_close, *value_open, *value_close;
@@ -36,7 +38,7 @@ typedef struct said_value {
 /* Reads n bytes at most; how many belong to the value. */
 size_t maas_said_value(said_value *v, const char *p, size_t n, bool *out_done);
 
-typedef enum said_mode { SAID_TEXT, SAID_THOUGHT, SAID_CALL, SAID_BROKEN } said_mode;
+typedef enum said_mode { SAID_TEXT, SAID_THOUGHT, SAID_CALL, SAID_BROKEN, SAID_HEADER } said_mode;
 
 struct maas_said {
     maas_said_opts o;
@@ -67,7 +69,12 @@ struct maas_said {
     maas_buf args; /* told so far: whether they are JSON is seen at the end */
 };
 
-/* For forms. Names that are none, or that no tool has where that must be, are false. */
+/* said.c: an event of the item at hand; its end, when there is one. */
+void maas_said_emit(maas_said *s, maas_said_what what, const char *p, size_t n, bool ok);
+void maas_said_end_item(maas_said *s);
+
+/* For forms (said_call.c). Names that are none, or that no tool has where that must be, are false.
+ */
 bool maas_said_announce(maas_said *s);
 void maas_said_argue(maas_said *s, const char *p, size_t n);
 void maas_said_called(maas_said *s); /* the call ends; s->start becomes s->at */
@@ -78,6 +85,7 @@ int maas_said_looking_at(const maas_said *s, const char *text, bool last);
 /* Where text begins in raw, from s->at on; s->seek remembers what was searched. False: not there.
  */
 bool maas_said_find(maas_said *s, const char *text, size_t *out);
+void maas_said_expect_object(maas_said *s); /* the call is `named`, and its name is known */
 bool maas_said_wants_text(const maas_said *s, const char *key, size_t n); /* by the tool's schema */
 
 static inline bool maas_said_blank(char c)

@@ -58,7 +58,7 @@ static said_step read_text(maas_said *s, bool last, const char **p, size_t *n)
     if (!end) {
         if (left < MAX_KEY && !last)
             return SAID_MORE;
-        s->at = s->raw.n;
+        s->at += left < MAX_KEY ? 1 + left : 1 + MAX_KEY;
         return SAID_BAD;
     }
     *p = from;

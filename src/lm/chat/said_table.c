@@ -11,6 +11,28 @@
 #include "base/ban.h"
 
 static const maas_said_family families[] = {
+    {.name = "gpt-oss",
+     .signs = {"<|channel|>analysis", "<|message|>"},
+     .form = maas_said_named,
+     .quiet = {"<|channel|>"},
+     .apart = "<|constrain|>",
+     .over = "<|call|>",
+     .head = "<|start|>",
+     .body = "<|message|>",
+     .tail = {"<|end|>", "<|return|>"},
+     .frame = "<|channel|>commentary to=functions.\1 <|constrain|>json<|message|>\2"},
+    {.name = "gemma-4",
+     .signs = {"<|tool_call>call:"},
+     .form = maas_said_braced,
+     .open = "<|tool_call>",
+     .close = "<tool_call|>",
+     .apart = "<|\"|>",
+     .over = "<|tool_response>"},
+    {.name = "lfm2",
+     .signs = {"<|tool_call_start|>"},
+     .form = maas_said_python,
+     .open = "<|tool_call_start|>",
+     .close = "<|tool_call_end|>"},
     {.name = "functiongemma",
      .signs = {"<start_function_call>"},
      .form = maas_said_braced,
@@ -153,6 +175,7 @@ static const struct {
     {"[THINK]", "[/THINK]"},
     {"<|START_THINKING|>", "<|END_THINKING|>"},
     {"<seed:think>", "</seed:think>"},
+    {"<|channel>thought", "<channel|>"},
 };
 
 static maas_str str_of(const char *s)
@@ -194,6 +217,10 @@ static void add_family(maas_said_style *y, const maas_said_family *f, const maas
     add_marker(y, f->quiet[1], MAAS_SAID_QUIET, t);
     add_marker(y, f->apart, MAAS_SAID_APART, t);
     add_marker(y, f->over, MAAS_SAID_OVER, t);
+    add_marker(y, f->head, MAAS_SAID_HEAD, t);
+    add_marker(y, f->body, MAAS_SAID_BODY, t);
+    add_marker(y, f->tail[0], MAAS_SAID_TAIL, t);
+    add_marker(y, f->tail[1], MAAS_SAID_TAIL, t);
 }
 
 void maas_said_style_of(maas_str text, const maas_tokenizer *t, maas_said_style *out)

@@ -49,7 +49,8 @@ static void read_ends(maas_tokenizer *t, const maas_lm_source *s)
                                        "tokenizer.ggml.eom_token_id"};
     static const char *const names[] = {"<|im_end|>",      "<|eot_id|>",    "<|eom_id|>",
                                         "<|end|>",         "<end_of_turn>", "<|endoftext|>",
-                                        "<|end_of_text|>", "<EOT>",         "<|return|>"};
+                                        "<|end_of_text|>", "<EOT>",         "<|return|>",
+                                        "<|call|>"};
     for (size_t i = 0; i < MAAS_COUNT(keys); i++) {
         const int32_t id = id_of(t, s, keys[i]);
         if (id >= 0)
@@ -60,6 +61,10 @@ static void read_ends(maas_tokenizer *t, const maas_lm_source *s)
         if (id >= 0 && t->types[id] != MAAS_TOKEN_NORMAL)
             t->ends[id] = 1;
     }
+    /* where a turn is several messages, <|end|> ends one of them */
+    const int32_t end = maas_tokenizer_find(t, (maas_str){"<|end|>", 7});
+    if (end >= 0 && end != t->eos && maas_tokenizer_find(t, (maas_str){"<|return|>", 10}) >= 0)
+        t->ends[end] = 0;
 }
 
 static bool is_found_in_text(const maas_tokenizer *t, int32_t i)

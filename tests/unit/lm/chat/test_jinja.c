@@ -57,6 +57,21 @@ static void what_jinja2_says(void)
          "{\"s\":\" q \",\"l\":[1,2]}", "Q1-221"},
         {"{{ d | tojson }}", "{\"d\":{\"a\":[1,true,null,\"\\u00e9\\\"\"]}}",
          "{\"a\": [1, true, null, \"\xc3\xa9\\\"\"]}"},
+        {"{{ d }}{{ [1.5, 'it\\'s', none] }}", "{\"d\":{\"a\":[1,true,null,\"x\\n\\\"\\u00e9\"]}}",
+         "{'a': [1, True, None, 'x\\n\"\xc3\xa9']}[1.5, \"it's\", None]"},
+        {"{% macro f(a, b='x', c=none) %}[{{ a }}{{ b }}{{ c }}]{% endmacro %}"
+         "{{ f(1) }}{{ f(1, 2) }}{{ f(c=3, a=4) ~ '.' }}{{ f() }}",
+         "{}", "[1xNone][12None][4x3].[xNone]"},
+        {"{% set y = 7 %}{% macro f(n) -%} {{ n }}{% if n > 0 %},{{ f(n - 1) }}{% endif %}{{ y }}"
+         "{%- endmacro %}{% for x in [2] %}{% set y = 8 %}{{ f(x) }}{{ y }}{% endfor %}",
+         "{}", "2,1,07778"},
+        {"{% macro f(l) %}{% set t = 'in' %}{% for x in l %}{{ x }}{{ loop.last }}{{ t }}{% endfor "
+         "%}"
+         "{% endmacro %}{% set t = 'out' %}{% set r = f([1, 2]) %}{{ r | length }}{{ r }}{{ t }}",
+         "{}", "151Falsein2Trueinout"},
+        {"{% macro f(x) %}{{ loop is defined }}{{ z is defined }}{{ m }}{% endmacro %}"
+         "{% for z in [1] %}{{ f(z) }}{% endfor %}",
+         "{\"m\":\"M\"}", "FalseFalseM"},
         {"{{ s.x is defined }}{{ s.x }}{{ 'a' in q }}", "{\"s\":\"abc\"}", "FalseFalse"},
         {"{{ d | tojson(indent=2) }}", "{\"d\":{\"a\":1}}", "{\n  \"a\": 1\n}"},
         {"x\n  {% if true %}\n  y\n  {% endif %}\nz", "{}", "x\n  y\nz"},
@@ -101,6 +116,17 @@ static void hostile_templates_end(void)
         {"{% set ns = namespace(s='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}"
          "{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
          MAAS_E_TOO_LARGE, "MiB"},
+        {"{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", MAAS_E_TOO_LARGE, "too deep"},
+        {"{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}x{% endmacro %}{{ f(60) "
+         "}}",
+         MAAS_E_TOO_LARGE, ""},
+        {"{% macro f(x) %}{% endmacro %}{{ f(1, 2) }}", MAAS_E_INVALID, "takes 1"},
+        {"{% macro f(x) %}{% endmacro %}{{ f(y=1) }}", MAAS_E_INVALID, "'y'"},
+        {"{% macro f(x) %}{% break %}{% endmacro %}{% for i in [1] %}{{ f(1) }}{% endfor %}",
+         MAAS_E_INVALID, ""},
+        {"{% macro f(x", MAAS_E_INVALID, ""},
+        {"{% macro f(x) %}", MAAS_E_INVALID, "not ended"},
+        {"{% endmacro %}", MAAS_E_INVALID, "out of place"},
         {"{{ raise_exception('no ' ~ 1) }}", MAAS_E_INVALID, "no 1"},
         {"\n\n{% nonsense %}", MAAS_E_UNSUPPORTED, "line 3"},
         {"{{ x.y }}", MAAS_E_INVALID, "not defined"},

@@ -29,6 +29,7 @@ static const char tools_text[] =
 #define GLM      "<tool_call> <arg_key> <think>"
 #define COHERE   "<|START_ACTION|> <|START_THINKING|>"
 #define GEMMA    "<start_function_call>"
+#define HARMONY  "<|channel|>analysis <|message|>"
 #define CODE     "```tool_code"
 #define PYTHONIC "[func_name1(params_name1="
 #define ADD      "{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": 2}}"
@@ -175,6 +176,26 @@ static const struct {
     {PYTHONIC, "[1, 2]", "[1, 2]", 0},
     {PYTHONIC, "[link](there)", "[link](there)", 0},
     {PYTHONIC, "[nobody(a=1)]", "[nobody(a=1)]", 0},
+    {"<|tool_call>call:", "<|tool_call>call:say{text:<|\"|>x<|\"|>}<tool_call|><|tool_response>",
+     "[say({\"text\":\"x\"})]", 0},
+    {"<|tool_call_start|>", "ok<|tool_call_start|>[add(a=1), say(text='x')]<|tool_call_end|>",
+     "ok[add({\"a\":1})][say({\"text\":\"x\"})]", 0},
+    {HARMONY,
+     "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>yes"
+     "<|return|>",
+     "<hm>yes", 0},
+    {HARMONY,
+     "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary "
+     "to=functions.add <|constrain|>json<|message|>{\"a\": 1, \"b\": 2}<|call|>",
+     "<hm>" ADD_TOLD, 0},
+    {HARMONY,
+     "<|channel|>commentary<|message|>I add.<|end|><|start|>assistant "
+     "to=functions.add<|channel|>commentary json<|message|> {\"a\": 1, \"b\": 2}<|call|>",
+     "I add." ADD_TOLD, 0},
+    {HARMONY, "<|channel|>final<|message|>a <|b", "a <|b", 0},
+    {HARMONY, "no head at all", "no head at all", 0},
+    {HARMONY, " to=functions.add<|channel|>commentary<|message|>{\"a\"",
+     "[!add({\"a\")]( to=functions.add<|channel|>commentary<|message|>{\"a\")", LETTERS},
     {"", "<tool_call>" ADD "</tool_call>", ADD_TOLD, 0},
     {"", ADD, ADD_TOLD, 0},
 };
@@ -183,14 +204,14 @@ typedef struct heard {
     maas_buf text;
     bool open;
     maas_said_kind kind;
-    long events;
+    long calls;
 } heard;
 
 static void hear(void *user, const maas_said_event *ev)
 {
     static const char *const begin[] = {"", "<", "["}, *const end[] = {"", ">", ")]"};
     heard *h = user;
-    h->events++;
+    h->calls += ev->what == MAAS_SAID_BEGIN && ev->kind == MAAS_SAID_CALL;
     EXPECT(h->open == (ev->what != MAAS_SAID_BEGIN));
     EXPECT(ev->what == MAAS_SAID_BEGIN || ev->kind == h->kind);
     h->open = ev->what != MAAS_SAID_END;
@@ -294,7 +315,66 @@ static void every_family_is_heard_in_every_way(void)
         }
 }
 
+/* Bytes changed, put in, taken out, and markers put anywhere: whole and in pieces must still be
+ * told alike, and nothing may be lost but markers and blanks. */
+static void whatever_a_model_says_is_told_alike(void)
+{
+    static const char *const bits[] = {
+        "<tool_call>", "</tool_call>", "<think>", "</think>",   "{", "}",  "\"",  "[TOOL_CALLS]",
+        "[ARGS]",      "\\",           "```",     "<function=", "(", "\n", "\xff"};
+    maas_rng rng;
+    maas_rng_seed(&rng, 5);
+    for (int round = 0; round < 20000; round++) {
+        const size_t i = maas_rng_below(&rng, MAAS_COUNT(rows));
+        maas_buf text = MAAS_BUF_INIT(1u << 16);
+        heard whole, pieces;
+        for (const char *p = rows[i].says; *p; p++) {
+            const uint64_t what = maas_rng_below(&rng, 40);
+            if (what == 0)
+                maas_buf_str(&text, bits[maas_rng_below(&rng, MAAS_COUNT(bits))]);
+            if (what != 1)
+                maas_buf_char(&text, what == 2 ? (char)maas_rng_u64(&rng) : *p);
+        }
+        say(rows[i].family, (maas_str){text.p ? text.p : "", text.n}, rows[i].how, WHOLE, &whole);
+        say(rows[i].family, (maas_str){text.p ? text.p : "", text.n}, rows[i].how, PIECES, &pieces);
+        EXPECT_MSG(whole.text.n == pieces.text.n &&
+                       (!whole.text.n || memcmp(whole.text.p, pieces.text.p, whole.text.n) == 0),
+                   "%s: %s\n    whole  %s\n    pieces %s", rows[i].family, text.p, whole.text.p,
+                   pieces.text.p);
+        maas_buf_reset(&whole.text);
+        maas_buf_reset(&pieces.text);
+        maas_buf_reset(&text);
+    }
+}
+
+static void what_is_held_is_bounded(void)
+{
+    maas_buf text = MAAS_BUF_INIT((size_t)64 << 20);
+    heard h;
+    maas_buf_str(&text, "<tool_call>{\"a\": \"");
+    while (text.n < MAAS_SAID_MAX_HELD + 1000)
+        maas_buf_str(&text, "0123456789 bytes that are no name; ");
+    say(HERMES, (maas_str){text.p, text.n}, 0, WHOLE, &h);
+    EXPECT(h.text.n == text.n && memcmp(h.text.p, text.p, text.n) == 0);
+    maas_buf_reset(&h.text);
+    maas_buf_clear(&text);
+    for (int i = 0; i < 3 * MAAS_SAID_MAX_CALLS; i++)
+        maas_buf_str(&text, "<tool_call>{\"name\": \"add\"}</tool_call>");
+    say(HERMES, (maas_str){text.p, text.n}, 0, WHOLE, &h);
+    EXPECT_EQ(h.calls, MAAS_SAID_MAX_CALLS);
+    maas_buf_reset(&h.text);
+    maas_buf_clear(&text);
+    while (text.n < 4u << 20) /* nothing is searched twice */
+        maas_buf_str(&text, "<tool_call>{\"name\": {");
+    say(HERMES, (maas_str){text.p, text.n}, 0, WHOLE, &h);
+    EXPECT(h.text.n == text.n);
+    maas_buf_reset(&h.text);
+    maas_buf_reset(&text);
+}
+
 static const mt_case cases[] = {
+    MT_CASE(whatever_a_model_says_is_told_alike),
+    MT_CASE(what_is_held_is_bounded),
     MT_CASE(every_family_is_heard_in_every_way),
 };
 
