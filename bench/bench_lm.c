@@ -1,12 +1,13 @@
 /*
- * bench_lm MODEL.gguf [threads] - a language model in this process: from the mapped file to the
- * first token, a prompt of 512 tokens, one sequence that writes, sixteen that write together (64
- * tokens in, 128 out, all of them counted), and a prompt that the cache knows. Medians of some;
+ * bench_lm MODEL.gguf [threads [rounds]] - a language model in this process: from the mapped file
+ * to the first token, a prompt of 512 tokens, one sequence that writes, sixteen that write together
+ * (64 tokens in, 128 out, all of them counted), and a prompt that the cache knows. Medians of some;
  * logits of every step are complete.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -19,7 +20,7 @@ enum {
     USERS = 16,
     USER_IN = 64,
     USER_OUT = 128,
-    ROUNDS = 5,
+    MAX_ROUNDS = 100,
     SHARED = 2000
 };
 
@@ -88,6 +89,27 @@ static maas_lm_timing run(maas_engine *e, int n_vocab, int n, uint32_t in, uint3
     return h.timing;
 }
 
+/* What all threads together read from memory, GB/s: the best of some passes over 512 MiB. */
+static double read_bandwidth(int n_threads)
+{
+    const size_t n = ((size_t)512 << 20) / sizeof(uint64_t);
+    uint64_t *p = maas_alloc(n * sizeof *p), sum = 0;
+    double best = 0;
+    if (!p)
+        return 0;
+    memset(p, 1, n * sizeof *p);
+    for (int pass = 0; pass < 5; pass++) {
+        const uint64_t began = maas_now_ns();
+#pragma omp parallel for simd num_threads(n_threads) reduction(+ : sum)
+        for (size_t i = 0; i < n; i++)
+            sum += p[i];
+        const double gbs = (double)(n * sizeof *p) / seconds(began) * 1e-9;
+        best = gbs > best ? gbs : best;
+    }
+    maas_free(p);
+    return sum ? best : 0;
+}
+
 int main(int argc, char **argv)
 {
     maas_map map = {0};
@@ -98,10 +120,12 @@ int main(int argc, char **argv)
     maas_engine *e = NULL;
     const maas_lm_opts o = {.n_threads = argc > 2 ? atoi(argv[2]) : 0, .max_context = 4096};
     const maas_engine_opts eo = {0};
-    double prompt[ROUNDS], write[ROUNDS], users[ROUNDS], first[ROUNDS];
+    double prompt[MAX_ROUNDS], write[MAX_ROUNDS], users[MAX_ROUNDS], first[MAX_ROUNDS];
+    const int wanted = argc > 3 ? atoi(argv[3]) : 5;
+    const int rounds = wanted < 1 ? 1 : wanted < MAX_ROUNDS ? wanted : MAX_ROUNDS;
     const int fd = argc > 1 ? open(argv[1], O_RDONLY) : -1;
     if (fd < 0 || maas_sys_map(fd, &map, &err) != MAAS_OK) {
-        fprintf(stderr, "usage: bench_lm MODEL.gguf [threads]\n");
+        fprintf(stderr, "usage: bench_lm MODEL.gguf [threads [rounds]]\n");
         return 2;
     }
     const maas_lm_file file = {"model.gguf", maas_span_of(map.p, map.n)};
@@ -116,7 +140,7 @@ int main(int argc, char **argv)
     const double load = seconds(start);
     run(e, n_vocab, 1, PROMPT, 2, 2); /* plans that will be used */
     run(e, n_vocab, USERS, USER_IN, 4, 3);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds; i++) {
         maas_lm_timing x = run(e, n_vocab, 1, PROMPT, 2, 1000 + i);
         prompt[i] = PROMPT / ((double)x.prompt_ns * 1e-9);
         x = run(e, n_vocab, 1, 4, WRITE, 2000 + i);
@@ -125,15 +149,16 @@ int main(int argc, char **argv)
         run(e, n_vocab, USERS, USER_IN, USER_OUT, 3000 + i);
         users[i] = USERS * (USER_IN + USER_OUT) / seconds(began);
     }
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds; i++) {
         const maas_lm_timing a = run(e, n_vocab, 1, SHARED, 1, 4000 + i);
         const maas_lm_timing b = run(e, n_vocab, 1, SHARED, 1, 4000 + i);
         first[i] = (double)b.prompt_ns / (double)a.prompt_ns;
     }
-    printf("load_ms %.1f prompt %.1f write %.1f users %.1f shared %.4f bytes %zu rss_mib %.0f\n",
-           load * 1e3, median(prompt, ROUNDS), median(write, ROUNDS), median(users, ROUNDS),
-           median(first, ROUNDS), maas_lm_about(m)->weight_bytes,
-           (double)maas_sys_rss_bytes() / (1 << 20));
+    printf("load_ms %.1f prompt %.1f write %.1f users %.1f shared %.4f bytes %zu rss_mib %.0f "
+           "read_gbs %.1f\n",
+           load * 1e3, median(prompt, rounds), median(write, rounds), median(users, rounds),
+           median(first, rounds), maas_lm_about(m)->weight_bytes,
+           (double)maas_sys_rss_bytes() / (1 << 20), read_bandwidth(o.n_threads ? o.n_threads : 1));
     maas_engine_destroy(e);
     maas_lm_destroy(m);
     maas_tokenizer_destroy(t);

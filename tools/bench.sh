@@ -495,33 +495,7 @@ bench_search() {
         "$(field score_sklearn "$(cat "$tmp/search.line")")" - - -
 }
 
-# Language models of PyPI against llama.cpp, built for this machine by pip; the same file, the same threads.
-bench_lm() {
-    model=$(sh tests/client/smollm2.sh) || { skipped 'language models' "$model" && return 0; }
-    needs "$venv" numpy || { skipped 'language models' "$(why)" && return 0; }
-    CMAKE_ARGS=-DGGML_NATIVE=ON needs "$venv" llama-cpp-python || { skipped 'llama.cpp' "$(why)" && return 0; }
-    section "SmolLM2-135M, Q4_1, $cores threads, tokens/s"
-    for round in $(seq "$rounds"); do
-        "$build/bench/bench_lm" "$model" "$cores" >"$tmp/lm.line"
-        "$venv/bin/python" bench/peers/llama.py "$model" "$cores" >"$tmp/lm.peer" || { skipped 'llama.cpp' 'it ended without a figure' && return 0; }
-        for f in prompt write users load_ms rss_mib shared; do
-            field $f "$(cat "$tmp/lm.line")" >>"$tmp/lm.$f.ours"
-            field $f "$(cat "$tmp/lm.peer")" >>"$tmp/lm.$f.peer"
-        done
-    done
-    for f in 'prompt 2.0x prompt-of-512' 'write 1.4x one-sequence-writes' 'users 1.5x 16-sequences,-64-in,-128-out,-all-tokens'; do
-        set -- $f
-        ours=$(median "$tmp/lm.$1.ours") theirs=$(median "$tmp/lm.$1.peer")
-        row "$(echo "$3" | tr - ' ')" "$ours" "$theirs" "$(ratio "$ours" "$theirs")" ">= $2" -
-    done
-    ours=$(median "$tmp/lm.load_ms.ours") theirs=$(median "$tmp/lm.load_ms.peer")
-    row 'mapped file to first token, ms' "$ours" "$theirs" "$(ratio "$ours" "$theirs")" '<= 0.5x' -
-    row 'memory at the end, MiB (theirs with Python)' "$(median "$tmp/lm.rss_mib.ours")" "$(median "$tmp/lm.rss_mib.peer")" - - -
-    row 'a prompt of 2,000 that is known, of its first' "$(median "$tmp/lm.shared.ours")" - - '<= 0.03' -
-    bytes=$(field bytes "$(cat "$tmp/lm.line")")
-    row 'GB/s of weights read by one sequence' "$(calc %.1f "$(median "$tmp/lm.write.ours") * $bytes * 1e-9")" - - - -
-}
-
+. tools/bench_lm.sh
 cores=$(nproc)
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
 ninja -C "$build" maas bench/load bench/bench_http_floor bench/bench_json bench/bench_image bench/bench_start \

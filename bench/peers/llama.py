@@ -1,4 +1,4 @@
-"""llama.py MODEL.gguf THREADS - llama.cpp through the functions of its library (llama-cpp-python): what bench_lm
+"""llama.py MODEL.gguf THREADS ROUNDS - llama.cpp through the functions of its library (llama-cpp-python): what bench_lm
 measures, on the same file."""
 import os
 import resource
@@ -9,8 +9,8 @@ import time
 begun = time.perf_counter()
 import llama_cpp as l
 
-PROMPT, WRITE, USERS, USER_IN, USER_OUT, ROUNDS = 512, 128, 16, 64, 128, 5
-path, threads = sys.argv[1], int(sys.argv[2])
+PROMPT, WRITE, USERS, USER_IN, USER_OUT = 512, 128, 16, 64, 128
+path, threads, ROUNDS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 sys.stderr = open(os.devnull, "w")
 os.dup2(sys.stderr.fileno(), 2)
 l.llama_backend_init()

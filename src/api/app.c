@@ -75,6 +75,14 @@ static maas_status start_images(maas_app *app, maas_err *err)
     return maas_iopool_create(n, &app->image_io, err);
 }
 
+static maas_status start_sequences(maas_app *app, maas_err *err)
+{
+    const maas_sequences_opts o = {.idle_ns = (uint64_t)app->conf.sequence_idle * 1000000000u,
+                                   .max = (uint32_t)app->conf.max_sequences,
+                                   .budget = &app->memory};
+    return maas_sequences_create(&o, &app->sequences, err);
+}
+
 static maas_status start_jobs(maas_app *app, maas_err *err)
 {
     const maas_jobs_opts o = {
@@ -135,7 +143,10 @@ maas_status maas_app_start(maas_app *app, maas_helper *helper, maas_err *err)
     if (st == MAAS_OK)
         st = maas_explainers_create(&app->explainers, err);
     if (st == MAAS_OK)
-        st = maas_keeper_start(app->registry, app->models, app->explainers, &app->keeper, err);
+        st = start_sequences(app, err);
+    if (st == MAAS_OK)
+        st = maas_keeper_start(app->registry, app->models, app->explainers, app->sequences,
+                               &app->keeper, err);
     if (st == MAAS_OK)
         st = start_jobs(app, err);
     if (st == MAAS_OK)
@@ -169,6 +180,8 @@ void maas_app_stop(maas_app *app)
     app->jobs = NULL;
     maas_keeper_stop(app->keeper);
     app->keeper = NULL;
+    maas_sequences_destroy(app->sequences);
+    app->sequences = NULL;
     maas_explainers_destroy(app->explainers); /* they hold instances */
     app->explainers = NULL;
     maas_models_destroy(app->models);

@@ -14,13 +14,14 @@
 #include "http/http.h"
 #include "jobs/jobs.h"
 #include "serve/models.h"
+#include "serve/sequences.h"
 
 typedef struct maas_server_conf { /* rows: settings.c */
     char *listen, *data, *tls_cert, *tls_key, *log_level, *default_model;
     int64_t io_threads, lanes, cores, max_body, max_upload, max_connections, max_per_ip,
         idle_timeout;
     int64_t memory, job_memory, job_cores, max_waiting, inline_us, drain, import_timeout;
-    int64_t max_jobs, lm_cache, lm_speculate;
+    int64_t max_jobs, lm_cache, lm_speculate, max_sequences, sequence_idle;
 } maas_server_conf;
 
 typedef struct maas_http_counts maas_http_counts; /* metrics.c */
@@ -37,6 +38,7 @@ typedef struct maas_app {
     struct maas_image_pool *images;
     maas_keeper *keeper;
     maas_explainers *explainers;
+    maas_sequences *sequences;
     maas_budget memory; /* instances: plans and activations */
     maas_http_counts *counts;
     uint64_t started_ms;

@@ -15,11 +15,18 @@ static void record_failure(maas_prediction *q)
         maas_hist_add(&maas_instance_stat(q->model)->fail, maas_now_ns() - q->begin_ns);
 }
 
+static void part(maas_prediction *q, bool ok)
+{
+    if (q->codec->end)
+        q->codec->end(q, ok);
+    maas_instance_unref(STEAL(q->model));
+}
+
 static void fail(maas_prediction *q, const maas_err *err)
 {
     record_failure(q);
     maas_req_fail(q->req, err);
-    maas_instance_unref(STEAL(q->model));
+    part(q, false);
 }
 
 /* Runs of a codec's own are no predictions: they do not count as such. */
@@ -29,7 +36,7 @@ static void finish_own(maas_prediction *q)
     if (q->codec->encode(q, &err) != MAAS_OK)
         fail(q, &err);
     else
-        maas_instance_unref(STEAL(q->model));
+        part(q, true);
 }
 
 /* The run has succeeded: encode, reply, give back. */
@@ -50,7 +57,7 @@ static void finish(maas_prediction *q)
     maas_hist_add(&s->success, end - q->begin_ns);
     atomic_fetch_add_explicit(&s->n_rows, (uint64_t)q->run.rows, memory_order_relaxed);
     atomic_store_explicit(&s->last_ms, maas_wall_ms(), memory_order_relaxed);
-    maas_instance_unref(STEAL(q->model));
+    part(q, true);
 }
 
 static bool still_wanted(maas_prediction *q, maas_err *err)
@@ -167,17 +174,44 @@ bool maas_infer_proceed(maas_prediction *q)
     return proceed(q, true);
 }
 
-/* io thread: the model was not in memory. */
-static bool load_and_proceed(maas_req *r)
+/* A prediction of a caller who may make it. NULL: replied. */
+static maas_prediction *new_prediction(maas_req *r, const char *model, const char *version,
+                                       const maas_codec *codec, void *own)
 {
-    maas_prediction *q = maas_req_state(r);
     maas_err err = {0};
-    maas_status st = maas_models_load(maas_app_of(r)->models, maas_caller(r)->tenant, q->name,
-                                      q->version, false, &q->model, &err);
+    maas_arena *a = maas_req_arena(r);
+    maas_prediction local, *q = maas_arena_alloc(a, sizeof *q);
+    maas_prediction *made = q ? q : &local; /* `end` is owed either way */
+    *made = (maas_prediction){.req = r,
+                              .arena = a,
+                              .codec = codec,
+                              .own = own,
+                              .name = model,
+                              .version = version,
+                              .begin_ns = maas_req_start_ns(r)};
+    if (!q)
+        maas_fail(&err, MAAS_E_NOMEM, "memory for one request");
+    else if (maas_may_use_model(r, model, &err) == MAAS_OK)
+        return q;
+    fail(made, &err);
+    return NULL;
+}
+
+static bool find_and_proceed(maas_prediction *q)
+{
+    maas_err err = {0};
+    maas_status st = maas_models_load(maas_app_of(q->req)->models, maas_caller(q->req)->tenant,
+                                      q->name, q->version, false, &q->model, &err);
     if (st == MAAS_OK)
         return proceed(q, true);
     fail(q, &err);
     return true;
+}
+
+/* io thread: the model was not in memory. */
+static bool load_and_proceed(maas_req *r)
+{
+    return find_and_proceed(maas_req_state(r));
 }
 
 void maas_infer_start(maas_req *r, const char *model, const char *version, const maas_codec *codec,
@@ -186,34 +220,26 @@ void maas_infer_start(maas_req *r, const char *model, const char *version, const
     maas_app *app = maas_app_of(r);
     maas_err err = {0};
     bool must_load = false;
-    maas_arena *a = maas_req_arena(r);
-    maas_prediction *q = maas_arena_alloc(a, sizeof *q);
-    if (!q) {
-        maas_fail(&err, MAAS_E_NOMEM, "memory for one request");
-        maas_req_fail(r, &err);
+    maas_prediction *q = new_prediction(r, model, version, codec, own);
+    if (!q)
         return;
-    }
-    *q = (maas_prediction){.req = r,
-                           .arena = a,
-                           .codec = codec,
-                           .own = own,
-                           .name = model,
-                           .version = version,
-                           .begin_ns = maas_req_start_ns(r)};
-    if (maas_may_use_model(r, model, &err) != MAAS_OK) {
-        maas_req_fail(r, &err);
-        return;
-    }
     maas_status st = maas_models_find(app->models, maas_caller(r)->tenant, model, version,
                                       &q->model, &must_load, &err);
     if (must_load) {
         maas_req_set_state(r, q, NULL);
         maas_iopool_run(app->io, r, load_and_proceed);
     } else if (st != MAAS_OK) {
-        maas_req_fail(r, &err);
+        fail(q, &err);
     } else {
         proceed(q, false);
     }
+}
+
+bool maas_infer_start_late(maas_req *r, const char *model, const char *version,
+                           const maas_codec *codec, void *own)
+{
+    maas_prediction *q = new_prediction(r, model, version, codec, own);
+    return !q || find_and_proceed(q);
 }
 
 /* The names of the caller's models, for an error message. */

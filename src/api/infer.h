@@ -21,6 +21,8 @@ typedef struct maas_codec {
     maas_status (*encode)(maas_prediction *q, maas_err *err); /* q->run.out -> a reply            */
     /* Instead of running the model: always on a lane, never together with others. May be NULL. */
     maas_status (*run)(maas_prediction *q, int n_threads, maas_err *err);
+    /* The last that is heard of a prediction, answered or failed. May be NULL. */
+    void (*end)(maas_prediction *q, bool ok);
 } maas_codec;
 
 struct maas_prediction {
@@ -38,6 +40,9 @@ struct maas_prediction {
 /* Replies in the end, now or later. version may be NULL. */
 void maas_infer_start(maas_req *r, const char *model, const char *version, const maas_codec *codec,
                       void *own);
+/* The same on the io thread, for a request that is suspended. True: replied. */
+bool maas_infer_start_late(maas_req *r, const char *model, const char *version,
+                           const maas_codec *codec, void *own);
 /* io thread, the request suspended and q->model referenced: decodes and runs or queues it. True:
  * replied. */
 bool maas_infer_proceed(maas_prediction *q);

@@ -98,18 +98,31 @@ static void post(maas_iopool *io, task *t)
     pthread_mutex_unlock(&io->lock);
 }
 
-void maas_iopool_run(maas_iopool *io, maas_req *r, maas_iopool_fn fn)
+static void run(maas_iopool *io, maas_req *r, maas_iopool_fn fn, bool suspended)
 {
     task *t = maas_arena_alloc(maas_req_arena(r), sizeof *t);
     if (!t) {
         maas_err err = {0};
         maas_fail(&err, MAAS_E_NOMEM, "memory for one request");
         maas_req_fail(r, &err);
+        if (suspended)
+            maas_req_resume(r);
         return;
     }
     *t = (task){.req = r, .fn = fn};
-    maas_req_suspend(r);
+    if (!suspended)
+        maas_req_suspend(r);
     post(io, t);
+}
+
+void maas_iopool_run(maas_iopool *io, maas_req *r, maas_iopool_fn fn)
+{
+    run(io, r, fn, false);
+}
+
+void maas_iopool_go_on(maas_iopool *io, maas_req *r, maas_iopool_fn fn)
+{
+    run(io, r, fn, true);
 }
 
 maas_status maas_iopool_post(maas_iopool *io, void (*fn)(void *arg), void *arg, maas_err *err)

@@ -16,6 +16,7 @@ struct maas_keeper {
     maas_registry *registry;
     maas_models *models;
     maas_explainers *explainers;
+    maas_sequences *sequences;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -64,6 +65,7 @@ static void *keeper_main(void *arg)
     for (uint32_t tick = 1; sleep_a_tick(k); tick++) {
         maas_models_sweep(k->models);
         maas_explainers_sweep(k->explainers);
+        maas_sequences_sweep(k->sequences);
         scrub(k);
         if (tick % GC_TICKS == 0)
             collect(k);
@@ -72,7 +74,7 @@ static void *keeper_main(void *arg)
 }
 
 maas_status maas_keeper_start(maas_registry *r, maas_models *m, maas_explainers *e,
-                              maas_keeper **out, maas_err *err)
+                              maas_sequences *s, maas_keeper **out, maas_err *err)
 {
     maas_keeper *k = maas_calloc(1, sizeof *k);
     pthread_condattr_t monotonic;
@@ -81,6 +83,7 @@ maas_status maas_keeper_start(maas_registry *r, maas_models *m, maas_explainers 
     k->registry = r;
     k->models = m;
     k->explainers = e;
+    k->sequences = s;
     pthread_mutex_init(&k->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

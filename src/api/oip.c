@@ -14,7 +14,8 @@
 
 /* What we implement of the extensions Triton lists. */
 #define EXTENSIONS                                                                                 \
-    "\"classification\",\"model_repository\",\"model_configuration\",\"binary_tensor_data\","      \
+    "\"classification\",\"sequence\",\"model_repository\",\"model_configuration\",\"binary_"       \
+    "tensor_data\","                                                                               \
     "\"parameters\",\"statistics\",\"explain\""
 
 void maas_oip_server(maas_req *r)
@@ -165,6 +166,24 @@ static void put_config_ports(const maas_port *p, uint32_t n, bool batches, maas_
     4096 /* what we tell load generators; larger requests are cut into chunks                      \
           */
 
+/* What it remembers between the requests of a sequence. */
+static void put_states(const maas_instance *m, maas_buf *b)
+{
+    uint32_t n;
+    const maas_state *s = maas_instance_states(m, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        const maas_port *in = &maas_instance_inputs(m)[s[i].in];
+        const char *out = maas_instance_outputs(m)[s[i].out].name;
+        maas_buf_str(b, i ? ",{\"input_name\":"
+                          : ",\"sequence_batching\":{\"state\":[{\"input_name\":");
+        maas_buf_json_str(b, in->name, strlen(in->name));
+        maas_buf_str(b, ",\"output_name\":");
+        maas_buf_json_str(b, out, strlen(out));
+        maas_buf_printf(b, ",\"data_type\":\"TYPE_%s\"}", maas_dtype_describe(in->dtype)->oip);
+    }
+    maas_buf_str(b, n ? "]}" : "");
+}
+
 static void model_config(maas_req *r, maas_instance *m)
 {
     maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 16u << 20);
@@ -184,6 +203,7 @@ static void model_config(maas_req *r, maas_instance *m)
     maas_buf_str(&b, ",\"kind\":\"KIND_CPU\",\"count\":1}]");
     if (batches)
         maas_buf_str(&b, ",\"dynamic_batching\":{}");
+    put_states(m, &b);
     maas_buf_char(&b, '}');
     maas_reply_json(r, 200, &b);
 }

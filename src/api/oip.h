@@ -7,6 +7,7 @@
 maas_status maas_oip_infer_body(maas_req *r, maas_span piece, maas_err *err);
 void maas_oip_infer(maas_req *r);   /* params: model[, version] */
 void maas_oip_explain(maas_req *r); /* the same body */
+void maas_oip_profile(maas_req *r); /* the same body */
 void maas_v1_explain(maas_req *r);
 void maas_oip_server(maas_req *r);
 void maas_oip_live(maas_req *r);

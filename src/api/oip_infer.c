@@ -8,6 +8,7 @@
 #include "api/image.h"
 #include "api/oip.h"
 #include "api/oip_request.h"
+#include "api/sequence.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "tensor/json.h"
@@ -155,8 +156,10 @@ static maas_status put_outputs(maas_prediction *q, maas_buf *json, maas_buf *bin
                                bool *any_binary, maas_err *err)
 {
     const maas_oip_request *o = q->own;
-    uint32_t n = o->n_outputs ? o->n_outputs : maas_instance_n_outputs(q->model);
+    uint32_t n = o->n_outputs ? o->n_outputs : maas_instance_n_outputs(q->model), written = 0;
     for (uint32_t i = 0; i < n; i++) {
+        if (!o->n_outputs && o->hidden && o->hidden[i])
+            continue;
         const maas_oip_output *want = o->n_outputs ? &o->outputs[i] : NULL;
         int at = want ? maas_instance_find_output(q->model, want->name.p, want->name.n) : (int)i;
         maas_tensor t = q->run.out[at];
@@ -165,7 +168,7 @@ static maas_status put_outputs(maas_prediction *q, maas_buf *json, maas_buf *bin
         bool as_binary = o->raw ||
                          (want && want->binary >= 0 ? want->binary == 1 : o->binary_output);
         *any_binary |= as_binary;
-        if (i)
+        if (written++)
             maas_buf_char(json, ',');
         MAAS_TRY(put_output(q, maas_instance_outputs(q->model)[at].name, &t, as_binary, json,
                             binary, err));
@@ -274,7 +277,9 @@ void maas_oip_infer(maas_req *r)
         return;
     }
     maas_oip_request *o = maas_oip_request_of(r, &err);
-    if (o)
+    if (o && o->sequence_id)
+        maas_sequence_infer(r, o);
+    else if (o)
         maas_infer_start(r, maas_req_param(r, 0), maas_req_param(r, 1), &maas_oip_codec, o);
     else
         maas_req_fail(r, &err);

@@ -7,7 +7,8 @@
 #include "tensor/json.h"
 #include "base/ban.h"
 
-#define MAX_TENSORS 4096 /* inputs or outputs one request may name */
+#define MAX_TENSORS     4096 /* inputs or outputs one request may name */
+#define MAX_SEQUENCE_ID 256  /* bytes */
 
 /* What an object of "inputs" or "outputs" says, before it is checked as a whole. */
 typedef struct tensor_object {
@@ -267,6 +268,28 @@ static maas_status read_outputs(maas_oip_request *q, maas_json_scan *s, maas_err
     return MAAS_OK;
 }
 
+/* A number or a text; 0 and "" are none. */
+static maas_status sequence_id(maas_oip_request *q, maas_json_scan *s, maas_err *err)
+{
+    maas_str text;
+    const maas_json_kind k = maas_json_next(s);
+    uint64_t number;
+    maas_span rest = s->text;
+    if (k == MAAS_JSON_STRING) {
+        text.p = maas_json_unescape(q->arena, s->text, &text.n);
+    } else {
+        if (k != MAAS_JSON_NUMBER || !maas_num_u64(&rest, &number) || rest.n)
+            return bad(s, err, "'sequence_id' must be a whole number or a text");
+        text = (maas_str){number ? maas_arena_strndup(q->arena, (const char *)s->text.p, s->text.n)
+                                 : "",
+                          s->text.n};
+    }
+    if (!text.p || strlen(text.p) != (*text.p ? text.n : 0) || text.n > MAX_SEQUENCE_ID)
+        return bad(s, err, "'sequence_id' is too long, or no text");
+    q->sequence_id = *text.p ? (char *)(uintptr_t)text.p : NULL;
+    return MAAS_OK;
+}
+
 static maas_status request_parameters(maas_oip_request *q, maas_json_scan *s, maas_err *err)
 {
     if (maas_json_next(s) != MAAS_JSON_OBJECT)
@@ -278,6 +301,13 @@ static maas_status request_parameters(maas_oip_request *q, maas_json_scan *s, ma
         if (maas_span_is(s->text, "binary_data_output")) {
             MAAS_TRY(bool_value(s, "'binary_data_output' must be true or false", &q->binary_output,
                                 err));
+        } else if (maas_span_is(s->text, "sequence_id")) {
+            MAAS_TRY(sequence_id(q, s, err));
+        } else if (maas_span_is(s->text, "sequence_start")) {
+            MAAS_TRY(
+                bool_value(s, "'sequence_start' must be true or false", &q->sequence_start, err));
+        } else if (maas_span_is(s->text, "sequence_end")) {
+            MAAS_TRY(bool_value(s, "'sequence_end' must be true or false", &q->sequence_end, err));
         } else if (maas_span_is(s->text, "timeout")) {
             MAAS_TRY(int_value(s, "'timeout' must be microseconds", &v, err));
             q->timeout_us = (uint64_t)v;

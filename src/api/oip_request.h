@@ -38,6 +38,10 @@ typedef struct maas_oip_request {
     bool binary_output; /* request parameter binary_data_output */
     bool raw;           /* Inference-Header-Content-Length: 0 */
     uint64_t timeout_us;
+    char *sequence_id; /* NULL: of no sequence */
+    bool sequence_start, sequence_end;
+    struct maas_turn *turn; /* api/sequence.c */
+    const bool *hidden; /* [outputs of the model]: not in an answer that names none; NULL: none */
     /* reading state */
     maas_buf json;       /* in the arena */
     uint64_t json_bytes; /* how long the JSON is; UINT64_MAX: the whole body */

@@ -178,6 +178,8 @@ void maas_metrics(maas_req *r)
     maas_models_each(app->models, model_memory, &b);
     maas_metric_gauge(&b, "maas_queue_waiting", "Requests that wait for a compute lane.",
                       maas_lanes_waiting(maas_models_lanes(app->models)));
+    maas_metric_gauge(&b, "maas_sequences", "Sequences whose state is kept.",
+                      maas_sequences_n(app->sequences));
     maas_metrics_lm(app, &b);
     job_metrics(app, &b);
     maas_metric_head(&b, "maas_sandbox_crash_total", "counter",

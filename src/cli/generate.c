@@ -101,6 +101,7 @@ static maas_status answer(session *s, const maas_generate_opts *o, maas_err *err
             maas_engine_cancel(s->engine, s->id);
     maas_interrupts_end(&before);
     printf("\n");
+    fflush(stdout); /* before what goes to the other stream */
     const maas_lm_timing *t = &s->timing;
     fprintf(stderr, "prompt: %u tokens, %.0f a second; answer: %u tokens, %.1f a second\n",
             t->prompt_tokens, t->prompt_ns ? t->prompt_tokens / ((double)t->prompt_ns * 1e-9) : 0,

@@ -329,13 +329,19 @@ static maas_status show_profile(maas_session *s, maas_err *err)
     maas_string_free(text);
     if (st != MAAS_OK)
         return maas_fail(err, st, "no profile");
-    maas_text_table_init(&t, "rlll");
-    for (const char *const *h = (const char *const[]){"us", "operator", "kernel", "node", NULL}; *h;
-         h++)
+    maas_text_table_init(&t, "rrrlll");
+    for (const char *const *h =
+             (const char *const[]){"us", "GFLOP/s", "MiB", "operator", "kernel", "node", NULL};
+         *h; h++)
         maas_text_table_cell(&t, "%s", *h);
     json_array_foreach(steps, i, step)
     {
-        maas_text_table_cell(&t, "%.1f", json_number_value(json_object_get(step, "ns")) / 1e3);
+        const double ns = json_number_value(json_object_get(step, "ns"));
+        const double flops = json_number_value(json_object_get(step, "flops"));
+        maas_text_table_cell(&t, "%.1f", ns / 1e3);
+        maas_text_table_cell(&t, flops > 0 && ns > 0 ? "%.1f" : "", flops / ns);
+        maas_text_table_cell(&t, "%.2f",
+                             json_number_value(json_object_get(step, "bytes")) / (1 << 20));
         maas_text_table_str(&t, step, "op");
         maas_text_table_str(&t, step, "kernel");
         maas_text_table_str(&t, step, "node");

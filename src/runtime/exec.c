@@ -244,8 +244,10 @@ void maas_exec_profile_json(const maas_exec *e, maas_buf *out)
         maas_buf_printf(out, "%s{\"step\":%u,\"op\":\"%s\",\"node\":", i ? "," : "", i,
                         s->node->op->name);
         maas_buf_json_str(out, s->node->name, strlen(s->node->name));
-        maas_buf_printf(out, ",\"kernel\":\"%s\",\"ns\":%llu}",
-                        s->kernel ? s->kernel->name : "reference", (unsigned long long)e->ns[i]);
+        maas_buf_printf(out, ",\"kernel\":\"%s\",\"ns\":%llu,\"flops\":%lld,\"bytes\":%zu}",
+                        s->kernel ? s->kernel->name : "reference", (unsigned long long)e->ns[i],
+                        s->late ? 0LL : (long long)maas_step_flops(s, &e->calls[i]),
+                        s->late ? 0 : maas_step_bytes(&e->calls[i]));
     }
     maas_buf_char(out, ']');
 }

@@ -66,7 +66,9 @@ maas_status maas_exec_run(maas_exec *e, maas_err *err);
 /* Fills a share of the inputs: called by each thread of the team, at the start of every run. */
 typedef void maas_feed_fn(void *user, int ithr, int nthr);
 void maas_exec_feed(maas_exec *e, maas_feed_fn *fn, void *user); /* NULL: the caller fills them */
-/* Optional profile: ns per step of the last run. NULL unless switched on before the run. */
+/* Optional profile of the last run, which it must be switched on for: an array of objects with
+ * step, op, node, kernel, ns, flops (operations) and bytes (of all operands; 0: shapes depend on
+ * data). */
 void maas_exec_profile(maas_exec *e, bool on);
 void maas_exec_profile_json(const maas_exec *e, maas_buf *out);
 

@@ -120,6 +120,8 @@ bool maas_type_is_concrete(const maas_type *t);
 bool maas_value_is_late(const maas_graph *g, maas_vid v);
 maas_tensor maas_tensor_of_type(const maas_type *t, void *data);
 
+int64_t maas_step_flops(const maas_step *s, const maas_call *c);  /* of shapes that are known */
+size_t maas_step_bytes(const maas_call *c);                       /* of all operands */
 bool maas_node_is_alias(const maas_graph *g, const maas_node *n); /* a view that need not run */
 maas_status maas_plan_add_steps(maas_plan *p, maas_err *err);     /* steps.c */
 maas_status maas_plan_place(maas_plan *p, maas_err *err);         /* place.c */

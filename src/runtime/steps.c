@@ -78,14 +78,25 @@ static void add_step(maas_plan *p, const maas_node *n)
     add_operands(p, n->out, n->n_out);
 }
 
-static double estimate_ns(const maas_plan *p, const maas_step *s, int64_t *out_flops)
+int64_t maas_step_flops(const maas_step *s, const maas_call *c)
 {
-    double bytes = 0;
-    uint32_t n = (uint32_t)(s->call.n_in + s->call.n_out);
-    for (uint32_t i = 0; i < n; i++)
-        bytes += (double)maas_tensor_bytes(&p->operands[s->operand + i]);
-    *out_flops = s->node->op->flops ? s->node->op->flops(&s->call) : 0;
-    return (double)*out_flops / FLOPS_PER_NS + bytes / BYTES_PER_NS;
+    return s->node->op->flops ? s->node->op->flops(c) : 0;
+}
+
+size_t maas_step_bytes(const maas_call *c)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < c->n_in; i++)
+        bytes += maas_tensor_bytes(&c->in[i]);
+    for (int i = 0; i < c->n_out; i++)
+        bytes += maas_tensor_bytes(&c->out[i]);
+    return bytes;
+}
+
+static double estimate_ns(const maas_step *s, int64_t *out_flops)
+{
+    *out_flops = maas_step_flops(s, &s->call);
+    return (double)*out_flops / FLOPS_PER_NS + (double)maas_step_bytes(&s->call) / BYTES_PER_NS;
 }
 
 static maas_status choose_kernel(maas_plan *p, maas_step *s, double *ns, maas_err *err)
@@ -95,7 +106,7 @@ static maas_status choose_kernel(maas_plan *p, maas_step *s, double *ns, maas_er
     if (s->late)
         return MAAS_OK; /* chosen when shapes are known: late.c */
     int64_t flops;
-    double own_ns = estimate_ns(p, s, &flops);
+    double own_ns = estimate_ns(s, &flops);
     *ns += own_ns + STEP_NS;
     if (__builtin_add_overflow(p->flops, flops, &p->flops))
         p->flops = INT64_MAX;

@@ -106,6 +106,7 @@ static maas_status instance_open(maas_instance *m, int fd, const char *name, maa
         return maas_fail(err, MAAS_E_NOMEM, "loading a model");
     MAAS_TRY(ports_of(m, m->graph->inputs, m->graph->n_inputs, &m->in, err));
     MAAS_TRY(ports_of(m, m->graph->outputs, m->graph->n_outputs, &m->out, err));
+    MAAS_TRY(maas_instance_find_states(m, err));
     maas_plans_init(&m->plans, m->graph, m->opts.budget);
     m->batches = shares_batch_dimension(m->graph);
     m->max_rows = 1;

@@ -16,6 +16,7 @@
 #define MAAS_SERVE_INSTANCE_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/sys.h"
 #include "graph/graph.h"
 #include "sched/lane.h"
@@ -30,6 +31,10 @@ typedef struct maas_port { /* an input or output, as clients see it */
     int rank;
     int64_t dims[MAAS_MAX_RANK]; /* -1: any */
 } maas_port;
+
+typedef struct maas_state { /* output `out` of a run is input `in` of the next */
+    uint32_t in, out;
+} maas_state;
 
 typedef struct maas_instance_stats { /* every leaf is added to without a lock */
     maas_histogram queue, compute_input, compute_infer, compute_output, success, fail;
@@ -62,6 +67,8 @@ const maas_port *maas_instance_outputs(const maas_instance *m);
 int maas_instance_find_input(const maas_instance *m, const char *name, size_t n); /* -1 */
 int maas_instance_find_output(const maas_instance *m, const char *name, size_t n);
 bool maas_instance_batches(const maas_instance *m); /* dims[0] is a batch of independent rows */
+/* What it remembers between the requests of a sequence, as far as it is known to (states.c). */
+const maas_state *maas_instance_states(const maas_instance *m, uint32_t *n);
 const char *maas_instance_meta(const maas_instance *m, const char *key); /* NULL */
 maas_instance_stats *maas_instance_stat(maas_instance *m);
 size_t maas_instance_bytes(const maas_instance *m); /* mapping, graph, plans, executors */
@@ -83,10 +90,16 @@ maas_status maas_run_init(maas_run *r, maas_instance *m, maas_arena *a, maas_err
 /* Every input present, dtype and shape as the model wants them, rows agree: E_INVALID names the
  * input. */
 maas_status maas_run_check(maas_run *r, maas_err *err);
+/* Fills the input of a state as it is before the first run: zeros, of sizes that inputs which are
+ * there already show. */
+maas_status maas_run_first_state(maas_run *r, const maas_state *s, maas_err *err);
 /* After check: will it be answered in about inline_us, with a plan that exists? (never compiles) */
 bool maas_run_is_cheap(const maas_run *r);
 maas_status maas_run_go(maas_run *r, int n_threads, maas_err *err);
 void maas_run_done(maas_run *r); /* gives the executor back; outputs are gone */
+/* After check: runs it `repeat` times and appends the profile of the last (runtime/plan.h); there
+ * is no output. r->infer_ns: of that run. */
+maas_status maas_run_profile(maas_run *r, int repeat, int n_threads, maas_buf *out, maas_err *err);
 /* Several runs of one instance in one execution; each gets its own status. */
 void maas_run_batch(maas_run **runs, uint32_t n, int n_threads, maas_status *st, maas_err *err);
 

@@ -1,4 +1,5 @@
-/* serve/instance_int.h - the inside of an instance; only instance.c, run.c and batches.c. */
+/* serve/instance_int.h - the inside of an instance; only for instance.c, run.c, batches.c,
+ * states.c. */
 #ifndef MAAS_SERVE_INSTANCE_INT_H
 #define MAAS_SERVE_INSTANCE_INT_H
 
@@ -20,6 +21,8 @@ struct maas_instance {
     bool batches;      /* dims[0] of all inputs and outputs is a batch of independent rows */
     int64_t max_rows;  /* largest bucket */
     int64_t row_flops; /* of one row, for choosing threads */
+    maas_state *states;
+    uint32_t n_states;
     /* any thread */
     maas_plans plans;
     maas_queue queue;
@@ -29,6 +32,7 @@ struct maas_instance {
 
 /* serve/batches.c: do rows influence each other? By structure, then by a trial with random rows. */
 bool maas_rows_are_independent(maas_instance *m);
+maas_status maas_instance_find_states(maas_instance *m, maas_err *err); /* serve/states.c */
 /* Input types with dims[0] = rows. in[i] NULL: the port's own dims (which must be concrete). */
 void maas_instance_types(const maas_instance *m, const maas_tensor *in, int64_t rows,
                          maas_type *out);

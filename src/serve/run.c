@@ -239,3 +239,27 @@ void maas_run_batch(maas_run **runs, uint32_t n, int n_threads, maas_status *st,
         }
     }
 }
+
+maas_status maas_run_profile(maas_run *r, int repeat, int n_threads, maas_buf *out, maas_err *err)
+{
+    maas_instance *m = r->model;
+    const int64_t bucket = bucket_for(m, r->rows);
+    maas_status st = MAAS_OK;
+    maas_lease *l;
+    if (m->batches && (r->rows < 1 || r->rows > m->max_rows))
+        return maas_fail(err, MAAS_E_INVALID, "a profile is of 1 to %lld rows at a time",
+                         (long long)m->max_rows);
+    MAAS_TRY(lease_for(r, bucket, n_threads, &l, err));
+    maas_exec_profile(l->exec, true);
+    bind_inputs(r, l->exec, 0, r->rows, bucket);
+    for (int i = 0; i < repeat && st == MAAS_OK; i++) {
+        const uint64_t start = maas_now_ns();
+        st = maas_exec_run(l->exec, err);
+        r->infer_ns = maas_now_ns() - start;
+    }
+    if (st == MAAS_OK)
+        maas_exec_profile_json(l->exec, out);
+    maas_exec_profile(l->exec, false);
+    maas_plans_return(&m->plans, l);
+    return st;
+}

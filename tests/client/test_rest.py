@@ -179,5 +179,19 @@ def curl():
     assert b"maas_inferences_total{model=\"mlp\"" in out
 
 
+@case
+def a_profile_says_where_time_goes():
+    body = {"inputs": [{"name": "x", "shape": [2, 4], "datatype": "FP32", "data": row}]}
+    p = requests.post(f"{url}/v2/models/mlp/profile?repeat=3", json=body).json()
+    assert p["rows"] == 2 and p["model_name"] == "mlp" and p["ns"] > 0, p
+    assert sum(s["ns"] for s in p["steps"]) <= p["ns"] and all({"op", "node", "kernel", "ns", "flops", "bytes"} <= set(s) for s in p["steps"]), p
+    assert sum(s["flops"] for s in p["steps"]) > 0 and all(s["bytes"] > 0 for s in p["steps"]), p
+    for query, want in (("?repeat=0", "'repeat'"), ("?repeat=x", "'repeat'")):
+        r = requests.post(f"{url}/v2/models/mlp/profile{query}", json=body)
+        assert r.status_code == 400 and want in r.json()["error"], r.text
+    assert requests.post(f"{url}/v2/models/mlp/profile", json={"inputs": []}).status_code == 400
+    assert requests.post(f"{url}/v2/models/none/profile", json=body).status_code == 404
+
+
 check("SIGTERM ends the server with 0", server.stop() == 0)
 finish()

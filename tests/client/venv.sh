@@ -5,6 +5,7 @@
 #   clients           the real client (tritonclient, unchanged), onnx, onnxruntime (the default)
 #   makers            the newest libraries whose model files we read, and their peers
 #   language          the clients of language models, and what their files and templates are checked against
+#   llama             llama.cpp as a library and a server, ready to run
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -21,6 +22,10 @@ makers)
 language)
     packages='openai anthropic ollama jinja2 gguf numpy requests'
     probe='import openai, anthropic, ollama, jinja2, gguf, numpy, requests'
+    ;;
+llama)
+    packages='xllamacpp gguf numpy'
+    probe='import xllamacpp, gguf, numpy'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'

@@ -261,7 +261,7 @@ t "run --output" 0 'value.npy' "$maas" run "$tmp/line.onnx" --input "$tmp/line.n
 t "run --output over what is there" 0 'value.npy' "$maas" run "$tmp/line.onnx" --input "$tmp/line.npy" --output "$tmp/outputs"
 head -c 6 "$tmp/outputs/value.npy" | grep -q NUMPY
 verdict "it is an array of NumPy" $?
-t "run --profile" 0 'us +operator +kernel' "$maas" run "$tmp/line.onnx" --input "$tmp/line.npy" --profile
+t "run --profile" 0 'us +GFLOP/s +MiB +operator +kernel' "$maas" run "$tmp/line.onnx" --input "$tmp/line.npy" --profile
 t "run with text inputs" 0 '^label +string\[200\]' "$maas" run "$tmp/kinds.onnx" --input "a=$tmp/x.csv" --input "b=$tmp/x.csv" --input "kind=$tmp/x.csv"
 t "run without an input: 4" 4 "'x' is not set" "$maas" run "$tmp/line.onnx"
 t "run with an unknown input: 4" 4 "no input 'z'" "$maas" run "$tmp/line.onnx" --input "z=$tmp/line.npy"

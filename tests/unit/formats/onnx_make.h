@@ -127,4 +127,76 @@ static inline maas_status onnx_make_read(const onnx_make *m, const maas_onnx_opt
     return maas_onnx_read(maas_buf_span(file), opts, out, err);
 }
 
+/* ---- parts that several tests write ---- */
+
+static const int64_t d2[] = {2};
+static const float f2[] = {1, 2};
+
+static inline void tensor_head(maas_pb_writer *w, int dtype, const int64_t *dims, int rank)
+{
+    maas_pb_ints(w, TENSOR_DIMS, dims, (size_t)rank);
+    maas_pb_int(w, TENSOR_DTYPE, dtype);
+}
+
+/* y = If(c) then `then` else `otherwise`, each an Identity of a value further out */
+static inline void put_branch(maas_pb_writer *w, const char *attr, const char *of)
+{
+    maas_pb_begin(w, NODE_ATTR);
+    maas_pb_text(w, ATTR_NAME, attr);
+    maas_pb_int(w, ATTR_TYPE, MAAS_ATTR_GRAPH);
+    maas_pb_begin(w, ATTR_G);
+    maas_pb_begin(w, GRAPH_NODE);
+    maas_pb_text(w, NODE_INPUT, of);
+    maas_pb_text(w, NODE_OUTPUT, attr);
+    maas_pb_text(w, NODE_OP, "Identity");
+    maas_pb_end(w);
+    maas_pb_begin(w, GRAPH_OUTPUT);
+    maas_pb_text(w, INFO_NAME, attr);
+    maas_pb_end(w);
+    maas_pb_end(w);
+    maas_pb_end(w);
+}
+
+static inline void n_branches(maas_pb_writer *w)
+{
+    put_branch(w, "then_branch", "x");
+    put_branch(w, "else_branch", "w");
+}
+
+static inline void put_if(maas_pb_writer *w, const char *then, const char *otherwise)
+{
+    const uint8_t yes = 1;
+    maas_pb_begin(w, GRAPH_INITIALIZER);
+    maas_pb_int(w, TENSOR_DTYPE, MAAS_BOOL);
+    maas_pb_bytes(w, TENSOR_RAW, &yes, 1);
+    maas_pb_text(w, TENSOR_NAME, "c");
+    maas_pb_end(w);
+    maas_pb_begin(w, GRAPH_NODE);
+    maas_pb_text(w, NODE_INPUT, "c");
+    maas_pb_text(w, NODE_OUTPUT, "same");
+    maas_pb_text(w, NODE_OP, "Not");
+    maas_pb_end(w);
+    maas_pb_begin(w, GRAPH_NODE);
+    maas_pb_text(w, NODE_INPUT, "same");
+    maas_pb_text(w, NODE_OUTPUT, "chosen");
+    maas_pb_text(w, NODE_OP, "If");
+    put_branch(w, "then_branch", then);
+    put_branch(w, "else_branch", otherwise);
+    maas_pb_end(w);
+}
+
+static inline void t_external(maas_pb_writer *w)
+{
+    tensor_head(w, MAAS_F32, d2, 1);
+    maas_pb_int(w, TENSOR_LOCATION, 1);
+    maas_pb_begin(w, TENSOR_EXTERNAL);
+    maas_pb_text(w, ENTRY_KEY, "location");
+    maas_pb_text(w, ENTRY_VALUE, "weights.bin");
+    maas_pb_end(w);
+    maas_pb_begin(w, TENSOR_EXTERNAL);
+    maas_pb_text(w, ENTRY_KEY, "offset");
+    maas_pb_text(w, ENTRY_VALUE, "4");
+    maas_pb_end(w);
+}
+
 #endif
