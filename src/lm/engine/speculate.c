@@ -77,12 +77,13 @@ void maas_pace_add(maas_pace *p, uint32_t rows, uint64_t ns)
         p->of[i].ns = p->of[i].ns > 0 ? 0.9 * p->of[i].ns + 0.1 * (double)ns : (double)ns;
 }
 
-/* Sizes that were never tried are believed to cost as the size below: so they are tried. */
+/* Sizes that were never tried are believed to cost as the size below: so they are tried. None
+ * before it is known what a plain step costs. */
 uint32_t maas_drafts_alone(const maas_guess *g, const maas_pace *p, uint32_t n)
 {
-    double best = 0, cost = 1, tokens = 0, chance = 1;
+    double best = 0, cost = p->of[0].ns, tokens = 0, chance = 1;
     uint32_t drafts = 0, k = 0;
-    for (uint32_t i = 0; i < MAAS_COUNT(p->of) && (k <= n || !k); i++) {
+    for (uint32_t i = 0; cost > 0 && i < MAAS_COUNT(p->of) && (k <= n || !k); i++) {
         for (; k < 1u << i && k <= n; k++) { /* rows 0 to k: k proposals */
             tokens += chance;
             chance *= hope(g);

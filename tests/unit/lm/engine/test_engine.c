@@ -332,6 +332,7 @@ static const struct {
     const char *what;
     maas_sampling p; /* where it is zero, as usual */
     int n_logprobs;
+    const char *grammar;
 } modes[] = {
     {"greedy", {.seed = 1}, -1},
     {"plain", {.temperature = 0.3f}, -1},
@@ -345,8 +346,28 @@ static const struct {
     {"dry and warm", {.temperature = 0.3f, .dry_multiplier = 0.1f}, -1},
     {"penalties", {.frequency_penalty = 0.02f, .presence_penalty = 0.1f, .seed = 5}, 1},
     {"bias", {.temperature = 0.3f, .bias = &some_bias, .n_bias = 1}, -1},
+    {"grammar", {.seed = 2}, -1, "root ::= (\"ab\" [c-f] [0-9]? \", \")*"},
+    {"grammar, warm", {.temperature = 0.5f}, 1, "root ::= ([a-h] [a-h] [0-3] \" \"?)*"},
+    {"grammar and mirostat",
+     {.temperature = 0.7f, .mirostat = 2, .mirostat_tau = 1},
+     -1,
+     "root ::= ([a-h] [0-3])*"},
 };
 enum { N_MODES = sizeof modes / sizeof *modes, EACH = 3, MANY = N_MODES * EACH, LONG = 60 };
+
+static maas_grammar *grammar_of(rig *r, const char *text)
+{
+    const maas_grammar_part part = {.kind = MAAS_GRAMMAR_GBNF, .text = {text, strlen(text)}};
+    const maas_grammar_spec spec = {.parts = &part, .n_parts = 1};
+    maas_vocab *v = NULL;
+    maas_grammar *g = NULL;
+    EXPECT_EQ(maas_vocab_create(r->tokenizer, maas_lm_about(r->model)->n_vocab, NULL, &v, &r->err),
+              MAAS_OK);
+    EXPECT_EQ(maas_grammar_create(&spec, v, NULL, &g, &r->err), MAAS_OK);
+    EXPECT_STR(r->err.msg, "");
+    maas_vocab_unref(v);
+    return g;
+}
 
 /* Prompt of a few words over and over, so that what follows can be looked up. */
 static maas_status ask_mode(rig *r, int i, int32_t drafts, const maas_str *stop, heard *h)
@@ -374,8 +395,11 @@ static maas_status ask_mode(rig *r, int i, int32_t drafts, const maas_str *stop,
     a.sampling.dry_base = usual.dry_base;
     a.sampling.dry_allowed = usual.dry_allowed;
     a.sampling.seed += (uint64_t)i;
+    a.grammar = modes[i % N_MODES].grammar ? grammar_of(r, modes[i % N_MODES].grammar) : NULL;
     *h = (heard){0};
-    return maas_engine_submit(r->engine, &a, hear, h, &h->id, NULL, &r->err);
+    const maas_status st = maas_engine_submit(r->engine, &a, hear, h, &h->id, NULL, &r->err);
+    maas_grammar_unref(a.grammar);
+    return st;
 }
 
 static void expect_equal(const heard *a, const heard *b, int i, const char *how)
