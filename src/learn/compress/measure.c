@@ -29,6 +29,10 @@ static maas_status deal(maas_measure *m, const maas_compress_spec *spec, maas_er
 {
     maas_rng rng;
     const maas_train_job *job = m->job;
+    if ((double)job->data->n_rows * spec->validation < 1)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "compress.validation: %g of %lld rows is less than one", spec->validation,
+                         (long long)job->data->n_rows);
     maas_rng_seed(&rng, (uint64_t)spec->seed);
     MAAS_TRY(maas_split_init(&m->split, job->data->n_rows, spec->validation, spec->shuffle, &rng,
                              job->budget, err));

@@ -403,6 +403,98 @@ static void a_student_ends_at_the_teachers_chances(void)
     json_decref(params);
 }
 
+/* The same where one number is predicted, and where one chance stands for two classes. */
+static void numbers_and_two_classes_are_taught(void)
+{
+    static school s;
+    static float numbers[N], chances[N * 2], y[N];
+    static int64_t two[N];
+    make_rows(&s);
+    for (int i = 0; i < N; i++) {
+        numbers[i] = 7;
+        chances[2 * i] = 0.75f; /* of class 1 */
+        chances[2 * i + 1] = 0.25f;
+        y[i] = (float)(i % 11);
+        two[i] = i % 2;
+    }
+    json_t *labels = toy_json("[1,0]");
+    const struct {
+        const char *target, *params, *output;
+        maas_teaching teaching;
+        double want;
+    } ways[] = {
+        {"n",
+         "{'layers':[{'type':'dense'}],'epochs':40,'optimizer':{'type':'adam','lr':0.02}}",
+         "value",
+         {numbers, 1, NULL, 3, 1},
+         7},
+        {"two",
+         "{'layers':[{'type':'dense'}],'loss':'binary_cross_entropy','epochs':40,"
+         "'optimizer':{'type':'adam','lr':0.02}}",
+         "probabilities",
+         {chances, 2, labels, 2, 1},
+         0.25},
+    };
+    for (size_t w = 0; w < MAAS_COUNT(ways); w++) {
+        json_t *params = toy_params(ways[w].params);
+        maas_train_result r = {0};
+        maas_err err = {0};
+        toy_model m;
+        double mean = 0;
+        toy_init(&s.t, N);
+        toy_add_tensor(&s.t, "x", MAAS_F32, 1, (int64_t[]){D}, s.x);
+        toy_add(&s.t, ways[w].target, w ? MAAS_I64 : MAAS_F32, w ? (const void *)two : y);
+        const maas_train_job job = {.learner = "network",
+                                    .params = params,
+                                    .data = &s.t.d,
+                                    .target = ways[w].target,
+                                    .n_threads = 1,
+                                    .teaching = &ways[w].teaching};
+        REQUIRE_OK(maas_train(&job, &r, &err), err);
+        REQUIRE_OK(toy_model_open(&m, &r.onnx, N, &err), err);
+        memcpy(maas_exec_input(m.exec, 0)->data, s.x, sizeof s.x);
+        REQUIRE_OK(maas_exec_run(m.exec, &err), err);
+        const maas_tensor *p = toy_output(&m, ways[w].output);
+        for (int i = 0; i < N; i++) /* of two chances the first: class 0 */
+            mean += maas_tensor_get(p, i * (int64_t)(w + 1)) / N;
+        EXPECT_NEAR(mean, ways[w].want, 0.02 * (1 + ways[w].want));
+        toy_model_close(&m);
+        maas_train_result_reset(&r);
+        json_decref(params);
+    }
+    json_decref(labels);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static void teachers_of_something_else_are_refused(void)
+{
+    static school s;
+    static float answers[N * 3];
+    make_rows(&s);
+    json_t *wrong = toy_json("[0,10,30]"), *params = toy_params("{'layers':[{'type':'dense'}]}");
+    const struct {
+        maas_teaching teaching;
+        const char *words;
+    } ways[] = {{{answers, 3, wrong, 2, 1}, "does not know class 3 of target 'y'"},
+                {{answers, 1, NULL, 2, 1}, "the teacher answers numbers"}};
+    for (size_t w = 0; w < MAAS_COUNT(ways); w++) {
+        maas_train_result r = {0};
+        maas_err err = {0};
+        const maas_train_job job = {.learner = "network",
+                                    .params = params,
+                                    .data = &s.t.d,
+                                    .target = "y",
+                                    .n_threads = 1,
+                                    .teaching = &ways[w].teaching};
+        EXPECT_EQ(maas_train(&job, &r, &err), MAAS_E_INVALID);
+        EXPECT_MSG(strstr(err.msg, ways[w].words), "%s", err.msg);
+        maas_train_result_reset(&r);
+    }
+    json_decref(wrong);
+    json_decref(params);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
 /* ---- stopping ---- */
 
 static bool stop_at_once(void *user)
@@ -441,6 +533,8 @@ int main(int argc, char **argv)
         MT_CASE(filters_go_and_the_recipe_follows),
         MT_CASE(a_forest_teaches_a_network),
         MT_CASE(a_student_ends_at_the_teachers_chances),
+        MT_CASE(numbers_and_two_classes_are_taught),
+        MT_CASE(teachers_of_something_else_are_refused),
         MT_CASE(a_cancelled_job_stops),
     };
     return mt_main(argc, argv, all, sizeof all / sizeof *all);
