@@ -5,6 +5,7 @@
 #   clients           the real client (tritonclient, unchanged), onnx, onnxruntime (the default)
 #   makers            the newest libraries whose model files we read, and their peers
 #   language          the clients of language models, and what their files and templates are checked against
+#   structured        the same clients, and what checks the JSON that they get
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -21,6 +22,10 @@ makers)
 language)
     packages='openai anthropic ollama jinja2 gguf numpy requests'
     probe='import openai, anthropic, ollama, jinja2, gguf, numpy, requests'
+    ;;
+structured)
+    packages='openai anthropic ollama pydantic jsonschema[format]'
+    probe='import openai, anthropic, ollama, pydantic, jsonschema, rfc3339_validator'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'
