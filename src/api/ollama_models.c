@@ -97,6 +97,18 @@ void maas_ollama_ps(maas_req *r)
     maas_reply_tree(r, 200, json_pack("{s:o}", "models", p.list));
 }
 
+/* Every model that chats can be given tools. */
+static json_t *capabilities(const maas_chat *chat)
+{
+    json_t *all = json_pack("[s]", "completion");
+    const maas_said_style *y = chat ? maas_chat_style(chat) : NULL;
+    if (chat)
+        json_array_append_new(all, json_string("tools"));
+    if (y && y->n && y->markers[0].role == MAAS_SAID_THINK)
+        json_array_append_new(all, json_string("thinking"));
+    return all;
+}
+
 static json_t *shown(const maas_lm_service *s)
 {
     const maas_lm_info *i = maas_lm_service_about(s);
@@ -119,9 +131,9 @@ static json_t *shown(const maas_lm_service *s)
         snprintf(key, sizeof key, "%s.%s", i->arch, numbers[k].key);
         json_object_set_new(info, key, json_integer(numbers[k].value));
     }
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:[s]}", "modelfile", "", "parameters", "",
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "modelfile", "", "parameters", "",
                      "template", chats ? "{{ .Prompt }}" : "", "details", details(i->arch),
-                     "model_info", info, "capabilities", "completion");
+                     "model_info", info, "capabilities", capabilities(chats ? chat : NULL));
 }
 
 static maas_status find_shown(maas_req *r, json_t **out, maas_err *err)

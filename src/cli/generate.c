@@ -20,7 +20,8 @@ typedef struct session {
     maas_tokenizer *tokenizer;
     maas_lm *model;
     maas_engine *engine;
-    maas_buf prompt; /* ids */
+    maas_buf prompt;       /* ids */
+    maas_grammar *grammar; /* NULL: anything fits */
     uint64_t id;
     maas_lm_timing timing;
     maas_err *err;
@@ -69,6 +70,36 @@ static maas_status chat_prompt(session *s, const char *text, maas_err *err)
     return st;
 }
 
+static maas_status read_text(const char *path, maas_buf *out, maas_err *err)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? maas_fail(err, MAAS_E_NOT_FOUND, "%.200s: %m", path)
+                  : maas_sys_read_all(fd, out, err);
+}
+
+static maas_status read_grammar(session *s, const maas_generate_opts *o, maas_err *err)
+{
+    const char *path = o->schema ? o->schema : o->grammar;
+    AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(MAAS_MAX_CONTROL_BODY);
+    AUTO(maas_json_unref) json_t *schema = NULL;
+    maas_vocab *v;
+    if (!path)
+        return MAAS_OK;
+    if (o->schema && o->grammar)
+        return maas_fail(err, MAAS_E_INVALID, "of --schema and --grammar only one can be given");
+    MAAS_TRY(read_text(path, &text, err));
+    if (o->schema)
+        MAAS_TRY(maas_json_parse(maas_buf_span(&text), &schema, err));
+    const maas_grammar_part part = {.kind = schema ? MAAS_GRAMMAR_SCHEMA : MAAS_GRAMMAR_GBNF,
+                                    .text = {text.p ? text.p : "", text.n},
+                                    .json = schema};
+    const maas_grammar_spec spec = {.parts = &part, .n_parts = 1};
+    MAAS_TRY(maas_vocab_create(s->tokenizer, maas_lm_about(s->model)->n_vocab, NULL, &v, err));
+    maas_status st = maas_grammar_create(&spec, v, NULL, &s->grammar, err);
+    maas_vocab_unref(v);
+    return st;
+}
+
 static void on_event(void *user, const maas_lm_event *ev)
 {
     session *s = user;
@@ -87,6 +118,7 @@ static maas_status answer(session *s, const maas_generate_opts *o, maas_err *err
                     .n_tokens = (uint32_t)(s->prompt.n / sizeof(int32_t)),
                     .max_tokens = (uint32_t)o->max_tokens,
                     .n_logprobs = -1,
+                    .grammar = s->grammar,
                     .sampling = MAAS_SAMPLING_INIT};
     ask.sampling.temperature = (float)o->temperature;
     ask.sampling.seed = (uint64_t)o->seed;
@@ -120,7 +152,10 @@ maas_status maas_generate(const char *path, const maas_generate_opts *o, maas_er
     else if (st == MAAS_OK)
         st = chat_prompt(&s, o->prompt, err);
     if (st == MAAS_OK)
+        st = read_grammar(&s, o, err);
+    if (st == MAAS_OK)
         st = answer(&s, o, err);
+    maas_grammar_unref(s.grammar);
     maas_engine_destroy(s.engine);
     maas_lm_destroy(s.model);
     maas_tokenizer_destroy(s.tokenizer);

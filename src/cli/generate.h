@@ -9,7 +9,8 @@ typedef struct maas_generate_opts {
     const char *prompt;
     int64_t max_tokens, threads, seed; /* seed -1: any */
     double temperature;
-    bool raw; /* the prompt as it is, without the chat template */
+    const char *schema, *grammar; /* files: what the answer must fit; NULL: anything */
+    bool raw;                     /* the prompt as it is, without the chat template */
 } maas_generate_opts;
 
 /* Prints the answer as it comes; what took how long goes to stderr. */

@@ -27,6 +27,7 @@
 static struct {
     char *output;
     char *prompt;
+    char *schema, *grammar;
     double temperature;
     int64_t threads, repeat, max_tokens, seed;
     bool profile, json, raw;
@@ -99,6 +100,16 @@ maas_conf maas_run_settings(void)
          .preset = "-1",
          .arg = "N",
          .help = "of a language model: the same one draws the same answer; -1: any"},
+        {.name = "schema",
+         .type = MAAS_CONF_STR,
+         .offset = AT(schema),
+         .arg = "FILE",
+         .help = "of a language model: the answer is JSON that fits this JSON schema"},
+        {.name = "grammar",
+         .type = MAAS_CONF_STR,
+         .offset = AT(grammar),
+         .arg = "FILE",
+         .help = "of a language model: the answer fits this grammar (GBNF)"},
         {.name = "raw",
          .type = MAAS_CONF_BOOL,
          .offset = AT(raw),
@@ -415,6 +426,8 @@ static maas_status generate(const char *path, maas_err *err)
                                   .threads = opts.threads,
                                   .seed = opts.seed,
                                   .temperature = opts.temperature,
+                                  .schema = opts.schema,
+                                  .grammar = opts.grammar,
                                   .raw = opts.raw};
     return opts.prompt ? maas_generate(path, &o, err)
                        : maas_fail(err, MAAS_E_INVALID, "a language model needs --prompt TEXT");

@@ -6,6 +6,7 @@
 #   makers            the newest libraries whose model files we read, and their peers
 #   language          the clients of language models, and what their files and templates are checked against
 #   llama             llama.cpp as a library and a server, ready to run
+#   structured        the same clients, and what checks the JSON that they get
 #   keras             Keras and what it exports ONNX with
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -26,6 +27,10 @@ language)
 llama)
     packages='xllamacpp gguf numpy'
     probe='import xllamacpp, gguf, numpy'
+    ;;
+structured)
+    packages='openai anthropic ollama pydantic jsonschema[format]'
+    probe='import openai, anthropic, ollama, pydantic, jsonschema, rfc3339_validator'
     ;;
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'

@@ -243,6 +243,33 @@ static maas_status check_step(const machine *m, const jinja_code *c)
     return maas_fail(m->err, MAAS_E_INVALID, "template, line %u: it is not understood", m->line);
 }
 
+static jinja_value negated(jinja_value v)
+{
+    if (v.kind == JINJA_FLOAT)
+        v.u.f = -v.u.f;
+    else if (v.kind == JINJA_INT)
+        v.u.i = (int64_t)(0 - (uint64_t)v.u.i);
+    return v;
+}
+
+static maas_status step_of_macro(machine *m, const jinja_code *c, uint32_t *pc)
+{
+    jinja_value v = {.kind = JINJA_MACRO, .u.i = *pc - 1};
+    switch ((jinja_op)c->op) {
+    case OP_MACRO:
+        *pc += (uint32_t)c->n;
+        return jinja_set(m, c->text, v);
+    case OP_GIVEN:
+        *pc += jinja_is_given(m, c->text) ? (uint32_t)c->n : 0;
+        return MAAS_OK;
+    case OP_RETURN:
+        MAAS_TRY(jinja_return(m, pc, &v));
+        return push(m, v);
+    default:
+        return maas_fail(m->err, MAAS_E_INTERNAL, "an instruction that is none");
+    }
+}
+
 /* long: a row for each instruction. */
 static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
 {
@@ -294,12 +321,7 @@ static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
         v = pop(m);
         return push(m, jinja_bool(!jinja_truth(&v)));
     case OP_NEGATE:
-        v = pop(m);
-        if (v.kind == JINJA_FLOAT)
-            v.u.f = -v.u.f;
-        else if (v.kind == JINJA_INT)
-            v.u.i = (int64_t)(0 - (uint64_t)v.u.i);
-        return push(m, v);
+        return push(m, negated(pop(m)));
     case OP_BINARY:
         MAAS_TRY(jinja_binary(m, c->text, &v));
         return push(m, v);
@@ -342,18 +364,8 @@ static maas_status step(machine *m, const jinja_code *c, uint32_t *pc)
     case OP_CAPTURED:
         MAAS_TRY(captured(m, &v));
         return push(m, v);
-    case OP_MACRO:
-        v = (jinja_value){.kind = JINJA_MACRO, .u.i = *pc - 1};
-        *pc += (uint32_t)c->n;
-        return jinja_set(m, c->text, v);
-    case OP_GIVEN:
-        *pc += jinja_is_given(m, c->text) ? (uint32_t)c->n : 0;
-        return MAAS_OK;
-    case OP_RETURN:
-        MAAS_TRY(jinja_return(m, pc, &v));
-        return push(m, v);
     default:
-        return maas_fail(m->err, MAAS_E_INTERNAL, "an instruction that is none");
+        return step_of_macro(m, c, pc);
     }
 }
 

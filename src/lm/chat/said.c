@@ -35,7 +35,10 @@ maas_said *maas_said_create(const maas_said_opts *o)
         s->mode = SAID_HEADER;
     s->fresh = true;
     s->trim = o->in_thought;
-    return s;
+    if (maas_buf_reserve(&s->raw, 64)) /* so that raw is never NULL */
+        return s;
+    maas_said_destroy(s);
+    return NULL;
 }
 
 void maas_said_destroy(maas_said *s)

@@ -179,9 +179,9 @@ static maas_status check(checker *c, maas_err *err)
     list_before(c);
     find_ends(c, true, c->ends);
     find_ends(c, false, c->empty);
+    MAAS_TRY(refuse_left(c, err));
     if (!c->ends[c->p->start])
         return maas_fail(err, MAAS_E_INVALID, "nothing fits: there is no text that ends");
-    MAAS_TRY(refuse_left(c, err));
     prune(c);
     return MAAS_OK;
 }

@@ -184,6 +184,9 @@ typedef struct gram_program {
     uint8_t sample[256];   /* a byte of each class */
     uint32_t n_classes;
     uint32_t start; /* a state */
+    /* [n_states] of a repetition that may come `left` more times, the state that is the same
+     * without a bound; 0: the state is not one of those. NULL: there is none. */
+    uint32_t *loop, *left;
 } gram_program;
 /* The rules of b, beginning with `root`. Left recursion and what never ends are refused. */
 maas_status gram_program_make(gram_build *b, const gram_node *root, maas_arena *a,
@@ -203,7 +206,7 @@ typedef struct vocab_node { /* in the order of a walk: parents first */
     uint32_t next;          /* behind everything below */
     uint32_t tokens;        /* of this node, in `order`: up to the next node's */
     uint64_t below;         /* kinds of bytes from here on down (vocab_kind) */
-    uint16_t depth;         /* 1: the first byte */
+    uint16_t depth, height; /* 1: the first byte; bytes from here on down, at most */
     uint8_t byte;
 } vocab_node;
 struct maas_vocab {
@@ -254,7 +257,10 @@ typedef struct gram_place { /* a state of the automaton: where all readings are 
     uint32_t first, n;      /* of `items` */
     uint32_t *to;           /* [n_classes]; UNKNOWN; NULL: none asked for yet */
     gram_mask *mask;
-    bool may_end;
+    uint64_t stays; /* of one that is `loop`: kinds of bytes that leave it where it is */
+    uint32_t loop;  /* the place without bounds of repetitions; UNKNOWN: not asked for yet */
+    uint32_t reach; /* so many bytes make no difference between the two */
+    bool may_end, has_stays;
 } gram_place;
 typedef struct gram_item {
     uint32_t state, stack;
@@ -299,6 +305,9 @@ static inline uint32_t gram_next(gram_machine *m, uint32_t place, uint8_t byte)
     const uint32_t *to = m->places[place].to;
     return to && to[c] != GRAM_UNKNOWN ? to[c] : gram_next_slow(m, place, c);
 }
+uint32_t gram_place_add(gram_machine *m, const gram_item *items, uint32_t n, bool may_end);
+/* loops.c: kinds of bytes of which `*reach` in a row, in any order, fit at a place. */
+uint64_t gram_stays(gram_machine *m, uint32_t place, uint32_t *reach);
 /* Forgets everything but the places in live[n], which get their new numbers. */
 bool gram_machine_forget(gram_machine *m, uint32_t *const *live, uint32_t n);
 maas_status gram_machine_say(const gram_machine *m, maas_err *err); /* what status means */

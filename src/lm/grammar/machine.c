@@ -136,11 +136,21 @@ static uint32_t place_of(gram_machine *m, uint32_t n, bool may_end)
     struct gram_slot *slot = gram_table_find(&m->table, hash, same, &w);
     if (!slot->number) {
         m->places[m->n_places] = (gram_place){
-            .first = (uint32_t)m->n_items, .n = n, .may_end = may_end};
+            .first = (uint32_t)m->n_items, .n = n, .may_end = may_end, .loop = GRAM_UNKNOWN};
         m->n_items += n;
         gram_table_put(&m->table, slot, hash, (uint32_t)m->n_places++);
     }
     return slot->number - 1;
+}
+
+uint32_t gram_place_add(gram_machine *m, const gram_item *items, uint32_t n, bool may_end)
+{
+    if (!maas_grow(&m->items, &m->cap_items, m->n_items + n + 1, sizeof *m->items)) {
+        fail(m, MAAS_E_NOMEM);
+        return GRAM_DEAD;
+    }
+    memcpy(m->items + m->n_items, items, n * sizeof *items);
+    return place_of(m, n, may_end);
 }
 
 /* What was added becomes a place, and the machine is ready for the next. */
@@ -207,7 +217,7 @@ uint32_t gram_next_slow(gram_machine *m, uint32_t place, uint32_t class)
 
 static bool begin(gram_machine *m)
 {
-    if (!gram_stacks_init(&m->stacks))
+    if (!gram_stacks_init(&m->stacks) || !maas_grow(&m->items, &m->cap_items, 1, sizeof *m->items))
         return false;
     place_of(m, 0, false); /* GRAM_DEAD */
     return m->status == MAAS_OK;
@@ -221,8 +231,10 @@ maas_status gram_machine_init(gram_machine *m, const gram_program *p, maas_budge
     m->touched = maas_calloc(p->n_states, sizeof *m->touched);
     m->queue = maas_calloc(p->n_states, sizeof *m->queue);
     m->queued = maas_calloc(p->n_states, 1);
-    if (!m->at || !m->touched || !m->queue || !m->queued || !begin(m))
-        return MAAS_E_NOMEM;
+    if (!m->at || !m->touched || !m->queue || !m->queued || !begin(m)) {
+        fail(m, MAAS_E_NOMEM);
+        return m->status;
+    }
     add(m, p->start, 1);
     m->start = make_place(m);
     return m->status;
@@ -279,41 +291,57 @@ static bool copy_stacks(const gram_stacks *from, gram_stacks *to, uint32_t *keep
     return ok;
 }
 
-static bool copy_place(gram_machine *m, const gram_machine *old, const uint32_t *keep,
-                       uint32_t *place)
+/* GRAM_DEAD: no memory. */
+static uint32_t copy_place(gram_machine *m, const gram_machine *old, const uint32_t *keep,
+                           uint32_t place)
 {
-    const gram_place *p = &old->places[*place];
+    const gram_place *p = &old->places[place];
     if (!maas_grow(&m->items, &m->cap_items, m->n_items + p->n + 1, sizeof *m->items))
-        return false;
+        return GRAM_DEAD;
     for (uint32_t i = 0; i < p->n; i++) {
         const gram_item x = old->items[p->first + i];
         m->items[m->n_items + i] = (gram_item){x.state, keep[x.stack]};
     }
-    *place = place_of(m, p->n, p->may_end);
-    return m->status == MAAS_OK;
+    return place_of(m, p->n, p->may_end);
+}
+
+static bool copy_live(gram_machine *m, const gram_machine *old, uint32_t *const *live, uint32_t n,
+                      uint32_t *keep, uint32_t *fresh)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const gram_place *p = &old->places[*live[i]];
+        for (uint32_t k = 0; k < p->n; k++)
+            keep[old->items[p->first + k].stack] = 1;
+    }
+    if (!copy_stacks(&old->stacks, &m->stacks, keep))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if ((fresh[i] = copy_place(m, old, keep, *live[i])) == GRAM_DEAD)
+            return false;
+    return true;
 }
 
 bool gram_machine_forget(gram_machine *m, uint32_t *const *live, uint32_t n)
 {
     gram_machine old = *m;
     uint32_t *keep = maas_calloc(old.stacks.n, sizeof *keep);
+    uint32_t *fresh = maas_calloc(n, sizeof *fresh);
     m->places = NULL;
     m->items = NULL;
     m->n_places = m->cap_places = m->n_items = m->cap_items = 0;
     m->table = (gram_table){0};
+    m->stacks = (gram_stacks){0};
     m->rows.blocks = NULL;
-    bool ok = keep && begin(m);
-    for (uint32_t i = 0; ok && i < n; i++) {
-        const gram_place *p = &old.places[*live[i]];
-        for (uint32_t k = 0; k < p->n; k++)
-            keep[old.items[p->first + k].stack] = 1;
+    const bool ok = keep && fresh && begin(m) && copy_live(m, &old, live, n, keep, fresh);
+    if (ok) {
+        for (uint32_t i = 0; i < n; i++)
+            *live[i] = fresh[i];
+        forget_all(&old);
+    } else { /* as it was */
+        forget_all(m);
+        *m = old;
     }
-    ok = ok && copy_stacks(&old.stacks, &m->stacks, keep);
-    for (uint32_t i = 0; ok && i < n; i++)
-        ok = copy_place(m, &old, keep, live[i]);
     maas_free(keep);
-    forget_all(&old);
-    if (!ok)
-        fail(m, MAAS_E_NOMEM);
+    maas_free(fresh);
     return ok;
 }

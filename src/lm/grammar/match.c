@@ -68,27 +68,17 @@ static void allow_all(const maas_vocab *v, gram_mask *x, uint32_t from, uint32_t
         allow(x, v->order[i]);
 }
 
-/* The kinds of bytes that leave a place where it is: what is made of them alone need not be walked.
- */
-static uint64_t loops_of(gram_machine *m, uint32_t place)
-{
-    uint64_t leaves = (uint64_t)3 << 62; /* parts of characters */
-    for (uint32_t byte = 0; byte < 0x80; byte++)
-        if (gram_next(m, place, (uint8_t)byte) != place)
-            leaves |= (uint64_t)1 << gram_vocab_kind((uint8_t)byte);
-    return ~leaves;
-}
-
 static void walk_tokens(maas_grammar *g, gram_mask *x)
 {
     const maas_vocab *v = g->vocab;
     gram_machine *m = &g->machine;
-    const uint64_t leaves = ~loops_of(m, x->place);
     g->walk[0] = x->place;
     for (uint32_t i = 0; i < v->n_nodes && m->status == MAAS_OK;) {
         const vocab_node *n = &v->nodes[i];
         const uint32_t before = g->walk[n->depth - 1];
-        if (before == x->place && !(n->below & leaves)) {
+        uint32_t reach;
+        const uint64_t stays = gram_stays(m, before, &reach);
+        if (!(n->below & ~stays) && n->height <= reach) { /* all that is below fits */
             allow_all(v, x, n->tokens, v->nodes[n->next].tokens);
             i = n->next;
             continue;

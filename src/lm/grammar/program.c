@@ -6,10 +6,16 @@
 #include "lm/grammar/grammar_int.h"
 #include "base/ban.h"
 
-enum { FINAL = 0, DEAD = 1 };
+enum { FINAL = 0, DEAD = 1, FEW = 3 };
+
+typedef struct endless { /* a state of a repetition, see gram_program.loop */
+    uint32_t state, loop, left;
+} endless;
 
 typedef struct compiler {
     gram_build *b;
+    endless *endless;
+    size_t n_endless, cap_endless;
     gram_state *states;
     gram_set *sets;
     uint32_t *entries;
@@ -185,21 +191,52 @@ static uint32_t copy_of(compiler *c, const gram_node *x, bool once, uint32_t nex
     return next == DEAD ? DEAD : state_of(c, OP_CALL, repeat->rule - 1, next);
 }
 
+static uint32_t loop_of(compiler *c, const gram_node *x, bool once, uint32_t next, uint32_t *body)
+{
+    const uint32_t loop = add_state(c, (gram_state){OP_SPLIT, next, DEAD});
+    *body = copy_of(c, x, once, loop);
+    if (c->b->status != MAAS_OK)
+        return DEAD;
+    c->states[loop].next = *body;
+    return loop;
+}
+
+static void note_endless(compiler *c, uint32_t state, uint32_t loop, uint32_t left)
+{
+    if (c->b->status == MAAS_OK &&
+        !maas_grow(&c->endless, &c->cap_endless, c->n_endless + 1, sizeof *c->endless))
+        gram_fail(c->b, MAAS_E_NOMEM, "memory for a grammar");
+    if (c->b->status == MAAS_OK && state != DEAD)
+        c->endless[c->n_endless++] = (endless){state, loop, left};
+}
+
+/* Up to n times x, then next. */
+static uint32_t bounded_of(compiler *c, const gram_node *x, bool once, uint32_t n, uint32_t next)
+{
+    uint32_t body = DEAD, at = next;
+    const uint32_t loop = n > FEW ? loop_of(c, x, once, next, &body) : DEAD;
+    for (uint32_t i = 0; i < n && c->b->status == MAAS_OK; i++) {
+        const uint32_t copy = copy_of(c, x, once, at);
+        at = split_of(c, copy, next);
+        if (loop != DEAD)
+            note_endless(c, at, loop, i + 1);
+        if (loop != DEAD && c->states[copy].op == OP_BYTES && c->states[body].op == OP_BYTES)
+            note_endless(c, copy, body, i);
+    }
+    return at;
+}
+
 static uint32_t repeat_of(compiler *c, const gram_node *x, uint32_t next)
 {
     const bool once = x->max == GRAM_ENDLESS ? x->min <= 1 : x->max <= 1;
     uint32_t at = next, need = x->min;
     if (x->max == GRAM_ENDLESS) {
-        const uint32_t loop = add_state(c, (gram_state){OP_SPLIT, next, DEAD});
-        const uint32_t body = copy_of(c, x, once, loop);
-        if (c->b->status != MAAS_OK)
-            return DEAD;
-        c->states[loop].next = body;
+        uint32_t body;
+        const uint32_t loop = loop_of(c, x, once, next, &body);
         at = need ? body : loop;
         need -= need > 0;
     } else {
-        for (uint32_t i = x->min; i < x->max && c->b->status == MAAS_OK; i++)
-            at = split_of(c, copy_of(c, x, once, at), next);
+        at = bounded_of(c, x, once, x->max - x->min, next);
     }
     for (uint32_t i = 0; i < need && c->b->status == MAAS_OK; i++)
         at = copy_of(c, x, once, at);
@@ -298,7 +335,13 @@ static void keep(compiler *c, maas_arena *a, gram_program *out)
     out->sets = maas_arena_dup(a, c->n_sets ? c->sets : &(gram_set){0},
                                (c->n_sets ? c->n_sets : 1) * sizeof *c->sets);
     out->entries = maas_arena_dup(a, c->entries, c->b->n_rules * sizeof *c->entries);
-    if (!out->states || !out->sets || !out->entries)
+    out->loop = c->n_endless ? maas_arena_array(a, c->n_states, sizeof *out->loop) : NULL;
+    out->left = c->n_endless ? maas_arena_array(a, c->n_states, sizeof *out->left) : NULL;
+    for (size_t i = 0; i < c->n_endless && out->loop && out->left; i++) {
+        out->loop[c->endless[i].state] = c->endless[i].loop;
+        out->left[c->endless[i].state] = c->endless[i].left;
+    }
+    if (!out->states || !out->sets || !out->entries || (c->n_endless && (!out->loop || !out->left)))
         gram_fail(c->b, MAAS_E_NOMEM, "memory for a grammar");
 }
 
@@ -318,6 +361,7 @@ maas_status gram_program_make(gram_build *b, const gram_node *root, maas_arena *
     maas_free(c.states);
     maas_free(c.sets);
     maas_free(c.entries);
+    maas_free(c.endless);
     gram_table_reset(&c.by_state);
     gram_table_reset(&c.by_set);
     if (b->status != MAAS_OK)

@@ -52,6 +52,8 @@ const gram_node *schema_array(schema_maker *s, const json_t *flat)
     const uint32_t n_first = (uint32_t)json_array_size(json_object_get(flat, "prefixItems"));
     const uint32_t min = count_of(flat, "minItems", 0);
     const uint32_t max = count_of(flat, "maxItems", GRAM_ENDLESS);
+    if (min > max)
+        return gram_never(b);
     if (!n_first && !min && max == GRAM_ENDLESS && !json_object_get(flat, "items"))
         return gram_json_array(b);
     const gram_node *item = item_of(s, flat, n_first, min);
@@ -65,6 +67,6 @@ const gram_node *schema_array(schema_maker *s, const json_t *flat)
     const gram_node *full = gram_json_braces(b, "[", gram_seq2(b, first, rest), "]");
     const gram_node *empty = GRAM_SEQ(b, gram_word(b, "["), gram_json_space(b), gram_word(b, "]"));
     if (max == 0)
-        return min ? gram_never(b) : empty;
+        return empty;
     return min ? full : gram_alt2(b, full, empty);
 }

@@ -80,7 +80,8 @@ static int by_from(const void *a, const void *b)
 uint32_t gram_ranges_tidy(gram_range *r, uint32_t n)
 {
     uint32_t k = 0;
-    qsort(r, n, sizeof *r, by_from);
+    if (n)
+        qsort(r, n, sizeof *r, by_from);
     for (uint32_t i = 0; i < n; i++) {
         if (r[i].from > r[i].to)
             continue;

@@ -70,9 +70,12 @@ static void close_path(maas_vocab *v, uint32_t *path, size_t from, size_t n)
 {
     for (size_t d = from; d > n; d--) {
         vocab_node *x = &v->nodes[path[d]];
+        vocab_node *above = d > 1 ? &v->nodes[path[d - 1]] : NULL;
         x->next = v->n_nodes;
-        if (d > 1)
-            v->nodes[path[d - 1]].below |= x->below;
+        if (above)
+            above->below |= x->below;
+        if (above && above->height <= x->height)
+            above->height = (uint16_t)(x->height + 1);
     }
 }
 
@@ -87,6 +90,7 @@ static void make_nodes(maas_vocab *v, uint32_t *path)
             path[d + 1] = v->n_nodes;
             v->nodes[v->n_nodes++] = (vocab_node){.tokens = i,
                                                   .depth = (uint16_t)(d + 1),
+                                                  .height = 1,
                                                   .byte = (uint8_t)p.p[d],
                                                   .below = (uint64_t)1
                                                            << gram_vocab_kind((uint8_t)p.p[d])};
