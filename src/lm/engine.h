@@ -84,7 +84,7 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
                                uint64_t *out_id, uint32_t *retry_ms, maas_err *err);
 /* Ends it with DONE (CANCELLED) in the next step; unknown ids are nothing. */
 void maas_engine_cancel(maas_engine *e, uint64_t id);
-void maas_engine_cancel_all(maas_engine *e);
+void maas_engine_cancel_all(maas_engine *e); /* from then on submit is E_UNAVAILABLE */
 /* A request that is held gets nothing, and has no place among those that run, until it is let go:
  * its reader is behind. Ends as others do. */
 void maas_engine_hold(maas_engine *e, uint64_t id, bool on);

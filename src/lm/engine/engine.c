@@ -44,20 +44,23 @@ maas_status maas_engine_submit(maas_engine *e, const maas_ask *ask, maas_lm_on *
     r->on = on;
     r->user = user;
     pthread_mutex_lock(&e->lock);
+    const bool closed = e->closed;
     const bool full = e->n_waiting >= e->opts.max_waiting && !ask->belongs;
     if (full && retry_ms)
         *retry_ms = wait_ms(e);
-    if (!full) {
+    if (!full && !closed) {
         *out_id = r->id = ++e->next_id;
         push(&e->inbox, r);
         e->n_waiting++;
         e->stats.requests++;
     }
     pthread_mutex_unlock(&e->lock);
-    if (full) {
+    if (full || closed)
         maas_request_destroy(r);
+    if (closed)
+        return maas_fail(err, MAAS_E_UNAVAILABLE, "the model is being unloaded");
+    if (full)
         return maas_fail(err, MAAS_E_BUSY, "%u requests are waiting", e->opts.max_waiting);
-    }
     if (e->wake)
         e->wake(e->wake_user);
     return MAAS_OK;
@@ -100,6 +103,7 @@ void maas_engine_cancel_all(maas_engine *e)
 {
     list *all[] = {&e->inbox, &e->waiting, &e->running};
     pthread_mutex_lock(&e->lock);
+    e->closed = true;
     for (size_t i = 0; i < MAAS_COUNT(all); i++)
         for (request *r = all[i]->head; r; r = r->next)
             r->cancelled = e->cancels = true;

@@ -19,6 +19,7 @@ struct maas_engine {
     uint64_t next_id;
     uint32_t n_waiting; /* inbox and waiting */
     bool cancels;       /* somebody was cancelled */
+    bool closed;        /* all were: nobody comes any more */
     maas_engine_stats stats;
     double token_ns; /* of one token of one request, lately */
 

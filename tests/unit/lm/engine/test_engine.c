@@ -216,6 +216,7 @@ static void cancelled_and_late_ones_end(void)
     maas_engine_cancel_all(r.engine);
     run_all(&r);
     EXPECT(h[0].done && h[2].done);
+    EXPECT_EQ(ask(&r, 1, 5, 0, &h[1]), MAAS_E_UNAVAILABLE);
     rig_close(&r);
 }
 
