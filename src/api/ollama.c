@@ -183,7 +183,7 @@ static maas_talk *open_talk(maas_req *r, const maas_talk_writers *w)
 
 static maas_status refuse_unknown(const maas_talk *t, maas_err *err)
 {
-    static const char *const unknown[] = {"images", "suffix", "template"};
+    static const char *const unknown[] = {"images", "template"};
     for (size_t i = 0; i < MAAS_COUNT(unknown); i++) {
         const json_t *v = json_object_get(t->body, unknown[i]);
         const bool empty = !v || json_is_null(v) || json_is_false(v) ||
@@ -251,10 +251,13 @@ static maas_status read_generate(maas_talk *t, maas_err *err)
 {
     json_t *prompt = json_object_get(t->body, "prompt");
     json_t *system = json_object_get(t->body, "system");
+    const json_t *suffix = json_object_get(t->body, "suffix");
     MAAS_TRY(maas_talk_params(t, err));
     MAAS_TRY(refuse_unknown(t, err));
     if (!json_is_string(prompt))
         return maas_fail(err, MAAS_E_INVALID, "'prompt' must be a text");
+    if (json_string_length(suffix))
+        return maas_talk_fill(t, prompt, suffix, err);
     if (json_is_true(json_object_get(t->body, "raw")))
         return maas_talk_text(t, prompt, err);
     AUTO(maas_json_unref) json_t *all = json_array();

@@ -30,7 +30,8 @@ typedef struct maas_talk_item { /* a part of an answer, see lm/said.h */
 typedef struct maas_talk_choice { /* what one choice became, so far */
     maas_talk_item *items;
     size_t n_items, items_cap;
-    uint32_t n_calls; /* that are ok */
+    uint32_t n_calls;      /* that are ok */
+    uint32_t n_characters; /* of tokens, where they are counted */
     maas_buf logprobs;
     maas_lm_finish finish;
     int32_t stop; /* as of the event */
@@ -113,6 +114,8 @@ maas_status maas_talk_tools(maas_talk *t, const json_t *tools, const json_t *cho
 /* The prompt of a conversation with the tools of t (more: lm/chat.h), or of a text as it is. */
 maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *more, maas_err *err);
 maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err);
+/* The prompt for what is between two texts. */
+maas_status maas_talk_fill(maas_talk *t, const json_t *prefix, const json_t *suffix, maas_err *err);
 /* Reads a body and starts what it says; false: an engine replies later. NULL: replied already. */
 bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err));
 void maas_talk_fail(maas_talk *t, const maas_err *err); /* instead of starting it */

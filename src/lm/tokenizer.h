@@ -43,6 +43,9 @@ maas_status maas_tokenizer_encode_pieces(const maas_tokenizer *t, const maas_tex
 void maas_tokenizer_frame(const maas_tokenizer *t, const int32_t *a, uint32_t n_a, const int32_t *b,
                           uint32_t n_b, maas_buf *out, uint32_t *second);
 uint32_t maas_tokenizer_n_frame(const maas_tokenizer *t, bool pair); /* tokens that adds */
+/* A prompt for what is between two texts of a user. E_INVALID: the model is not made for that. */
+maas_status maas_tokenizer_encode_fill(const maas_tokenizer *t, maas_str prefix, maas_str suffix,
+                                       maas_buf *out, maas_err *err);
 
 int32_t maas_tokenizer_n(const maas_tokenizer *t);
 /* The bytes that a token stands for, maybe a part of a character; nothing for control tokens. */

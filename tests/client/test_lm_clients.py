@@ -235,6 +235,29 @@ def test_ollama_tools(base):
     assert c.chat(model="smol", messages=FRANCE, tools=TOOLS, options={"temperature": 0, "num_predict": 12}).done
 
 
+def test_completions(base):
+    """Probabilities of completions, whole and streamed; what is between two texts."""
+    c = openai.OpenAI(base_url=base + "/v1", api_key="none", max_retries=0)
+    ask = dict(model="smol", prompt="Once upon a time", temperature=0, max_tokens=8, logprobs=3)
+    x = c.completions.create(**ask).choices[0]
+    l = x.logprobs
+    assert "".join(l.tokens) == x.text and len(l.tokens) == len(l.token_logprobs) == len(l.top_logprobs) == 8
+    assert all(len(t) == 3 and abs(max(t.values()) - p) < 1e-6 for t, p in zip(l.top_logprobs, l.token_logprobs))
+    assert [x.text[o:].startswith(t) for o, t in zip(l.text_offset, l.tokens)] == [True] * 8, l
+    parts = [k.choices[0].logprobs for k in c.completions.create(**ask, stream=True)]
+    for name in ("tokens", "token_logprobs", "text_offset"):
+        assert [v for p in parts for v in getattr(p, name)] == getattr(l, name), name
+
+    filled = c.completions.create(model="filler", prompt="def f(", suffix=" + 1", temperature=0, max_tokens=8)
+    assert filled.choices[0].text == "x):\n    return x" and filled.choices[0].finish_reason == "stop", filled
+    whole = c.completions.create(model="filler", prompt="def f( + 1", temperature=0, max_tokens=1)
+    assert filled.usage.prompt_tokens == whole.usage.prompt_tokens + 3, "a token before, between and after"
+    o = ollama.Client(host=base).generate(model="filler", prompt="def f(", suffix=" + 1", options={"temperature": 0, "num_predict": 8})
+    assert o.response == filled.choices[0].text
+    status, body = post(base, "/v1/completions", {"model": "smol", "prompt": "a", "suffix": "b"})
+    assert status == 400 and "fill in" in body["error"]["message"], body
+
+
 def test_plain(base):
     """Endpoints without a client of their own: OIP's generate, tokens, metrics."""
     text = "Once upon a time"
@@ -305,7 +328,10 @@ def main():
     with tempfile.NamedTemporaryFile(suffix=".gguf") as f:
         scripted.write(f.name, SCRIPT, "<tool_call> <think>")
         server.need(201, "PUT", "/api/v1/models/caller/versions", f.read())
-    for test in (test_openai, test_openai_tools, test_responses_tools, test_anthropic, test_anthropic_tools, test_ollama, test_ollama_tools, test_plain,
+    with tempfile.NamedTemporaryFile(suffix=".gguf") as f:
+        scripted.write(f.name, [("<|fim_prefix|>",), ("<|fim_suffix|>",), ("<|fim_middle|>",), "x):", "\n    return", " x"], "")
+        server.need(201, "PUT", "/api/v1/models/filler/versions", f.read())
+    for test in (test_openai, test_completions, test_openai_tools, test_responses_tools, test_anthropic, test_anthropic_tools, test_ollama, test_ollama_tools, test_plain,
                  test_hostile, test_many):
         def on_server(test=test):
             test(server.address if server.address.startswith("http") else "http://" + server.address)

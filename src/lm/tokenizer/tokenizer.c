@@ -50,8 +50,9 @@ static void read_ends(maas_tokenizer *t, const maas_lm_source *s)
     static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
     static const char *const names[] = {
-        "<|im_end|>",    "<|eot_id|>",      "<|eom_id|>", "<|end|>",    "<end_of_turn>",
-        "<|endoftext|>", "<|end_of_text|>", "<EOT>",      "<|return|>", "<|call|>"};
+        "<|im_end|>",    "<|eot_id|>",      "<|eom_id|>",  "<|end|>",    "<end_of_turn>",
+        "<|endoftext|>", "<|end_of_text|>", "<EOT>",       "<|return|>", "<|call|>",
+        "<|fim_pad|>",   "<|repo_name|>",   "<|file_sep|>"};
     for (size_t i = 0; i < MAAS_COUNT(keys); i++) {
         const int32_t id = id_of(t, s, keys[i]);
         if (id >= 0)
@@ -182,6 +183,7 @@ static maas_status read_all(maas_tokenizer *t, const maas_lm_source *s, maas_err
         return maas_fail(err, MAAS_E_NOMEM, "the vocabulary");
     read_ends(t, s);
     maas_tokenizer_read_frame(t, s);
+    maas_tokenizer_read_fill(t, s);
     MAAS_TRY(read_edges(t, s, err));
     return list_special(t, err);
 }

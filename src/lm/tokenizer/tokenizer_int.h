@@ -5,6 +5,7 @@
 #include "lm/tokenizer.h"
 
 #define MAAS_MAX_VOCAB (1 << 22)
+enum { MAAS_FILL_MARKS = 3 };
 
 enum { /* tokenizer.ggml.token_type */
        MAAS_TOKEN_NORMAL = 1,
@@ -90,7 +91,8 @@ struct maas_tokenizer {
     bool trim;    /* unigram: spaces at the ends, and more than one */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
-    struct { /* what stands around texts of encoders (frame.c) */
+    int32_t fill[MAAS_FILL_MARKS]; /* fill.c; -1: none */
+    struct {                       /* what stands around texts of encoders (frame.c) */
         int32_t before[1], between[2], after[1];
         uint32_t n_before, n_between, n_after;
     } frame;
@@ -100,6 +102,7 @@ struct maas_tokenizer {
     uint8_t *ends;  /* [n] bits: ends a text or turn */
 };
 
+void maas_tokenizer_read_fill(maas_tokenizer *t, const maas_lm_source *s);
 void maas_tokenizer_read_frame(maas_tokenizer *t, const maas_lm_source *s);
 
 /* Whole texts, as a kind's `read` and `text`. */
