@@ -333,10 +333,13 @@ bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err
     maas_err err = {0};
     if (!t)
         return true;
-    if (read(t, &err) == MAAS_OK)
+    if (read(t, &err) == MAAS_OK) {
         maas_talk_start(t);
-    else
-        maas_talk_fail(t, &err);
+        return false;
+    }
+    /* Nobody else would serve it: clients try a 501 again, and again. */
+    err.code = err.code == MAAS_E_UNSUPPORTED ? MAAS_E_INVALID : err.code;
+    maas_talk_fail(t, &err);
     return false;
 }
 
