@@ -23,6 +23,16 @@ lm_file() {
     esac
 }
 
+# For this machine. Its products by AMX (0.3.36) stop with an illegal instruction: all but those, where the machine has them.
+llama_flags() {
+    if grep -q amx_int8 /proc/cpuinfo; then
+        echo '-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX_VNNI=ON -DGGML_AVX512=ON' \
+            '-DGGML_AVX512_VBMI=ON -DGGML_AVX512_VNNI=ON -DGGML_AVX512_BF16=ON'
+    else
+        echo -DGGML_NATIVE=ON
+    fi
+}
+
 lm_against() { # lm_against FIELD ASKED WORDS...
     ours=$(field "$1" "$(cat "$tmp/lm.ours")") theirs=$(field "$1" "$(cat "$tmp/lm.peer")") asked=$2
     shift 2
@@ -68,7 +78,7 @@ lm_users() {
 
 bench_lm() {
     needs "$venv" numpy gguf || { skipped 'language models' "$(why)" && return 0; }
-    CMAKE_ARGS=-DGGML_NATIVE=ON needs "$venv" llama-cpp-python || { skipped 'llama.cpp' "$(why)" && return 0; }
+    CMAKE_ARGS=$(llama_flags) needs "$venv" llama-cpp-python || { skipped 'llama.cpp' "$(why)" && return 0; }
     for name in ${BENCH_LM:-$lm_models}; do
         lm_file "$name" || { skipped "$name" "$(why)" && continue; }
         lm_kernels "$name"
