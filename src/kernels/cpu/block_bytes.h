@@ -92,6 +92,14 @@ static void round_row(const float *x, int64_t k, int8_t *code, float *d, float *
     }
 }
 
+/* Rows from .. to of x [rows][k], each at its place in b. */
+static void round_rows(const float *x, const bytes *b, int64_t k, int64_t from, int64_t to)
+{
+    for (int64_t r = from; r < to; r++)
+        round_row(x + r * k, k, b->code + r * k, b->d + r * (k / 32), b->sum + r * (k / 32),
+                  b->half + r * (k / 16));
+}
+
 /* ---- tiles ---- */
 
 enum {
@@ -123,6 +131,9 @@ typedef struct target { /* columns of Y that a tile makes */
 
 typedef void tile_fn(const maas_block_form *f, const uint8_t *p, const bytes *b, int64_t n_rows,
                      int64_t k, target to);
+
+/* The loop for a type's tiles (block_matmul.c); NULL: it is not packed. */
+tile_fn *ISA(maas_block_tile_of)(uint32_t type, const maas_cpu *cpu);
 
 INLINE vb b_load(const void *p)
 {

@@ -69,7 +69,7 @@ static const struct {
 #undef BLOCK_SHAPE
 };
 
-static tile_fn *tile_fn_of(uint32_t type, const maas_cpu *cpu) /* NULL: not packed */
+tile_fn *ISA(maas_block_tile_of)(uint32_t type, const maas_cpu *cpu)
 {
     maas_block_form form;
     if (!maas_block_form_of(type, &form))
@@ -94,7 +94,7 @@ static bool bytes_fit(const maas_call *c, const maas_cpu *cpu)
 {
     maas_block_w w;
     int64_t n;
-    return shape_of(c, &w, &n) && c->in[MAAS_BLOCK_W].data && tile_fn_of(w.q->id, cpu);
+    return shape_of(c, &w, &n) && c->in[MAAS_BLOCK_W].data && ISA(maas_block_tile_of)(w.q->id, cpu);
 }
 
 /* Little of X is rounded by every thread for itself, which is cheaper than to wait for others. */
@@ -121,18 +121,10 @@ static maas_status bytes_prepare(maas_call *c, const maas_cpu *cpu, maas_err *er
     if (!s)
         return maas_fail(err, MAAS_E_NOMEM, "a product with blocks");
     MAAS_TRY(maas_block_pack_acquire(&w, c->in[MAAS_BLOCK_W].data, &s->pack, err));
-    s->fn = tile_fn_of(w.q->id, cpu);
+    s->fn = ISA(maas_block_tile_of)(w.q->id, cpu);
     c->scratch_bytes = bytes_of(n, w.k) * (is_private(n, w.k) ? (size_t)c->n_threads : 1);
     c->state = STEAL(s);
     return MAAS_OK;
-}
-
-static void round_rows(const maas_call *c, const bytes *b, int64_t k, int64_t from, int64_t to)
-{
-    const float *x = c->in[MAAS_BLOCK_X].data;
-    for (int64_t r = from; r < to; r++)
-        round_row(x + r * k, k, b->code + r * k, b->d + r * (k / 32), b->sum + r * (k / 32),
-                  b->half + r * (k / 16));
 }
 
 static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *err)
@@ -146,11 +138,11 @@ static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *e
     bytes b;
     if (is_private(n, p->k)) {
         b = bytes_at((char *)c->scratch + bytes_of(n, p->k) * (size_t)ithr, n, p->k);
-        round_rows(c, &b, p->k, 0, n);
+        round_rows(c->in[MAAS_BLOCK_X].data, &b, p->k, 0, n);
     } else {
         b = bytes_at(c->scratch, n, p->k);
         maas_share(n, 1, ithr, nthr, &from, &to);
-        round_rows(c, &b, p->k, from, to);
+        round_rows(c->in[MAAS_BLOCK_X].data, &b, p->k, from, to);
         maas_call_barrier();
     }
     maas_share(tiles, 1, ithr, nthr, &from, &to);

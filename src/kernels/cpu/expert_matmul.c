@@ -1,9 +1,15 @@
 /*
- * ExpertMatMul: rows that chose the same matrix are brought together, so that each matrix is
- * unpacked once for many of them. Every thread has a share of the columns of all matrices.
+ * ExpertMatMul: rows that chose the same matrix are brought together, so that each matrix is read
+ * once for many of them. Every thread has a share of the columns of all matrices. As BlockMatMul,
+ * by products of bytes where the type is packed and a matrix is whole tiles, else in floats.
  *
- * A row is summed in the same order in any company: row_dots.h.
+ * A row is summed in the same order in any company, as BlockMatMul sums it: block_tile.h,
+ * row_dots.h.
  */
+#if defined(MAAS_ISA_AVX512) || defined(MAAS_ISA_AVX2)
+#define HAS_BYTES
+#include "kernels/cpu/block_bytes.h"
+#endif
 #include "kernels/cpu/row_dots.h"
 #include "ops/expert_matmul.h"
 
@@ -22,7 +28,7 @@ typedef struct room { /* scratch of one thread */
     int32_t *from;    /* [experts + 1] */
 } room;
 
-static size_t line(size_t n)
+static size_t lines(size_t n)
 {
     return (n + 63) / 64 * 64;
 }
@@ -31,10 +37,10 @@ static size_t line(size_t n)
 static size_t room_at(char *p, const maas_experts *e, room *out)
 {
     const size_t k = (size_t)e->w.k,
-                 parts[] = {row_dots_bytes(e->w.k), line(TOGETHER * k * sizeof(float)),
-                            line(TOGETHER * DOT_COLS * sizeof(float)),
-                            line((size_t)(e->rows * e->slots) * sizeof(int32_t)),
-                            line((size_t)(e->n_experts + 1) * sizeof(int32_t))};
+                 parts[] = {row_dots_bytes(e->w.k), lines(TOGETHER * k * sizeof(float)),
+                            lines(TOGETHER * DOT_COLS * sizeof(float)),
+                            lines((size_t)(e->rows * e->slots) * sizeof(int32_t)),
+                            lines((size_t)(e->n_experts + 1) * sizeof(int32_t))};
     void **to[] = {(void **)&out->w, (void **)&out->x, (void **)&out->y, (void **)&out->order,
                    (void **)&out->from};
     size_t n = 0;
@@ -63,27 +69,28 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
 }
 
 /* Slots by the expert they name, in their order. */
-static maas_status sort(const maas_call *c, const maas_experts *e, const room *r, maas_err *err)
+static maas_status sort(const maas_call *c, const maas_experts *e, int32_t *order, int32_t *from,
+                        maas_err *err)
 {
     const maas_tensor *ids = &c->in[MAAS_EXPERT_IDS];
     const int32_t n = (int32_t)(e->rows * e->slots);
-    memset(r->from, 0, (size_t)(e->n_experts + 1) * sizeof *r->from);
+    memset(from, 0, (size_t)(e->n_experts + 1) * sizeof *from);
     for (int32_t i = 0; i < n; i++) {
         int64_t id = maas_tensor_get_i64(ids, i);
         id = id < 0 ? id + e->n_experts : id;
         if (id < 0 || id >= e->n_experts)
             return maas_fail(err, MAAS_E_INVALID, "index %lld is outside of 0 .. %lld",
                              (long long)maas_tensor_get_i64(ids, i), (long long)e->n_experts - 1);
-        r->from[id + 1]++;
+        from[id + 1]++;
     }
     for (int64_t i = 0; i < e->n_experts; i++)
-        r->from[i + 1] += r->from[i];
+        from[i + 1] += from[i];
     for (int32_t i = 0; i < n; i++) { /* from[id] moves to the end of id, and back below */
         const int64_t id = maas_tensor_get_i64(ids, i);
-        r->order[r->from[id < 0 ? id + e->n_experts : id]++] = i;
+        order[from[id < 0 ? id + e->n_experts : id]++] = i;
     }
-    memmove(r->from + 1, r->from, (size_t)e->n_experts * sizeof *r->from);
-    r->from[0] = 0;
+    memmove(from + 1, from, (size_t)e->n_experts * sizeof *from);
+    from[0] = 0;
     return MAAS_OK;
 }
 
@@ -91,17 +98,17 @@ static maas_status sort(const maas_call *c, const maas_experts *e, const room *r
 static void multiply(const maas_call *c, const maas_experts *e, const room *r, const uint8_t *w,
                      const int32_t *slot, int n, int64_t from, int64_t to)
 {
-    const size_t bytes = (size_t)e->w.k * sizeof(float);
+    const size_t row_bytes = (size_t)e->w.k * sizeof(float);
     float *y = c->out[0].data;
     for (int i = 0; i < n; i++)
         memcpy(r->x + i * e->w.k,
                (const float *)c->in[MAAS_EXPERT_X].data + maas_experts_row(e, slot[i]) * e->w.k,
-               bytes);
+               row_bytes);
     for (int64_t at = from; at < to; at += DOT_COLS) {
         const int cols = (int)(to - at < DOT_COLS ? to - at : DOT_COLS);
         for (int j = 0; j < cols; j++)
             e->w.q->to_f32(w + (size_t)(at + j) * e->w.row_bytes, r->w + j * e->w.k, e->w.k);
-        row_dots(DOT_F32, n, r->x, r->w, bytes, e->w.k, r->y, DOT_COLS, cols, NULL);
+        row_dots(DOT_F32, n, r->x, r->w, row_bytes, e->w.k, r->y, DOT_COLS, cols, NULL);
         for (int i = 0; i < n; i++)
             memcpy(y + slot[i] * e->w.n + at, r->y + i * DOT_COLS, (size_t)cols * sizeof *y);
     }
@@ -114,7 +121,7 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     int64_t from, to;
     MAAS_TRY(maas_experts_of(c, &e, err));
     room_at((char *)c->scratch + room_at(NULL, &e, &r) * (size_t)ithr, &e, &r);
-    MAAS_TRY(sort(c, &e, &r, err));
+    MAAS_TRY(sort(c, &e, r.order, r.from, err));
     maas_share(e.w.n, DOT_COLS, ithr, nthr, &from, &to);
     for (int64_t i = 0; i < e.n_experts && from < to; i++) {
         const uint8_t *w = (const uint8_t *)c->in[MAAS_EXPERT_W].data +
@@ -126,10 +133,143 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     return MAAS_OK;
 }
 
-const maas_kernel ISA(maas_kernels_expert_matmul)[] = {{.op = &maas_op_ExpertMatMul,
-                                                        .name = "ExpertMatMul." ISA_TEXT,
-                                                        .fits = fits,
-                                                        .prepare = prepare,
-                                                        .release = maas_free,
-                                                        .run = run},
-                                                       {0}};
+#if defined(HAS_BYTES)
+/* ---- products of bytes ---- */
+
+typedef struct state {
+    const maas_block_pack *pack; /* all matrices, one after the other */
+    tile_fn *fn;
+} state;
+
+typedef struct desk { /* scratch of one thread */
+    bytes x;          /* [TOGETHER] rows that chose the matrix at hand */
+    float *y;         /* [TOGETHER][MAAS_BLOCK_TILE] */
+    int32_t *order, *from;
+} desk;
+
+static int64_t rows_of_x(const maas_experts *e)
+{
+    return e->shared ? e->rows : e->rows * e->slots;
+}
+
+/* p NULL: sizes only. Returns the bytes of one. */
+static size_t desk_at(char *p, const maas_experts *e, desk *out)
+{
+    const size_t x = bytes_of(TOGETHER, e->w.k);
+    const size_t y = lines(TOGETHER * MAAS_BLOCK_TILE * sizeof(float));
+    const size_t order = lines((size_t)(e->rows * e->slots) * sizeof(int32_t));
+    const size_t from = lines((size_t)(e->n_experts + 1) * sizeof(int32_t));
+    if (p)
+        *out = (desk){.x = bytes_at(p, TOGETHER, e->w.k),
+                      .y = (float *)(void *)(p + x),
+                      .order = (int32_t *)(void *)(p + x + y),
+                      .from = (int32_t *)(void *)(p + x + y + order)};
+    return x + y + order + from;
+}
+
+static bool bytes_fit(const maas_call *c, const maas_cpu *cpu)
+{
+    maas_experts e;
+    return fits(c, cpu) && maas_experts_of(c, &e, NULL) == MAAS_OK &&
+           e.w.n % MAAS_BLOCK_TILE == 0 && e.w.k % MAAS_BLOCK_COLS == 0 &&
+           c->in[MAAS_EXPERT_W].data && ISA(maas_block_tile_of)(e.w.q->id, cpu);
+}
+
+static void bytes_release(void *p)
+{
+    state *s = p;
+    if (s)
+        maas_block_pack_release((void *)(uintptr_t)s->pack);
+    maas_free(s);
+}
+
+static maas_status bytes_prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
+{
+    maas_experts e;
+    MAAS_TRY(maas_experts_of(c, &e, err));
+    maas_block_w all = e.w;
+    AUTO_FREE state *s = maas_calloc(1, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "products with experts");
+    all.n *= e.n_experts;
+    MAAS_TRY(maas_block_pack_acquire(&all, c->in[MAAS_EXPERT_W].data, &s->pack, err));
+    s->fn = ISA(maas_block_tile_of)(e.w.q->id, cpu);
+    c->scratch_bytes = bytes_of(rows_of_x(&e), e.w.k) +
+                       desk_at(NULL, &e, NULL) * (size_t)c->n_threads;
+    c->state = STEAL(s);
+    return MAAS_OK;
+}
+
+/* The rounded rows of X that n slots read, side by side. */
+static void gather(const maas_experts *e, const bytes *all, const int32_t *slot, int n,
+                   const bytes *to)
+{
+    const int64_t k = e->w.k;
+    for (int i = 0; i < n; i++) {
+        const int64_t r = maas_experts_row(e, slot[i]);
+        memcpy(to->code + i * k, all->code + r * k, (size_t)k);
+        memcpy(to->d + i * (k / 32), all->d + r * (k / 32), (size_t)(k / 32) * sizeof(float));
+        memcpy(to->sum + i * (k / 32), all->sum + r * (k / 32), (size_t)(k / 32) * sizeof(float));
+        memcpy(to->half + i * (k / 16), all->half + r * (k / 16),
+               (size_t)(k / 16) * sizeof(int32_t));
+    }
+}
+
+/* Tiles from .. to of expert `which`, with n slots that chose it. */
+static void multiply_bytes(const maas_call *c, const maas_experts *e, const desk *d, int64_t which,
+                           const int32_t *slot, int n, int64_t from, int64_t to)
+{
+    const state *s = c->state;
+    const maas_block_pack *p = s->pack;
+    float *y = c->out[0].data;
+    for (int64_t t = from; t < to; t++) {
+        const int64_t tile = which * (e->w.n / MAAS_BLOCK_TILE) + t;
+        s->fn(&p->form, p->data + (size_t)tile * p->tile_bytes, &d->x, n, e->w.k,
+              (target){d->y, NULL, MAAS_BLOCK_TILE, MAAS_BLOCK_TILE});
+        for (int i = 0; i < n; i++)
+            memcpy(y + slot[i] * e->w.n + t * MAAS_BLOCK_TILE, d->y + i * MAAS_BLOCK_TILE,
+                   MAAS_BLOCK_TILE * sizeof *y);
+    }
+}
+
+static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *err)
+{
+    maas_experts e;
+    desk d;
+    int64_t from, to;
+    MAAS_TRY(maas_experts_of(c, &e, err));
+    const size_t shared = bytes_of(rows_of_x(&e), e.w.k);
+    const bytes all = bytes_at(c->scratch, rows_of_x(&e), e.w.k);
+    desk_at((char *)c->scratch + shared + desk_at(NULL, &e, NULL) * (size_t)ithr, &e, &d);
+    maas_share(rows_of_x(&e), 1, ithr, nthr, &from, &to);
+    round_rows(c->in[MAAS_EXPERT_X].data, &all, e.w.k, from, to);
+    maas_call_barrier();
+    MAAS_TRY(sort(c, &e, d.order, d.from, err));
+    maas_share(e.w.n / MAAS_BLOCK_TILE, 1, ithr, nthr, &from, &to);
+    for (int64_t i = 0; i < e.n_experts && from < to; i++)
+        for (int32_t at = d.from[i], n; at < d.from[i + 1]; at += n) {
+            n = d.from[i + 1] - at < TOGETHER ? d.from[i + 1] - at : TOGETHER;
+            gather(&e, &all, d.order + at, n, &d.x);
+            multiply_bytes(c, &e, &d, i, d.order + at, n, from, to);
+        }
+    return MAAS_OK;
+}
+#endif
+
+const maas_kernel ISA(maas_kernels_expert_matmul)[] = {
+#if defined(HAS_BYTES)
+    {.op = &maas_op_ExpertMatMul,
+     .name = "ExpertMatMul.bytes." ISA_TEXT,
+     .flags = MAAS_KERNEL_BARRIER,
+     .fits = bytes_fit,
+     .prepare = bytes_prepare,
+     .release = bytes_release,
+     .run = bytes_run},
+#endif
+    {.op = &maas_op_ExpertMatMul,
+     .name = "ExpertMatMul." ISA_TEXT,
+     .fits = fits,
+     .prepare = prepare,
+     .release = maas_free,
+     .run = run},
+    {0}};

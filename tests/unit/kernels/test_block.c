@@ -161,15 +161,19 @@ static size_t machines(maas_cpu out[4])
     return n;
 }
 
-static const maas_kernel *bytes_kernel(const maas_cpu *cpu)
+static const maas_kernel *kernel_named(const char *name, const maas_cpu *cpu)
 {
-    static const char name[] = "BlockMatMul.bytes.";
     for (size_t t = 0; maas_kernel_tables[t]; t++)
         for (const maas_kernel *k = maas_kernel_tables[t];
              maas_kernel_table_usable(t, cpu) && k->op; k++)
-            if (strncmp(k->name, name, sizeof name - 1) == 0)
+            if (strncmp(k->name, name, strlen(name)) == 0)
                 return k;
     return NULL;
+}
+
+static const maas_kernel *bytes_kernel(const maas_cpu *cpu)
+{
+    return kernel_named("BlockMatMul.bytes.", cpu);
 }
 
 static void one_type(size_t which, int rows, maas_rng *rng)
@@ -283,11 +287,74 @@ static void what_is_not_finite_is_seen(void)
     }
 }
 
+/* ---- experts ---- */
+
+enum { EXPERTS = 2, EACH = MAAS_BLOCK_TILE, SLOTS = 2 }; /* of the first rows of W */
+
+/* Every slot's row, by the kernel of experts. */
+static void run_experts(const maas_kernel *k, const maas_cpu *cpu, problem *p, const int64_t *ids,
+                        float *y)
+{
+    maas_graph *g = NULL;
+    maas_builder b;
+    maas_err err = {0};
+    EXPECT_EQ(maas_graph_create("t", NULL, &g, &err), MAAS_OK);
+    maas_builder_init(&b, g, &err);
+    const maas_attr type = MAAS_A_INT("type", p->q->id);
+    const maas_tensor in[] = {
+        maas_tensor_of(MAAS_F32, 3, (const int64_t[]){p->rows, 1, K}, p->x),
+        maas_tensor_of(MAAS_U8, 3, (const int64_t[]){EXPERTS, EACH, p->row_bytes}, p->blocks),
+        maas_tensor_of(MAAS_I64, 2, (const int64_t[]){p->rows, SLOTS}, (void *)(uintptr_t)ids)};
+    maas_tensor out = maas_tensor_of(MAAS_F32, 3, (const int64_t[]){p->rows, SLOTS, EACH}, y);
+    maas_vid v[3];
+    for (int i = 0; i < 3; i++)
+        v[i] = maas_b_const(&b, NULL, &in[i]);
+    maas_b_node(&b, "ExpertMatMul", &type, 1, v, 3, NULL, 1);
+    maas_call c = {
+        .node = &g->nodes[0], .in = in, .out = &out, .n_in = 3, .n_out = 1, .n_threads = 1};
+    EXPECT_MSG(k->fits(&c, cpu), "%s does not take %s", k->name, p->q->name);
+    EXPECT_EQ(k->prepare(&c, cpu, &err), MAAS_OK);
+    c.scratch = maas_aligned(64, c.scratch_bytes);
+    EXPECT_EQ(k->run(&c, 0, 1, &err), MAAS_OK);
+    k->release(c.state);
+    maas_free(c.scratch);
+    maas_graph_destroy(g);
+}
+
+static void experts_multiply_as_one_matrix_does(void)
+{
+    static problem p;
+    static float whole[MOST * N], y[MOST * SLOTS * EACH];
+    static const int rows[] = {1, 5, MOST};
+    maas_cpu cpus[4];
+    maas_rng rng;
+    const size_t n_cpus = machines(cpus);
+    maas_rng_seed(&rng, 11);
+    if (!bytes_kernel(&cpus[0]))
+        return; /* the case above says so */
+    for (size_t t = 0; t < MAAS_COUNT(types); t++)
+        for (size_t i = 0; i < MAAS_COUNT(rows) * n_cpus; i++) {
+            const maas_cpu *cpu = &cpus[i % n_cpus];
+            int64_t ids[MOST * SLOTS];
+            problem_of(t, rows[i / n_cpus], &rng, &p);
+            memset(p.bias, 0, sizeof p.bias);
+            for (int k = 0; k < p.rows * SLOTS; k++)
+                ids[k] = (int64_t)(maas_rng_u64(&rng) % EXPERTS);
+            run_kernel(bytes_kernel(cpu), cpu, &p, 0, p.rows, whole);
+            run_experts(kernel_named("ExpertMatMul.bytes.", cpu), cpu, &p, ids, y);
+            for (int k = 0; k < p.rows * SLOTS; k++)
+                EXPECT_MSG(memcmp(y + k * EACH, whole + k / SLOTS * N + ids[k] * EACH,
+                                  EACH * sizeof *y) == 0,
+                           "%s, %d rows: slot %d", p.q->name, p.rows, k);
+        }
+}
+
 static const mt_case cases[] = {
     MT_CASE(sums_of_bytes_are_exact),
     MT_CASE(every_type_of_codes_is_packed),
     MT_CASE(ends_of_ranges_are_exact),
     MT_CASE(what_is_not_finite_is_seen),
+    MT_CASE(experts_multiply_as_one_matrix_does),
 };
 int main(int argc, char **argv)
 {
