@@ -97,6 +97,11 @@ static maas_status open_model(maas_lm_source *s, const maas_lm_file *files, uint
 static maas_status open_adapters(maas_lm_source *s, const maas_lm_file *files, uint32_t n,
                                  maas_err *err)
 {
+    if (n && strcmp(s->format, "gguf") != 0) /* their rows are in the order of GGUF's matrices */
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "%.80s: adapters are for models in GGUF, and this one is a folder of "
+                         "safetensors",
+                         files[0].path);
     s->adapters = n ? maas_arena_array(&s->arena, n, sizeof *s->adapters) : NULL;
     if (n && !s->adapters)
         return maas_fail(err, MAAS_E_NOMEM, "the index of %u adapters", n);
