@@ -90,8 +90,8 @@ maas_vid maas_lmg_adapted(maas_lm_writer *w, maas_vid y, maas_vid x, const char 
 {
     char full[80];
     AUTO(stack_reset) stack s = {0};
-    if (w->adapter == MAAS_NO_VALUE)
-        return y;
+    if (w->adapter == MAAS_NO_VALUE || strcmp(name, "token_embd.weight") == 0)
+        return y; /* a table that is the output, too, would have to change in both places */
     if (w->layer >= 0)
         snprintf(full, sizeof full, "blk.%d.%s", (int)w->layer, name);
     else

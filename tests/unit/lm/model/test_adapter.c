@@ -152,7 +152,143 @@ static void adapters_do_not_see_each_other(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+/* ---- what is refused ---- */
+
+/* All that is done with an adapter: it may be refused anywhere, nothing else. */
+static maas_status use(maas_span model, maas_span adapter, const char *path, maas_err *err)
+{
+    const maas_lm_file f[] = {{path, adapter}, {"model.gguf", model}};
+    const maas_lm_opts o = {.n_threads = 1, .max_rows = 16, .max_seqs = 2, .cache_bytes = 1 << 20};
+    maas_budget budget = {.limit = (size_t)64 << 20};
+    maas_lm_source *s = NULL;
+    maas_lm *m = NULL;
+    maas_lm_info info;
+    maas_status st = maas_lm_source_open(f, 2, &budget, &s, err);
+    if (st == MAAS_OK)
+        st = maas_lm_check(s, &info, err);
+    if (st == MAAS_OK)
+        st = maas_lm_create(s, &o, &m, err);
+    if (st == MAAS_OK) {
+        const int32_t tokens[] = {0, 1, 2}, blocks[] = {0}, row = 2;
+        const maas_lm_seq q = {3, 0, blocks, 1, 1};
+        const maas_lm_batch b = {tokens, &q, &row, 1, 1};
+        const float *logits;
+        st = maas_lm_step(m, &b, &logits, err);
+    }
+    maas_lm_destroy(m);
+    maas_lm_source_close(s);
+    EXPECT_EQ(budget.used, 0);
+    return st;
+}
+
+static void mutants_are_refused_or_run(void)
+{
+    tiny t;
+    tiny_adapter a;
+    maas_rng rng;
+    maas_err err = {0};
+    int accepted = 0;
+    enum { SEEDS = 1500 };
+    const maas_span model = tiny_make(&t, MAAS_Q_Q8_0, 1);
+    const maas_span file = tiny_adapter_make(&a, model, "llama", MAAS_Q_F16, 4, 2, 3);
+    EXPECT_EQ(use(model, file, "adapters/x.gguf", &err), MAAS_OK);
+    EXPECT_STR(err.msg, "");
+    uint8_t *copy = maas_alloc(file.n);
+    maas_rng_seed(&rng, 78);
+    for (int i = 0; i < SEEDS; i++) {
+        memcpy(copy, file.p, file.n);
+        const size_t head = 1600 < file.n ? 1600 : file.n;
+        const int n = 1 + (int)maas_rng_below(&rng, 3);
+        for (int k = 0; k < n; k++) {
+            const size_t at = maas_rng_below(&rng, maas_rng_below(&rng, 4) ? head : file.n);
+            copy[at] = (uint8_t)(maas_rng_below(&rng, 2)
+                                     ? maas_rng_u64(&rng)
+                                     : copy[at] ^ 1u << maas_rng_below(&rng, 8));
+        }
+        err = (maas_err){0};
+        const size_t size = maas_rng_below(&rng, 5) ? file.n : maas_rng_below(&rng, file.n + 1);
+        const maas_status st = use(model, maas_span_of(copy, size), "adapters/x.gguf", &err);
+        accepted += st == MAAS_OK;
+        EXPECT(st == MAAS_OK || err.msg[0]);
+    }
+    EXPECT(accepted > SEEDS / 20);
+    maas_free(copy);
+    tiny_adapter_reset(&a);
+    tiny_reset(&t);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static const struct refusal {
+    const char *type, *kind, *arch, *weight, *b_tail;
+    int64_t rank, b_rank, in, out;
+    maas_quant_id q;
+    maas_status want;
+    const char *words;
+} refusals[] = {
+#define OK_KEYS "adapter", "lora", "llama"
+#define A_Q     "blk.0.attn_q.weight"
+    {OK_KEYS, A_Q, ".lora_b", 4, 4, 64, 64, MAAS_Q_F32, MAAS_OK, ""},
+    {"model", "lora", "llama", A_Q, ".lora_b", 4, 4, 64, 64, MAAS_Q_F32, MAAS_E_INVALID,
+     "general.type"},
+    {"adapter", "dora", "llama", A_Q, ".lora_b", 4, 4, 64, 64, MAAS_Q_F32, MAAS_E_UNSUPPORTED,
+     "adapter.type"},
+    {"adapter", "lora", "gemma", A_Q, ".lora_b", 4, 4, 64, 64, MAAS_Q_F32, MAAS_E_INVALID,
+     "general.architecture is not that of the model, 'llama'"},
+    {OK_KEYS, "blk.7.attn_q.weight", ".lora_b", 4, 4, 64, 64, MAAS_Q_F32, MAAS_E_INVALID,
+     "'blk.7.attn_q.weight.lora_a' is for no matrix"},
+    {OK_KEYS, "token_embd.weight", ".lora_b", 4, 4, 64, 259, MAAS_Q_F32, MAAS_E_INVALID,
+     "is for no matrix of the model"},
+    {OK_KEYS, A_Q, ".lora_c", 4, 4, 64, 64, MAAS_Q_F32, MAAS_E_FORMAT, "without its other half"},
+    {OK_KEYS, A_Q, ".lora_b", 4, 5, 64, 64, MAAS_Q_F32, MAAS_E_FORMAT, "have not one rank"},
+    {OK_KEYS, A_Q, ".lora_b", 513, 513, 64, 64, MAAS_Q_F32, MAAS_E_TOO_LARGE, "rank 513"},
+    {OK_KEYS, A_Q, ".lora_b", 4, 4, 32, 64, MAAS_Q_F32, MAAS_E_INVALID, "another width"},
+    {OK_KEYS, A_Q, ".lora_b", 4, 4, 64, 96, MAAS_Q_F32, MAAS_E_INVALID, "as many rows"},
+    {OK_KEYS, A_Q, ".lora_b", 32, 32, 64, 64, MAAS_Q_Q8_0, MAAS_E_UNSUPPORTED, "type Q8_0"},
+};
+
+static maas_span one_pair(tiny_adapter *a, const struct refusal *x)
+{
+    maas_rng rng;
+    const maas_str w = {x->weight, strlen(x->weight)};
+    *a = (tiny_adapter){.data = MAAS_BUF_INIT((size_t)1 << 30),
+                        .file = MAAS_BUF_INIT((size_t)1 << 30)};
+    maas_rng_seed(&rng, 1);
+    maas_gguf_put_str(&a->w, "general.type", (maas_str){x->type, strlen(x->type)});
+    maas_gguf_put_str(&a->w, "adapter.type", (maas_str){x->kind, strlen(x->kind)});
+    maas_gguf_put_str(&a->w, "general.architecture", (maas_str){x->arch, strlen(x->arch)});
+    maas_gguf_put_f32(&a->w, "adapter.lora.alpha", 1);
+    tiny_half(a, &rng, w, ".lora_a", x->q, x->rank, x->in);
+    tiny_half(a, &rng, w, x->b_tail, x->q, x->out, x->b_rank);
+    maas_gguf_finish(&a->w, &a->file);
+    maas_buf_add(&a->file, a->data.p, a->data.n);
+    return maas_buf_span(&a->file);
+}
+
+static void what_is_no_adapter_is_named(void)
+{
+    tiny t;
+    const maas_span model = tiny_make(&t, MAAS_Q_Q8_0, 1);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        tiny_adapter a;
+        maas_err err = {0};
+        const maas_span file = one_pair(&a, &refusals[i]);
+        const maas_status st = use(model, file, "adapters/x.gguf", &err);
+        EXPECT_MSG(st == refusals[i].want && strstr(err.msg, refusals[i].words), "%zu: %s", i,
+                   err.msg);
+        if (i == 0) {
+            EXPECT_EQ(use(model, file, "adapters/a+b.gguf", &err), MAAS_E_INVALID);
+            EXPECT_EQ(use(model, file, "adapters/.gguf", &err), MAAS_E_INVALID);
+            EXPECT_EQ(use(file, model, "adapters/x.gguf", &err), MAAS_E_INVALID);
+        }
+        tiny_adapter_reset(&a);
+    }
+    tiny_reset(&t);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
 static const mt_case cases[] = {
+    MT_CASE(mutants_are_refused_or_run),
+    MT_CASE(what_is_no_adapter_is_named),
     MT_CASE(an_adapter_is_its_merged_weights),
     MT_CASE(adapters_do_not_see_each_other),
 };
