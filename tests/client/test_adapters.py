@@ -123,7 +123,7 @@ def a_request_names_its_adapter():
     write_adapter(wrong, "llama", {"blk.99.attn_q.weight": (8, 8)}, 1.0, 3, 1)
     published(server, {"model.gguf": MODEL})
     plain = text(server, "smol")
-    r = published(server, {"model.gguf": MODEL, "adapters/wrong.gguf": wrong}, 422)
+    r = published(server, {"model.gguf": MODEL, "adapters/wrong.gguf": wrong}, 400)
     check("the tensor is named", "blk.99.attn_q.weight.lora_a" in r.body.decode(), r)
     published(server, {"adapters/one.gguf": one, "adapters/two.gguf": two, "model.gguf": MODEL})
     names = ["smol", "smol+one", "smol+two"]
@@ -136,7 +136,7 @@ def a_request_names_its_adapter():
     check("a version of it", text(server, "smol:2+two") == alone[2])
     check("llama.cpp's field", text(server, "smol", lora=[{"id": 0, "scale": 1.0}]) == alone[1])
     check("switched off", text(server, "smol+one", lora=[{"id": 0, "scale": 0}]) == alone[0])
-    check("unknown", "has no adapter 'three'; it has one, two" in repr(text(server, "smol+three")), text(server, "smol+three"))
+    check("unknown", "has no adapter 'three'; it has one, two" in text(server, "smol+three").body.decode())
     check("of another version", text(server, "smol:1+one").status == 404)
     check("two at once", text(server, "smol", lora=[{"id": 0, "scale": 1}, {"id": 1, "scale": 1}]).status in (400, 422, 501))
     chat = server.post("/v1/chat/completions", {"model": "smol+one", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4})
