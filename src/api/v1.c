@@ -132,7 +132,8 @@ static void put_adapters(maas_req *r, const maas_snapshot *s, const char *name, 
         maas_buf_printf(&id, "%s+%.*s", name, (int)(strlen(base) - strlen(".gguf")), base);
         maas_buf_str(b, ",{\"id\":");
         maas_buf_json_str(b, id.p ? id.p : "", id.n);
-        maas_buf_printf(b, ",\"object\":\"model\",\"created\":%llu,\"owned_by\":\"maas\",\"parent\":",
+        maas_buf_printf(b,
+                        ",\"object\":\"model\",\"created\":%llu,\"owned_by\":\"maas\",\"parent\":",
                         (unsigned long long)(app->started_ms / 1000));
         maas_buf_json_str(b, name, strlen(name));
         maas_buf_char(b, '}');

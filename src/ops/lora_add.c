@@ -79,7 +79,8 @@ static maas_status lora_reference(const maas_call *c, maas_err *err)
             for (int64_t j = s.from; j < s.to; j++) {
                 double t = 0;
                 for (int64_t x = 0; x < k; x++)
-                    t += maas_ld(&in[MAAS_LORA_X], r * k + x) * maas_ld(&in[MAAS_LORA_A], j * k + x);
+                    t += maas_ld(&in[MAAS_LORA_X], r * k + x) *
+                         maas_ld(&in[MAAS_LORA_A], j * k + x);
                 sum += t * maas_ld(&in[MAAS_LORA_B], j * n + i);
             }
             const double y = maas_ld(&in[MAAS_LORA_Y], r * n + i);
@@ -127,9 +128,9 @@ static void lora_example(maas_example *e)
 }
 
 static const maas_io_schema in[] = {
-    MAAS_REQ("Y", NULL, MAAS_DT_BIT(MAAS_F32)),    MAAS_REQ("X", NULL, MAAS_DT_BIT(MAAS_F32)),
-    MAAS_REQ("A", NULL, MAAS_DT_BIT(MAAS_F32)),    MAAS_REQ("B", NULL, MAAS_DT_BIT(MAAS_F32)),
-    MAAS_REQ("from", NULL, MAAS_DT_BIT(MAAS_I32)), MAAS_REQ("ids", NULL, MAAS_DT_BIT(MAAS_I32)),
+    MAAS_REQ("Y", NULL, MAAS_DT_BIT(MAAS_F32)),       MAAS_REQ("X", NULL, MAAS_DT_BIT(MAAS_F32)),
+    MAAS_REQ("A", NULL, MAAS_DT_BIT(MAAS_F32)),       MAAS_REQ("B", NULL, MAAS_DT_BIT(MAAS_F32)),
+    MAAS_REQ("from", NULL, MAAS_DT_BIT(MAAS_I32)),    MAAS_REQ("ids", NULL, MAAS_DT_BIT(MAAS_I32)),
     MAAS_REQ("strength", NULL, MAAS_DT_BIT(MAAS_F32))};
 static const maas_io_schema out[] = {MAAS_REQ("out", NULL, MAAS_DT_BIT(MAAS_F32))};
 

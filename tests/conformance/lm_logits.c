@@ -30,7 +30,8 @@ static int run(maas_lm *m, const int32_t *tokens, int32_t n, int32_t cut, FILE *
     for (int32_t i = 0; i < info->n_blocks; i++)
         blocks[i] = info->n_blocks - 1 - i;
     for (int32_t past = 0; past < n && st == MAAS_OK; past += cut) {
-        const maas_lm_seq seq = {n - past < cut ? n - past : cut, past, blocks, info->n_adapters, 1};
+        const maas_lm_seq seq = {n - past < cut ? n - past : cut, past, blocks, info->n_adapters,
+                                 1};
         const float *logits;
         for (int32_t i = 0; i < seq.n; i++)
             rows[i] = i;
@@ -65,7 +66,8 @@ int main(int argc, char **argv)
                             .max_context = argc > 5 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0};
     if (cut < 1 || cut > 512 || !mapped(argv[1], &model, &err) || !mapped(argv[2], &ids, &err) ||
         (argc > 6 && !mapped(argv[6], &adapter, &err))) {
-        fprintf(stderr, "usage: lm_logits MODEL.gguf TOKENS OUT CUT [CONTEXT [ADAPTER.gguf]] %s\n", err.msg);
+        fprintf(stderr, "usage: lm_logits MODEL.gguf TOKENS OUT CUT [CONTEXT [ADAPTER.gguf]] %s\n",
+                err.msg);
         return 2;
     }
     const maas_lm_file files[] = {{"model.gguf", maas_span_of(model.p, model.n)},

@@ -15,8 +15,9 @@ typedef struct tiny_adapter {
 static bool tiny_is_adapted(const maas_gguf_tensor *t)
 {
     const maas_str n = t->name;
-    return t->rank == 2 && ((n.n > 4 && memcmp(n.p, "blk.", 4) == 0) ||
-                            (n.n == 13 && memcmp(n.p, "output.weight", 13) == 0)) &&
+    return t->rank == 2 &&
+           ((n.n > 4 && memcmp(n.p, "blk.", 4) == 0) ||
+            (n.n == 13 && memcmp(n.p, "output.weight", 13) == 0)) &&
            t->dims[0] >= TINY_KV * TINY_EMBD / TINY_HEADS;
 }
 

@@ -137,8 +137,8 @@ static void refuse_the_rest(maas_lm_writer *w)
         qsort(w->used.p, n, sizeof(void *), maas_lmg_by_address);
     for (uint32_t i = 0; i < maas_lm_n_weights(w->s) && w->b.status == MAAS_OK; i++) {
         const maas_lm_weight *t = maas_lm_weight_at(w->s, i);
-        if (is_ours(w->h, t->name) && !bsearch(&t, w->used.p, n, sizeof(void *),
-                                    maas_lmg_by_address))
+        if (is_ours(w->h, t->name) &&
+            !bsearch(&t, w->used.p, n, sizeof(void *), maas_lmg_by_address))
             w->b.status = maas_fail(w->b.err, MAAS_E_UNSUPPORTED,
                                     "the weight '%.*s' is no part of a %s model as it is known",
                                     (int)(t->name.n < 80 ? t->name.n : 80), t->name.p,

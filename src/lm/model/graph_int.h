@@ -49,7 +49,7 @@ maas_vid maas_lmg_adapted(maas_lm_writer *w, maas_vid y, maas_vid x, const char 
                           int64_t from, int64_t rows, int64_t cols);
 /* A tensor of an adapter that nothing above read would be another adapter. */
 int maas_lmg_by_address(const void *a, const void *b); /* of w->used */
-void maas_lmg_refuse_adapters(maas_lm_writer *w); /* w->used: sorted */
+void maas_lmg_refuse_adapters(maas_lm_writer *w);      /* w->used: sorted */
 /* The architecture's norm, with `name`.weight, and `name`.bias if there is one. */
 maas_vid maas_lmg_norm(maas_lm_writer *w, maas_vid x, const char *name, int64_t n);
 maas_vid maas_lmg_norm_by(maas_lm_writer *w, maas_vid x, maas_vid scale, maas_vid bias, int64_t n);

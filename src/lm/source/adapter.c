@@ -85,8 +85,10 @@ static maas_status check_half(const maas_gguf *g, const maas_gguf_tensor *t, maa
                          t->name.p);
     const int64_t rank = t->dims[is_a ? 0 : 1];
     if (rank < 1 || rank > MAX_RANK)
-        return maas_fail(err, MAAS_E_TOO_LARGE, "tensor '%.*s' has rank %lld, at most %d is "
-                         "possible", n, t->name.p, (long long)rank, MAX_RANK);
+        return maas_fail(err, MAAS_E_TOO_LARGE,
+                         "tensor '%.*s' has rank %lld, at most %d is "
+                         "possible",
+                         n, t->name.p, (long long)rank, MAX_RANK);
     if (other->rank != 2 || other->dims[is_a ? 1 : 0] != rank)
         return maas_fail(err, MAAS_E_FORMAT, "tensor '%.*s' and its other half have not one rank",
                          n, t->name.p);

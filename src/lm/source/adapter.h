@@ -1,7 +1,7 @@
 /*
- * lm/source/adapter.h - a low-rank adapter of a language model, as llama.cpp's converter writes it: a
- * GGUF file with "<weight>.lora_a" [rank][in] and "<weight>.lora_b" [out][rank] for each weight that
- * it changes, by (alpha / rank) B A.
+ * lm/source/adapter.h - a low-rank adapter of a language model, as llama.cpp's converter writes it:
+ * a GGUF file with "<weight>.lora_a" [rank][in] and "<weight>.lora_b" [out][rank] for each weight
+ * that it changes, by (alpha / rank) B A.
  *
  * Only for source.c. Owns: nothing, all is in the caller's arena. Fails: E_FORMAT, E_UNSUPPORTED,
  * E_INVALID name the file and the tensor; E_TOO_LARGE a rank; E_NOMEM.

@@ -109,8 +109,8 @@ static maas_status open_adapters(maas_lm_source *s, const maas_lm_file *files, u
         maas_adapter *x = &s->adapters[s->n_adapters];
         MAAS_TRY(maas_adapter_open(&files[s->n_adapters], s->arch, &s->arena, x, err));
         if (maas_lm_adapter_of(s, x->name))
-            return maas_fail(err, MAAS_E_INVALID, "the adapter '%.*s' comes twice",
-                             (int)x->name.n, x->name.p);
+            return maas_fail(err, MAAS_E_INVALID, "the adapter '%.*s' comes twice", (int)x->name.n,
+                             x->name.p);
     }
     return MAAS_OK;
 }

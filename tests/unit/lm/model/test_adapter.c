@@ -35,11 +35,12 @@ static void rig_open(rig *r, const char *arch, maas_quant_id type, int n, int me
     *r = (rig){0};
     const maas_span file = tiny_make_of(&r->t, tiny_arch_of(arch), type, 9);
     for (int i = 0; i < MOST; i++)
-        f[i] = (maas_lm_file){paths[i], tiny_adapter_make(&r->a[i], file, arch, kinds[i].type,
-                                                          kinds[i].alpha, kinds[i].each,
-                                                          100 + (uint64_t)i)};
+        f[i] = (maas_lm_file){paths[i],
+                              tiny_adapter_make(&r->a[i], file, arch, kinds[i].type, kinds[i].alpha,
+                                                kinds[i].each, 100 + (uint64_t)i)};
     if (merged)
-        EXPECT(tiny_merge(file, f[merged - 1].bytes, (double)kinds[merged - 1].alpha, strength) > 0);
+        EXPECT(tiny_merge(file, f[merged - 1].bytes, (double)kinds[merged - 1].alpha, strength) >
+               0);
     f[n] = (maas_lm_file){"model.gguf", file};
     EXPECT_EQ(maas_lm_source_open(f, 1 + (uint32_t)n, NULL, &r->source, &r->err), MAAS_OK);
     EXPECT_EQ(maas_lm_create(r->source, &o, &r->model, &r->err), MAAS_OK);
