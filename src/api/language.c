@@ -51,6 +51,15 @@ static maas_status open_members(maas_app *app, const json_t *files, const char *
     return MAAS_OK;
 }
 
+/* The first file that is no adapter. */
+static const char *model_file(const members *m)
+{
+    uint32_t i = 0;
+    while (i + 1 < m->n && maas_lm_is_adapter(m->paths[i]))
+        i++;
+    return m->paths[i];
+}
+
 maas_status maas_language_publish(maas_req *r, json_t *files, json_t **out, bool *created,
                                   maas_err *err)
 {
@@ -71,7 +80,7 @@ maas_status maas_language_publish(maas_req *r, json_t *files, json_t **out, bool
     const maas_version_in v = {
         .files = files,
         .format = json_string_value(json_object_get(parsed, "format")),
-        .artifact = folder ? "config.json" : m.paths[0],
+        .artifact = folder ? "config.json" : model_file(&m),
         .inputs = json_object_get(parsed, "inputs"),
         .outputs = json_object_get(parsed, "outputs"),
         .lineage = lineage,

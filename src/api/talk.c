@@ -258,8 +258,15 @@ static maas_status open_talk(maas_talk *t, maas_req *r, const char *model, maas_
         model = app->conf.default_model;
     if (!model)
         return maas_fail(err, MAAS_E_INVALID, "'model' is missing");
-    MAAS_TRY(maas_may_use_model(r, model, err));
-    return maas_models_load_lm(app->models, maas_caller(r)->tenant, model, &t->service, err);
+    const char *plus = strchr(model, '+'); /* "NAME+ADAPTER": no name has a plus */
+    const char *base = plus ? maas_arena_strndup(maas_req_arena(r), model, (size_t)(plus - model))
+                            : model;
+    if (!base)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for a request");
+    MAAS_TRY(maas_may_use_model(r, base, err));
+    MAAS_TRY(maas_models_load_lm(app->models, maas_caller(r)->tenant, base, &t->service, err));
+    t->ask.strength = 1;
+    return plus ? maas_lm_service_adapter(t->service, plus + 1, &t->ask.adapter, err) : MAAS_OK;
 }
 
 maas_talk *maas_talk_open(maas_req *r, json_t *body, const maas_err *why, const char *model,
@@ -271,6 +278,8 @@ maas_talk *maas_talk_open(maas_req *r, json_t *body, const maas_err *why, const 
                      : t   ? open_talk(t, r, model, &err)
                            : maas_fail(&err, MAAS_E_NOMEM, "memory for a request");
     if (st != MAAS_OK) {
+        if (t)
+            maas_lm_service_unref(t->service);
         json_decref(body);
         maas_req_fail(r, &err);
         return NULL;

@@ -145,6 +145,37 @@ static bool is_given(const json_t *v)
     return v && !json_is_null(v);
 }
 
+/* llama.cpp's way to name adapters, by their numbers: [{"id": 0, "scale": 1}]. */
+static maas_status read_lora(maas_talk *t, const json_t *v, maas_err *err)
+{
+    const int32_t n = maas_lm_service_about(t->service)->n_adapters;
+    const json_t *x;
+    size_t i;
+    if (!json_is_array(v))
+        return maas_fail(err, MAAS_E_INVALID, "'lora' must be a list of {id, scale}");
+    t->ask.adapter = 0;
+    json_array_foreach(v, i, x)
+    {
+        const json_t *id = json_object_get(x, "id"), *scale = json_object_get(x, "scale");
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= n)
+            return maas_fail(err, MAAS_E_INVALID,
+                             "'lora[%zu].id' must be the number of an adapter, and the model has "
+                             "%d, from 0",
+                             i, n);
+        if (!json_is_number(scale) || !(fabs(json_number_value(scale)) <= 1000))
+            return maas_fail(err, MAAS_E_INVALID,
+                             "'lora[%zu].scale' must be a number from -1000 to 1000", i);
+        if (json_number_value(scale) == 0)
+            continue;
+        if (t->ask.adapter)
+            return maas_fail(err, MAAS_E_UNSUPPORTED,
+                             "'lora' names more than one adapter: a request can have one");
+        t->ask.adapter = (uint32_t)json_integer_value(id) + 1;
+        t->ask.strength = (float)json_number_value(scale);
+    }
+    return MAAS_OK;
+}
+
 maas_status maas_talk_params(maas_talk *t, maas_err *err)
 {
     const json_t *seed = json_object_get(t->body, "seed"), *v;
@@ -169,6 +200,8 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
         MAAS_TRY(read_texts(t, &dry_breaks, v, err));
     if (is_given(v = json_object_get(t->body, "logit_bias")))
         MAAS_TRY(read_bias(t, v, err));
+    if (is_given(v = json_object_get(t->body, "lora")))
+        MAAS_TRY(read_lora(t, v, err));
     t->include_usage = json_is_true(
         json_object_get(json_object_get(t->body, "stream_options"), "include_usage"));
     t->choices = maas_arena_array(maas_req_arena(t->req), (size_t)t->n, sizeof *t->choices);

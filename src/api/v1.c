@@ -2,8 +2,12 @@
 #include <string.h>
 
 #include "api/auth.h"
+#include "api/io.h"
 #include "api/reply.h"
 #include "api/rows.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "lm/source.h"
 #include "base/ban.h"
 
 /* ---- predict ---- */
@@ -105,7 +109,38 @@ static void put_model(maas_buf *b, const char *name, const maas_snap_version *v,
     maas_buf_str(b, "]}");
 }
 
-void maas_v1_models(maas_req *r)
+/* Adapters of the version that the bare name stands for, each as a model that has a parent. */
+static void put_adapters(maas_req *r, const maas_snapshot *s, const char *name, maas_buf *b)
+{
+    AUTO(maas_json_unref) json_t *doc = NULL;
+    maas_app *app = maas_app_of(r);
+    const maas_tenant t = maas_caller(r)->tenant;
+    const maas_snap_version *v;
+    const char *found, *path;
+    json_t *hex;
+    maas_err ignored = {0};
+    if (maas_snapshot_resolve(s, t, name, NULL, &found, &v, &ignored) != MAAS_OK ||
+        strcmp(v->format, "gguf") != 0 ||
+        maas_registry_version_get(app->registry, t, name, v->version, &doc, &ignored) != MAAS_OK)
+        return;
+    json_object_foreach(json_object_get(doc, "files"), path, hex)
+    {
+        if (!maas_lm_is_adapter(path))
+            continue;
+        AUTO(maas_buf_reset) maas_buf id = MAAS_BUF_INIT(4096);
+        const char *base = strchr(path, '/') + 1;
+        maas_buf_printf(&id, "%s+%.*s", name, (int)(strlen(base) - strlen(".gguf")), base);
+        maas_buf_str(b, ",{\"id\":");
+        maas_buf_json_str(b, id.p ? id.p : "", id.n);
+        maas_buf_printf(b,
+                        ",\"object\":\"model\",\"created\":%llu,\"owned_by\":\"maas\",\"parent\":",
+                        (unsigned long long)(app->started_ms / 1000));
+        maas_buf_json_str(b, name, strlen(name));
+        maas_buf_char(b, '}');
+    }
+}
+
+static bool models_on_io(maas_req *r)
 {
     maas_buf b = MAAS_BUF_IN(maas_req_arena(r), 256u << 20), names = b;
     maas_tenant t = maas_caller(r)->tenant;
@@ -121,6 +156,7 @@ void maas_v1_models(maas_req *r)
         if (names.n)
             maas_buf_char(&b, ','), maas_buf_char(&names, ',');
         put_model(&b, name, v, n, maas_app_of(r)->started_ms / 1000);
+        put_adapters(r, s, name, &b);
         maas_buf_json_str(&names, name, strlen(name));
     }
     maas_snapshot_unref(s);
@@ -128,6 +164,12 @@ void maas_v1_models(maas_req *r)
     maas_buf_add(&b, names.p, names.n);
     maas_buf_str(&b, "]}");
     maas_reply_json(r, 200, &b);
+    return true;
+}
+
+void maas_v1_models(maas_req *r)
+{
+    maas_iopool_run(maas_app_of(r)->io, r, models_on_io);
 }
 
 static maas_status model_status(maas_req *r, const maas_snapshot *s, maas_buf *b, maas_err *err)

@@ -1,5 +1,6 @@
 #include "cli/generate.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -42,12 +43,22 @@ bool maas_is_language_model(const char *path)
            maas_gguf_is(maas_span_of(head, sizeof head));
 }
 
+static maas_status add_adapter(session *s, const char *path, maas_err *err)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return maas_fail(err, maas_status_of_errno(errno), "%.200s: %m", path);
+    return maas_lm_files_add(&s->files, "adapters/lora.gguf", fd, err);
+}
+
 static maas_status open_all(session *s, const char *path, const maas_generate_opts *o,
                             maas_err *err)
 {
     const maas_lm_opts lm = {.n_threads = (int)o->threads, .max_seqs = 1};
     const maas_engine_opts engine = {0};
     MAAS_TRY(maas_lm_files_open(&s->files, path, err));
+    if (o->lora)
+        MAAS_TRY(add_adapter(s, o->lora, err));
     MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, NULL, &s->source, err));
     if (maas_encoder_is(s->source))
         return maas_fail(err, MAAS_E_UNSUPPORTED,
@@ -126,6 +137,8 @@ static maas_status answer(session *s, const maas_generate_opts *o, maas_err *err
                     .max_tokens = (uint32_t)o->max_tokens,
                     .n_logprobs = -1,
                     .grammar = s->grammar,
+                    .adapter = o->lora ? 1 : 0,
+                    .strength = 1,
                     .sampling = MAAS_SAMPLING_INIT};
     ask.sampling.temperature = (float)o->temperature;
     ask.sampling.seed = (uint64_t)o->seed;

@@ -10,6 +10,7 @@ typedef struct maas_generate_opts {
     int64_t max_tokens, threads, seed; /* seed -1: any */
     double temperature;
     const char *schema, *grammar; /* files: what the answer must fit; NULL: anything */
+    const char *lora;             /* a file: an adapter that is added; NULL: none */
     bool raw;                     /* the prompt as it is, without the chat template */
 } maas_generate_opts;
 

@@ -48,20 +48,18 @@ static maas_status digest_of(const char *path, char hex[MAAS_SHA256_HEX], maas_e
     return ok ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a digest");
 }
 
-static maas_status send_file(maas_cli *cli, const char *folder, const char *name, json_t *files,
-                             maas_err *err)
+/* path: of the file here; name: in the version. */
+static maas_status send_as(maas_cli *cli, const char *path, const char *name, json_t *files,
+                           maas_err *err)
 {
-    AUTO(maas_buf_reset) maas_buf path = MAAS_BUF_INIT(8192), to = MAAS_BUF_INIT(8192);
+    AUTO(maas_buf_reset) maas_buf to = MAAS_BUF_INIT(8192);
     AUTO(maas_http_response_reset) maas_http_response r = MAAS_HTTP_RESPONSE_INIT;
     char hex[MAAS_SHA256_HEX];
     maas_bar bar = {.on = cli->bars, .label = name};
-    maas_buf_printf(&path, "%s/%s", folder, name);
-    if (path.failed)
-        return maas_fail(err, MAAS_E_INVALID, "the path of %.80s is too long", name);
-    MAAS_TRY(digest_of(path.p, hex, err));
+    MAAS_TRY(digest_of(path, hex, err));
     MAAS_TRY(maas_cli_path(&to, err, "blobs", hex, NULL));
     const maas_http_call call = {
-        .method = "PUT", .path = to.p, .file = path.p, .user = &bar, .progress = maas_bar_upload};
+        .method = "PUT", .path = to.p, .file = path, .user = &bar, .progress = maas_bar_upload};
     const maas_status st = maas_cli_send(cli, &call, &r, err);
     maas_bar_clear(&bar);
     if (st == MAAS_OK)
@@ -69,8 +67,36 @@ static maas_status send_file(maas_cli *cli, const char *folder, const char *name
     return st;
 }
 
-maas_status maas_import_lm(maas_cli *cli, const char *model, const char *path, json_t **out,
-                           maas_err *err)
+static maas_status send_file(maas_cli *cli, const char *folder, const char *name, json_t *files,
+                             maas_err *err)
+{
+    AUTO(maas_buf_reset) maas_buf path = MAAS_BUF_INIT(8192);
+    maas_buf_printf(&path, "%s/%s", folder, name);
+    if (path.failed)
+        return maas_fail(err, MAAS_E_INVALID, "the path of %.80s is too long", name);
+    return send_as(cli, path.p, name, files, err);
+}
+
+/* "NAME=FILE,NAME=FILE" */
+static maas_status send_adapters(maas_cli *cli, const char *list, json_t *files, maas_err *err)
+{
+    while (*list) {
+        AUTO(maas_buf_reset) maas_buf name = MAAS_BUF_INIT(4096), path = MAAS_BUF_INIT(8192);
+        const size_t n = strcspn(list, ","), eq = strcspn(list, "=");
+        if (eq == 0 || eq + 1 >= n)
+            return maas_fail(err, MAAS_E_INVALID, "--adapter '%.80s': give NAME=FILE", list);
+        maas_buf_printf(&name, "adapters/%.*s.gguf", (int)eq, list);
+        maas_buf_printf(&path, "%.*s", (int)(n - eq - 1), list + eq + 1);
+        if (name.failed || path.failed)
+            return maas_fail(err, MAAS_E_INVALID, "--adapter '%.80s' is too long", list);
+        MAAS_TRY(send_as(cli, path.p, name.p, files, err));
+        list += n + (list[n] == ',');
+    }
+    return MAAS_OK;
+}
+
+maas_status maas_import_lm(maas_cli *cli, const char *model, const char *path, const char *adapters,
+                           json_t **out, maas_err *err)
 {
     maas_lm_names names;
     AUTO(maas_buf_reset) maas_buf to = MAAS_BUF_INIT(8192);
@@ -80,5 +106,7 @@ maas_status maas_import_lm(maas_cli *cli, const char *model, const char *path, j
     for (size_t i = 0; i < names.n && st == MAAS_OK; i++)
         st = send_file(cli, names.folder, names.list[i], json_object_get(body, "files"), err);
     maas_lm_names_reset(&names);
+    if (st == MAAS_OK && adapters)
+        st = send_adapters(cli, adapters, json_object_get(body, "files"), err);
     return st == MAAS_OK ? maas_cli_call(cli, "POST", to.p, body, out, err) : st;
 }

@@ -14,7 +14,7 @@
 
 static struct {
     maas_client_opts client;
-    char *format, *recipe, *labels, *alias, *output, *file, *name;
+    char *format, *recipe, *labels, *alias, *output, *file, *name, *adapter;
     bool force;
 } opts;
 
@@ -42,6 +42,11 @@ maas_conf maas_import_settings(void)
          .offset = AT(name),
          .arg = "NAME",
          .help = "of the model, instead of the argument before the file"},
+        {.name = "adapter",
+         .type = MAAS_CONF_STR,
+         .offset = AT(adapter),
+         .arg = "NAME=FILE[,NAME=FILE]",
+         .help = "of a language model in GGUF: adapters (LoRA, GGUF) that requests can name"},
         MAAS_CLIENT_ROWS,
     };
     return (maas_conf){rows, MAAS_COUNT(rows), &opts};
@@ -378,8 +383,8 @@ maas_status maas_cmd_import(maas_cli *cli, maas_err *err)
     const char *file = cli->args[opts.name ? 0 : 1];
     if (cli->n_args != (opts.name ? 1 : 2))
         return maas_fail(err, MAAS_E_INVALID, "give MODEL FILE, or FILE --name MODEL");
-    if (maas_is_lm_folder(file))
-        MAAS_TRY(maas_import_lm(cli, name, file, &version, err));
+    if (opts.adapter || maas_is_lm_folder(file))
+        MAAS_TRY(maas_import_lm(cli, name, file, opts.adapter, &version, err));
     else
         MAAS_TRY(import_file(cli, name, file, &version, &existed, err));
     if (cli->opts->json) {

@@ -19,7 +19,8 @@ void maas_cli_model_print(const json_t *model, const json_t *version);
 
 /* A folder, or a part of a GGUF file that is split: what is sent file by file. */
 bool maas_is_lm_folder(const char *path);
-maas_status maas_import_lm(maas_cli *cli, const char *model, const char *path, json_t **out,
-                           maas_err *err);
+/* adapters: "NAME=FILE,NAME=FILE", or NULL. */
+maas_status maas_import_lm(maas_cli *cli, const char *model, const char *path, const char *adapters,
+                           json_t **out, maas_err *err);
 
 #endif

@@ -27,7 +27,7 @@
 static struct {
     char *output;
     char *prompt;
-    char *schema, *grammar;
+    char *schema, *grammar, *lora;
     double temperature;
     int64_t threads, repeat, max_tokens, seed;
     bool profile, json, raw;
@@ -110,6 +110,11 @@ maas_conf maas_run_settings(void)
          .offset = AT(grammar),
          .arg = "FILE",
          .help = "of a language model: the answer fits this grammar (GBNF)"},
+        {.name = "lora",
+         .type = MAAS_CONF_STR,
+         .offset = AT(lora),
+         .arg = "FILE",
+         .help = "of a language model in GGUF: an adapter (LoRA, GGUF) that is added to it"},
         {.name = "raw",
          .type = MAAS_CONF_BOOL,
          .offset = AT(raw),
@@ -428,6 +433,7 @@ static maas_status generate(const char *path, maas_err *err)
                                   .temperature = opts.temperature,
                                   .schema = opts.schema,
                                   .grammar = opts.grammar,
+                                  .lora = opts.lora,
                                   .raw = opts.raw};
     return opts.prompt ? maas_generate(path, &o, err)
                        : maas_fail(err, MAAS_E_INVALID, "a language model needs --prompt TEXT");

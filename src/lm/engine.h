@@ -41,6 +41,8 @@ typedef struct maas_ask { /* copied */
     bool belongs;          /* to a request that was let in: a full queue takes it, too */
     int32_t drafts;        /* tokens proposed, at most; -1: as the engine has it */
     uint64_t deadline_ns;  /* of the monotonic clock; 0: none */
+    uint32_t adapter;      /* of the model's, from 1; 0: none */
+    float strength;        /* of it: 1 as it was trained */
     maas_grammar *grammar; /* what the answer must fit; counted again; NULL: anything */
 } maas_ask;
 

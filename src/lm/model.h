@@ -37,6 +37,7 @@ typedef struct maas_lm_info {
     size_t weight_bytes, block_bytes; /* of a block of the cache, all layers */
     int32_t n_vocab, n_embd, n_layers, n_heads, n_kv_heads, n_context; /* n_context: one sequence */
     int32_t n_context_train, n_blocks, max_rows, max_seqs;
+    int32_t n_adapters; /* of the source: they are all there, a sequence names one */
 } maas_lm_info;
 
 /* The architectures that are known, one after the other: false when there is no i-th. */
@@ -52,6 +53,8 @@ typedef struct maas_lm_seq {
     int32_t n;             /* rows of it in this step: the next positions, at least 1 */
     int32_t past;          /* tokens of it already in the cache */
     const int32_t *blocks; /* [ceil((past + n) / MAAS_PAGE)] of the cache */
+    int32_t adapter;       /* from 1; 0: none */
+    float strength;        /* of the adapter: what it adds is multiplied by it */
 } maas_lm_seq;
 
 typedef struct maas_lm_batch {

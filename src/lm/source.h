@@ -29,6 +29,8 @@ maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budg
                                 maas_lm_source **out, maas_err *err);
 /* Is this file of a Hugging Face folder one that a source reads? */
 bool maas_lm_is_wanted(const char *path);
+/* Is it a low-rank adapter, "adapters/NAME.gguf"? Such files belong to the model beside them. */
+bool maas_lm_is_adapter(const char *path);
 enum { /* bits of the key maas.token_edges, a byte each token: how special tokens are found */
        MAAS_EDGE_LEFT = 1, /* blanks before it belong to it */
        MAAS_EDGE_RIGHT = 2 /* blanks after it */
@@ -48,5 +50,19 @@ const maas_lm_array *maas_lm_array_of(const maas_lm_source *s, const char *key);
 uint32_t maas_lm_n_weights(const maas_lm_source *s);
 const maas_lm_weight *maas_lm_weight_at(const maas_lm_source *s, uint32_t i);
 const maas_lm_weight *maas_lm_weight_of(const maas_lm_source *s, const char *name); /* NULL */
+
+/* Adapters, by their names, numbered from 1. What one adds to a weight, to be multiplied by scale:
+ * b a, of a [rank][in] and b [out][rank], floats. */
+typedef struct maas_lm_pair {
+    const maas_lm_weight *a, *b;
+    double scale;
+} maas_lm_pair;
+uint32_t maas_lm_n_adapters(const maas_lm_source *s);
+maas_str maas_lm_adapter_name(const maas_lm_source *s, uint32_t i);
+uint32_t maas_lm_adapter_of(const maas_lm_source *s, maas_str name); /* 0: there is none */
+bool maas_lm_adapter_pair(const maas_lm_source *s, uint32_t i, const char *weight,
+                          maas_lm_pair *out);
+/* Its tensors, from 0; NULL behind the last one. */
+const maas_lm_weight *maas_lm_adapter_tensor(const maas_lm_source *s, uint32_t i, uint32_t k);
 
 #endif

@@ -174,6 +174,20 @@ maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out
     MAAS_TRY(maas_lm_service_wants(s, MAAS_LM_WRITES, err));
     return s->chat ? MAAS_OK : maas_fail(err, s->why_no_chat.code, "%s", s->why_no_chat.msg);
 }
+maas_status maas_lm_service_adapter(const maas_lm_service *s, const char *name, uint32_t *out,
+                                    maas_err *err)
+{
+    AUTO(maas_buf_reset) maas_buf known = MAAS_BUF_INIT(4096);
+    *out = maas_lm_adapter_of(s->source, (maas_str){name, strlen(name)});
+    if (*out)
+        return MAAS_OK;
+    for (uint32_t i = 1; i <= maas_lm_n_adapters(s->source) && known.n < 128; i++) {
+        const maas_str n = maas_lm_adapter_name(s->source, i);
+        maas_buf_printf(&known, "%s%.*s", i > 1 ? ", " : "; it has ", (int)n.n, n.p);
+    }
+    return maas_fail(err, MAAS_E_NOT_FOUND, "model '%.64s' has no adapter '%.64s'%s", s->name, name,
+                     known.n ? known.p : "");
+}
 maas_engine *maas_lm_service_engine(maas_lm_service *s)
 {
     return s->engine;

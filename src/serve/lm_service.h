@@ -41,6 +41,9 @@ const maas_lm_info *maas_lm_service_about(const maas_lm_service *s);
 const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s);
 /* E_UNSUPPORTED with the reason when the model cannot chat. */
 maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err);
+/* Of its version's adapters, from 1; E_NOT_FOUND names those there are. */
+maas_status maas_lm_service_adapter(const maas_lm_service *s, const char *name, uint32_t *out,
+                                    maas_err *err);
 maas_engine *maas_lm_service_engine(maas_lm_service *s);     /* NULL: an encoder */
 maas_embedder *maas_lm_service_embedder(maas_lm_service *s); /* NULL: a model that writes */
 /* What a route may want of it: E_INVALID names the routes that the model has. */

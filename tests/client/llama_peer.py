@@ -72,9 +72,21 @@ def tokens(lib, path, texts):
     return out
 
 
-def logits(lib, path, tokens, context):
+def add_adapter(lib, model, ctx, path):
+    adapter = function(lib, "llama_adapter_lora_init", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(model, path.encode())
+    if not adapter:
+        raise ValueError("llama.cpp does not take the adapter")
+    use = function(lib, "llama_set_adapters_lora", ctypes.c_int32, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t,
+                   ctypes.POINTER(ctypes.c_float))
+    if use(ctx, (ctypes.c_void_p * 1)(adapter), 1, (ctypes.c_float * 1)(1)) != 0:
+        raise ValueError("llama.cpp does not use the adapter")
+
+
+def logits(lib, path, tokens, context, adapter=None):
     model = opened(lib, path)
     ctx = function(lib, "llama_init_from_model", ctypes.c_void_p, ctypes.c_void_p, Options)(model, context_options(lib, context))
+    if adapter:
+        add_adapter(lib, model, ctx, adapter)
     b = function(lib, "llama_batch_init", Batch, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32)(len(tokens), 0, 1)
     b.n_tokens = len(tokens)
     for i, token in enumerate(tokens):

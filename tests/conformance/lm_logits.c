@@ -2,7 +2,7 @@
  * lm_logits MODEL.gguf TOKENS OUT CUT - the logits of every token of one sequence, given CUT tokens
  * at a time: what tests/client/test_architectures.py compares with a reference and with llama.cpp.
  * TOKENS: int32 in a file; OUT: float [tokens][vocabulary]. A fifth argument is the context of the
- * sequence; the file's if there is none.
+ * sequence (0: the file's), a sixth the file of an adapter that is added.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static int run(maas_lm *m, const int32_t *tokens, int32_t n, int32_t cut, FILE *
     for (int32_t i = 0; i < info->n_blocks; i++)
         blocks[i] = info->n_blocks - 1 - i;
     for (int32_t past = 0; past < n && st == MAAS_OK; past += cut) {
-        const maas_lm_seq seq = {n - past < cut ? n - past : cut, past, blocks};
+        const maas_lm_seq seq = {n - past < cut ? n - past : cut, past, blocks, info->n_adapters,
+                                 1};
         const float *logits;
         for (int32_t i = 0; i < seq.n; i++)
             rows[i] = i;
@@ -52,7 +53,7 @@ static bool mapped(const char *path, maas_map *out, maas_err *err)
 int main(int argc, char **argv)
 {
     maas_err err = {0};
-    maas_map model = {0}, ids = {0};
+    maas_map model = {0}, ids = {0}, adapter = {0};
     maas_lm_source *source = NULL;
     maas_lm *m = NULL;
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
@@ -63,12 +64,15 @@ int main(int argc, char **argv)
     const long cut = argc > 4 ? strtol(argv[4], NULL, 10) : 0;
     const maas_lm_opts o = {.n_threads = 1,
                             .max_context = argc > 5 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0};
-    if (cut < 1 || cut > 512 || !mapped(argv[1], &model, &err) || !mapped(argv[2], &ids, &err)) {
-        fprintf(stderr, "usage: lm_logits MODEL.gguf TOKENS OUT CUT [CONTEXT] %s\n", err.msg);
+    if (cut < 1 || cut > 512 || !mapped(argv[1], &model, &err) || !mapped(argv[2], &ids, &err) ||
+        (argc > 6 && !mapped(argv[6], &adapter, &err))) {
+        fprintf(stderr, "usage: lm_logits MODEL.gguf TOKENS OUT CUT [CONTEXT [ADAPTER.gguf]] %s\n",
+                err.msg);
         return 2;
     }
-    const maas_lm_file file = {"model.gguf", maas_span_of(model.p, model.n)};
-    if (maas_lm_source_open(&file, 1, NULL, &source, &err) != MAAS_OK ||
+    const maas_lm_file files[] = {{"model.gguf", maas_span_of(model.p, model.n)},
+                                  {"adapters/a.gguf", maas_span_of(adapter.p, adapter.n)}};
+    if (maas_lm_source_open(files, argc > 6 ? 2 : 1, NULL, &source, &err) != MAAS_OK ||
         maas_lm_create(source, &o, &m, &err) != MAAS_OK)
         return failed(&err);
     FILE *to = fopen(argv[3], "wb");

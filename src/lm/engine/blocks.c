@@ -9,7 +9,7 @@
 typedef struct block {
     int32_t n_users;
     bool known;      /* in the table, by what follows          */
-    uint64_t parent; /* the key of the block before; 0: none   */
+    uint64_t parent; /* the key of the block before, or a kind */
     uint64_t key;    /* of this one: of parent and tokens      */
     int32_t tokens[MAAS_PAGE];
     int32_t chain;        /* next in the table; -1                  */
@@ -54,9 +54,9 @@ static uint64_t key_of(const maas_blocks *b, uint64_t parent, const int32_t *tok
     return h ? h : 1;
 }
 
-static uint64_t key_at(const maas_blocks *b, int32_t i)
+static uint64_t key_at(const maas_blocks *b, int32_t i, uint64_t kind)
 {
-    return i < 0 ? 0 : b->at[i].key;
+    return i < 0 ? kind : b->at[i].key;
 }
 
 static int32_t look(const maas_blocks *b, uint64_t parent, uint64_t key, const int32_t *tokens)
@@ -132,24 +132,25 @@ void maas_blocks_give(maas_blocks *b, int32_t i)
         join(b, i, !b->at[i].known); /* what nobody can find goes first */
 }
 
-int32_t maas_blocks_find(maas_blocks *b, int32_t parent, const int32_t *tokens)
+int32_t maas_blocks_find(maas_blocks *b, int32_t parent, uint64_t kind, const int32_t *tokens)
 {
-    const uint64_t up = key_at(b, parent);
+    const uint64_t up = key_at(b, parent, kind);
     const int32_t i = look(b, up, key_of(b, up, tokens), tokens);
     if (i >= 0 && b->at[i].n_users++ == 0)
         leave(b, i);
     return i;
 }
 
-int32_t maas_blocks_fill(maas_blocks *b, int32_t i, int32_t parent, const int32_t *tokens)
+int32_t maas_blocks_fill(maas_blocks *b, int32_t i, int32_t parent, uint64_t kind,
+                         const int32_t *tokens)
 {
-    const int32_t same = maas_blocks_find(b, parent, tokens);
+    const int32_t same = maas_blocks_find(b, parent, kind, tokens);
     if (same >= 0) {
         maas_blocks_give(b, i);
         return same;
     }
     block *x = &b->at[i];
-    x->parent = key_at(b, parent);
+    x->parent = key_at(b, parent, kind);
     x->key = key_of(b, x->parent, tokens);
     memcpy(x->tokens, tokens, sizeof x->tokens);
     x->chain = b->table[x->key & (uint64_t)b->mask];

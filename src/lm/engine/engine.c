@@ -1,5 +1,6 @@
 #include "lm/engine/engine_int.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -20,6 +21,11 @@ static maas_status check_ask(const maas_engine *e, const maas_ask *ask, maas_err
                          ask->n_tokens, e->info->n_context);
     if (ask->grammar && maas_grammar_n_logits(ask->grammar) != e->info->n_vocab)
         return maas_fail(err, MAAS_E_INVALID, "the grammar is of another vocabulary");
+    if (ask->adapter > (uint32_t)e->info->n_adapters)
+        return maas_fail(err, MAAS_E_INVALID, "adapter %u of %d", ask->adapter,
+                         e->info->n_adapters);
+    if (ask->adapter && !isfinite(ask->strength))
+        return maas_fail(err, MAAS_E_INVALID, "the strength of an adapter must be a number");
     for (uint32_t i = 0; i < ask->n_tokens; i++)
         if (ask->tokens[i] < 0 || ask->tokens[i] >= e->info->n_vocab)
             return maas_fail(err, MAAS_E_INVALID, "token %d of the prompt is not in the vocabulary",

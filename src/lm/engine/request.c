@@ -95,10 +95,19 @@ static int32_t parent_of(const request *r)
     return r->n_full ? r->blocks[r->n_full - 1] : -1;
 }
 
+/* What keys and values depend on beside tokens: the adapter, and how much of it. */
+static uint64_t kind_of(const request *r)
+{
+    uint32_t strength = 0;
+    memcpy(&strength, &r->ask.strength, sizeof strength);
+    return r->ask.adapter ? (uint64_t)r->ask.adapter << 32 | strength : 0;
+}
+
 void maas_request_adopt(request *r, maas_blocks *b)
 {
     while ((r->n_full + 1) * PAGE < r->n_tokens) {
-        const int32_t i = maas_blocks_find(b, parent_of(r), r->tokens + r->n_full * PAGE);
+        const int32_t i = maas_blocks_find(b, parent_of(r), kind_of(r),
+                                           r->tokens + r->n_full * PAGE);
         if (i < 0)
             break;
         r->blocks[r->n_blocks++] = i;
@@ -125,7 +134,7 @@ void maas_request_advance(request *r, maas_blocks *b, uint32_t n)
     r->past += n;
     while ((r->n_full + 1) * PAGE <= r->past) {
         int32_t *i = &r->blocks[r->n_full];
-        *i = maas_blocks_fill(b, *i, parent_of(r), r->tokens + r->n_full * PAGE);
+        *i = maas_blocks_fill(b, *i, parent_of(r), kind_of(r), r->tokens + r->n_full * PAGE);
         r->n_full++;
     }
 }

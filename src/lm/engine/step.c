@@ -232,7 +232,8 @@ static maas_status run(maas_engine *e, const float **logits, maas_err *err)
         if (!r->rows)
             continue;
         memcpy(e->tokens + row, r->tokens + r->past, r->rows * sizeof *e->tokens);
-        e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->past, r->blocks};
+        e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->past, r->blocks,
+                                            (int32_t)r->ask.adapter, r->ask.strength};
         row += (int32_t)r->rows;
         for (uint32_t i = request_writes(r) ? r->drafts + 1 : 0; i > 0; i--)
             e->out_rows[b.n_out++] = row - (int32_t)i;

@@ -60,10 +60,19 @@ static void describe(const maas_lm_source *s, const maas_enc_hyper *h, maas_enco
     }
 }
 
+static maas_status no_adapters(const maas_lm_source *s, maas_err *err)
+{
+    return maas_lm_n_adapters(s) ? maas_fail(err, MAAS_E_UNSUPPORTED,
+                                             "adapters are for models that write, and this one is "
+                                             "an encoder")
+                                 : MAAS_OK;
+}
+
 maas_status maas_encoder_check(const maas_lm_source *s, maas_encoder_info *out, maas_err *err)
 {
     maas_enc_hyper h;
     maas_graph *g = NULL;
+    MAAS_TRY(no_adapters(s, err));
     if (maas_enc_is_causal(s))
         return maas_enc_causal_check(s, out, err);
     MAAS_TRY(maas_enc_hyper_read(s, &h, err));
@@ -77,6 +86,7 @@ maas_status maas_encoder_check(const maas_lm_source *s, maas_encoder_info *out, 
 
 static maas_status open_all(maas_encoder *e, const maas_lm_source *s, maas_err *err)
 {
+    MAAS_TRY(no_adapters(s, err));
     if (maas_enc_is_causal(s))
         return maas_enc_causal_create(s, &e->opts, &e->causal, &e->info, err);
     MAAS_TRY(maas_enc_hyper_read(s, &e->hyper, err));

@@ -96,13 +96,17 @@ static void decoder(maas_lm_writer *w, maas_vid tokens, maas_vid out_rows)
         maas_b_output(&w->b, "hidden", x);
         return;
     }
+    if (w->adapter != MAAS_NO_VALUE) {
+        w->adapter = maas_b_op2(&w->b, "Gather", w->adapter, out_rows);
+        w->strength = maas_b_op2(&w->b, "Gather", w->strength, out_rows);
+    }
     x = maas_lmg_linear(w, x, output, h->n_vocab, h->n_embd);
     maas_b_output(&w->b, "logits", capped(w, maas_lmg_times(w, x, h->logit_scale)));
 }
 
 /* ---- what was not asked for ---- */
 
-static int by_address(const void *a, const void *b)
+int maas_lmg_by_address(const void *a, const void *b)
 {
     const uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
     return (x > y) - (x < y);
@@ -130,10 +134,11 @@ static void refuse_the_rest(maas_lm_writer *w)
     if (w->b.status == MAAS_OK && w->used.failed)
         w->b.status = maas_fail(w->b.err, MAAS_E_NOMEM, "the list of weights");
     if (n)
-        qsort(w->used.p, n, sizeof(void *), by_address);
+        qsort(w->used.p, n, sizeof(void *), maas_lmg_by_address);
     for (uint32_t i = 0; i < maas_lm_n_weights(w->s) && w->b.status == MAAS_OK; i++) {
         const maas_lm_weight *t = maas_lm_weight_at(w->s, i);
-        if (is_ours(w->h, t->name) && !bsearch(&t, w->used.p, n, sizeof(void *), by_address))
+        if (is_ours(w->h, t->name) &&
+            !bsearch(&t, w->used.p, n, sizeof(void *), maas_lmg_by_address))
             w->b.status = maas_fail(w->b.err, MAAS_E_UNSUPPORTED,
                                     "the weight '%.*s' is no part of a %s model as it is known",
                                     (int)(t->name.n < 80 ? t->name.n : 80), t->name.p,
@@ -159,8 +164,14 @@ maas_status maas_lm_graph(const maas_lm_source *s, const maas_lm_hyper *h, int64
     w.seq = maas_b_input(&w.b, "seq", MAAS_I32, 1, &rows);
     w.table = maas_b_input(&w.b, "table", MAAS_I32, 2, (const int64_t[]){max_seqs, max_blocks});
     const maas_vid out_rows = maas_b_input(&w.b, "out_rows", MAAS_I64, 1, &outs);
+    w.adapter = w.strength = MAAS_NO_VALUE;
+    if (maas_lm_n_adapters(s)) {
+        w.adapter = maas_b_input(&w.b, "adapter", MAAS_I32, 1, &rows);
+        w.strength = maas_b_input(&w.b, "strength", MAAS_F32, 1, &rows);
+    }
     decoder(&w, tokens, out_rows);
     refuse_the_rest(&w);
+    maas_lmg_refuse_adapters(&w);
     maas_buf_reset(&w.used);
     if (w.b.status != MAAS_OK) {
         maas_graph_destroy(g);

@@ -12,6 +12,7 @@ typedef struct maas_lm_writer {
     const maas_lm_source *s;
     const maas_lm_hyper *h;
     maas_vid at, seq, table;
+    maas_vid adapter, strength; /* of the rows; MAAS_NO_VALUE: there are no adapters */
     struct {
         maas_vid cosine, sine; /* [1][rows][rope_size / 2] */
     } turn[2];                 /* of global and of local layers */
@@ -43,6 +44,12 @@ maas_vid maas_lmg_linear(maas_lm_writer *w, maas_vid x, const char *name, int64_
 /* Of a matrix of `all` rows those from `from` on: several matrices may lie in one. */
 maas_vid maas_lmg_linear_part(maas_lm_writer *w, maas_vid x, const char *name, int64_t all,
                               int64_t from, int64_t rows, int64_t cols);
+/* y, which is x times those rows of a weight, with what adapters add (graph_adapters.c). */
+maas_vid maas_lmg_adapted(maas_lm_writer *w, maas_vid y, maas_vid x, const char *name, int64_t all,
+                          int64_t from, int64_t rows, int64_t cols);
+/* A tensor of an adapter that nothing above read would be another adapter. */
+int maas_lmg_by_address(const void *a, const void *b); /* of w->used */
+void maas_lmg_refuse_adapters(maas_lm_writer *w);      /* w->used: sorted */
 /* The architecture's norm, with `name`.weight, and `name`.bias if there is one. */
 maas_vid maas_lmg_norm(maas_lm_writer *w, maas_vid x, const char *name, int64_t n);
 maas_vid maas_lmg_norm_by(maas_lm_writer *w, maas_vid x, maas_vid scale, maas_vid bias, int64_t n);

@@ -129,7 +129,9 @@ maas_vid maas_lmg_linear_part(maas_lm_writer *w, maas_vid x, const char *name, i
     snprintf(full, sizeof full, "%s.bias", name);
     in[2] = floats(w, full, all, from, rows, false);
     const maas_attr a = MAAS_A_INT("type", type);
-    return maas_b_node(&w->b, "BlockMatMul", &a, 1, in, 3, NULL, 1);
+    const maas_vid y = maas_b_node(&w->b, "BlockMatMul", &a, 1, in, 3, NULL, 1);
+    snprintf(full, sizeof full, "%s.weight", name);
+    return maas_lmg_adapted(w, y, x, full, all, from, rows, cols);
 }
 
 maas_vid maas_lmg_linear(maas_lm_writer *w, maas_vid x, const char *name, int64_t rows,

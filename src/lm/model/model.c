@@ -51,7 +51,8 @@ static void describe(const maas_lm_source *s, const maas_lm_hyper *h, maas_lm_in
                           .n_heads = (int32_t)h->n_heads,
                           .n_kv_heads = (int32_t)h->n_kv_heads,
                           .n_context = (int32_t)h->n_context,
-                          .n_context_train = (int32_t)h->n_context};
+                          .n_context_train = (int32_t)h->n_context,
+                          .n_adapters = (int32_t)maas_lm_n_adapters(s)};
     snprintf(out->arch, sizeof out->arch, "%s", h->arch->name);
     out->block_bytes = (size_t)(h->n_layers * h->n_kv_heads * MAAS_PAGE * (h->size + h->v_size)) *
                        2;
@@ -161,13 +162,15 @@ static int64_t bucket(int64_t n, int64_t most)
 static maas_status make_plan(maas_lm *m, shape *s, maas_err *err)
 {
     maas_plan_opts o = MAAS_PLAN_OPTS_INIT;
-    maas_type in[MAAS_LM_N_IN];
+    maas_type in[MAAS_LM_N_IN_ADAPTED];
     o.n_threads = m->opts.n_threads;
     o.budget = m->opts.budget;
     in[MAAS_LM_TOKENS] = in[MAAS_LM_AT] = in[MAAS_LM_SEQ] = maas_type_tensor(MAAS_I32, 1, &s->rows);
     in[MAAS_LM_TABLE] = maas_type_tensor(MAAS_I32, 2,
                                          (const int64_t[]){m->info.max_seqs, m->max_blocks});
     in[MAAS_LM_OUT_ROWS] = maas_type_tensor(MAAS_I64, 1, &s->outs);
+    in[MAAS_LM_ADAPTER] = in[MAAS_LM_TOKENS];
+    in[MAAS_LM_STRENGTH] = maas_type_tensor(MAAS_F32, 1, &s->rows);
     MAAS_TRY(maas_plan_create(m->graph, in, &o, &s->plan, err));
     MAAS_TRY(maas_exec_create(s->plan, m->vars, &s->exec, err));
     maas_exec_input(s->exec, MAAS_LM_TABLE)->data = m->table;
@@ -213,6 +216,9 @@ static maas_status check_batch(const maas_lm *m, const maas_lm_batch *b, int64_t
                              "sequence %d: %d tokens after %d, the context "
                              "has %d",
                              i, s->n, s->past, m->info.n_context);
+        if (s->adapter < 0 || s->adapter > m->info.n_adapters)
+            return maas_fail(err, MAAS_E_INVALID, "sequence %d: adapter %d of %d", i, s->adapter,
+                             m->info.n_adapters);
         rows += s->n;
         if (rows > m->info.max_rows)
             return maas_fail(err, MAAS_E_INVALID, "a step of more than %d rows", m->info.max_rows);
@@ -230,6 +236,22 @@ static maas_status check_batch(const maas_lm *m, const maas_lm_batch *b, int64_t
             return maas_fail(err, MAAS_E_INVALID, "token %d of %d", b->tokens[i], m->info.n_vocab);
     *out_rows = rows;
     return MAAS_OK;
+}
+
+static void feed_adapters(const shape *s, const maas_lm_batch *b)
+{
+    int32_t *adapter = maas_exec_input(s->exec, MAAS_LM_ADAPTER)->data;
+    float *strength = maas_exec_input(s->exec, MAAS_LM_STRENGTH)->data;
+    int64_t row = 0;
+    for (int32_t i = 0; i < b->n_seqs; i++)
+        for (int32_t k = 0; k < b->seqs[i].n; k++, row++) {
+            adapter[row] = b->seqs[i].adapter - 1;
+            strength[row] = b->seqs[i].strength;
+        }
+    for (; row < s->rows; row++) {
+        adapter[row] = -1;
+        strength[row] = 0;
+    }
 }
 
 static void feed(maas_lm *m, const shape *s, const maas_lm_batch *b, int64_t rows)
@@ -265,6 +287,8 @@ maas_status maas_lm_step(maas_lm *m, const maas_lm_batch *b, const float **logit
     MAAS_TRY(shape_for(m, bucket(rows, m->info.max_rows),
                        bucket(b->n_out > 0 ? b->n_out : 1, m->info.max_rows), &s, err));
     feed(m, s, b, rows);
+    if (m->info.n_adapters)
+        feed_adapters(s, b);
     MAAS_TRY(maas_exec_run(s->exec, err));
     *logits = maas_exec_output(s->exec, 0)->data;
     return MAAS_OK;

@@ -104,6 +104,8 @@ static inline bool maas_lm_local_turn(const maas_lm_hyper *h)
 
 /* Inputs of the graph, in order. */
 enum { MAAS_LM_TOKENS, MAAS_LM_AT, MAAS_LM_SEQ, MAAS_LM_TABLE, MAAS_LM_OUT_ROWS, MAAS_LM_N_IN };
+/* Behind them, when there are adapters: which, -1: none, and how much of it [rows]. */
+enum { MAAS_LM_ADAPTER = MAAS_LM_N_IN, MAAS_LM_STRENGTH, MAAS_LM_N_IN_ADAPTED };
 
 /* The graph of one step: tokens, at, seq [rows]; table [max_seqs][max_blocks]; out_rows [outs] ->
  * logits [outs][n_vocab], or hidden [outs][n_embd]. Cache variables have n_blocks blocks. */

@@ -27,7 +27,8 @@ bool maas_lm_is_format(const char *format)
 
 bool maas_lm_is_member(const char *path, const char *format)
 {
-    return strcmp(format, "gguf") == 0 ? is_gguf(path) : maas_lm_is_wanted(path);
+    return strcmp(format, "gguf") == 0 ? is_gguf(path)
+                                       : maas_lm_is_wanted(path) || maas_lm_is_adapter(path);
 }
 
 /* The length of what all parts of a split file begin with ("NAME-00001-of-00003.gguf"); 0: it is

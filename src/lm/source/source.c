@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "lm/source/adapter.h"
 #include "lm/source/hf_int.h"
 #include "base/ban.h"
 
@@ -15,6 +16,8 @@ struct maas_lm_source {
     uint32_t n_parts, n_weights;
     maas_str arch;
     const char *format;
+    maas_adapter *adapters;
+    uint32_t n_adapters;
 };
 
 /* ---- opening ---- */
@@ -63,7 +66,8 @@ static maas_status check_names(const maas_lm_source *s, maas_err *err)
     return MAAS_OK;
 }
 
-static maas_status open_all(maas_lm_source *s, const maas_lm_file *files, uint32_t n, maas_err *err)
+static maas_status open_model(maas_lm_source *s, const maas_lm_file *files, uint32_t n,
+                              maas_err *err)
 {
     const maas_gguf_value *arch;
     if (n == 0 || n > MAX_PARTS)
@@ -88,6 +92,44 @@ static maas_status open_all(maas_lm_source *s, const maas_lm_file *files, uint32
         return maas_fail(err, MAAS_E_FORMAT, "the key general.architecture is missing");
     s->arch = arch->strings[0];
     return MAAS_OK;
+}
+
+static maas_status open_adapters(maas_lm_source *s, const maas_lm_file *files, uint32_t n,
+                                 maas_err *err)
+{
+    if (n && strcmp(s->format, "gguf") != 0) /* their rows are in the order of GGUF's matrices */
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "%.80s: adapters are for models in GGUF, and this one is a folder of "
+                         "safetensors",
+                         files[0].path);
+    s->adapters = n ? maas_arena_array(&s->arena, n, sizeof *s->adapters) : NULL;
+    if (n && !s->adapters)
+        return maas_fail(err, MAAS_E_NOMEM, "the index of %u adapters", n);
+    for (; s->n_adapters < n; s->n_adapters++) {
+        maas_adapter *x = &s->adapters[s->n_adapters];
+        MAAS_TRY(maas_adapter_open(&files[s->n_adapters], s->arch, &s->arena, x, err));
+        if (maas_lm_adapter_of(s, x->name))
+            return maas_fail(err, MAAS_E_INVALID, "the adapter '%.*s' comes twice", (int)x->name.n,
+                             x->name.p);
+    }
+    return MAAS_OK;
+}
+
+/* The model's own files, and then those of its adapters. */
+static maas_status open_all(maas_lm_source *s, const maas_lm_file *files, uint32_t n, maas_err *err)
+{
+    uint32_t n_model = 0, n_adapters = 0;
+    maas_lm_file *list = maas_arena_array(&s->arena, n ? n : 1, sizeof *list);
+    if (!list)
+        return maas_fail(err, MAAS_E_NOMEM, "a list of %u files", n);
+    for (uint32_t i = 0; i < n; i++)
+        if (!maas_lm_is_adapter(files[i].path))
+            list[n_model++] = files[i];
+    for (uint32_t i = 0; i < n; i++)
+        if (maas_lm_is_adapter(files[i].path))
+            list[n_model + n_adapters++] = files[i];
+    MAAS_TRY(open_model(s, list, n_model, err));
+    return open_adapters(s, list + n_model, n_adapters, err);
 }
 
 maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budget *budget,
@@ -207,4 +249,36 @@ const maas_lm_weight *maas_lm_weight_of(const maas_lm_source *s, const char *nam
             return t;
     }
     return NULL;
+}
+
+/* ---- adapters ---- */
+
+uint32_t maas_lm_n_adapters(const maas_lm_source *s)
+{
+    return s->n_adapters;
+}
+
+maas_str maas_lm_adapter_name(const maas_lm_source *s, uint32_t i)
+{
+    return s->adapters[i - 1].name;
+}
+
+uint32_t maas_lm_adapter_of(const maas_lm_source *s, maas_str name)
+{
+    for (uint32_t i = 0; i < s->n_adapters; i++)
+        if (s->adapters[i].name.n == name.n && memcmp(s->adapters[i].name.p, name.p, name.n) == 0)
+            return i + 1;
+    return 0;
+}
+
+bool maas_lm_adapter_pair(const maas_lm_source *s, uint32_t i, const char *weight,
+                          maas_lm_pair *out)
+{
+    return maas_adapter_pair(&s->adapters[i - 1], weight, out);
+}
+
+const maas_lm_weight *maas_lm_adapter_tensor(const maas_lm_source *s, uint32_t i, uint32_t k)
+{
+    const maas_gguf *g = &s->adapters[i - 1].file;
+    return k < g->n_tensors ? &g->tensors[k] : NULL;
 }

@@ -4,10 +4,11 @@
 
 #include "base/mem.h"
 #include "lm/engine.h"
-#include "lm/tiny.h"
+#include "lm/tiny_adapter.h"
 
 typedef struct rig {
     tiny t;
+    tiny_adapter a[2];
     maas_lm_source *source;
     maas_lm *model;
     maas_tokenizer *tokenizer;
@@ -15,18 +16,27 @@ typedef struct rig {
     maas_err err;
 } rig;
 
-static void rig_open(rig *r, size_t cache_bytes, int max_seqs, int max_rows)
+static void rig_open_with(rig *r, size_t cache_bytes, int max_seqs, int max_rows, uint32_t n)
 {
     *r = (rig){0};
-    const maas_lm_file f = {"model.gguf", tiny_make(&r->t, MAAS_Q_Q8_0, 3)};
+    const maas_span file = tiny_make(&r->t, MAAS_Q_Q8_0, 3);
+    const maas_lm_file f[] = {
+        {"model.gguf", file},
+        {"adapters/one.gguf", tiny_adapter_make(&r->a[0], file, "llama", MAAS_Q_F32, 4, 1, 5)},
+        {"adapters/two.gguf", tiny_adapter_make(&r->a[1], file, "llama", MAAS_Q_F16, 4, 1, 6)}};
     const maas_lm_opts o = {
         .n_threads = 1, .cache_bytes = cache_bytes, .max_seqs = max_seqs, .max_rows = max_rows};
     const maas_engine_opts e = {.chunk = 24, .max_waiting = 100};
-    EXPECT_EQ(maas_lm_source_open(&f, 1, NULL, &r->source, &r->err), MAAS_OK);
+    EXPECT_EQ(maas_lm_source_open(f, 1 + n, NULL, &r->source, &r->err), MAAS_OK);
     EXPECT_EQ(maas_tokenizer_create(r->source, NULL, &r->tokenizer, &r->err), MAAS_OK);
     EXPECT_EQ(maas_lm_create(r->source, &o, &r->model, &r->err), MAAS_OK);
     EXPECT_EQ(maas_engine_create(r->model, r->tokenizer, &e, &r->engine, &r->err), MAAS_OK);
     EXPECT_STR(r->err.msg, "");
+}
+
+static void rig_open(rig *r, size_t cache_bytes, int max_seqs, int max_rows)
+{
+    rig_open_with(r, cache_bytes, max_seqs, max_rows, 0);
 }
 
 static void rig_close(rig *r)
@@ -36,6 +46,8 @@ static void rig_close(rig *r)
     maas_tokenizer_destroy(r->tokenizer);
     maas_lm_source_close(r->source);
     tiny_reset(&r->t);
+    tiny_adapter_reset(&r->a[0]);
+    tiny_adapter_reset(&r->a[1]);
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
@@ -514,7 +526,62 @@ static void the_engine_weighs_guesses_by_itself(void)
     rig_close(&r);
 }
 
+/* One prompt by turns with no adapter, either, and one of them by half: the same answers as alone,
+ * those without one as a model that has none; and no block is shared across. */
+static maas_status ask_adapted(rig *r, int i, heard *h)
+{
+    static const float strengths[] = {1, 1, 1, 0.5f};
+    int32_t tokens[128];
+    maas_ask a = {.tokens = tokens,
+                  .n_tokens = prompt_of(3, tokens),
+                  .max_tokens = LENGTH,
+                  .ignore_end = true,
+                  .n_logprobs = -1,
+                  .adapter = (uint32_t[]){0, 1, 2, 1}[i % 4],
+                  .strength = strengths[i % 4],
+                  .sampling = MAAS_SAMPLING_INIT};
+    *h = (heard){0};
+    return maas_engine_submit(r->engine, &a, hear, h, &h->id, NULL, &r->err);
+}
+
+static void adapters_stand_beside_each_other(void)
+{
+    static heard single[4], together[12], base;
+    int32_t tokens[128];
+    rig r;
+    EXPECT(prompt_of(3, tokens) > 2 * MAAS_PAGE);
+    for (int i = 0; i < 4; i++) {
+        rig_open_with(&r, 1 << 22, 8, 64, 2);
+        EXPECT_EQ(ask_adapted(&r, i, &single[i]), MAAS_OK);
+        run_all(&r);
+        rig_close(&r);
+    }
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < i; k++)
+            EXPECT(memcmp(single[i].tokens, single[k].tokens, sizeof single[i].tokens) != 0);
+    rig_open(&r, 1 << 22, 8, 64);
+    EXPECT_EQ(ask_adapted(&r, 0, &base), MAAS_OK);
+    run_all(&r);
+    expect_same(&base, &single[0], 0);
+    EXPECT_EQ(ask_adapted(&r, 1, &base), MAAS_E_INVALID);
+    rig_close(&r);
+    rig_open_with(&r, 1 << 22, 8, 64, 2);
+    for (int i = 0; i < 12; i++) {
+        EXPECT_EQ(ask_adapted(&r, i, &together[i]), MAAS_OK);
+        if (i == 3 || i == 7)
+            run_all(&r);
+    }
+    run_all(&r);
+    for (int i = 0; i < 12; i++) {
+        expect_same(&together[i], &single[i % 4], i);
+        EXPECT_MSG((together[i].timing.cached_tokens > 0) == (i > 3), "request %d: %u cached", i,
+                   together[i].timing.cached_tokens);
+    }
+    rig_close(&r);
+}
+
 static const mt_case cases[] = {
+    MT_CASE(adapters_stand_beside_each_other),
     MT_CASE(company_changes_nothing),
     MT_CASE(preemption_changes_nothing),
     MT_CASE(what_does_not_fit_is_refused_with_numbers),

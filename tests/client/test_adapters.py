@@ -1,0 +1,149 @@
+"""test_adapters.py LM_LOGITS MODEL.gguf - tiny models of random weights with random adapters, in GGUF as llama.cpp's converter
+writes them: logits against NumPy and llama.cpp; then adapters of a real model behind a server."""
+import concurrent.futures
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "server"))
+import gguf
+import numpy as np
+
+from harness import Server, case, check, finish
+from lm_architectures import CONTEXT, MODELS, VOCAB, tensors, write
+from lm_reference import Reference
+
+PROGRAM, MODEL = sys.argv[1:3]
+TOKENS = ((np.arange(45) * 37 + 11) % VOCAB).astype(np.int32)
+NUMPY, PEER = 1e-3, 6e-3  # those of test_architectures.py, in standard deviations of the logits
+NAMES = ["llama", "qwen3", "gemma2", "gpt2", "phi3"]
+scratch = tempfile.TemporaryDirectory()
+
+
+def path_of(name):
+    return os.path.join(scratch.name, name)
+
+
+def write_adapter(path, arch, shapes, alpha, seed, width, kind=np.float32):
+    """shapes: of weights, [out, in]. Returns what it adds to each."""
+    rng, added = np.random.default_rng(seed), {}
+    w = gguf.GGUFWriter(path, arch)
+    w.add_string("general.type", "adapter")
+    w.add_string("adapter.type", "lora")
+    w.add_float32("adapter.lora.alpha", alpha)
+    for i, (name, (rows, cols)) in enumerate(shapes.items()):
+        rank = 1 + i % 7
+        a, b = (rng.normal(0, width, s).astype(kind) for s in ((rank, cols), (rows, rank)))
+        w.add_tensor(name + ".lora_a", a)
+        w.add_tensor(name + ".lora_b", b)
+        added[name] = alpha / rank * b.astype(np.float64) @ a.astype(np.float64)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    return added
+
+
+def ours(model, adapter):
+    ids, out = path_of("ids"), path_of("out")
+    TOKENS.tofile(ids)
+    r = subprocess.run([PROGRAM, model, ids, out, "45", str(CONTEXT)] + ([adapter] if adapter else []), capture_output=True, text=True)
+    if r.returncode:
+        raise ValueError(r.stderr)
+    return np.fromfile(out, np.float32).reshape(len(TOKENS), -1)
+
+
+def peers(model, adapter):
+    """In a process of its own, as it may abort."""
+    code = ("import sys, llama_peer as p; m, a, o, n = sys.argv[1:]; "
+            f"p.logits(p.library(), m, {TOKENS.tolist()}, int(n), a).tofile(o)")
+    here = os.path.dirname(os.path.abspath(__file__))
+    r = subprocess.run([sys.executable, "-c", code, model, adapter, path_of("peer"), str(CONTEXT)], capture_output=True, text=True,
+                       env={**os.environ, "PYTHONPATH": here, "GGML_NO_BACKTRACE": "1"})
+    if r.returncode:
+        raise ValueError(r.stderr[-500:])
+    return np.fromfile(path_of("peer"), np.float32).reshape(len(TOKENS), -1)
+
+
+def compare(name, got, want, bound):
+    worst = np.abs(got - want).max() / want.std()
+    check(name, worst <= bound, f"{worst:.2g} deviations apart, {bound} are allowed")
+    print(f"  {worst:.1e} deviations")
+
+
+@case
+def logits_are_those_of_merged_weights():
+    for k, name in enumerate(NAMES):
+        m = MODELS[name]
+        t = tensors(m)
+        model, adapter = path_of(name + ".gguf"), path_of(name + ".lora.gguf")
+        write(model, m, t)
+        shapes = {n: x.shape for n, x in t.items() if x.ndim == 2 and (n.startswith("blk.") or n == "output.weight")}
+        added = write_adapter(adapter, m["arch"], shapes, (8.0, 3.0)[k % 2], k, 0.1, (np.float32, np.float16)[k % 2])
+        merged = {n: x.astype(np.float64) + added.get(n, 0) for n, x in t.items()}
+        got = ours(model, adapter)
+        compare(name + " and NumPy", got, Reference(m, merged).logits(TOKENS), NUMPY)
+        compare(name + " and llama.cpp", got, peers(model, adapter), PEER)
+        check(name + ": it does something", np.abs(got - ours(model, None)).max() > 0.1 * got.std())
+
+
+# ---- a server ----
+
+SHAPES = {t.name: [int(n) for n in reversed(t.shape)] for t in gguf.GGUFReader(MODEL).tensors
+          if t.name.startswith("blk.") and len(t.shape) == 2}
+
+
+def published(server, files, status=201):
+    manifest = {}
+    for name, path in files.items():
+        with open(path, "rb") as f:
+            data = f.read()
+        manifest[name] = hashlib.sha256(data).hexdigest()
+        server.request("PUT", "/api/v1/blobs/" + manifest[name], data)
+    r = server.post("/api/v1/models/smol/versions", {"files": manifest})
+    check(f"publishing {', '.join(files)}: {status}", r.status == status, r)
+    return r
+
+
+def text(server, model, **more):
+    body = {"model": model, "prompt": "The sea is", "temperature": 0, "max_tokens": 24, **more}
+    r = server.post("/v1/completions", body)
+    return r.json()["choices"][0]["text"] if r.status == 200 else r
+
+
+@case
+def a_request_names_its_adapter():
+    server = Server()
+    one, two, wrong = path_of("one.gguf"), path_of("two.gguf"), path_of("wrong.gguf")
+    write_adapter(one, "llama", SHAPES, 8.0, 1, 0.02)
+    write_adapter(two, "llama", {n: s for n, s in SHAPES.items() if "attn" in n}, 8.0, 2, 0.03, np.float16)
+    write_adapter(wrong, "llama", {"blk.99.attn_q.weight": (8, 8)}, 1.0, 3, 1)
+    published(server, {"model.gguf": MODEL})
+    plain = text(server, "smol")
+    r = published(server, {"model.gguf": MODEL, "adapters/wrong.gguf": wrong}, 400)
+    check("the tensor is named", "blk.99.attn_q.weight.lora_a" in r.body.decode(), r)
+    published(server, {"adapters/one.gguf": one, "adapters/two.gguf": two, "model.gguf": MODEL})
+    names = ["smol", "smol+one", "smol+two"]
+    alone = [text(server, n) for n in names]
+    check("none is what it was", alone[0] == plain, (alone, plain))
+    check("each has its own", len(set(map(str, alone))) == 3, alone)
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        together = list(pool.map(lambda i: text(server, names[i % 3]), range(24)))
+    check("company changes nothing", together == alone * 8, together)
+    check("a version of it", text(server, "smol:2+two") == alone[2])
+    check("llama.cpp's field", text(server, "smol", lora=[{"id": 0, "scale": 1.0}]) == alone[1])
+    check("switched off", text(server, "smol+one", lora=[{"id": 0, "scale": 0}]) == alone[0])
+    check("unknown", "has no adapter 'three'; it has one, two" in text(server, "smol+three").body.decode())
+    check("of another version", text(server, "smol:1+one").status == 404)
+    check("two at once", text(server, "smol", lora=[{"id": 0, "scale": 1}, {"id": 1, "scale": 1}]).status in (400, 422, 501))
+    chat = server.post("/v1/chat/completions", {"model": "smol+one", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4})
+    check("chat", chat.status == 200, chat)
+    listed = {m["id"]: m.get("parent") for m in server.get("/v1/models").json()["data"]}
+    check("listed", listed == {"smol": None, "smol+one": "smol", "smol+two": "smol"}, listed)
+    server.stop()
+
+
+finish()
