@@ -15,6 +15,8 @@ import torch
 import transformers as tf
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+import folder_encoders
+
 OUT = sys.argv[1]
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROMPTS = ["Hello world, this is a test", "The rooms of the house: one 123", "xyz", "a b c d e f g h i j k l m n o p q r s t u v w"]
@@ -75,7 +77,7 @@ def more_rows():
         "mixtral-bf16": row("MixtralForCausalLM", "MixtralConfig", num_local_experts=3, num_experts_per_tok=2),
         "phi3": row("Phi3ForCausalLM", "Phi3Config", sliding_window=5),
         "phi3-part": row("Phi3ForCausalLM", "Phi3Config", rope_parameters=dict(parts, partial_rotary_factor=0.75)),
-        "phi3-longrope": row("Phi3ForCausalLM", "Phi3Config", original_max_position_embeddings=32, max_position_embeddings=256,
+        "phi3-longrope": row("Phi3ForCausalLM", "Phi3Config", original_max_position_embeddings=2,
                              rope_parameters=longer),
         "phi3-shortrope": row("Phi3ForCausalLM", "Phi3Config", original_max_position_embeddings=256, rope_parameters=longer),
         "granite": row("GraniteForCausalLM", "GraniteConfig", embedding_multiplier=3.0, logits_scaling=2.0,
@@ -118,6 +120,7 @@ def fill(model, seed):
         ends = 0.12 if model.config.tie_word_embeddings else 0.3  # so that what layers add is heard
         for name, p in model.named_parameters():
             scale = 0.1 if p.dim() == 1 else ends if any(w in name for w in ("embed", "lm_head", "wte")) else 0.15
+            scale = 1.0 if name.endswith("mlp.gate.weight") else scale  # whom a router picks must not hang on the last digit
             p.copy_(torch.randn_like(p) * scale + (p if p.dim() == 1 else 0))
 
 
@@ -207,6 +210,7 @@ def main():
             json.dump(reference(model, fast), f)
         if name in ("llama", "qwen2", "qwen3", "gemma"):
             write_gguf(os.path.join(OUT, name + ".gguf"), name, model, fast)
+    folder_encoders.write_all(os.path.join(OUT, "encoders"), ROOT)
 
 
 main()
