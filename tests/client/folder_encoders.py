@@ -8,7 +8,7 @@ import random
 
 import torch
 import transformers as tf
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 TEXTS = ["Hello world", "The quick brown fox jumps over the lazy dog.", "naïve café, Ünïcödé", "a", "one  two   three",
          "A house has rooms; each room has a door, and every door a number: 123."]
@@ -32,7 +32,7 @@ def rows():
         "roberta": ("RobertaModel", "RobertaConfig", roberta, "bytes", "cls"),
         "roberta-words": ("RobertaForMaskedLM", "RobertaConfig", roberta, "bytes", None),
         "xlm-roberta": ("XLMRobertaModel", "XLMRobertaConfig", roberta, "unigram", "mean"),
-        "xlm-roberta-rank": ("XLMRobertaForSequenceClassification", "XLMRobertaConfig", dict(roberta, num_labels=1), "unigram", None),
+        "xlm-roberta-rank": ("XLMRobertaForSequenceClassification", "XLMRobertaConfig", dict(roberta, num_labels=1), "split", None),
         "modern-bert": ("ModernBertModel", "ModernBertConfig", modern, "bytes", None),
         "modern-bert-words": ("ModernBertForMaskedLM", "ModernBertConfig", modern, "bytes", "cls"),
         "modern-bert-rank": ("ModernBertForSequenceClassification", "ModernBertConfig",
@@ -69,10 +69,13 @@ def roberta_like(t):
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 
 
-def unigram(root):
+def unigram(root, split):
     t = Tokenizer(models.Unigram())
-    t.normalizer = normalizers.Replace(__import__("tokenizers").Regex(" {2,}"), " ")
-    t.pre_tokenizer = pre_tokenizers.Metaspace()
+    if split:
+        t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    else:
+        t.normalizer = normalizers.Sequence([normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "\u2581")])
+        t.pre_tokenizer = pre_tokenizers.Metaspace()
     t.decoder = decoders.Metaspace()
     t.train_from_iterator(lines(root), trainers.UnigramTrainer(vocab_size=400, special_tokens=SPECIAL, unk_token="<unk>",
                                                                show_progress=False))
@@ -88,8 +91,8 @@ def byte_level(root):
     return roberta_like(t)
 
 
-KINDS = {"wordpiece": lambda root: wordpiece(root, True), "cased": lambda root: wordpiece(root, False), "unigram": unigram,
-         "bytes": byte_level}
+KINDS = {"wordpiece": lambda root: wordpiece(root, True), "cased": lambda root: wordpiece(root, False), "unigram": lambda root: unigram(root, False),
+         "split": lambda root: unigram(root, True), "bytes": byte_level}
 
 
 # ---- what is computed ----
@@ -109,9 +112,7 @@ def vector(model, fast, text, mode):
 
 
 def score(model, fast, pair):
-    words = fast(*pair, return_tensors="pt")
-    if model.config.model_type != "bert":
-        words.pop("token_type_ids", None)
+    words = fast(*pair, return_tensors="pt", return_token_type_ids=model.config.model_type == "bert")
     with torch.no_grad():
         return float(model(**words).logits[0, 0])
 

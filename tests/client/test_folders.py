@@ -5,6 +5,7 @@ usage: test_folders.py MODELS      as folder_models.py made them
 """
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -106,8 +107,9 @@ def encoders_compute_what_transformers_does():
         worst = max([abs(a - b) for t, v in ref["vectors"] for a, b in zip(embed("enc-" + name, t), v, strict=True)], default=0)
         for query, text, score in ref["scores"]:
             r = post("/v1/rerank", {"model": "enc-" + name, "query": query, "documents": [text]})
-            worst = max(worst, abs(r["results"][0]["relevance_score"] - score))
-        check(f"{name}: vectors or scores", worst < 1e-5, f"{worst}")
+            worst = max(worst, abs(r["results"][0]["relevance_score"] - 1 / (1 + math.exp(-score))))
+        most = 1e-3 if "qwen" in name else 1e-5  # a language model keeps keys and values in half precision
+        check(f"{name}: vectors or scores", worst < most, f"{worst}")
         print(f"  {name}: {worst:.7f}")
 
 
