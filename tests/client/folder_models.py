@@ -15,6 +15,8 @@ import torch
 import transformers as tf
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+import folder_encoders
+
 OUT = sys.argv[1]
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROMPTS = ["Hello world, this is a test", "The rooms of the house: one 123", "xyz", "a b c d e f g h i j k l m n o p q r s t u v w"]
@@ -27,7 +29,8 @@ COMMON = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_h
 LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=64)
 SMALL_SHARDS = {"qwen2", "gemma3"}
-DTYPES = {"llama-bf16": torch.bfloat16, "llama-f16": torch.float16}
+SEEDS = {"qwen3moe": 100}  # with which no router is so undecided that rounding picks another expert
+DTYPES = {"llama-bf16": torch.bfloat16, "mixtral-bf16": torch.bfloat16, "llama-f16": torch.float16}
 
 
 def rows():
@@ -48,6 +51,53 @@ def rows():
         "gemma2": (tf.Gemma2ForCausalLM, tf.Gemma2Config(**COMMON, head_dim=32, sliding_window=5, query_pre_attn_scalar=20)),
         "gemma3": (tf.Gemma3ForCausalLM, tf.Gemma3TextConfig(**{**COMMON, "num_hidden_layers": 7}, head_dim=32, sliding_window=5,
                                                              query_pre_attn_scalar=20)),
+        **more_rows(),
+    }
+
+
+def more_rows():
+    def row(cls, config, **more):
+        return getattr(tf, cls), getattr(tf, config)(**{**COMMON, **more})
+
+    moe = dict(num_experts=5, num_experts_per_tok=2, moe_intermediate_size=48)
+    parts = dict(partial_rotary_factor=0.25, rope_theta=10000.0, rope_type="default")
+    yarn = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=64)
+    longer = dict(rope_type="longrope", rope_theta=10000.0, factor=2.0, short_factor=[1.0 + 0.05 * i for i in range(8)],
+                  long_factor=[1.0 + 0.7 * i for i in range(8)])
+    ends = dict(bos_token_id=0, eos_token_id=2, vocab_size=VOCABULARY)
+    plain = dict(ends, hidden_size=64, num_hidden_layers=3, num_attention_heads=4)
+    return {
+        "llama-yarn": row("LlamaForCausalLM", "LlamaConfig", rope_parameters=yarn),
+        "qwen3-yarn": row("Qwen3ForCausalLM", "Qwen3Config", head_dim=32, rope_parameters=dict(
+            yarn, beta_fast=16.0, beta_slow=2.0, attention_factor=1.1)),
+        "qwen2-yarn": row("Qwen2ForCausalLM", "Qwen2Config", rope_parameters=dict(yarn, mscale=1.0, mscale_all_dim=0.5)),
+        "qwen3moe": row("Qwen3MoeForCausalLM", "Qwen3MoeConfig", **moe, head_dim=32, norm_topk_prob=True),
+        "qwen3moe-dense": row("Qwen3MoeForCausalLM", "Qwen3MoeConfig", **moe, head_dim=32, mlp_only_layers=[1]),
+        "qwen2moe": row("Qwen2MoeForCausalLM", "Qwen2MoeConfig", **moe, shared_expert_intermediate_size=80),
+        "mixtral": row("MixtralForCausalLM", "MixtralConfig", num_local_experts=5, num_experts_per_tok=2),
+        "mixtral-bf16": row("MixtralForCausalLM", "MixtralConfig", num_local_experts=3, num_experts_per_tok=2),
+        "phi3": row("Phi3ForCausalLM", "Phi3Config", sliding_window=5),
+        "phi3-part": row("Phi3ForCausalLM", "Phi3Config", rope_parameters=dict(parts, partial_rotary_factor=0.75)),
+        "phi3-longrope": row("Phi3ForCausalLM", "Phi3Config", original_max_position_embeddings=2,
+                             rope_parameters=longer),
+        "phi3-shortrope": row("Phi3ForCausalLM", "Phi3Config", original_max_position_embeddings=256, rope_parameters=longer),
+        "granite": row("GraniteForCausalLM", "GraniteConfig", embedding_multiplier=3.0, logits_scaling=2.0,
+                       residual_multiplier=0.7, attention_multiplier=0.3),
+        "olmo2": row("Olmo2ForCausalLM", "Olmo2Config"),
+        "smollm3": row("SmolLM3ForCausalLM", "SmolLM3Config", num_hidden_layers=5),
+        "stablelm": row("StableLmForCausalLM", "StableLmConfig", use_qkv_bias=True, rope_parameters=parts),
+        "stablelm-parallel": row("StableLmForCausalLM", "StableLmConfig", use_parallel_residual=True, rope_parameters=parts),
+        "starcoder2": row("Starcoder2ForCausalLM", "Starcoder2Config", sliding_window=5),
+        "cohere": row("CohereForCausalLM", "CohereConfig", logit_scale=0.25),
+        "cohere-qk": row("CohereForCausalLM", "CohereConfig", use_qk_norm=True),
+        "glm4": row("Glm4ForCausalLM", "Glm4Config", head_dim=32, rope_parameters=dict(parts, partial_rotary_factor=0.5)),
+        "gpt2": (tf.GPT2LMHeadModel, tf.GPT2Config(**ends, n_embd=64, n_layer=3, n_head=4, n_positions=256)),
+        "gptneox": (tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig(**plain, intermediate_size=96, rope_parameters=parts)),
+        "gptneox-after": (tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig(**plain, intermediate_size=96, use_parallel_residual=False)),
+        "falcon": (tf.FalconForCausalLM, tf.FalconConfig(**plain)),
+        "falcon-groups": (tf.FalconForCausalLM, tf.FalconConfig(**plain, new_decoder_architecture=True, num_kv_heads=2,
+                                                                ffn_hidden_size=96)),
+        "falcon-heads": (tf.FalconForCausalLM, tf.FalconConfig(**plain, multi_query=False, bias=True)),
     }
 
 
@@ -70,7 +120,7 @@ def fill(model, seed):
     with torch.no_grad():
         ends = 0.12 if model.config.tie_word_embeddings else 0.3  # so that what layers add is heard
         for name, p in model.named_parameters():
-            scale = 0.1 if p.dim() == 1 else ends if "embed" in name or "lm_head" in name else 0.15
+            scale = 0.1 if p.dim() == 1 else ends if any(w in name for w in ("embed", "lm_head", "wte")) else 0.15
             p.copy_(torch.randn_like(p) * scale + (p if p.dim() == 1 else 0))
 
 
@@ -150,7 +200,7 @@ def main():
     fast = tokenizer()
     for seed, (name, (cls, config)) in enumerate(rows().items()):
         model = cls(config).eval()
-        fill(model, seed)
+        fill(model, SEEDS.get(name, seed))
         folder = os.path.join(OUT, name)
         model = model.to(DTYPES.get(name, torch.float32))
         model.save_pretrained(folder, max_shard_size="100KB" if name in SMALL_SHARDS else "5GB")
@@ -160,6 +210,7 @@ def main():
             json.dump(reference(model, fast), f)
         if name in ("llama", "qwen2", "qwen3", "gemma"):
             write_gguf(os.path.join(OUT, name + ".gguf"), name, model, fast)
+    folder_encoders.write_all(os.path.join(OUT, "encoders"), ROOT)
 
 
 main()

@@ -5,6 +5,7 @@ usage: test_folders.py MODELS      as folder_models.py made them
 """
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import BINARY, Server, case, check, finish
 
 MODELS = sys.argv[1]
-NAMES = sorted(n for n in os.listdir(MODELS) if os.path.isdir(os.path.join(MODELS, n)))
+NAMES = sorted(n for n in os.listdir(MODELS) if n != "encoders" and os.path.isdir(os.path.join(MODELS, n)))
 # Keys and values are kept as half-precision floats, and that is what separates us from float32.
 TOLERANCE = 0.01
 ROUNDED = 0.02  # of weights in bfloat16: what they are multiplied with is rounded like them
@@ -82,6 +83,34 @@ def a_folder_answers_as_its_gguf_does():
             same = one[0] == two[0] and all(a["token"] == b["token"] and abs(a["logprob"] - b["logprob"]) < 2e-3
                                             for a, b in zip(one[1], two[1]))
             check(f"{name}: {text!r}", same, f"{[a['logprob'] for a in one[1]]} {[a['logprob'] for a in two[1]]}")
+
+
+def embed(model, text):
+    return post("/v1/embeddings", {"model": model, "input": text})["data"][0]["embedding"]
+
+
+def framed(model, text):
+    return post("/tokenize", {"model": model, "prompt": text, "add_special_tokens": True})["tokens"]
+
+
+@case
+def encoders_compute_what_transformers_does():
+    for name in sorted(os.listdir(os.path.join(MODELS, "encoders"))):
+        folder = os.path.join(MODELS, "encoders", name)
+        p = run_import(folder, "enc-" + name)
+        if not check(f"{name}: import", p.returncode == 0, p.stderr):
+            continue
+        with open(os.path.join(folder, "vectors.json"), encoding="utf-8") as f:
+            ref = json.load(f)
+        wrong = [[t, ids, got] for t, ids in ref["tokens"] if (got := framed("enc-" + name, t)) != ids]
+        check(f"{name}: ids of {len(ref['tokens'])} texts", not wrong, f"{len(wrong)}: {wrong[:2]}")
+        worst = max([abs(a - b) for t, v in ref["vectors"] for a, b in zip(embed("enc-" + name, t), v, strict=True)], default=0)
+        for query, text, score in ref["scores"]:
+            r = post("/v1/rerank", {"model": "enc-" + name, "query": query, "documents": [text]})
+            worst = max(worst, abs(r["results"][0]["relevance_score"] - 1 / (1 + math.exp(-score))))
+        most = 1e-3 if "qwen" in name else 1e-5  # a language model keeps keys and values in half precision
+        check(f"{name}: vectors or scores", worst < most, f"{worst}")
+        print(f"  {name}: {worst:.7f}")
 
 
 finish()

@@ -143,7 +143,9 @@ static maas_status find_local(const maas_lm_source *s, maas_lm_hyper *h, maas_er
     const maas_lm_array *each = maas_lm_array_of(s, key);
     const int row = h->arch->local_of;
     uint64_t of = row == 1 ? 0 : (uint64_t)row;
-    if (row == 0)
+    bool all = false; /* what a folder of Hugging Face says */
+    maas_lm_bool(s, "maas.attention.all_local", &all);
+    if (row == 0 && !all)
         h->window = 0;
     if (h->window == 0)
         return MAAS_OK;

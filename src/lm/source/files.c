@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/ban.h"
 
@@ -64,6 +65,14 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static bool is_file(const char *folder, const char *name)
+{
+    struct stat sb;
+    AUTO(maas_buf_reset) maas_buf path = MAAS_BUF_INIT(1 << 16);
+    maas_buf_printf(&path, "%s/%s", folder, name);
+    return !path.failed && stat(path.p, &sb) == 0 && S_ISREG(sb.st_mode);
+}
+
 /* Parts of `part` (a split GGUF file), or with NULL what is read of a Hugging Face folder. */
 static maas_status list_folder(maas_lm_names *n, const char *part, maas_err *err)
 {
@@ -72,11 +81,16 @@ static maas_status list_folder(maas_lm_names *n, const char *part, maas_err *err
     DIR *d = opendir(n->folder);
     if (!d)
         return maas_fail(err, maas_status_of_errno(errno), "%.200s: %m", n->folder);
-    for (const struct dirent *e; st == MAAS_OK && (e = readdir(d));)
-        if (part ? split_stem(e->d_name) == stem && strncmp(e->d_name, part, stem) == 0 &&
-                       strcmp(strrchr(e->d_name, '-'), strrchr(part, '-')) == 0
-                 : maas_lm_is_wanted(e->d_name))
+    for (const struct dirent *e; st == MAAS_OK && (e = readdir(d));) {
+        char inner[sizeof e->d_name + sizeof "/config.json"]; /* of sentence-transformers */
+        snprintf(inner, sizeof inner, "%s/config.json", e->d_name);
+        if (!part && maas_lm_is_wanted(inner) && is_file(n->folder, inner))
+            st = add_name(n, inner, err);
+        else if (part ? split_stem(e->d_name) == stem && strncmp(e->d_name, part, stem) == 0 &&
+                            strcmp(strrchr(e->d_name, '-'), strrchr(part, '-')) == 0
+                      : maas_lm_is_wanted(e->d_name))
             st = add_name(n, e->d_name, err);
+    }
     closedir(d);
     if (n->n)
         qsort(n->list, n->n, sizeof *n->list, by_name);

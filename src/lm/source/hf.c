@@ -13,6 +13,8 @@ static const char *const wanted[] = {
     "chat_template.jinja",
     "chat_template.json",
     "model.safetensors.index.json",
+    "modules.json",
+    MAAS_HF_POOLING,
 };
 
 bool maas_lm_is_wanted(const char *path)
@@ -46,7 +48,7 @@ maas_status maas_hf_no_memory(const maas_hf *h)
 
 /* ---- keys ---- */
 
-static void *grown(maas_hf *h, void *rows, size_t *cap, size_t n, size_t size)
+void *maas_hf_grown(maas_hf *h, void *rows, size_t *cap, size_t n, size_t size)
 {
     if (n < *cap)
         return rows;
@@ -62,7 +64,8 @@ static void *grown(maas_hf *h, void *rows, size_t *cap, size_t n, size_t size)
 
 static maas_status put(maas_hf *h, const char *key, maas_gguf_value v)
 {
-    maas_gguf_value *to = grown(h, h->out->values, &h->cap_values, h->out->n_values, sizeof *to);
+    maas_gguf_value *to = maas_hf_grown(h, h->out->values, &h->cap_values, h->out->n_values,
+                                        sizeof *to);
     const char *name = strncmp(key, "%s.", 3) == 0
                            ? maas_arena_printf(h->a, "%s%s", h->arch->gguf, key + 2)
                            : maas_arena_strdup(h->a, key);
@@ -132,8 +135,8 @@ maas_status maas_hf_put_numbers(maas_hf *h, const char *key, maas_gguf_type of, 
 
 maas_status maas_hf_put_tensor(maas_hf *h, const maas_gguf_tensor *t)
 {
-    maas_gguf_tensor *to = grown(h, h->out->tensors, &h->cap_tensors, h->out->n_tensors,
-                                 sizeof *to);
+    maas_gguf_tensor *to = maas_hf_grown(h, h->out->tensors, &h->cap_tensors, h->out->n_tensors,
+                                         sizeof *to);
     if (!to)
         return maas_hf_no_memory(h);
     if (h->out->n_tensors == MAAS_MAX_GGUF_TENSORS)
@@ -204,8 +207,8 @@ static maas_status read_tokenizer_config(maas_hf *h)
     return MAAS_OK;
 }
 
-/* A JSON object of a file; *out NULL: the file is not there. */
-static maas_status read_json(maas_hf *h, const char *path, json_t **out)
+/* A JSON object (or list) of a file; *out NULL: the file is not there. */
+maas_status maas_hf_read_json(maas_hf *h, const char *path, json_t **out)
 {
     const maas_lm_file *f = maas_hf_file(h, path);
     *out = NULL;
@@ -219,7 +222,7 @@ static maas_status read_json(maas_hf *h, const char *path, json_t **out)
     if (st != MAAS_OK)
         return maas_fail(h->err, st == MAAS_E_INVALID ? MAAS_E_FORMAT : st, "%s: %s", path,
                          why.msg);
-    if (!json_is_object(*out))
+    if (!json_is_object(*out) && !json_is_array(*out))
         return maas_fail(h->err, MAAS_E_FORMAT, "%s must be an object", path);
     return MAAS_OK;
 }
@@ -248,7 +251,7 @@ static maas_status read_template(maas_hf *h)
         return maas_fail(h->err, MAAS_E_TOO_LARGE, "chat_template.jinja has %zu bytes", f->bytes.n);
     if (f)
         return maas_hf_put_str(h, key, (maas_str){(const char *)f->bytes.p, f->bytes.n});
-    MAAS_TRY(read_json(h, "chat_template.json", &own));
+    MAAS_TRY(maas_hf_read_json(h, "chat_template.json", &own));
     const json_t *t = json_object_get(own ? own : h->tokenizer, "chat_template");
     t = json_is_array(t) ? default_template(t) : t;
     return json_is_string(t) ? maas_hf_put_text(h, key, json_string_value(t)) : MAAS_OK;
@@ -256,10 +259,11 @@ static maas_status read_template(maas_hf *h)
 
 static maas_status open_all(maas_hf *h)
 {
-    MAAS_TRY(read_json(h, "config.json", &h->config));
-    MAAS_TRY(read_json(h, "generation_config.json", &h->generation));
+    MAAS_TRY(maas_hf_read_json(h, "config.json", &h->config));
+    MAAS_TRY(maas_hf_read_json(h, "generation_config.json", &h->generation));
     MAAS_TRY(read_tokenizer_config(h));
     MAAS_TRY(maas_hf_read_config(h));
+    MAAS_TRY(maas_hf_read_pooling(h));
     MAAS_TRY(read_template(h));
     MAAS_TRY(maas_hf_read_weights(h));
     MAAS_TRY(maas_hf_read_tokens(h));

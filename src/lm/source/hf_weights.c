@@ -31,11 +31,11 @@ static bool has_suffix(maas_str s, const char *suffix)
     return s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0;
 }
 
-/* Does `name` begin with `pattern`, up to the end or a point? '%' is a number, which goes to
- * *layer; *rest: what comes after. */
-static bool matches(maas_str name, const char *pattern, maas_str *layer, maas_str *rest)
+/* Does `name` begin with `pattern`, up to the end or a point? Each '%' is a number;
+ * *rest: what comes after. */
+static bool matches(maas_str name, const char *pattern, maas_str numbers[2], maas_str *rest)
 {
-    size_t at = 0;
+    size_t at = 0, n = 0;
     for (; *pattern; pattern++) {
         if (*pattern != '%') {
             if (at == name.n || name.p[at++] != *pattern)
@@ -45,27 +45,33 @@ static bool matches(maas_str name, const char *pattern, maas_str *layer, maas_st
         const size_t from = at;
         while (at < name.n && name.p[at] >= '0' && name.p[at] <= '9')
             at++;
-        *layer = (maas_str){name.p + from, at - from};
-        if (!layer->n || layer->n > 6 || (layer->n > 1 && layer->p[0] == '0'))
+        const maas_str v = {name.p + from, at - from};
+        if (!v.n || v.n > 6 || (v.n > 1 && v.p[0] == '0') || n == 2)
             return false;
+        numbers[n++] = v;
     }
     *rest = (maas_str){name.p + at, name.n - at};
     return at == name.n || name.p[at] == '.';
 }
 
-/* The name that GGUF has for it; n 0: none is known. */
-static maas_status renamed(maas_hf *h, maas_str name, maas_str *out)
+/* The name that GGUF has for it; *row NULL: none is known. */
+static maas_status renamed(maas_hf *h, maas_str name, maas_str *out, const maas_hf_weight **row,
+                           maas_str *expert)
 {
-    maas_str layer = {"", 0}, rest;
-    *out = (maas_str){NULL, 0};
+    maas_str numbers[2] = {{"", 0}, {"", 0}}, rest;
+    *row = NULL;
     for (size_t i = 0; i < MAAS_COUNT(h->arch->tables) && h->arch->tables[i]; i++)
         for (const maas_hf_weight *w = h->arch->tables[i]; w->from; w++) {
-            if (!matches(name, w->from, &layer, &rest))
+            if (!matches(name, w->from, numbers, &rest))
                 continue;
+            *row = w;
+            *expert = numbers[1];
+            if (!w->to)
+                return MAAS_OK;
             const char *mark = strchrnul(w->to, '%');
             out->p = maas_arena_printf(h->a, "%.*s%.*s%s%.*s", (int)(mark - w->to), w->to,
-                                       (int)layer.n, layer.p, *mark ? mark + 1 : "", (int)rest.n,
-                                       rest.p);
+                                       (int)numbers[0].n, numbers[0].p, *mark ? mark + 1 : "",
+                                       (int)rest.n, rest.p);
             out->n = out->p ? strlen(out->p) : 0;
             return out->p ? MAAS_OK : maas_hf_no_memory(h);
         }
@@ -149,17 +155,23 @@ static maas_status take_vector(maas_hf *h, maas_gguf_tensor *w)
 static maas_status take_tensor(maas_hf *h, const maas_st_tensor *t)
 {
     maas_gguf_tensor w = {0};
-    maas_str name = t->name;
+    maas_str name = t->name, expert;
+    const maas_hf_weight *row;
     if (is_ignored(h, name))
         return MAAS_OK;
     MAAS_TRY(unprefixed(h, &name));
-    MAAS_TRY(renamed(h, name, &w.name));
-    if (!w.name.n || w.name.n > MAAS_MAX_GGUF_NAME)
+    MAAS_TRY(renamed(h, name, &w.name, &row, &expert));
+    if (!row || w.name.n > MAAS_MAX_GGUF_NAME)
         return maas_fail(h->err, MAAS_E_UNSUPPORTED, "a %s has no weight '%.*s'", h->arch->name,
                          (int)(t->name.n < 160 ? t->name.n : 160), t->name.p);
+    if (!row->to)
+        return MAAS_OK;
     if (is_tied(h) && has_prefix(w.name, "output."))
         return MAAS_OK; /* the embeddings are used, whatever the file has */
     MAAS_TRY(take_shape(h, t, &w));
+    MAAS_TRY(maas_hf_change_of(h, row->how, &w));
+    if (row->how == MAAS_HF_EXPERT)
+        return maas_hf_add_expert(h, &w, expert);
     if (w.rank == 1)
         MAAS_TRY(take_vector(h, &w));
     return maas_hf_put_tensor(h, &w);
@@ -241,7 +253,8 @@ maas_status maas_hf_read_weights(maas_hf *h)
 {
     const maas_lm_file *index = maas_hf_file(h, INDEX_FILE);
     MAAS_TRY(index ? read_sharded(h, index) : read_plain(h));
-    bool head = is_tied(h);
+    MAAS_TRY(maas_hf_join_experts(h));
+    bool head = is_tied(h) || h->arch->flags & MAAS_HF_ENCODER;
     for (uint32_t i = 0; i < h->out->n_tensors && !head; i++)
         head = has_prefix(h->out->tensors[i].name, "output.");
     return head ? MAAS_OK

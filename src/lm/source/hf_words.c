@@ -66,13 +66,6 @@ static bool is_kind(const maas_hf_steps *s, int kind)
     return s->p->type.p[0] == kind;
 }
 
-/* Unigrams: blanks side by side are one, and those at the ends none. */
-static maas_status trim(maas_hf_steps *s)
-{
-    s->p->trims = true;
-    return MAAS_OK;
-}
-
 static int digit64(char c)
 {
     return c >= 'A' && c <= 'Z'   ? c - 'A'
@@ -109,8 +102,11 @@ static maas_status take_replace(maas_hf_steps *s, const json_t *step)
         return MAAS_OK;
     }
     if (is_kind(s, UNIGRAM) && strcmp(maas_hf_word(pattern, "Regex"), " {2,}") == 0 &&
-        strcmp(maas_hf_word(step, "content"), " ") == 0)
-        return trim(s);
+        (strcmp(maas_hf_word(step, "content"), " ") == 0 ||
+         strcmp(maas_hf_word(step, "content"), SPACE) == 0)) {
+        s->p->joins = true;
+        return MAAS_OK;
+    }
     return maas_hf_refuse(s, "Replace", "only of a blank by U+2581");
 }
 
@@ -156,11 +152,13 @@ static maas_status take_bert(maas_hf_steps *s, const json_t *step)
     return maas_hf_put_bool(s->h, "tokenizer.ggml.normalizer.lowercase", lower);
 }
 
-/* Blanks at the ends. */
+/* Blanks at the ends; those at the beginning may stay, for they become the one before a text. */
 static maas_status take_strip(maas_hf_steps *s, const json_t *step)
 {
-    (void)step;
-    return is_kind(s, UNIGRAM) ? trim(s) : maas_hf_refuse(s, "Strip", "only of unigrams");
+    if (!is_kind(s, UNIGRAM) || !json_is_true(json_object_get(step, "strip_right")))
+        return maas_hf_refuse(s, "Strip", "only of unigrams, and of the right end");
+    s->p->strips = true;
+    return MAAS_OK;
 }
 
 static const maas_hf_step normalizers[] = {
@@ -239,7 +237,8 @@ static maas_status take_metaspace(maas_hf_steps *s, const json_t *step)
 static maas_status take_spaces(maas_hf_steps *s, const json_t *step)
 {
     (void)step;
-    return is_kind(s, UNIGRAM) ? trim(s) : maas_hf_refuse(s, "WhitespaceSplit", "only of unigrams");
+    s->p->joins = s->p->strips = true;
+    return is_kind(s, UNIGRAM) ? MAAS_OK : maas_hf_refuse(s, "WhitespaceSplit", "only of unigrams");
 }
 
 static maas_status take_bert_words(maas_hf_steps *s, const json_t *step)
@@ -267,13 +266,17 @@ static maas_status put_stages(maas_hf_steps *s)
 static maas_status put_prefix(maas_hf_steps *s)
 {
     const maas_hf_pipeline *p = s->p;
+    if (p->joins != p->strips || (p->strips && p->prefix == MAAS_HF_PREFIX_NEVER))
+        return maas_fail(s->h->err, MAAS_E_UNSUPPORTED,
+                         "tokenizer.json: 'normalizer': blanks side by side become one only with "
+                         "'Strip', and with a blank before a text");
     MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.add_space_prefix",
                               p->prefix != MAAS_HF_PREFIX_NEVER));
     MAAS_TRY(
         maas_hf_put_bool(s->h, "maas.space_prefix.if_missing",
                          p->prefix == MAAS_HF_PREFIX_MISSING || p->prefix == MAAS_HF_PREFIX_FIRST));
     if (is_kind(s, UNIGRAM))
-        MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.remove_extra_whitespaces", p->trims));
+        MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.remove_extra_whitespaces", p->joins));
     MAAS_TRY(maas_hf_put_bool(s->h, "maas.fuse_unknown", p->fuse_unknown));
     return maas_hf_put_bool(s->h, "maas.space_prefix.once", p->prefix == MAAS_HF_PREFIX_FIRST);
 }
