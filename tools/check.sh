@@ -26,9 +26,10 @@ export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1 second_de
 
 # One test program: its output goes to the log; a failure is shown.
 run_one() {
+    begun=$(date +%s)
     out=$(timeout "${CHECK_TIMEOUT:-600}" "$@" 2>&1)
     rc=$?
-    printf '== %s\n%s\n' "$*" "$out" >>"$log"
+    printf '== %s\n%s\n# %d s\n' "$*" "$out" $(($(date +%s) - begun)) >>"$log"
     if [ $rc -ne 0 ]; then
         echo "FAILED: $*"
         printf '%s\n' "$out" | grep -vE '^ok ' | tail -n 30
