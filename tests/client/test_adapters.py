@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import gguf
 import numpy as np
 
-from harness import Server, case, check, finish
+from harness import BINARY, Server, case, check, finish
 from lm_architectures import CONTEXT, MODELS, VOCAB, tensors, write
 from lm_reference import Reference
 
@@ -118,14 +118,15 @@ def text(server, model, **more):
 def a_request_names_its_adapter():
     server = Server()
     one, two, wrong = path_of("one.gguf"), path_of("two.gguf"), path_of("wrong.gguf")
-    write_adapter(one, "llama", SHAPES, 8.0, 1, 0.02)
+    write_adapter(one, "llama", SHAPES, 8.0, 1, 0.04)
     write_adapter(two, "llama", {n: s for n, s in SHAPES.items() if "attn" in n}, 8.0, 2, 0.03, np.float16)
     write_adapter(wrong, "llama", {"blk.99.attn_q.weight": (8, 8)}, 1.0, 3, 1)
     published(server, {"model.gguf": MODEL})
     plain = text(server, "smol")
     r = published(server, {"model.gguf": MODEL, "adapters/wrong.gguf": wrong}, 400)
     check("the tensor is named", "blk.99.attn_q.weight.lora_a" in r.body.decode(), r)
-    published(server, {"adapters/one.gguf": one, "adapters/two.gguf": two, "model.gguf": MODEL})
+    r = subprocess.run([BINARY, "import", MODEL, "--name", "smol", "--adapter", f"two={two},one={one}", "--url", server.url], capture_output=True, text=True)
+    check("maas import --adapter", r.returncode == 0 and "version 2" in r.stdout, r)
     names = ["smol", "smol+one", "smol+two"]
     alone = [text(server, n) for n in names]
     check("none is what it was", alone[0] == plain, (alone, plain))
@@ -139,6 +140,17 @@ def a_request_names_its_adapter():
     check("unknown", "has no adapter 'three'; it has one, two" in text(server, "smol+three").body.decode())
     check("of another version", text(server, "smol:1+one").status == 404)
     check("two at once", text(server, "smol", lora=[{"id": 0, "scale": 1}, {"id": 1, "scale": 1}]).status in (400, 422, 501))
+    m = [{"role": "user", "content": "Tell me a story about the sea."}]
+    said = {
+        "Anthropic": lambda n: server.post("/v1/messages", {"model": n, "messages": m, "max_tokens": 12, "temperature": 0}).json()["content"][0]["text"],
+        "Ollama": lambda n: server.post("/api/chat", {"model": n + ":latest", "messages": m, "stream": False, "options": {"temperature": 0, "num_predict": 12}}).json()["message"]["content"],
+        "OIP": lambda n: server.post(f"/v2/models/{n}/generate", {"text_input": "The sea is", "parameters": {"temperature": 0, "max_tokens": 12}}).json()["text_output"],
+    }
+    for who, ask in said.items():
+        a, b = ask("smol"), ask("smol+one")
+        check(who, a != b, (a, b))
+    r = subprocess.run([BINARY, "run", MODEL, "--lora", one, "--raw", "-p", "The sea is", "--temperature", "0", "--max-tokens", "24"], capture_output=True, text=True)
+    check("maas run --lora", r.returncode == 0 and r.stdout.rstrip("\n") == alone[1].rstrip("\n"), (r, alone[1]))
     chat = server.post("/v1/chat/completions", {"model": "smol+one", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4})
     check("chat", chat.status == 200, chat)
     listed = {m["id"]: m.get("parent") for m in server.get("/v1/models").json()["data"]}

@@ -1,6 +1,7 @@
 #include "lm/source.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -115,7 +116,12 @@ static maas_status open_adapters(maas_lm_source *s, const maas_lm_file *files, u
     return MAAS_OK;
 }
 
-/* The model's own files, and then those of its adapters. */
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const maas_lm_file *)a)->path, ((const maas_lm_file *)b)->path);
+}
+
+/* The model's own files, and then those of its adapters, by name: requests may number them. */
 static maas_status open_all(maas_lm_source *s, const maas_lm_file *files, uint32_t n, maas_err *err)
 {
     uint32_t n_model = 0, n_adapters = 0;
@@ -128,6 +134,8 @@ static maas_status open_all(maas_lm_source *s, const maas_lm_file *files, uint32
     for (uint32_t i = 0; i < n; i++)
         if (maas_lm_is_adapter(files[i].path))
             list[n_model + n_adapters++] = files[i];
+    if (n_adapters)
+        qsort(list + n_model, n_adapters, sizeof *list, by_path);
     MAAS_TRY(open_model(s, list, n_model, err));
     return open_adapters(s, list + n_model, n_adapters, err);
 }

@@ -29,7 +29,7 @@ static void rig_open(rig *r, const char *arch, maas_quant_id type, int n, int me
                      double strength, int threads)
 {
     static const char *const paths[] = {"adapters/a.gguf", "adapters/b.gguf", "adapters/c-1.gguf",
-                                        "adapters/D_2.x.gguf"};
+                                        "adapters/d_2.X.gguf"};
     maas_lm_file f[1 + MOST];
     const maas_lm_opts o = {.n_threads = threads, .max_rows = 128, .max_seqs = 8};
     *r = (rig){0};
