@@ -122,7 +122,7 @@ def what_is_wrong_is_said():
     refused(400, "stop", stop=["x"] * 99)
     refused(400, "logit_bias", logit_bias={"a": 1})
     refused(400, "context_length_exceeded", messages=[{"role": "user", "content": "x " * 9000}])
-    refused(400, "response_format", response_format={"type": "json_object"})
+    refused(400, "json_object", response_format={"type": "poem"})
     refused(400, "image_url", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}])
     r = server.request("POST", "/v2/models/smol/infer", json.dumps({"inputs": []}).encode())
     check("tensors are for other models", r.status == 400 and "language model" in r.body.decode(), r.body[:200])
