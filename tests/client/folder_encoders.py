@@ -5,6 +5,7 @@ Rows name a class, its configuration, a kind of tokenizer and how sentence-trans
 import json
 import os
 import random
+import struct
 
 import torch
 import transformers as tf
@@ -69,12 +70,24 @@ def roberta_like(t):
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 
 
+def charsmap(chars, to=b" \0"):
+    """SentencePiece's map of characters: a double array that leads every one of them, of one byte each, to `to`."""
+    units = [0] * 1024
+    units[0], units[256] = 256 << 10, 1 << 31
+    for c in chars:
+        units[256 ^ c] = 512 << 10 | 1 << 8 | c
+        units[256 ^ c ^ 512] = 1 << 31
+    return struct.pack("<I1024I", 4096, *units) + to
+
+
 def unigram(root, split):
     t = Tokenizer(models.Unigram())
+    blanks = normalizers.Precompiled(charsmap(b"\t\n\r"))
     if split:
+        t.normalizer = blanks
         t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     else:
-        t.normalizer = normalizers.Sequence([normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "\u2581")])
+        t.normalizer = normalizers.Sequence([blanks, normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "\u2581")])
         t.pre_tokenizer = pre_tokenizers.Metaspace()
     t.decoder = decoders.Metaspace()
     t.train_from_iterator(lines(root), trainers.UnigramTrainer(vocab_size=400, special_tokens=SPECIAL, unk_token="<unk>",

@@ -130,9 +130,9 @@ typedef struct maas_hf_pipeline {
     /* what came out */
     bool byte_level, spaces; /* blanks are written as U+2581 */
     maas_hf_prefix prefix;
-    bool joins, strips; /* unigrams: blanks side by side are one, at the end none */
-    maas_str bos, eos;  /* that a text is framed with; n 0: none */
-    bool parts;         /* two texts are parted by one more of `eos` */
+    bool joins, strips, mapped; /* unigrams: blanks side by side are one, at the end none */
+    maas_str bos, eos;          /* that a text is framed with; n 0: none */
+    bool parts;                 /* two texts are parted by one more of `eos` */
 } maas_hf_pipeline;
 maas_status maas_hf_read_pipeline(maas_hf *h, maas_hf_pipeline *p);
 

@@ -131,6 +131,7 @@ static maas_status take_precompiled(maas_hf_steps *s, const json_t *step)
     const size_t n = strlen(text);
     uint8_t *to = maas_arena_alloc(s->h->a, n + 3);
     size_t bytes = 0;
+    s->p->mapped = true;
     if (!to)
         return maas_hf_no_memory(s->h);
     if (!from_base64(text, n, to, &bytes))
@@ -270,6 +271,11 @@ static maas_status put_prefix(maas_hf_steps *s)
         return maas_fail(s->h->err, MAAS_E_UNSUPPORTED,
                          "tokenizer.json: 'normalizer': blanks side by side become one only with "
                          "'Strip', and with a blank before a text");
+    if (p->strips && !p->mapped) /* it makes blanks of tabs and line ends */
+        return maas_fail(
+            s->h->err, MAAS_E_UNSUPPORTED,
+            "tokenizer.json: 'normalizer': 'Strip' and 'WhitespaceSplit' are read only "
+            "beside 'Precompiled'");
     MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.add_space_prefix",
                               p->prefix != MAAS_HF_PREFIX_NEVER));
     MAAS_TRY(
