@@ -267,10 +267,11 @@ static maas_status put_stages(maas_hf_steps *s)
 static maas_status put_prefix(maas_hf_steps *s)
 {
     const maas_hf_pipeline *p = s->p;
-    if (p->joins != p->strips || (p->strips && p->prefix == MAAS_HF_PREFIX_NEVER))
-        return maas_fail(s->h->err, MAAS_E_UNSUPPORTED,
-                         "tokenizer.json: 'normalizer': blanks side by side become one only with "
-                         "'Strip', and with a blank before a text");
+    if ((p->strips && !p->joins) || (p->joins && p->prefix == MAAS_HF_PREFIX_NEVER))
+        return maas_fail(
+            s->h->err, MAAS_E_UNSUPPORTED,
+            "tokenizer.json: 'normalizer': 'Strip' only beside a 'Replace' of blanks by "
+            "one, and that only with a blank before a text");
     if (p->strips && !p->mapped) /* it makes blanks of tabs and line ends */
         return maas_fail(
             s->h->err, MAAS_E_UNSUPPORTED,
@@ -283,6 +284,7 @@ static maas_status put_prefix(maas_hf_steps *s)
                          p->prefix == MAAS_HF_PREFIX_MISSING || p->prefix == MAAS_HF_PREFIX_FIRST));
     if (is_kind(s, UNIGRAM))
         MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.remove_extra_whitespaces", p->joins));
+    MAAS_TRY(maas_hf_put_bool(s->h, "maas.last_blank_stays", p->joins && !p->strips));
     MAAS_TRY(maas_hf_put_bool(s->h, "maas.fuse_unknown", p->fuse_unknown));
     return maas_hf_put_bool(s->h, "maas.space_prefix.once", p->prefix == MAAS_HF_PREFIX_FIRST);
 }
