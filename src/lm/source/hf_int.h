@@ -57,6 +57,8 @@ typedef struct maas_hf_arch {
     uint32_t flags;
     maas_status (*complete)(maas_hf *h); /* what config.json says in other words; may be NULL */
 } maas_hf_arch;
+maas_status maas_hf_four_times(maas_hf *h); /* hf_config.c */
+maas_status maas_hf_falcon_heads(maas_hf *h);
 extern const maas_hf_arch maas_hf_archs[];
 extern const size_t maas_hf_n_archs;
 

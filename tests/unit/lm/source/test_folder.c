@@ -108,6 +108,8 @@ static const struct {
      MAAS_E_UNSUPPORTED, "'alibi' is not as it must be"},
     {"llama", "config.json", "\"hidden_size\"", "\"num_experts\": 4, \"hidden_size\"",
      MAAS_E_UNSUPPORTED, "'num_experts' is not as it must be"},
+    {"llama", "config.json", "\"hidden_size\"", "\"no_rope_layers\": [0], \"hidden_size\"",
+     MAAS_E_UNSUPPORTED, "'no_rope_layers[0]' must be 1"},
     {"experts", "config.json", "\"num_experts\": 3", "\"num_experts\": 4", MAAS_E_FORMAT,
      "'ffn_gate_inp.weight' of layer 0 has another shape"},
     {"experts", "model.safetensors", "experts.1.up_proj", "experts.3.up_proj", MAAS_E_FORMAT,
