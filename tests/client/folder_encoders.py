@@ -5,6 +5,7 @@ Rows name a class, its configuration, a kind of tokenizer and how sentence-trans
 import json
 import os
 import random
+import struct
 
 import torch
 import transformers as tf
@@ -13,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 TEXTS = ["Hello world", "The quick brown fox jumps over the lazy dog.", "naïve café, Ünïcödé", "a", "one  two   three",
          "A house has rooms; each room has a door, and every door a number: 123."]
 PAIRS = [("What is a room?", "A room is a part of a house."), ("door", "The cat sat on the mat."), ("a b c", "d e f g h i j k")]
-PIECES = ["room", "House", "THE ", " ", "  ", "é", "É", "ß", "東京", "서울", "!?", "...", "12345", "a", "Zz", "-", "\t", "ﬁ", "x", "\u0301", "'s", "unhappiness"]
+PIECES = [" ", "room", "House", "THE ", " ", "  ", "é", "É", "ß", "東京", "서울", "!?", "...", "12345", "a", "Zz", "-", "\t", "ﬁ", "x", "\u0301", "'s", "unhappiness"]
 COMMON = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=130)
 LAYERS = dict(COMMON, num_hidden_layers=5)
 MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token", "lasttoken": "pooling_mode_lasttoken"}
@@ -32,6 +33,7 @@ def rows():
         "roberta": ("RobertaModel", "RobertaConfig", roberta, "bytes", "cls"),
         "roberta-words": ("RobertaForMaskedLM", "RobertaConfig", roberta, "bytes", None),
         "xlm-roberta": ("XLMRobertaModel", "XLMRobertaConfig", roberta, "unigram", "mean"),
+        "xlm-roberta-words": ("XLMRobertaForMaskedLM", "XLMRobertaConfig", roberta, "join", "cls"),
         "xlm-roberta-rank": ("XLMRobertaForSequenceClassification", "XLMRobertaConfig", dict(roberta, num_labels=1), "split", None),
         "modern-bert": ("ModernBertModel", "ModernBertConfig", modern, "bytes", None),
         "modern-bert-words": ("ModernBertForMaskedLM", "ModernBertConfig", modern, "bytes", "cls"),
@@ -69,12 +71,27 @@ def roberta_like(t):
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 
 
-def unigram(root, split):
+def charsmap(chars, to=b" \0"):
+    """SentencePiece's map of characters: a double array that leads every one of them, of one byte each, to `to`."""
+    units = [0] * 1024
+    units[0], units[256] = 256 << 10, 1 << 31
+    for c in chars:
+        units[256 ^ c] = 512 << 10 | 1 << 8 | c
+        units[256 ^ c ^ 512] = 1 << 31
+    return struct.pack("<I1024I", 4096, *units) + to
+
+
+def unigram(root, how):
     t = Tokenizer(models.Unigram())
-    if split:
+    blanks = normalizers.Precompiled(charsmap(b"\t\n\r"))
+    if how == "split":
+        t.normalizer = blanks
         t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    elif how == "join":
+        t.normalizer = normalizers.Sequence([blanks, normalizers.Replace(Regex(" {2,}"), " ")])
+        t.pre_tokenizer = pre_tokenizers.Metaspace()
     else:
-        t.normalizer = normalizers.Sequence([normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "\u2581")])
+        t.normalizer = normalizers.Sequence([blanks, normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "\u2581")])
         t.pre_tokenizer = pre_tokenizers.Metaspace()
     t.decoder = decoders.Metaspace()
     t.train_from_iterator(lines(root), trainers.UnigramTrainer(vocab_size=400, special_tokens=SPECIAL, unk_token="<unk>",
@@ -91,8 +108,8 @@ def byte_level(root):
     return roberta_like(t)
 
 
-KINDS = {"wordpiece": lambda root: wordpiece(root, True), "cased": lambda root: wordpiece(root, False), "unigram": lambda root: unigram(root, False),
-         "split": lambda root: unigram(root, True), "bytes": byte_level}
+KINDS = {"wordpiece": lambda root: wordpiece(root, True), "cased": lambda root: wordpiece(root, False), "unigram": lambda root: unigram(root, "strip"),
+         "split": lambda root: unigram(root, "split"), "join": lambda root: unigram(root, "join"), "bytes": byte_level}
 
 
 # ---- what is computed ----
@@ -119,7 +136,7 @@ def score(model, fast, pair):
 
 def random_texts(seed, n=300):
     rng = random.Random(seed)
-    return ["".join(rng.choice(PIECES) for _ in range(rng.randint(1, 12))) for _ in range(n)]
+    return [" ", "   ", "x  ", " \t x"] + ["".join(rng.choice(PIECES) for _ in range(rng.randint(1, 12))) for _ in range(n)]
 
 
 def say_pooling(folder, mode):

@@ -85,6 +85,36 @@ def a_folder_answers_as_its_gguf_does():
             check(f"{name}: {text!r}", same, f"{[a['logprob'] for a in one[1]]} {[a['logprob'] for a in two[1]]}")
 
 
+def older(folder, to):
+    """The same folder with the words that config.json had before rope_parameters."""
+    shutil.copytree(folder, to)
+    with open(os.path.join(to, "config.json"), encoding="utf-8") as f:
+        config = json.load(f)
+    rope = config.pop("rope_parameters")
+    config["rope_theta"], kind = rope.pop("rope_theta"), rope.pop("rope_type")
+    if "partial_rotary_factor" in rope:
+        name = "rotary_pct" if config["model_type"] == "gpt_neox" else "partial_rotary_factor"
+        config[name] = rope.pop("partial_rotary_factor")
+    if kind != "default":
+        config["rope_scaling"] = {"type": kind, **rope}
+    with open(os.path.join(to, "config.json"), "w", encoding="utf-8") as f:
+        json.dump(config, f)
+
+
+@case
+def older_words_of_config_json_mean_the_same():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("llama-yarn", "qwen3-yarn", "phi3-longrope", "phi3-part", "gptneox", "glm4", "stablelm"):
+            to = os.path.join(folder, name)
+            older(os.path.join(MODELS, name), to)
+            p = run_import(to, name + "-older")
+            if not check(f"{name}, older: import", p.returncode == 0, p.stderr):
+                continue
+            with open(os.path.join(to, "reference.json"), encoding="utf-8") as f:
+                worst = max(compare(name + "-older", ref) for ref in json.load(f))
+            check(f"{name}, older: probabilities", worst < TOLERANCE, f"{worst}")
+
+
 def embed(model, text):
     return post("/v1/embeddings", {"model": model, "input": text})["data"][0]["embedding"]
 

@@ -92,6 +92,54 @@ def folders():
     pack("gemma", {"config.json": config, "tokenizer.json": sentence_piece(), "chat_template.jinja": b"{{ messages[0].content }}",
                    "model.safetensors.index.json": {"metadata": {"total_size": 1}, "weight_map": {n: files[n in b] for n in names}},
                    files[0]: save(a), files[1]: save(b)})
+    config, w = small("Qwen3MoeForCausalLM", 300, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=8, norm_topk_prob=True)
+    for n in [n for n in w if ".mlp." in n]:
+        for i in range(3):
+            w[n.replace(".mlp.", f".mlp.experts.{i}.")] = f32(*w[n].shape)
+        del w[n]
+    p = "model.layers.0."
+    w |= {p + "mlp.gate.weight": f32(3, 8), p + "self_attn.q_norm.weight": f32(4), p + "self_attn.k_norm.weight": f32(4)}
+    pack("experts", {"config.json": config, "tokenizer.json": t, "model.safetensors": save(w)})
+    neox(t)
+    bert()
+
+
+def layer(prefix, shapes):
+    out = {}
+    for n, rows, *cols in shapes:
+        out |= {f"{prefix}{n}.weight": f32(rows, *cols), f"{prefix}{n}.bias": f32(rows)}
+    return out
+
+
+def neox(t):
+    w = {"gpt_neox.embed_in.weight": f32(300, 8), "embed_out.weight": f32(300, 8)} | layer("gpt_neox.", [("final_layer_norm", 8)])
+    w |= layer("gpt_neox.layers.0.", [("input_layernorm", 8), ("post_attention_layernorm", 8), ("attention.query_key_value", 24, 8),
+                                      ("attention.dense", 8, 8), ("mlp.dense_h_to_4h", 16, 8), ("mlp.dense_4h_to_h", 8, 16)])
+    pack("neox", {"config.json": {"architectures": ["GPTNeoXForCausalLM"], "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1,
+                                  "num_attention_heads": 2, "max_position_embeddings": 64, "rotary_pct": 0.5, "rope_scaling": {
+                                      "rope_type": "longrope", "short_factor": [1.0], "long_factor": [2.0],
+                                      "original_max_position_embeddings": 32}},
+                  "tokenizer.json": t, "model.safetensors": save(w)})
+
+
+def bert():
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    t.normalizer, t.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    t.train_from_iterator(TEXT, trainers.WordPieceTrainer(vocab_size=60, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
+                                                          show_progress=False))
+    t.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    n = t.get_vocab_size()
+    w = {f"embeddings.{k}_embeddings.weight": f32(rows, 8) for k, rows in (("word", n), ("position", 32), ("token_type", 2))}
+    w |= layer("embeddings.", [("LayerNorm", 8)]) | layer("pooler.", [("dense", 8, 8)])
+    w |= layer("encoder.layer.0.", [("attention.self." + k, 8, 8) for k in ("query", "key", "value")] + [
+        ("attention.output.dense", 8, 8), ("attention.output.LayerNorm", 8), ("intermediate.dense", 16, 8), ("output.dense", 8, 16),
+        ("output.LayerNorm", 8)])
+    pack("bert", {"config.json": {"architectures": ["BertModel"], "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1,
+                                  "num_attention_heads": 2, "max_position_embeddings": 32, "hidden_act": "gelu",
+                                  "position_embedding_type": "absolute"},
+                  "tokenizer.json": json.loads(t.to_str()), "model.safetensors": save(w),
+                  "1_Pooling/config.json": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
+                  "modules.json": [{"type": "sentence_transformers.models." + k} for k in ("Transformer", "Pooling", "Normalize")]})
 
 
 tensors_files()

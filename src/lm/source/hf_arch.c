@@ -1,6 +1,4 @@
 /* The classes of the transformers library that are known. */
-#include <string.h>
-
 #include "lm/source/hf_int.h"
 
 #include "base/ban.h"
@@ -33,38 +31,6 @@ static const char *const gelu[] = {"gelu", NULL};
 static const char *const tanh_gelu[] = {"gelu_pytorch_tanh", "gelu_new", NULL};
 static const char *const first_gelu[] = {"gelu_pytorch_tanh", "gelu", NULL}; /* Gemma's means it */
 
-/* GPT-2 leaves the size of its feed-forward part open. */
-static maas_status four_times(maas_hf *h)
-{
-    static const char *const names[] = {"n_inner", "ffn_hidden_size"};
-    const json_t *n = json_object_get(h->text, "n_embd");
-    n = n ? n : json_object_get(h->text, "hidden_size");
-    const json_int_t wide = json_integer_value(n);
-    for (size_t i = 0; i < MAAS_COUNT(names); i++)
-        if (json_is_integer(json_object_get(h->text, names[i])))
-            return MAAS_OK;
-    if (wide < 1 || wide > 1 << 20)
-        return maas_fail(h->err, MAAS_E_FORMAT, "config.json: '%s' is missing", names[0]);
-    return json_object_set_new(h->text, "intermediate_size", json_integer(4 * wide)) == 0
-               ? MAAS_OK
-               : maas_hf_no_memory(h);
-}
-
-/* Falcon: groups of heads share a key and value, or all do, or none. */
-static maas_status falcon_heads(maas_hf *h)
-{
-    const bool groups = json_is_true(json_object_get(h->text, "new_decoder_architecture"));
-    json_t *all = json_object_get(h->text, "num_attention_heads");
-    json_t *some = json_object_get(h->text, "num_kv_heads");
-    const bool one = json_is_true(json_object_get(h->text, "multi_query"));
-    json_t *n = groups ? json_is_integer(some) ? json_incref(some) : json_incref(all)
-                : one ? json_integer(1)
-                       : json_incref(all);
-    if (json_object_set_new(h->text, "num_key_value_heads", n) != 0)
-        return maas_hf_no_memory(h);
-    return four_times(h);
-}
-
 #define GEMMA2_DEFAULTS                                                                            \
     "\"vocab_size\":256000,\"hidden_size\":2304,\"intermediate_size\":9216,"                       \
     "\"num_hidden_layers\":26,\"num_attention_heads\":8,\"num_key_value_heads\":4,"                \
@@ -73,6 +39,24 @@ static maas_status falcon_heads(maas_hf *h)
 #define GEMMA3_DEFAULTS                                                                            \
     "{" GEMMA2_DEFAULTS ",\"max_position_embeddings\":131072,\"rope_theta\":1e6,"                  \
     "\"rope_local_base_freq\":10000}"
+
+#define BERT_NUMBERS     "\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512"
+#define BERT_DEFAULTS    "{" BERT_NUMBERS "}"
+#define ROBERTA_DEFAULTS "{" BERT_NUMBERS ",\"pad_token_id\":1}"
+#define MODERN_DEFAULTS                                                                            \
+    "{\"norm_eps\":1e-5,\"max_position_embeddings\":8192,\"local_attention\":128,"                 \
+    "\"global_rope_theta\":160000,\"local_rope_theta\":10000,\"classifier_pooling\":\"cls\"}"
+
+#define BERT(name, defaults, table, ignored, rank)                                                 \
+    {                                                                                              \
+        name, "bert", defaults, {maas_hf_bert, table}, bert, ignored, gelu, 0, ENCODER | (rank),   \
+            NULL                                                                                   \
+    }
+#define MODERN(name, table, ignored, rank)                                                         \
+    {                                                                                              \
+        name, "modern-bert", MODERN_DEFAULTS, {maas_hf_modern_bert, table}, with_model, ignored,   \
+            gelu, 3, ENCODER | WINDOW | MAAS_HF_GLOBAL_FIRST | (rank), NULL                        \
+    }
 
 const maas_hf_arch maas_hf_archs[] = {
     {"LlamaForCausalLM",
@@ -293,7 +277,7 @@ const maas_hf_arch maas_hf_archs[] = {
      tanh_gelu,
      0,
      0,
-     four_times},
+     maas_hf_four_times},
     {"GPTNeoXForCausalLM",
      "gptneox",
      "{\"layer_norm_eps\":1e-5,\"rotary_emb_base\":10000,"
@@ -317,132 +301,18 @@ const maas_hf_arch maas_hf_archs[] = {
      gelu,
      0,
      0,
-     falcon_heads},
-    {"BertModel",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512}",
-     {maas_hf_bert, maas_hf_bert_places},
-     bert,
-     bert_heads,
-     gelu,
-     0,
-     ENCODER,
-     NULL},
-    {"BertForMaskedLM",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512}",
-     {maas_hf_bert, maas_hf_bert_places},
-     bert,
-     bert_heads,
-     gelu,
-     0,
-     ENCODER,
-     NULL},
-    {"RobertaModel",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512,\"pad_token_id\":1}",
-     {maas_hf_bert, maas_hf_roberta_places},
-     bert,
-     bert_heads,
-     gelu,
-     0,
-     ENCODER,
-     NULL},
-    {"RobertaForMaskedLM",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512,\"pad_token_id\":1}",
-     {maas_hf_bert, maas_hf_roberta_places},
-     bert,
-     bert_heads,
-     gelu,
-     0,
-     ENCODER,
-     NULL},
-    {"XLMRobertaModel",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512,\"pad_token_id\":1}",
-     {maas_hf_bert, maas_hf_roberta_places},
-     bert,
-     bert_heads,
-     gelu,
-     0,
-     ENCODER,
-     NULL},
-    {"XLMRobertaForMaskedLM",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512,\"pad_token_id\":1}",
-     {maas_hf_bert, maas_hf_roberta_places},
-     bert,
-     bert_heads,
-     gelu,
-     0,
-     ENCODER,
-     NULL},
-    {"BertForSequenceClassification",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512}",
-     {maas_hf_bert, maas_hf_bert_head},
-     bert,
-     NULL,
-     gelu,
-     0,
-     ENCODER | RANK,
-     NULL},
-    {"RobertaForSequenceClassification",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512,\"pad_token_id\":1}",
-     {maas_hf_bert, maas_hf_roberta_head},
-     bert,
-     NULL,
-     gelu,
-     0,
-     ENCODER | RANK,
-     NULL},
-    {"XLMRobertaForSequenceClassification",
-     "bert",
-     "{\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512,\"pad_token_id\":1}",
-     {maas_hf_bert, maas_hf_roberta_head},
-     bert,
-     NULL,
-     gelu,
-     0,
-     ENCODER | RANK,
-     NULL},
-    {"ModernBertModel",
-     "modern-bert",
-     "{\"norm_eps\":1e-5,\"max_position_embeddings\":8192,\"local_attention\":128,"
-     "\"global_rope_theta\":160000,\"local_rope_theta\":10000,"
-     "\"global_attn_every_n_layers\":3}",
-     {maas_hf_modern_bert},
-     with_model,
-     modern_heads,
-     gelu,
-     3,
-     ENCODER | WINDOW | MAAS_HF_GLOBAL_FIRST,
-     NULL},
-    {"ModernBertForMaskedLM",
-     "modern-bert",
-     "{\"norm_eps\":1e-5,\"max_position_embeddings\":8192,\"local_attention\":128,"
-     "\"global_rope_theta\":160000,\"local_rope_theta\":10000,"
-     "\"global_attn_every_n_layers\":3}",
-     {maas_hf_modern_bert},
-     with_model,
-     modern_heads,
-     gelu,
-     3,
-     ENCODER | WINDOW | MAAS_HF_GLOBAL_FIRST,
-     NULL},
-    {"ModernBertForSequenceClassification",
-     "modern-bert",
-     "{\"norm_eps\":1e-5,\"max_position_embeddings\":8192,\"local_attention\":128,"
-     "\"global_rope_theta\":160000,\"local_rope_theta\":10000,"
-     "\"global_attn_every_n_layers\":3,\"classifier_pooling\":\"cls\"}",
-     {maas_hf_modern_bert, maas_hf_modern_head},
-     with_model,
-     NULL,
-     gelu,
-     3,
-     ENCODER | RANK | WINDOW | MAAS_HF_GLOBAL_FIRST,
-     NULL},
+     maas_hf_falcon_heads},
+    BERT("BertModel", BERT_DEFAULTS, maas_hf_bert_places, bert_heads, 0),
+    BERT("BertForMaskedLM", BERT_DEFAULTS, maas_hf_bert_places, bert_heads, 0),
+    BERT("BertForSequenceClassification", BERT_DEFAULTS, maas_hf_bert_head, NULL, RANK),
+    BERT("RobertaModel", ROBERTA_DEFAULTS, maas_hf_roberta_places, bert_heads, 0),
+    BERT("RobertaForMaskedLM", ROBERTA_DEFAULTS, maas_hf_roberta_places, bert_heads, 0),
+    BERT("RobertaForSequenceClassification", ROBERTA_DEFAULTS, maas_hf_roberta_head, NULL, RANK),
+    BERT("XLMRobertaModel", ROBERTA_DEFAULTS, maas_hf_roberta_places, bert_heads, 0),
+    BERT("XLMRobertaForMaskedLM", ROBERTA_DEFAULTS, maas_hf_roberta_places, bert_heads, 0),
+    BERT("XLMRobertaForSequenceClassification", ROBERTA_DEFAULTS, maas_hf_roberta_head, NULL, RANK),
+    MODERN("ModernBertModel", NULL, modern_heads, 0),
+    MODERN("ModernBertForMaskedLM", NULL, modern_heads, 0),
+    MODERN("ModernBertForSequenceClassification", maas_hf_modern_head, NULL, RANK),
 };
 const size_t maas_hf_n_archs = sizeof maas_hf_archs / sizeof *maas_hf_archs;

@@ -68,6 +68,7 @@ static const struct {
     {"is_decoder", 0, NULL, 0, 0},
     {"add_cross_attention", 0, NULL, 0, 0},
     {"alibi", 0, NULL, 0, 0},
+    {"apply_residual_connection_post_layernorm", 0, NULL, 0, 0},
     {"parallel_attn", 1, NULL, 0, 0},
     {"scale_attn_weights", 1, NULL, 0, 0},
     {"scale_attn_by_inverse_layer_idx", 0, NULL, 0, 0},
@@ -129,6 +130,40 @@ static maas_status find_text(maas_hf *h)
     return MAAS_OK;
 }
 
+/* ---- other words ---- */
+
+/* GPT-2 leaves the size of its feed-forward part open. */
+maas_status maas_hf_four_times(maas_hf *h)
+{
+    static const char *const names[] = {"n_inner", "ffn_hidden_size"};
+    const json_t *n = json_object_get(h->text, "n_embd");
+    n = n ? n : json_object_get(h->text, "hidden_size");
+    const json_int_t wide = json_integer_value(n);
+    for (size_t i = 0; i < MAAS_COUNT(names); i++)
+        if (json_is_integer(json_object_get(h->text, names[i])))
+            return MAAS_OK;
+    if (wide < 1 || wide > 1 << 20)
+        return maas_fail(h->err, MAAS_E_FORMAT, "config.json: '%s' is missing", names[0]);
+    return json_object_set_new(h->text, "intermediate_size", json_integer(4 * wide)) == 0
+               ? MAAS_OK
+               : maas_hf_no_memory(h);
+}
+
+/* Falcon: groups of heads share a key and value, or all do, or none. */
+maas_status maas_hf_falcon_heads(maas_hf *h)
+{
+    const bool groups = json_is_true(json_object_get(h->text, "new_decoder_architecture"));
+    json_t *all = json_object_get(h->text, "num_attention_heads");
+    json_t *some = json_object_get(h->text, "num_kv_heads");
+    const bool one = json_is_true(json_object_get(h->text, "multi_query"));
+    json_t *n = groups ? json_is_integer(some) ? json_incref(some) : json_incref(all)
+                : one ? json_integer(1)
+                       : json_incref(all);
+    if (json_object_set_new(h->text, "num_key_value_heads", n) != 0)
+        return maas_hf_no_memory(h);
+    return maas_hf_four_times(h);
+}
+
 /* ---- checks ---- */
 
 static maas_status check_act(maas_hf *h)
@@ -188,6 +223,17 @@ static maas_status check_pattern(maas_hf *h)
     return MAAS_OK;
 }
 
+/* SmolLM 3: each fourth layer knows no positions. */
+static maas_status check_turned(maas_hf *h)
+{
+    const json_t *list = json_object_get(h->text, "no_rope_layers");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_integer_value(json_array_get(list, i)) != ((i + 1) % 4 != 0))
+            return maas_fail(h->err, MAAS_E_UNSUPPORTED,
+                             "config.json: 'no_rope_layers[%zu]' must be %d", i, (i + 1) % 4 != 0);
+    return MAAS_OK;
+}
+
 /* ---- keys ---- */
 
 static maas_status put_row(maas_hf *h, size_t i)
@@ -199,6 +245,16 @@ static maas_status put_row(maas_hf *h, size_t i)
         return wrong(h, rows[i].from, rows[i].is_real ? "must be a number" : "must be a count");
     return rows[i].is_real ? maas_hf_put_f64(h, rows[i].key, json_number_value(v))
                            : maas_hf_put_u64(h, rows[i].key, (uint64_t)json_integer_value(v));
+}
+
+static maas_status put_bools(maas_hf *h)
+{
+    for (size_t i = 0; i < MAAS_COUNT(bools); i++) {
+        const json_t *v = json_object_get(h->text, bools[i].from);
+        if (json_is_boolean(v))
+            MAAS_TRY(maas_hf_put_bool(h, bools[i].key, json_is_true(v)));
+    }
+    return MAAS_OK;
 }
 
 static maas_status put_window(maas_hf *h)
@@ -235,13 +291,11 @@ maas_status maas_hf_read_config(maas_hf *h)
     MAAS_TRY(check_act(h));
     MAAS_TRY(check_rest(h));
     MAAS_TRY(check_pattern(h));
+    MAAS_TRY(check_turned(h));
     MAAS_TRY(maas_hf_put_text(h, "general.architecture", h->arch->gguf));
     for (size_t i = 0; i < MAAS_COUNT(rows); i++)
         MAAS_TRY(put_row(h, i));
-    for (size_t i = 0; i < MAAS_COUNT(bools); i++)
-        if (json_is_boolean(json_object_get(h->text, bools[i].from)))
-            MAAS_TRY(maas_hf_put_bool(h, bools[i].key,
-                                      json_is_true(json_object_get(h->text, bools[i].from))));
+    MAAS_TRY(put_bools(h));
     MAAS_TRY(put_window(h));
     MAAS_TRY(put_score_scale(h));
     if (h->arch->flags & MAAS_HF_ROPE_HALVES)

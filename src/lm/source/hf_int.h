@@ -57,6 +57,8 @@ typedef struct maas_hf_arch {
     uint32_t flags;
     maas_status (*complete)(maas_hf *h); /* what config.json says in other words; may be NULL */
 } maas_hf_arch;
+maas_status maas_hf_four_times(maas_hf *h); /* hf_config.c */
+maas_status maas_hf_falcon_heads(maas_hf *h);
 extern const maas_hf_arch maas_hf_archs[];
 extern const size_t maas_hf_n_archs;
 
@@ -130,9 +132,9 @@ typedef struct maas_hf_pipeline {
     /* what came out */
     bool byte_level, spaces; /* blanks are written as U+2581 */
     maas_hf_prefix prefix;
-    bool joins, strips; /* unigrams: blanks side by side are one, at the end none */
-    maas_str bos, eos;  /* that a text is framed with; n 0: none */
-    bool parts;         /* two texts are parted by one more of `eos` */
+    bool joins, strips, mapped; /* unigrams: blanks side by side are one, at the end none */
+    maas_str bos, eos;          /* that a text is framed with; n 0: none */
+    bool parts;                 /* two texts are parted by one more of `eos` */
 } maas_hf_pipeline;
 maas_status maas_hf_read_pipeline(maas_hf *h, maas_hf_pipeline *p);
 

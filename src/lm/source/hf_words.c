@@ -131,6 +131,7 @@ static maas_status take_precompiled(maas_hf_steps *s, const json_t *step)
     const size_t n = strlen(text);
     uint8_t *to = maas_arena_alloc(s->h->a, n + 3);
     size_t bytes = 0;
+    s->p->mapped = true;
     if (!to)
         return maas_hf_no_memory(s->h);
     if (!from_base64(text, n, to, &bytes))
@@ -266,10 +267,16 @@ static maas_status put_stages(maas_hf_steps *s)
 static maas_status put_prefix(maas_hf_steps *s)
 {
     const maas_hf_pipeline *p = s->p;
-    if (p->joins != p->strips || (p->strips && p->prefix == MAAS_HF_PREFIX_NEVER))
-        return maas_fail(s->h->err, MAAS_E_UNSUPPORTED,
-                         "tokenizer.json: 'normalizer': blanks side by side become one only with "
-                         "'Strip', and with a blank before a text");
+    if ((p->strips && !p->joins) || (p->joins && p->prefix == MAAS_HF_PREFIX_NEVER))
+        return maas_fail(
+            s->h->err, MAAS_E_UNSUPPORTED,
+            "tokenizer.json: 'normalizer': 'Strip' only beside a 'Replace' of blanks by "
+            "one, and that only with a blank before a text");
+    if (p->strips && !p->mapped) /* it makes blanks of tabs and line ends */
+        return maas_fail(
+            s->h->err, MAAS_E_UNSUPPORTED,
+            "tokenizer.json: 'normalizer': 'Strip' and 'WhitespaceSplit' are read only "
+            "beside 'Precompiled'");
     MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.add_space_prefix",
                               p->prefix != MAAS_HF_PREFIX_NEVER));
     MAAS_TRY(
@@ -277,6 +284,7 @@ static maas_status put_prefix(maas_hf_steps *s)
                          p->prefix == MAAS_HF_PREFIX_MISSING || p->prefix == MAAS_HF_PREFIX_FIRST));
     if (is_kind(s, UNIGRAM))
         MAAS_TRY(maas_hf_put_bool(s->h, "tokenizer.ggml.remove_extra_whitespaces", p->joins));
+    MAAS_TRY(maas_hf_put_bool(s->h, "maas.last_blank_stays", p->joins && !p->strips));
     MAAS_TRY(maas_hf_put_bool(s->h, "maas.fuse_unknown", p->fuse_unknown));
     return maas_hf_put_bool(s->h, "maas.space_prefix.once", p->prefix == MAAS_HF_PREFIX_FIRST);
 }

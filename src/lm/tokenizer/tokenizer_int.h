@@ -89,6 +89,7 @@ struct maas_tokenizer {
     uint32_t n_sorted;
     double least; /* unigram: score */
     bool trim;    /* unigram: spaces at the ends, and more than one */
+    bool last;    /* of those at the end, one stays */
     bool is_bpe, begin, space_prefix, whole_words; /* whole_words: one that is a token is not cut */
     int32_t bos, eos, unknown;
     int32_t fill[MAAS_FILL_MARKS]; /* fill.c; -1: none */

@@ -50,6 +50,7 @@ maas_status maas_unigram_read(maas_tokenizer *t, const maas_lm_source *s, maas_e
     MAAS_TRY(sort_names(t, err));
     MAAS_TRY(maas_charsmap_read(t, s, err));
     maas_lm_bool(s, "tokenizer.ggml.remove_extra_whitespaces", &t->trim);
+    maas_lm_bool(s, "maas.last_blank_stays", &t->last);
     t->least = 0;
     for (uint32_t i = 0; i < t->n_sorted; i++) {
         const double score = (double)t->scores[t->sorted[i]];
@@ -75,14 +76,17 @@ typedef struct spacer {
     maas_buf *out;
     bool prefix; /* a space is due before the first character */
     bool space;  /* what came last is one */
+    bool left_out;
 } spacer;
 
 static void put(spacer *w, maas_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         const bool space = s.p[i] == ' ';
-        if (space && w->space && w->t->trim)
+        if (space && w->space && w->t->trim) {
+            w->left_out = true;
             continue;
+        }
         if (w->prefix)
             maas_buf_add(w->out, SPACE, N_SPACE);
         w->prefix = false;
@@ -96,13 +100,17 @@ static void put(spacer *w, maas_str s)
 
 static void normalize(const maas_tokenizer *t, maas_str text, bool first, maas_buf *out)
 {
+    const size_t from = out->n;
     spacer w = {.t = t, .out = out, .prefix = first && t->space_prefix, .space = first};
     for (size_t at = 0; at < text.n;) {
         maas_str to;
         at += maas_charsmap_next(t, (maas_str){text.p + at, text.n - at}, &to);
         put(&w, to);
     }
-    while (t->trim && out->n >= N_SPACE && memcmp(out->p + out->n - N_SPACE, SPACE, N_SPACE) == 0)
+    if (t->last && w.left_out && out->n == from)
+        maas_buf_add(out, SPACE, N_SPACE); /* there is nothing else */
+    while (t->trim && !t->last && out->n >= N_SPACE &&
+           memcmp(out->p + out->n - N_SPACE, SPACE, N_SPACE) == 0)
         out->n -= N_SPACE;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "lm/encoder.h"
 #include "lm/folder.h"
 #include "lm/model.h"
 #include "lm/tokenizer.h"
@@ -28,7 +29,17 @@ static maas_status use(const folder *f, maas_err *err)
     maas_tokenizer *t = NULL;
     maas_lm *m = NULL;
     maas_lm_info info;
+    maas_encoder_info encoder;
     maas_status st = maas_lm_source_open(f->files, f->n, &budget, &s, err);
+    if (st == MAAS_OK && maas_encoder_is(s)) {
+        st = maas_encoder_check(s, &encoder, err);
+        if (st == MAAS_OK)
+            st = maas_tokenizer_create(s, &budget, &t, err);
+        maas_tokenizer_destroy(t);
+        maas_lm_source_close(s);
+        EXPECT_EQ(budget.used, 0);
+        return st;
+    }
     if (st == MAAS_OK)
         st = maas_lm_check(s, &info, err);
     if (st == MAAS_OK && (info.n_embd > 4096 || info.n_context_train > 1 << 20))
@@ -78,11 +89,38 @@ static const struct {
     {"llama", "config.json", "\"hidden_size\"", "\"hidden_act\": \"relu\", \"hidden_size\"",
      MAAS_E_UNSUPPORTED, "'hidden_act' is relu, a llama model has silu"},
     {"llama", "config.json", "\"hidden_size\"", "\"quantization_config\": {}, \"hidden_size\"",
-     MAAS_E_UNSUPPORTED, "'quantization_config' is set"},
+     MAAS_E_UNSUPPORTED, "'quantization_config' is not as it must be"},
     {"llama", "config.json", "\"hidden_size\"",
      "\"layer_types\": [\"sliding_attention\"], \"hidden_size\"", MAAS_E_UNSUPPORTED,
      "'layer_types[0]'"},
-    {"llama", "config.json", "\"llama3\"", "\"yarn\"", MAAS_E_UNSUPPORTED, "'yarn' is not known"},
+    {"llama", "config.json", "\"llama3\"", "\"yarn\"", MAAS_OK, ""},
+    {"llama", "config.json", "\"llama3\", \"factor\": 8.0", "\"yarn\", \"factor\": -8.0",
+     MAAS_E_FORMAT, "'yarn' of 32 by -8"},
+    {"llama", "config.json", "\"llama3\",", "\"yarn\", \"truncate\": false,", MAAS_E_UNSUPPORTED,
+     "'truncate' false"},
+    {"llama", "config.json", "\"llama3\"", "\"longrope\"", MAAS_E_FORMAT,
+     "'short_factor' must be a list of 2 numbers"},
+    {"llama", "config.json", "\"llama3\",", "\"linear\", \"partial_rotary_factor\": 0.5,",
+     MAAS_E_UNSUPPORTED, "'partial_rotary_factor' is not 1"},
+    {"llama", "config.json", "LlamaFor", "LlamoFor", MAAS_E_UNSUPPORTED,
+     "did you mean LlamaForCausalLM"},
+    {"llama", "config.json", "\"hidden_size\"", "\"alibi\": true, \"hidden_size\"",
+     MAAS_E_UNSUPPORTED, "'alibi' is not as it must be"},
+    {"llama", "config.json", "\"hidden_size\"", "\"num_experts\": 4, \"hidden_size\"",
+     MAAS_E_UNSUPPORTED, "'num_experts' is not as it must be"},
+    {"llama", "config.json", "\"hidden_size\"", "\"no_rope_layers\": [0], \"hidden_size\"",
+     MAAS_E_UNSUPPORTED, "'no_rope_layers[0]' must be 1"},
+    {"experts", "config.json", "\"num_experts\": 3", "\"num_experts\": 4", MAAS_E_FORMAT,
+     "'ffn_gate_inp.weight' of layer 0 has another shape"},
+    {"experts", "model.safetensors", "experts.1.up_proj", "experts.3.up_proj", MAAS_E_FORMAT,
+     "'blk.0.ffn_up_exps.weight' of expert 1 is missing"},
+    {"bert", "modules.json", "Normalize", "Dense_tan", MAAS_E_UNSUPPORTED, "type 'Dense_tan'"},
+    {"bert", "1_Pooling/config.json", "false", "true", MAAS_E_UNSUPPORTED, "and no other"},
+    {"bert", "config.json", "\"absolute\"", "\"relative\"", MAAS_E_UNSUPPORTED,
+     "'position_embedding_type'"},
+    {"bert", "config.json", "\"gelu\"", "\"relu\"", MAAS_E_UNSUPPORTED, "a bert model has gelu"},
+    {"bert", "model.safetensors", "attention.self.key", "attention.self.kez", MAAS_E_UNSUPPORTED,
+     "'encoder.layer.0.attention.self.kez"},
     {"llama", "config.json", "\"llama3\"", "\"dynamic\"", MAAS_E_UNSUPPORTED, "'dynamic'"},
     {"llama", "config.json", "\"low_freq_factor\": 1.0", "\"low_freq_factor\": 4.0", MAAS_E_FORMAT,
      "rotary scaling 'llama3'"},
@@ -299,6 +337,9 @@ static void mutants_are_refused_or_run(void)
 {
     mutate("llama", 1200);
     mutate("gemma", 1200);
+    mutate("experts", 600);
+    mutate("neox", 600);
+    mutate("bert", 600);
 }
 
 /* ---- memory ---- */
