@@ -87,7 +87,7 @@ static const struct example {
     int64_t rows, slots, experts, n, k;
     bool shared;
 } examples[] = {
-    {MAAS_Q_Q4_1, 9, 2, 5, 48, 96, true}, {MAAS_Q_Q8_0, 90, 2, 3, 32, 64, false},
+    {MAAS_Q_Q4_1, 9, 2, 5, 48, 96, true},  {MAAS_Q_Q8_0, 90, 2, 3, 32, 64, false},
     {MAAS_Q_Q8_0, 7, 2, 3, 20, 64, true},  {MAAS_Q_F32, 5, 3, 4, 17, 24, false},
     {MAAS_Q_Q4_0, 1, 2, 8, 33, 96, true},  {MAAS_Q_F16, 70, 1, 2, 6, 50, false},
     {MAAS_Q_Q5_1, 30, 4, 5, 9, 32, false}, {MAAS_Q_Q8_0, 0, 2, 3, 16, 32, true},
