@@ -355,7 +355,10 @@ static maas_status show_profile(maas_session *s, maas_err *err)
         const double ns = json_number_value(json_object_get(step, "ns"));
         const double flops = json_number_value(json_object_get(step, "flops"));
         maas_text_table_cell(&t, "%.1f", ns / 1e3);
-        maas_text_table_cell(&t, flops > 0 && ns > 0 ? "%.1f" : "", flops / ns);
+        if (flops > 0 && ns > 0)
+            maas_text_table_cell(&t, "%.1f", flops / ns);
+        else
+            maas_text_table_cell(&t, "%s", "");
         maas_text_table_cell(&t, "%.2f",
                              json_number_value(json_object_get(step, "bytes")) / (1 << 20));
         maas_text_table_str(&t, step, "op");
