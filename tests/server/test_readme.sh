@@ -43,7 +43,7 @@ model=$(sh "$root/tests/client/smollm2.sh") || {
 }
 [ ! -f "$model" ] || ln -s "$model" SmolLM2-135M-Instruct.Q4_1.gguf
 passed=0 failed=0
-if timeout 120 sh -eu steps.sh >log 2>&1 </dev/null; then
+if timeout 400 sh -eu steps.sh >log 2>&1 </dev/null; then
     echo "ok the first steps run as they are written"
     passed=1
 else
