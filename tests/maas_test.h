@@ -96,7 +96,7 @@ __attribute__((unused)) static int mt_main(int argc, char **argv, const mt_case 
     for (size_t i = 0; i < n; i++) {
         if (argc > 1 && !strstr(cases[i].name, argv[1]))
             continue;
-        int bad = mt_run(&cases[i], 120);
+        int bad = mt_run(&cases[i], 300);
         printf("%s %s\n", bad ? "not ok" : "ok", cases[i].name);
         bad ? failed++ : passed++;
     }

@@ -128,7 +128,7 @@ static void same(const char *kernel, const maas_op *op, int variant, int nthr, c
         bool ok = a == b || (a != a && b != b) || fabs(a - b) <= tolerance * (1 + fabs(b));
         if (text) {
             const maas_str s = ((maas_str *)got->data)[i], t = ((maas_str *)want->data)[i];
-            ok = s.n == t.n && memcmp(s.p, t.p, s.n) == 0;
+            ok = s.n == t.n && (!s.n || memcmp(s.p, t.p, s.n) == 0);
         }
         EXPECT_MSG(ok, "%s, example %d, %d threads, %s: element %lld is %.9g, reference %.9g",
                    kernel, variant, nthr, how, (long long)i, a, b);
