@@ -13,11 +13,9 @@
 #define MAX_STEPS (1u << 20)
 
 static struct {
-    maas_client_opts client;
+    maas_job_opts job; /* first: MAAS_JOB_ROWS */
     char *dataset, *target, *steps, *metric, *drop, *size, *latency, *parent, *teacher, *memory;
     char *validation, *fine_tune;
-    int64_t cores, priority;
-    bool wait;
 } opts;
 
 #define AT(f) offsetof(__typeof__(opts), f)
@@ -45,29 +43,7 @@ static const maas_conf_desc rows[] = {
     TEXT("fine-tune", fine_tune, "N", "epochs that a search of steps may train after pruning"),
     TEXT("parent", parent, "MODEL[:VERSION]", "what is compressed; else MODEL"),
     TEXT("teacher", teacher, "MODEL[:VERSION]", "what step distil learns from; else the parent"),
-    {.name = "cores",
-     .type = MAAS_CONF_INT,
-     .offset = AT(cores),
-     .min = 0,
-     .max = 4096,
-     .preset = "0",
-     .arg = "N",
-     .help = "for the job; 0: all, at low priority"},
-    TEXT("memory", memory, "BYTES", "for the job, as 2GiB"),
-    {.name = "priority",
-     .type = MAAS_CONF_INT,
-     .offset = AT(priority),
-     .min = -1000,
-     .max = 1000,
-     .preset = "0",
-     .arg = "N",
-     .help = "jobs of a higher one start first"},
-    {.name = "wait",
-     .type = MAAS_CONF_BOOL,
-     .offset = AT(wait),
-     .preset = "true",
-     .help = "follow the job to its end; --no-wait prints its id"},
-    MAAS_CLIENT_ROWS,
+    MAAS_JOB_ROWS,
 };
 
 maas_conf maas_compress_settings(void)
@@ -151,11 +127,11 @@ static maas_status build_request(const char *model, json_t **out, maas_err *err)
         json_object_set_new(compress, "metric", json_string(opts.metric));
     if (opts.teacher)
         json_object_set_new(compress, "teacher", json_string(opts.teacher));
-    resources = json_pack("{s:I, s:s*}", "cores", (json_int_t)opts.cores, "memory", opts.memory);
+    resources = maas_job_resources(&opts.job);
     *out = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:O, s:O, s:I}", "kind", "compress", "model",
                      model, "dataset", opts.dataset, "target", opts.target, "parent", opts.parent,
                      "compress", compress, "resources", resources, "priority",
-                     (json_int_t)opts.priority);
+                     (json_int_t)opts.job.priority);
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_INVALID, "names must be UTF-8");
 }
 
@@ -164,7 +140,7 @@ maas_status maas_cmd_compress(maas_cli *cli, maas_err *err)
     AUTO(maas_json_unref) json_t *request = NULL, *job = NULL;
     MAAS_TRY(build_request(cli->args[0], &request, err));
     MAAS_TRY(maas_cli_call(cli, "POST", "/api/v1/jobs", request, &job, err));
-    return maas_job_started(cli, job, opts.wait, err);
+    return maas_job_started(cli, job, opts.job.wait, err);
 }
 
 /* ---- the table of trials ---- */

@@ -160,6 +160,11 @@ maas_status maas_job_follow(maas_cli *cli, const char *id, maas_err *err)
     return st;
 }
 
+json_t *maas_job_resources(const maas_job_opts *o)
+{
+    return json_pack("{s:I, s:s*}", "cores", (json_int_t)o->cores, "memory", o->memory);
+}
+
 maas_status maas_job_started(maas_cli *cli, const json_t *job, bool wait, maas_err *err)
 {
     const char *id = json_string_value(json_object_get(job, "id"));

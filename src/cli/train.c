@@ -11,7 +11,7 @@
 #define MAX_PARAMS (4u << 20)
 
 static struct {
-    maas_client_opts client;
+    maas_job_opts job; /* first: MAAS_JOB_ROWS */
     char *dataset, *target, *learner, *params, *layers, *activation, *parent, *memory, *search;
     char *loss, *optimizer, *lr, *epochs, *batch_size, *validation, *seed, *scaling;
     int64_t cores, priority;
@@ -57,29 +57,7 @@ static const maas_conf_desc rows[] = {
      .offset = AT(update),
      .help = "go on from a version that exists; publishes a new one"},
     TEXT("parent", parent, "MODEL[:VERSION]", "what --update goes on from; else MODEL"),
-    {.name = "cores",
-     .type = MAAS_CONF_INT,
-     .offset = AT(cores),
-     .min = 0,
-     .max = 4096,
-     .preset = "0",
-     .arg = "N",
-     .help = "for the job; 0: all, at low priority"},
-    TEXT("memory", memory, "BYTES", "for the job, as 2GiB"),
-    {.name = "priority",
-     .type = MAAS_CONF_INT,
-     .offset = AT(priority),
-     .min = -1000,
-     .max = 1000,
-     .preset = "0",
-     .arg = "N",
-     .help = "jobs of a higher one start first"},
-    {.name = "wait",
-     .type = MAAS_CONF_BOOL,
-     .offset = AT(wait),
-     .preset = "true",
-     .help = "follow the job to its end; --no-wait prints its id"},
-    MAAS_CLIENT_ROWS,
+    MAAS_JOB_ROWS,
 };
 
 maas_conf maas_train_settings(void)
@@ -230,7 +208,7 @@ static maas_status build_request(const char *model, json_t **out, maas_err *err)
     MAAS_TRY(build_params(&params, err));
     if (opts.search)
         MAAS_TRY(read_object("--search", opts.search, &search, err));
-    resources = json_pack("{s:I, s:s*}", "cores", (json_int_t)opts.cores, "memory", opts.memory);
+    resources = maas_job_resources(&opts.job);
     *out = json_pack("{s:s, s:O*, s:s, s:s, s:s*, s:s*, s:s*, s:O, s:O, s:I}", "kind",
                      opts.update   ? "update"
                      : opts.search ? "search"
@@ -238,7 +216,7 @@ static maas_status build_request(const char *model, json_t **out, maas_err *err)
                      "search", search, "model", model, "dataset", opts.dataset, "target",
                      opts.target, "learner", opts.update ? NULL : opts.learner, "parent",
                      opts.update ? opts.parent : NULL, "params", params, "resources", resources,
-                     "priority", (json_int_t)opts.priority);
+                     "priority", (json_int_t)opts.job.priority);
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_INVALID, "names must be UTF-8");
 }
 
@@ -247,5 +225,5 @@ maas_status maas_cmd_train(maas_cli *cli, maas_err *err)
     AUTO(maas_json_unref) json_t *request = NULL, *job = NULL;
     MAAS_TRY(build_request(cli->args[0], &request, err));
     MAAS_TRY(maas_cli_call(cli, "POST", "/api/v1/jobs", request, &job, err));
-    return maas_job_started(cli, job, opts.wait, err);
+    return maas_job_started(cli, job, opts.job.wait, err);
 }
