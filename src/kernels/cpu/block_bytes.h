@@ -7,6 +7,7 @@
 #ifndef MAAS_KERNELS_CPU_BLOCK_BYTES_H
 #define MAAS_KERNELS_CPU_BLOCK_BYTES_H
 
+#include "base/mem.h"
 #include "kernels/block_pack.h"
 #include "kernels/cpu/isa.h"
 
@@ -134,6 +135,32 @@ typedef void tile_fn(const maas_block_form *f, const uint8_t *p, const bytes *b,
 
 /* The loop for a type's tiles (block_matmul.c); NULL: it is not packed. */
 tile_fn *ISA(maas_block_tile_of)(uint32_t type, const maas_cpu *cpu);
+
+/* What a call of packed weights keeps: its maas_call.state. */
+typedef struct packed {
+    const maas_block_pack *pack;
+    tile_fn *fn;
+} packed;
+
+static void packed_release(void *p) /* NULL is fine */
+{
+    packed *s = p;
+    if (s)
+        maas_block_pack_release((void *)(uintptr_t)s->pack);
+    maas_free(s);
+}
+
+static maas_status packed_make(maas_call *c, const maas_block_w *w, const void *data,
+                               const maas_cpu *cpu, maas_err *err)
+{
+    AUTO_FREE packed *s = maas_calloc(1, sizeof *s);
+    if (!s)
+        return maas_fail(err, MAAS_E_NOMEM, "a product with blocks");
+    MAAS_TRY(maas_block_pack_acquire(w, data, &s->pack, err));
+    s->fn = ISA(maas_block_tile_of)(w->q->id, cpu);
+    c->state = STEAL(s);
+    return MAAS_OK;
+}
 
 INLINE vb b_load(const void *p)
 {

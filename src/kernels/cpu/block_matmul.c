@@ -85,11 +85,6 @@ tile_fn *ISA(maas_block_tile_of)(uint32_t type, const maas_cpu *cpu)
 
 /* ---- the row: products of bytes ---- */
 
-typedef struct state {
-    const maas_block_pack *pack;
-    tile_fn *fn;
-} state;
-
 static bool bytes_fit(const maas_call *c, const maas_cpu *cpu)
 {
     maas_block_w w;
@@ -103,33 +98,19 @@ static bool is_private(int64_t n, int64_t k)
     return n * k <= 1 << 14;
 }
 
-static void bytes_release(void *p)
-{
-    state *s = p;
-    if (s)
-        maas_block_pack_release((void *)(uintptr_t)s->pack);
-    maas_free(s);
-}
-
 static maas_status bytes_prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
 {
     maas_block_w w;
     int64_t n;
     if (!shape_of(c, &w, &n))
         return maas_fail(err, MAAS_E_INTERNAL, "BlockMatMul without a shape");
-    AUTO_FREE state *s = maas_calloc(1, sizeof *s);
-    if (!s)
-        return maas_fail(err, MAAS_E_NOMEM, "a product with blocks");
-    MAAS_TRY(maas_block_pack_acquire(&w, c->in[MAAS_BLOCK_W].data, &s->pack, err));
-    s->fn = ISA(maas_block_tile_of)(w.q->id, cpu);
     c->scratch_bytes = bytes_of(n, w.k) * (is_private(n, w.k) ? (size_t)c->n_threads : 1);
-    c->state = STEAL(s);
-    return MAAS_OK;
+    return packed_make(c, &w, c->in[MAAS_BLOCK_W].data, cpu, err);
 }
 
 static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
-    const state *s = c->state;
+    const packed *s = c->state;
     const maas_block_pack *p = s->pack;
     const maas_tensor *bias = bias_of(c);
     const int64_t n = maas_n_elems(&c->in[MAAS_BLOCK_X]) / p->k;
@@ -236,7 +217,7 @@ const maas_kernel ISA(maas_kernels_block_matmul)[] = {
      .flags = MAAS_KERNEL_BARRIER,
      .fits = bytes_fit,
      .prepare = bytes_prepare,
-     .release = bytes_release,
+     .release = packed_release,
      .run = bytes_run},
 #endif
     {.op = &maas_op_BlockMatMul,

@@ -136,11 +136,6 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 #if defined(HAS_BYTES)
 /* ---- products of bytes ---- */
 
-typedef struct state {
-    const maas_block_pack *pack; /* all matrices, one after the other */
-    tile_fn *fn;
-} state;
-
 typedef struct desk { /* scratch of one thread */
     bytes x;          /* [TOGETHER] rows that chose the matrix at hand */
     float *y;         /* [TOGETHER][MAAS_BLOCK_TILE] */
@@ -175,29 +170,15 @@ static bool bytes_fit(const maas_call *c, const maas_cpu *cpu)
            c->in[MAAS_EXPERT_W].data && ISA(maas_block_tile_of)(e.w.q->id, cpu);
 }
 
-static void bytes_release(void *p)
-{
-    state *s = p;
-    if (s)
-        maas_block_pack_release((void *)(uintptr_t)s->pack);
-    maas_free(s);
-}
-
 static maas_status bytes_prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
 {
     maas_experts e;
     MAAS_TRY(maas_experts_of(c, &e, err));
     maas_block_w all = e.w;
-    AUTO_FREE state *s = maas_calloc(1, sizeof *s);
-    if (!s)
-        return maas_fail(err, MAAS_E_NOMEM, "products with experts");
     all.n *= e.n_experts;
-    MAAS_TRY(maas_block_pack_acquire(&all, c->in[MAAS_EXPERT_W].data, &s->pack, err));
-    s->fn = ISA(maas_block_tile_of)(e.w.q->id, cpu);
     c->scratch_bytes = bytes_of(rows_of_x(&e), e.w.k) +
                        desk_at(NULL, &e, NULL) * (size_t)c->n_threads;
-    c->state = STEAL(s);
-    return MAAS_OK;
+    return packed_make(c, &all, c->in[MAAS_EXPERT_W].data, cpu, err);
 }
 
 /* The rounded rows of X that n slots read, side by side. */
@@ -219,7 +200,7 @@ static void gather(const maas_experts *e, const bytes *all, const int32_t *slot,
 static void multiply_bytes(const maas_call *c, const maas_experts *e, const desk *d, int64_t which,
                            const int32_t *slot, int n, int64_t from, int64_t to)
 {
-    const state *s = c->state;
+    const packed *s = c->state;
     const maas_block_pack *p = s->pack;
     float *y = c->out[0].data;
     for (int64_t t = from; t < to; t++) {
@@ -263,7 +244,7 @@ const maas_kernel ISA(maas_kernels_expert_matmul)[] = {
      .flags = MAAS_KERNEL_BARRIER,
      .fits = bytes_fit,
      .prepare = bytes_prepare,
-     .release = bytes_release,
+     .release = packed_release,
      .run = bytes_run},
 #endif
     {.op = &maas_op_ExpertMatMul,
