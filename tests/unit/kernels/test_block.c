@@ -106,34 +106,41 @@ static void problem_of(size_t which, int rows, maas_rng *rng, problem *p)
     exact_of(p);
 }
 
-/* `rows` rows of X from `first` on by one kernel. */
-static void run_kernel(const maas_kernel *k, const maas_cpu *cpu, problem *p, int first, int rows,
-                       float *y)
+/* A node of `op` with these inputs by one kernel, on one thread. */
+static void run_op(const maas_kernel *k, const maas_cpu *cpu, const char *op, const maas_quant *q,
+                   const maas_tensor in[3], maas_tensor out)
 {
     maas_graph *g = NULL;
     maas_builder b;
     maas_err err = {0};
     EXPECT_EQ(maas_graph_create("t", NULL, &g, &err), MAAS_OK);
     maas_builder_init(&b, g, &err);
-    const maas_attr type = MAAS_A_INT("type", p->q->id);
-    const maas_tensor in[] = {
-        maas_tensor_of(MAAS_F32, 2, (const int64_t[]){rows, K}, p->x + first * K),
-        maas_tensor_of(MAAS_U8, 2, (const int64_t[]){N, p->row_bytes}, p->blocks),
-        maas_tensor_of(MAAS_F32, 1, (const int64_t[]){N}, p->bias)};
-    maas_tensor out = maas_tensor_of(MAAS_F32, 2, (const int64_t[]){rows, N}, y);
+    const maas_attr type = MAAS_A_INT("type", q->id);
     maas_vid v[3];
     for (int i = 0; i < 3; i++)
         v[i] = maas_b_const(&b, NULL, &in[i]);
-    maas_b_node(&b, "BlockMatMul", &type, 1, v, 3, NULL, 1);
+    maas_b_node(&b, op, &type, 1, v, 3, NULL, 1);
     maas_call c = {
         .node = &g->nodes[0], .in = in, .out = &out, .n_in = 3, .n_out = 1, .n_threads = 1};
-    EXPECT_MSG(k->fits(&c, cpu), "%s does not take %s", k->name, p->q->name);
+    EXPECT_MSG(k->fits(&c, cpu), "%s does not take %s", k->name, q->name);
     EXPECT_EQ(k->prepare(&c, cpu, &err), MAAS_OK);
     c.scratch = maas_aligned(64, c.scratch_bytes);
     EXPECT_EQ(k->run(&c, 0, 1, &err), MAAS_OK);
     k->release(c.state);
     maas_free(c.scratch);
     maas_graph_destroy(g);
+}
+
+/* `rows` rows of X from `first` on by one kernel. */
+static void run_kernel(const maas_kernel *k, const maas_cpu *cpu, problem *p, int first, int rows,
+                       float *y)
+{
+    const maas_tensor in[] = {
+        maas_tensor_of(MAAS_F32, 2, (const int64_t[]){rows, K}, p->x + first * K),
+        maas_tensor_of(MAAS_U8, 2, (const int64_t[]){N, p->row_bytes}, p->blocks),
+        maas_tensor_of(MAAS_F32, 1, (const int64_t[]){N}, p->bias)};
+    run_op(k, cpu, "BlockMatMul", p->q, in,
+           maas_tensor_of(MAAS_F32, 2, (const int64_t[]){rows, N}, y));
 }
 
 static void near_exact(const char *name, const problem *p, const float *y)
@@ -295,30 +302,12 @@ enum { EXPERTS = 2, EACH = MAAS_BLOCK_TILE, SLOTS = 2 }; /* of the first rows of
 static void run_experts(const maas_kernel *k, const maas_cpu *cpu, problem *p, const int64_t *ids,
                         float *y)
 {
-    maas_graph *g = NULL;
-    maas_builder b;
-    maas_err err = {0};
-    EXPECT_EQ(maas_graph_create("t", NULL, &g, &err), MAAS_OK);
-    maas_builder_init(&b, g, &err);
-    const maas_attr type = MAAS_A_INT("type", p->q->id);
     const maas_tensor in[] = {
         maas_tensor_of(MAAS_F32, 3, (const int64_t[]){p->rows, 1, K}, p->x),
         maas_tensor_of(MAAS_U8, 3, (const int64_t[]){EXPERTS, EACH, p->row_bytes}, p->blocks),
         maas_tensor_of(MAAS_I64, 2, (const int64_t[]){p->rows, SLOTS}, (void *)(uintptr_t)ids)};
-    maas_tensor out = maas_tensor_of(MAAS_F32, 3, (const int64_t[]){p->rows, SLOTS, EACH}, y);
-    maas_vid v[3];
-    for (int i = 0; i < 3; i++)
-        v[i] = maas_b_const(&b, NULL, &in[i]);
-    maas_b_node(&b, "ExpertMatMul", &type, 1, v, 3, NULL, 1);
-    maas_call c = {
-        .node = &g->nodes[0], .in = in, .out = &out, .n_in = 3, .n_out = 1, .n_threads = 1};
-    EXPECT_MSG(k->fits(&c, cpu), "%s does not take %s", k->name, p->q->name);
-    EXPECT_EQ(k->prepare(&c, cpu, &err), MAAS_OK);
-    c.scratch = maas_aligned(64, c.scratch_bytes);
-    EXPECT_EQ(k->run(&c, 0, 1, &err), MAAS_OK);
-    k->release(c.state);
-    maas_free(c.scratch);
-    maas_graph_destroy(g);
+    run_op(k, cpu, "ExpertMatMul", p->q, in,
+           maas_tensor_of(MAAS_F32, 3, (const int64_t[]){p->rows, SLOTS, EACH}, y));
 }
 
 static void experts_multiply_as_one_matrix_does(void)

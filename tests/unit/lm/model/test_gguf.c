@@ -4,44 +4,14 @@
 #include "base/mem.h"
 #include "lm/model.h"
 #include "lm/tiny.h"
+#include "lm/tiny_use.h"
 #include "lm/tokenizer.h"
 
 /* All that is done with a file: it may be refused anywhere, nothing else. */
 static maas_status use(maas_span file, maas_err *err)
 {
     const maas_lm_file f = {"model.gguf", file};
-    const maas_lm_opts o = {.n_threads = 1, .max_rows = 16, .max_seqs = 2, .cache_bytes = 1 << 20};
-    maas_budget budget = {.limit = (size_t)64 << 20};
-    maas_lm_source *s = NULL;
-    maas_tokenizer *t = NULL;
-    maas_lm *m = NULL;
-    maas_lm_info info;
-    maas_status st = maas_lm_source_open(&f, 1, &budget, &s, err);
-    if (st == MAAS_OK)
-        st = maas_lm_check(s, &info, err);
-    if (st == MAAS_OK && (info.n_embd > 4096 || info.n_context_train > 1 << 20))
-        st = MAAS_E_TOO_LARGE; /* legal, and too much for a test */
-    if (st == MAAS_OK)
-        st = maas_tokenizer_create(s, &budget, &t, err);
-    if (st == MAAS_OK) {
-        maas_buf ids = MAAS_BUF_INIT(1 << 20);
-        maas_tokenizer_encode(t, (maas_str){"<|im_start|>he llo\xff\n 12", 23}, MAAS_TOKENS_SPECIAL,
-                              &ids, NULL);
-        maas_buf_reset(&ids);
-        st = maas_lm_create(s, &o, &m, err);
-    }
-    if (st == MAAS_OK) {
-        const int32_t tokens[] = {0, 1 % info.n_vocab, 2 % info.n_vocab}, blocks[] = {0}, row = 2;
-        const maas_lm_seq q = {3, 0, blocks};
-        const maas_lm_batch b = {tokens, &q, &row, 1, 1};
-        const float *logits;
-        st = maas_lm_step(m, &b, &logits, err);
-    }
-    maas_lm_destroy(m);
-    maas_tokenizer_destroy(t);
-    maas_lm_source_close(s);
-    EXPECT_EQ(budget.used, 0);
-    return st;
+    return tiny_use(&f, 1, (maas_str){"<|im_start|>he llo\xff\n 12", 23}, err);
 }
 
 static void mutate(const char *arch, int seeds)

@@ -10,6 +10,7 @@
 #include "lm/folder.h"
 #include "lm/model.h"
 #include "lm/tokenizer.h"
+#include "lm/tiny_use.h"
 
 static void map(const char *name, maas_map *out)
 {
@@ -23,48 +24,7 @@ static void map(const char *name, maas_map *out)
 static maas_status use(const folder *f, maas_err *err)
 {
     static const char text[] = "<|im_start|>the house\xff\n 12 e\xcc\x81";
-    const maas_lm_opts o = {.n_threads = 1, .max_rows = 16, .max_seqs = 2, .cache_bytes = 1 << 20};
-    maas_budget budget = {.limit = (size_t)64 << 20};
-    maas_lm_source *s = NULL;
-    maas_tokenizer *t = NULL;
-    maas_lm *m = NULL;
-    maas_lm_info info;
-    maas_encoder_info encoder;
-    maas_status st = maas_lm_source_open(f->files, f->n, &budget, &s, err);
-    if (st == MAAS_OK && maas_encoder_is(s)) {
-        st = maas_encoder_check(s, &encoder, err);
-        if (st == MAAS_OK)
-            st = maas_tokenizer_create(s, &budget, &t, err);
-        maas_tokenizer_destroy(t);
-        maas_lm_source_close(s);
-        EXPECT_EQ(budget.used, 0);
-        return st;
-    }
-    if (st == MAAS_OK)
-        st = maas_lm_check(s, &info, err);
-    if (st == MAAS_OK && (info.n_embd > 4096 || info.n_context_train > 1 << 20))
-        st = MAAS_E_TOO_LARGE; /* legal, and too much for a test */
-    if (st == MAAS_OK)
-        st = maas_tokenizer_create(s, &budget, &t, err);
-    if (st == MAAS_OK) {
-        maas_buf ids = MAAS_BUF_INIT(1 << 20);
-        maas_tokenizer_encode(t, (maas_str){text, sizeof text - 1}, MAAS_TOKENS_SPECIAL, &ids,
-                              NULL);
-        maas_buf_reset(&ids);
-        st = maas_lm_create(s, &o, &m, err);
-    }
-    if (st == MAAS_OK) {
-        const int32_t tokens[] = {0, 1 % info.n_vocab, 2 % info.n_vocab}, blocks[] = {0}, row = 2;
-        const maas_lm_seq q = {3, 0, blocks};
-        const maas_lm_batch b = {tokens, &q, &row, 1, 1};
-        const float *logits;
-        st = maas_lm_step(m, &b, &logits, err);
-    }
-    maas_lm_destroy(m);
-    maas_tokenizer_destroy(t);
-    maas_lm_source_close(s);
-    EXPECT_EQ(budget.used, 0);
-    return st;
+    return tiny_use(f->files, f->n, (maas_str){text, sizeof text - 1}, err);
 }
 
 /* ---- what is wrong ---- */
