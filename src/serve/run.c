@@ -93,6 +93,8 @@ static void bind_inputs(maas_run *r, maas_exec *e, int64_t at, int64_t n, int64_
             continue;
         }
         size_t row = row_bytes(&r->in[i]);
+        if (!row)
+            continue; /* rows without elements have no memory to copy */
         memcpy(slot->data, (const char *)r->in[i].data + (size_t)at * row, (size_t)n * row);
         memset((char *)slot->data + (size_t)n * row, 0, (size_t)(bucket - n) * row);
     }

@@ -351,7 +351,8 @@ static void run(maas_said *s, bool last)
     while (going && !s->over) {
         if (s->mode == SAID_CALL) {
             const said_step step = s->form(s, last);
-            going = step != SAID_MORE || last;
+            /* after the last call that is wanted, what a form has begun is not looked at */
+            going = !s->over && (step != SAID_MORE || last);
             if (going)
                 leave_call(s, step == SAID_DONE ? SAID_DONE : SAID_BAD);
         } else {
