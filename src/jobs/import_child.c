@@ -11,6 +11,7 @@
 #include "formats/members.h"
 #include "formats/model.h"
 #include "formats/onnx.h"
+#include "formats/weights.h"
 #include "jobs/helper_proc.h"
 #include "jobs/row_stream.h"
 #include "lm/encoder.h"
@@ -22,6 +23,7 @@ typedef struct import {
     maas_lm_files files;
     maas_members members; /* the same, of what is no language model */
     maas_span first;
+    maas_weights weights;
     int out;
     maas_budget budget;
 } import;
@@ -101,14 +103,32 @@ static maas_status list_members(import *m, maas_err *err)
     return MAAS_OK;
 }
 
+/* Constants of the graph point into the files and into m->weights, which therefore stay. */
 static maas_status read_graph(import *m, const maas_model_format *format, maas_graph **out,
                               maas_err *err)
 {
-    const maas_onnx_opts o = {
+    maas_onnx_opts o = {
         .budget = &m->budget, .external = maas_members_external, .user = &m->members};
+    const char *weights = spec_text(m, "weights");
     MAAS_TRY(list_members(m, err));
-    return format->read_with ? format->read_with(m->first, &o, out, err)
-                             : format->read(m->first, &m->budget, out, err);
+    if (weights && !format->read_with)
+        return maas_fail(err, MAAS_E_INVALID, "weights go with an ONNX model, this is one of %s",
+                         format->name);
+    if (!format->read_with)
+        return format->read(m->first, &m->budget, out, err);
+    maas_member *file = weights ? maas_members_find(&m->members, weights) : NULL;
+    maas_status st = MAAS_OK;
+    if (file) {
+        file->used = true;
+        o.weight = maas_weights_give;
+        o.weights = &m->weights;
+        st = maas_weights_open(file->bytes, &m->budget, &m->weights, err);
+    }
+    if (file && st != MAAS_OK)
+        maas_err_prefix(err, "weights '%.80s'", weights);
+    if (st == MAAS_OK)
+        st = format->read_with(m->first, &o, out, err);
+    return file && st == MAAS_OK ? maas_weights_done(&m->weights, err) : st;
 }
 
 static json_t *used_of(const maas_members *m)
@@ -131,8 +151,9 @@ static maas_status import_model(import *m, json_t **result, maas_err *err)
         (name ? strcmp(name, "gguf") == 0 : maas_gguf_is(file)))
         return check_language_model(m, result, err);
     MAAS_TRY(maas_model_format_find(file, spec_text(m, "format"), &format, err));
-    MAAS_TRY(read_graph(m, format, &g, err));
-    maas_status st = g->n_outputs && g->n_inputs
+    maas_status st = read_graph(m, format, &g, err);
+    if (st == MAAS_OK)
+        st = g->n_outputs && g->n_inputs
                          ? maas_image_recipe_apply(g, json_object_get(m->spec, "image_recipe"),
                                                    json_object_get(m->spec, "labels"), err)
                          : maas_fail(err, MAAS_E_FORMAT, "the model has no inputs or no outputs");
@@ -213,6 +234,7 @@ import m = {.out = out, .budget.limit = o->limits.memory_bytes / 2 };
         maas_wire_put_json(control, answer, NULL);
     json_decref(answer);
     json_decref(spec);
+    maas_weights_reset(&m.weights);
     maas_free(m.members.list);
     maas_lm_files_reset(&m.files);
 }
