@@ -233,8 +233,8 @@ static const char *model_member(const json_t *files)
 
 static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_err *err)
 {
-    static const char *const keys[] = {"files", "format", "image_recipe", "labels", "weights",
-                                       NULL};
+    static const char *const keys[] = {"files",  "format",  "image_recipe",
+                                       "labels", "weights", NULL};
     AUTO(maas_json_unref) json_t *body = NULL, *others = NULL;
     AUTO(maas_model_files_close) maas_model_files in = {0};
     const char *format = NULL, *weights = NULL;

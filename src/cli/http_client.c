@@ -30,7 +30,7 @@
     X(slist_free_all)                                                                              \
     X(mime_init)                                                                                   \
     X(mime_addpart)                                                                                \
-    X(mime_filename)                                                                                \
+    X(mime_filename)                                                                               \
     X(mime_name)                                                                                   \
     X(mime_filedata)                                                                               \
     X(mime_free)

@@ -41,7 +41,8 @@ maas_conf maas_import_settings(void)
          .type = MAAS_CONF_STR,
          .offset = AT(weights),
          .arg = "FILE",
-         .help = "safetensors or a state dict of PyTorch: instead of the weights of an ONNX model, by name"},
+         .help = "safetensors or a state dict of PyTorch: instead of the weights of an ONNX model, "
+                 "by name"},
         {.name = "name",
          .type = MAAS_CONF_STR,
          .offset = AT(name),

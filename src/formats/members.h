@@ -28,7 +28,8 @@ typedef struct maas_members {
     uint32_t n;
 } maas_members;
 
-/* Appends `location` without "." parts; E_FORMAT when it is absolute, has a part "..", or is none. */
+/* Appends `location` without "." parts; E_FORMAT when it is absolute, has a part "..", or is none.
+ */
 maas_status maas_location_plain(const char *location, maas_buf *out, maas_err *err);
 /* For maas_onnx_opts.external; user: maas_members. */
 maas_status maas_members_external(void *user, const char *location, maas_span *out, maas_err *err);

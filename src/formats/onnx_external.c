@@ -9,7 +9,8 @@
 
 typedef enum kind { MODEL, FUNCTION, GRAPH, NODE, ATTR, SPARSE, TENSOR, ENTRY, NOTHING } kind;
 
-/* Which messages with tensors are in which; numbers of onnx.proto that nobody else reads are here. */
+/* Which messages with tensors are in which; numbers of onnx.proto that nobody else reads are here.
+ */
 static const struct {
     kind in;
     uint32_t number;

@@ -72,8 +72,8 @@ typedef struct pk_vm {
     maas_arena temp;   /* of stacks and memos */
     maas_err *err;
     const char *const *names; /* NULL-ended: all that may occur; NULL: the table's, and no ids */
-    maas_pk *fixed; /* None, False, True, 0..255: most values of a pickle */
-    maas_pk *chunk; /* values not handed out yet */
+    maas_pk *fixed;           /* None, False, True, 0..255: most values of a pickle */
+    maas_pk *chunk;           /* values not handed out yet */
     uint32_t n_chunk, n_values;
     size_t spent, limit; /* bytes */
 } pk_vm;

@@ -60,8 +60,7 @@ static maas_status open_any(maas_span file, maas_weights *out, maas_err *err)
     return maas_fail(err, MAAS_E_FORMAT, "neither safetensors nor a file of torch.save");
 }
 
-maas_status maas_weights_open(maas_span file, maas_budget *budget, maas_weights *out,
-                              maas_err *err)
+maas_status maas_weights_open(maas_span file, maas_budget *budget, maas_weights *out, maas_err *err)
 {
     *out = (maas_weights){0};
     maas_arena_init(&out->arena, budget);
@@ -70,8 +69,7 @@ maas_status maas_weights_open(maas_span file, maas_budget *budget, maas_weights 
         qsort(out->list, out->n, sizeof *out->list, by_name);
     for (uint32_t i = 1; i < out->n && st == MAAS_OK; i++)
         if (by_name(&out->list[i - 1], &out->list[i]) == 0)
-            st = maas_fail(err, MAAS_E_FORMAT, "tensor '%.100s' is there twice",
-                           out->list[i].name);
+            st = maas_fail(err, MAAS_E_FORMAT, "tensor '%.100s' is there twice", out->list[i].name);
     if (st != MAAS_OK)
         maas_weights_reset(out);
     return st;

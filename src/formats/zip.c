@@ -5,20 +5,20 @@
  *   ...           one a member
  *   directory     50 4b 01 02, ... one entry a member: method at 10, CRC at 16, sizes at 20 and 24
  *   end           50 4b 05 06, entries at 10, directory bytes at 12, offset at 16, comment at 20
- *   of a large one, before the end: 50 4b 06 06, entries at 32, directory bytes at 40, offset at 48;
- *   50 4b 06 07, offset of that at 8
+ *   of a large one, before the end: 50 4b 06 06, entries at 32, directory bytes at 40, offset at
+ * 48; 50 4b 06 07, offset of that at 8
  */
 #include "formats/zip.h"
 
 #include "base/ban.h"
 
-#define END_BYTES   22
-#define ENTRY_BYTES 46
-#define LOCAL_BYTES 30
-#define MAX_COMMENT 65535
-#define END_64_BYTES 56
+#define END_BYTES        22
+#define ENTRY_BYTES      46
+#define LOCAL_BYTES      30
+#define MAX_COMMENT      65535
+#define END_64_BYTES     56
 #define LOCATOR_64_BYTES 20
-#define IN_EXTRA    0xffffffffu /* the 64-bit size is in the extra field */
+#define IN_EXTRA         0xffffffffu /* the 64-bit size is in the extra field */
 
 static uint16_t u16(const uint8_t *p)
 {
@@ -49,8 +49,7 @@ static bool end_64(maas_span file, const uint8_t *end, uint64_t *bytes, uint64_t
     maas_span s = maas_span_of(end - LOCATOR_64_BYTES + 8, 8);
     maas_span_u64le(&s, &where);
     const uint64_t before = (uint64_t)(end - file.p) - LOCATOR_64_BYTES;
-    if (where > before || before - where < END_64_BYTES ||
-        memcmp(file.p + where, "PK\6\6", 4) != 0)
+    if (where > before || before - where < END_64_BYTES || memcmp(file.p + where, "PK\6\6", 4) != 0)
         return false;
     s = maas_span_of(file.p + where + 32, 24);
     return maas_span_u64le(&s, n) && maas_span_u64le(&s, bytes) && maas_span_u64le(&s, at);

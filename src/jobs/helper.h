@@ -45,8 +45,8 @@ typedef struct maas_import_in {
     const int *fds;
     const char *const *paths; /* [n] names in the upload */
     uint32_t n;
-    const char *format;                 /* NULL: by content */
-    const char *weights;                /* one of paths: replaces initializers by name; NULL: none */
+    const char *format;  /* NULL: by content */
+    const char *weights; /* one of paths: replaces initializers by name; NULL: none */
     const json_t *image_recipe, *labels; /* formats/image_recipe.h: change the model; NULL: none */
 } maas_import_in;
 maas_status maas_helper_import_model(maas_helper *h, const maas_import_in *in, int out_fd,

@@ -154,9 +154,9 @@ static maas_status import_model(import *m, json_t **result, maas_err *err)
     maas_status st = read_graph(m, format, &g, err);
     if (st == MAAS_OK)
         st = g->n_outputs && g->n_inputs
-                         ? maas_image_recipe_apply(g, json_object_get(m->spec, "image_recipe"),
-                                                   json_object_get(m->spec, "labels"), err)
-                         : maas_fail(err, MAAS_E_FORMAT, "the model has no inputs or no outputs");
+                 ? maas_image_recipe_apply(g, json_object_get(m->spec, "image_recipe"),
+                                           json_object_get(m->spec, "labels"), err)
+                 : maas_fail(err, MAAS_E_FORMAT, "the model has no inputs or no outputs");
     if (st == MAAS_OK)
         st = maas_onnx_write(g, NULL, NULL, &artifact, err);
     if (st == MAAS_OK && artifact.failed)
@@ -164,9 +164,9 @@ static maas_status import_model(import *m, json_t **result, maas_err *err)
     if (st == MAAS_OK)
         st = maas_sys_write(m->out, artifact.p, artifact.n, err);
     if (st == MAAS_OK)
-        *result = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "format", "onnx", "source", format->name,
-                            "inputs", maas_model_ports(g, g->inputs, g->n_inputs), "outputs",
-                            maas_model_ports(g, g->outputs, g->n_outputs), "info",
+        *result = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "format", "onnx", "source",
+                            format->name, "inputs", maas_model_ports(g, g->inputs, g->n_inputs),
+                            "outputs", maas_model_ports(g, g->outputs, g->n_outputs), "info",
                             maas_model_info(g), "used", used_of(&m->members));
     maas_graph_destroy(g);
     return st;

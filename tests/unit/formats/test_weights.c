@@ -1,4 +1,5 @@
-/* Weights without a graph: files of torch.save (made by tests/fuzz/make_torch_corpus.py) and safetensors; then damaged ones. */
+/* Weights without a graph: files of torch.save (made by tests/fuzz/make_torch_corpus.py) and
+ * safetensors; then damaged ones. */
 #include "maas_test.h"
 
 #include <math.h>
@@ -145,8 +146,9 @@ static void nothing_may_be_left_over(void)
     }
     EXPECT(x.data == NULL);
     EXPECT_EQ(maas_weights_done(&w, &err), MAAS_E_FORMAT);
-    EXPECT_MSG(strcmp(err.msg, "no initializer of the graph is called 'b'; the weights have nothing "
-                               "for 'v0', 'v1', 'v2' and 2 more: names must be equal") == 0,
+    EXPECT_MSG(strcmp(err.msg,
+                      "no initializer of the graph is called 'b'; the weights have nothing "
+                      "for 'v0', 'v1', 'v2' and 2 more: names must be equal") == 0,
                "%s", err.msg);
     maas_weights_reset(&w);
 }
@@ -258,7 +260,7 @@ static maas_status give_exact(const seed *s, maas_err *err)
 
 static void mutants_are_safe_to_read(void)
 {
-    static const char *const files[] = {"linear", "strides", "types",  "bfloat16", "nested",
+    static const char *const files[] = {"linear", "strides", "types",  "bfloat16",   "nested",
                                         "empty",  "count",   "forged", "safetensors"};
     unsigned n_accepted = 0;
     for (unsigned i = 0; i < N_MUTANTS; i++) {
