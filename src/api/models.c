@@ -7,6 +7,7 @@
 #include "api/idem.h"
 #include "api/language.h"
 #include "api/manage.h"
+#include "api/model_files.h"
 #include "api/reply.h"
 #include "api/upload.h"
 #include "base/mem.h"
@@ -128,13 +129,16 @@ static maas_status keep_blob(maas_app *app, int fd, const char *hex, maas_err *e
 
 /*
  * The one way a model file becomes a version: parsed in the sandbox, written canonically,
- * committed. `others`: further members of the manifest, or NULL.
+ * committed. `others`: further members of the manifest, or NULL; what the artifact was made from
+ * is not kept beside it.
  */
-static maas_status publish(maas_req *r, int fd, const char *format, const extras *x,
-                           const json_t *others, json_t **out, bool *created, maas_err *err)
+static maas_status publish(maas_req *r, const maas_model_files *in, const char *format,
+                           const extras *x, const json_t *others, json_t **out, bool *created,
+                           maas_err *err)
 {
     maas_app *app = maas_app_of(r);
     const char *name = maas_req_param(r, 0);
+    const int fd = in->fds[0];
     char hex[MAAS_SHA256_HEX];
     AUTO_FD artifact = -1;
     AUTO(maas_json_unref) json_t *parsed = NULL, *files = json_object(), *lineage = NULL;
@@ -142,7 +146,9 @@ static maas_status publish(maas_req *r, int fd, const char *format, const extras
     if (!maas_name_valid(name) || strcmp(name, "stats") == 0)
         return maas_fail(err, MAAS_E_INVALID, "'%.128s' is no name for a model", name);
     MAAS_TRY(maas_blob_tmp(app->registry, &artifact, err));
-    MAAS_TRY(maas_helper_import_model(app->helper, fd, format, x->recipe, x->labels, artifact,
+    const maas_import_in what = {in->fds,     in->paths, in->n,    format,
+                                 in->weights, x->recipe, x->labels};
+    MAAS_TRY(maas_helper_import_model(app->helper, &what, artifact,
                                       (int)app->conf.import_timeout * 1000, &parsed, err));
     const char *kind = json_string_value(json_object_get(parsed, "format"));
     const bool kept = kind && strcmp(kind, "gguf") == 0; /* as it was uploaded */
@@ -151,9 +157,12 @@ static maas_status publish(maas_req *r, int fd, const char *format, const extras
     MAAS_TRY(keep_blob(app, kept ? fd : artifact, hex, err));
     if (others)
         json_object_update(files, (json_t *)others);
+    maas_model_files_drop(files, json_object_get(parsed, "used"));
     json_object_set_new(files, member, json_string(hex));
     lineage = json_pack("{s:s, s:O*, s:s}", "source", "upload", "source_format",
                         json_object_get(parsed, "source"), "code_version", maas_version());
+    if (json_array_size(json_object_get(parsed, "used")))
+        json_object_set(lineage, "source_files", json_object_get(parsed, "used"));
     const maas_version_in v = {
         .files = files,
         .format = kept ? "gguf" : "onnx",
@@ -179,12 +188,12 @@ static bool put_on_io(maas_req *r)
     if (maas_idem_begin(&idem, r, maas_upload_digest(u)))
         return true;
     AUTO(extras_reset) extras x = {0};
-    const maas_upload_part *model = u->parts;
-    while (is_extra(model))
-        model = model->next;
-    maas_status st = read_extras(r, u, &x, &err);
+    maas_model_files in = {0};
+    maas_status st = maas_model_files_of_upload(u, &in, &err);
     if (st == MAAS_OK)
-        st = publish(r, model->fd, maas_req_query(r, "format"), &x, NULL, &body, &created, &err);
+        st = read_extras(r, u, &x, &err);
+    if (st == MAAS_OK)
+        st = publish(r, &in, maas_req_query(r, "format"), &x, NULL, &body, &created, &err);
     if (st == MAAS_OK)
         maas_idem_reply(&idem, created ? 201 : 200, body);
     else
@@ -197,13 +206,6 @@ void maas_versions_put(maas_req *r)
     maas_upload *u;
     maas_err err = {0};
     maas_status st = maas_upload_finish(r, &u, &err);
-    int n = 0;
-    for (const maas_upload_part *p = st == MAAS_OK ? u->parts : NULL; p; p = p->next)
-        n += !is_extra(p);
-    if (st == MAAS_OK && n != 1)
-        st = maas_fail(&err, MAAS_E_INVALID,
-                       "a model version is one file, beside the parts 'image_recipe' and 'labels'; "
-                       "several go through blobs");
     if (st != MAAS_OK)
         maas_req_fail(r, &err);
     else
@@ -231,14 +233,15 @@ static const char *model_member(const json_t *files)
 
 static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_err *err)
 {
-    static const char *const keys[] = {"files", "format", "image_recipe", "labels", NULL};
+    static const char *const keys[] = {"files",  "format",  "image_recipe",
+                                       "labels", "weights", NULL};
     AUTO(maas_json_unref) json_t *body = NULL, *others = NULL;
-    AUTO_FD fd = -1;
-    uint64_t bytes;
-    const char *format = NULL;
+    AUTO(maas_model_files_close) maas_model_files in = {0};
+    const char *format = NULL, *weights = NULL;
     MAAS_TRY(maas_body_object(r, &body, err));
     MAAS_TRY(maas_json_only(body, "", keys, err));
     MAAS_TRY(maas_json_get_str(body, "", "format", &format, err));
+    MAAS_TRY(maas_json_get_str(body, "", "weights", &weights, err));
     json_t *files = json_object_get(body, "files");
     if (!json_is_object(files) || !json_object_size(files))
         return maas_fail(err, MAAS_E_INVALID, "'files' must be an object of path: sha256");
@@ -250,14 +253,11 @@ static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_e
             err, MAAS_E_INVALID,
             "'files' must have one model: model.onnx, one *.onnx, a GGUF file or its parts, or the "
             "config.json, tokenizer.json and *.safetensors of a language model");
-    const char *hex = json_string_value(json_object_get(files, member));
-    if (!hex)
-        return maas_fail(err, MAAS_E_INVALID, "'files.%.64s' must be a SHA-256 in hex", member);
-    MAAS_TRY(maas_blob_open(maas_app_of(r)->registry, hex, &fd, &bytes, err));
+    MAAS_TRY(maas_model_files_of_manifest(maas_app_of(r), files, member, weights, &in, err));
     others = json_copy(files);
     json_object_del(others, member);
     const extras x = {json_object_get(body, "image_recipe"), json_object_get(body, "labels")};
-    return publish(r, fd, format, &x, others, out, created, err);
+    return publish(r, &in, format, &x, others, out, created, err);
 }
 
 static bool post_on_io(maas_req *r)

@@ -30,6 +30,7 @@
     X(slist_free_all)                                                                              \
     X(mime_init)                                                                                   \
     X(mime_addpart)                                                                                \
+    X(mime_filename)                                                                               \
     X(mime_name)                                                                                   \
     X(mime_filedata)                                                                               \
     X(mime_free)
@@ -236,6 +237,8 @@ static maas_status set_parts(maas_http_client *c, const maas_http_call *call, cu
             return maas_fail(err, MAAS_E_NOMEM, "memory for an upload");
         if (lib.mime_filedata(part, p->file) != CURLE_OK)
             return maas_fail(err, MAAS_E_NOT_FOUND, "%s: cannot be read", p->file);
+        if (p->as && lib.mime_filename(part, p->as) != CURLE_OK)
+            return maas_fail(err, MAAS_E_NOMEM, "memory for an upload");
     }
     if (!*mime)
         return maas_fail(err, MAAS_E_NOMEM, "memory for an upload");

@@ -18,6 +18,7 @@ typedef struct maas_http_client maas_http_client;
 typedef struct maas_http_part { /* of a multipart/form-data body */
     const char *name;
     const char *file; /* path of the bytes, streamed */
+    const char *as;   /* the name that is sent for it; NULL: the last part of the path */
 } maas_http_part;
 
 typedef struct maas_http_call {

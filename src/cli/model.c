@@ -14,7 +14,7 @@
 
 static struct {
     maas_client_opts client;
-    char *format, *recipe, *labels, *alias, *output, *file, *name, *adapter;
+    char *format, *recipe, *labels, *alias, *output, *file, *name, *adapter, *weights;
     bool force;
 } opts;
 
@@ -37,6 +37,12 @@ maas_conf maas_import_settings(void)
          .offset = AT(labels),
          .arg = "FILE",
          .help = "names of the classes, one a line or a JSON list"},
+        {.name = "weights",
+         .type = MAAS_CONF_STR,
+         .offset = AT(weights),
+         .arg = "FILE",
+         .help = "safetensors or a state dict of PyTorch: instead of the weights of an ONNX model, "
+                 "by name"},
         {.name = "name",
          .type = MAAS_CONF_STR,
          .offset = AT(name),
@@ -330,22 +336,21 @@ static maas_status models_download(maas_cli *cli, maas_err *err)
 /* ---- import, promote ---- */
 
 /* The query, and the parts of the form when more than the model is sent. */
-static maas_status import_body(const char *file, maas_buf *path, maas_http_part parts[3],
+static maas_status import_body(const char *file, maas_buf *path, maas_model_parts *parts,
                                maas_http_call *call, maas_err *err)
 {
     const char *const queries[] = {"format", "image_recipe"};
     const bool is_file = opts.recipe && access(opts.recipe, F_OK) == 0;
     const char *const values[] = {opts.format, is_file ? NULL : opts.recipe};
-    parts[call->n_parts++] = (maas_http_part){"model", file};
-    if (is_file)
-        parts[call->n_parts++] = (maas_http_part){"image_recipe", opts.recipe};
-    if (opts.labels)
-        parts[call->n_parts++] = (maas_http_part){"labels", opts.labels};
-    if (call->n_parts == 1) {
+    MAAS_TRY(maas_model_parts_of(parts, file, err));
+    MAAS_TRY(maas_model_parts_add(parts, "weights", opts.weights, NULL, err));
+    MAAS_TRY(maas_model_parts_add(parts, "image_recipe", is_file ? opts.recipe : NULL, NULL, err));
+    MAAS_TRY(maas_model_parts_add(parts, "labels", opts.labels, NULL, err));
+    if (parts->n == 1) {
         call->file = file;
-        call->n_parts = 0;
     } else {
-        call->parts = parts;
+        call->parts = parts->list;
+        call->n_parts = parts->n;
     }
     for (size_t i = 0, n = 0; i < MAAS_COUNT(queries); i++) {
         if (!values[i])
@@ -363,10 +368,10 @@ static maas_status import_file(maas_cli *cli, const char *name, const char *file
     AUTO(maas_buf_reset) maas_buf path = MAAS_BUF_INIT(8192);
     AUTO(maas_http_response_reset) maas_http_response r = MAAS_HTTP_RESPONSE_INIT;
     maas_bar bar = {.on = cli->bars, .label = "upload"};
-    maas_http_part parts[3];
+    AUTO(maas_model_parts_reset) maas_model_parts parts = {0};
     maas_http_call call = {.method = "PUT", .user = &bar, .progress = maas_bar_upload};
     MAAS_TRY(maas_cli_path(&path, err, "models", name, "versions", NULL));
-    MAAS_TRY(import_body(file, &path, parts, &call, err));
+    MAAS_TRY(import_body(file, &path, &parts, &call, err));
     call.path = path.p;
     maas_status st = maas_cli_send(cli, &call, &r, err);
     maas_bar_clear(&bar);

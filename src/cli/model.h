@@ -23,4 +23,16 @@ bool maas_is_lm_folder(const char *path);
 maas_status maas_import_lm(maas_cli *cli, const char *model, const char *path, const char *adapters,
                            json_t **out, maas_err *err);
 
+/* The form that a model is sent in: its file, and those that it says its data is in. */
+typedef struct maas_model_parts {
+    maas_http_part *list; /* [n] */
+    size_t n, cap;
+    maas_arena names;
+} maas_model_parts;
+maas_status maas_model_parts_of(maas_model_parts *p, const char *file, maas_err *err);
+/* path NULL: nothing is added. */
+maas_status maas_model_parts_add(maas_model_parts *p, const char *name, const char *path,
+                                 const char *as, maas_err *err);
+void maas_model_parts_reset(maas_model_parts *p);
+
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "formats/boosted.h"
-#include "formats/onnx.h"
 #include "formats/pmml/pmml.h"
 #include "formats/sklearn/sklearn.h"
 #include "formats/svm/svm.h"
@@ -18,14 +17,14 @@ static maas_status read_onnx(maas_span file, maas_budget *budget, maas_graph **o
 }
 
 const maas_model_format maas_model_formats[] = {
-    {"catboost", ".json", maas_catboost_probe, maas_catboost_read},
-    {"liblinear", ".model", maas_liblinear_probe, maas_liblinear_read},
-    {"libsvm", ".model", maas_libsvm_model_probe, maas_libsvm_model_read},
-    {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read},
-    {"onnx", ".onnx", maas_onnx_probe, read_onnx},
-    {"pmml", ".pmml .xml", maas_pmml_probe, maas_pmml_read},
-    {"sklearn", ".pkl .pickle .joblib", maas_sk_probe, maas_sk_read},
-    {"xgboost", ".json .ubj .bst .model", maas_xgboost_probe, maas_xgboost_read},
+    {"catboost", ".json", maas_catboost_probe, maas_catboost_read, NULL},
+    {"liblinear", ".model", maas_liblinear_probe, maas_liblinear_read, NULL},
+    {"libsvm", ".model", maas_libsvm_model_probe, maas_libsvm_model_read, NULL},
+    {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read, NULL},
+    {"onnx", ".onnx", maas_onnx_probe, read_onnx, maas_onnx_read},
+    {"pmml", ".pmml .xml", maas_pmml_probe, maas_pmml_read, NULL},
+    {"sklearn", ".pkl .pickle .joblib", maas_sk_probe, maas_sk_read, NULL},
+    {"xgboost", ".json .ubj .bst .model", maas_xgboost_probe, maas_xgboost_read, NULL},
 };
 const size_t maas_n_model_formats = MAAS_COUNT(maas_model_formats);
 

@@ -7,13 +7,16 @@
 
 #include <jansson.h>
 
-#include "graph/graph.h"
+#include "formats/onnx.h"
 
 typedef struct maas_model_format {
     const char *name;             /* "onnx" */
     const char *suffixes;         /* ".onnx" */
     int (*probe)(maas_span head); /* 0: not mine ... 100: certain */
     maas_status (*read)(maas_span file, maas_budget *budget, maas_graph **out, maas_err *err);
+    /* A model with parts in other files; NULL: the format has none. */
+    maas_status (*read_with)(maas_span file, const maas_onnx_opts *o, maas_graph **out,
+                             maas_err *err);
 } maas_model_format;
 
 extern const maas_model_format maas_model_formats[];

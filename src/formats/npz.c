@@ -9,6 +9,8 @@
 #include "formats/zip.h"
 #include "base/ban.h"
 
+#define MAX_MEMBERS 1024
+
 typedef struct npz_reader {
     maas_zip zip;
     maas_arena names;
@@ -61,7 +63,7 @@ maas_status maas_npz_read(maas_source *src, const maas_table_opts *o, const maas
     if (!src->plain)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
                          "npz: the archive is inside gzip: send it as it is, it compresses itself");
-    MAAS_TRY(maas_zip_open(&r.zip, src->file, err));
+    MAAS_TRY(maas_zip_open(&r.zip, src->file, MAX_MEMBERS, err));
     for (;;) {
         maas_zip_member m;
         bool more;

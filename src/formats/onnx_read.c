@@ -62,6 +62,8 @@ static maas_status read_initializer(maas_onnx_reader *r, maas_graph *g, const ma
     if (!*name)
         return maas_pb_fail(msg, MAAS_E_FORMAT, "an initializer without a name");
     MAAS_TRY(maas_onnx_scoped(r, &name));
+    if (r->opts && r->opts->weight && !g->parent)
+        MAAS_TRY(r->opts->weight(r->opts->weights, name, &t, r->err));
     /* Strings point into the file, numbers there or into the arena: both live as long as needed. */
     return maas_graph_const(g, name, &t, false, &v, r->err);
 }

@@ -245,15 +245,20 @@ static maas_status take_external(maas_onnx_reader *r, const maas_pb *msg, size_t
     MAAS_TRY(read_external(msg, &r->scratch, &x));
     if (!r->opts || !r->opts->external)
         return maas_pb_fail(msg, MAAS_E_UNSUPPORTED,
-                            "its data is in another file; upload the files together");
-    MAAS_TRY(r->opts->external(r->opts->user, x.location, &member, r->err));
+                            "its data is in another file, '%.100s'; give the files together",
+                            x.location);
     if (is_packed((maas_dtype)t->dtype))
         bytes = maas_small_packed((maas_dtype)t->dtype, (size_t)maas_n_elems(t));
-    uint64_t length = x.has_length ? x.length : bytes;
+    const uint64_t length = x.has_length ? x.length : bytes;
+    static const uint8_t nothing[1];
+    if (!length) /* no file is needed for it */
+        return take_raw(msg, maas_span_of(nothing, 0), bytes, a, t);
+    MAAS_TRY(r->opts->external(r->opts->user, x.location, &member, r->err));
     if (x.offset > member.n || length > member.n - x.offset)
-        return maas_pb_fail(msg, MAAS_E_FORMAT, "its data goes past the end of the other file");
-    maas_span data = maas_span_of(member.p + x.offset, (size_t)length);
-    return take_raw(msg, data, bytes, a, t);
+        return maas_pb_fail(msg, MAAS_E_FORMAT,
+                            "%" PRIu64 " bytes at %" PRIu64 " of '%.100s', which has %zu", length,
+                            x.offset, x.location, member.n);
+    return take_raw(msg, maas_span_of(member.p + x.offset, (size_t)length), bytes, a, t);
 }
 
 /* ---- the whole ---- */

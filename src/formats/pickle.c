@@ -286,9 +286,8 @@ static maas_status step(pk_vm *vm)
     if (op->run)
         return op->run(vm);
     return pk_fail(vm, op->name ? MAAS_E_UNSUPPORTED : MAAS_E_FORMAT,
-                   op->name ? "opcode %s (0x%02x) is refused: it refers to what is not in the file"
-                            : "%s0x%02x is no opcode",
-                   op->name ? op->name : "", code.p[0]);
+                   op->name ? PK_REFUSED : "%s0x%02x is no opcode", op->name ? op->name : "",
+                   code.p[0]);
 }
 
 static maas_status run(pk_vm *vm)
@@ -318,14 +317,15 @@ static maas_status make_fixed(pk_vm *vm)
     return MAAS_OK;
 }
 
-static maas_status read_unpacked(maas_span file, maas_budget *budget, maas_pickle *out,
-                                 maas_err *err)
+static maas_status read_unpacked(maas_span file, const char *const *names, maas_budget *budget,
+                                 maas_pickle *out, maas_err *err)
 {
     pk_vm vm = {.file = file,
                 .at = file.p,
                 .end = file.p + file.n,
                 .arena = &out->arena,
                 .err = err,
+                .names = names,
                 .limit = MAAS_PICKLE_SLACK};
     if (file.n <= (SIZE_MAX - MAAS_PICKLE_SLACK) / 2)
         vm.limit += 2 * file.n;
@@ -357,7 +357,18 @@ maas_status maas_pickle_read(maas_span file, maas_budget *budget, maas_pickle *o
     if (st == MAAS_OK && (maas_pickle_probe(plain) == 0 || pk_is_packed(plain)))
         st = maas_fail(err, MAAS_E_FORMAT, "this is no pickle");
     if (st == MAAS_OK)
-        st = read_unpacked(plain, budget, out, err);
+        st = read_unpacked(plain, NULL, budget, out, err);
+    if (st != MAAS_OK)
+        maas_pickle_reset(out);
+    return st;
+}
+
+maas_status maas_pickle_read_as(maas_span file, const char *const *names, maas_budget *budget,
+                                maas_pickle *out, maas_err *err)
+{
+    *out = (maas_pickle){0};
+    maas_arena_init(&out->arena, budget);
+    const maas_status st = read_unpacked(file, names, budget, out, err);
     if (st != MAAS_OK)
         maas_pickle_reset(out);
     return st;

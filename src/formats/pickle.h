@@ -51,6 +51,12 @@ typedef struct maas_pickle {
 /* file: a pickle, or a joblib file (raw or compressed with zlib, gzip, bz2, lzma, xz, lz4).
  * Borrowed: must outlive the pickle unless it was compressed. */
 maas_status maas_pickle_read(maas_span file, maas_budget *budget, maas_pickle *out, maas_err *err);
+/* A plain pickle in which other names may occur than those of the table. A persistent id, which
+ * refers to bytes beside the pickle, becomes an OBJECT of the class MAAS_PK_REFERENCE whose
+ * arguments are the id, a TUPLE; attributes that BUILD gives to a dict are dropped. */
+#define MAAS_PK_REFERENCE "persistent id" /* no pickle can spell it */
+maas_status maas_pickle_read_as(maas_span file, const char *const *names, maas_budget *budget,
+                                maas_pickle *out, maas_err *err);
 void maas_pickle_reset(maas_pickle *p);
 int maas_pickle_probe(maas_span head);
 

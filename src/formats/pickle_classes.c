@@ -149,12 +149,19 @@ static const char *const known[] = {
     "xgboost.sklearn.",
 };
 
-bool pk_class_known(const char *name)
+static bool is_row(const char *row, const char *name)
 {
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        const size_t n = strlen(known[i]);
-        if (known[i][n - 1] == '.' ? strncmp(name, known[i], n) == 0 : strcmp(name, known[i]) == 0)
+    const size_t n = strlen(row);
+    return row[n - 1] == '.' ? strncmp(name, row, n) == 0 : strcmp(name, row) == 0;
+}
+
+bool pk_class_known(const pk_vm *vm, const char *name)
+{
+    for (const char *const *own = vm->names; own && *own; own++)
+        if (is_row(*own, name))
             return true;
-    }
+    for (size_t i = 0; !vm->names && i < sizeof known / sizeof *known; i++)
+        if (is_row(known[i], name))
+            return true;
     return false;
 }

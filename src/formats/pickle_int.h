@@ -71,8 +71,9 @@ typedef struct pk_vm {
     maas_arena *arena; /* of values */
     maas_arena temp;   /* of stacks and memos */
     maas_err *err;
-    maas_pk *fixed; /* None, False, True, 0..255: most values of a pickle */
-    maas_pk *chunk; /* values not handed out yet */
+    const char *const *names; /* NULL-ended: all that may occur; NULL: the table's, and no ids */
+    maas_pk *fixed;           /* None, False, True, 0..255: most values of a pickle */
+    maas_pk *chunk;           /* values not handed out yet */
     uint32_t n_chunk, n_values;
     size_t spent, limit; /* bytes */
 } pk_vm;
@@ -83,6 +84,7 @@ typedef struct pk_op {
     pk_op_fn *run; /* NULL: refused */
 } pk_op;
 extern const pk_op pk_ops[256];
+#define PK_REFUSED "opcode %s (0x%02x) is refused: it refers to what is not in the file"
 
 /* ---- pickle.c ---- */
 __attribute__((format(printf, 3, 4))) maas_status pk_fail(pk_vm *vm, maas_status st,
@@ -118,7 +120,8 @@ maas_status pk_global(pk_vm *vm, maas_span module, maas_span name, maas_pk **out
 maas_status pk_reduce(pk_vm *vm, maas_pk *fn, maas_pk *args, maas_pk **out);
 maas_status pk_new_object(pk_vm *vm, maas_pk *cls, maas_pk *args, maas_pk **out);
 maas_status pk_build(pk_vm *vm, maas_pk *target, maas_pk *state);
-bool pk_class_known(const char *name);
+bool pk_class_known(const pk_vm *vm, const char *name);
+maas_status pk_reference(pk_vm *vm, maas_pk *id, maas_pk **out);
 
 /* ---- pickle_numpy.c, pickle_joblib.c ---- */
 typedef struct pk_dtype {

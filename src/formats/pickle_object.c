@@ -54,7 +54,7 @@ maas_status pk_global(pk_vm *vm, maas_span module, maas_span name, maas_pk **out
         return pk_fail(vm, MAAS_E_UNSUPPORTED,
                        "REJECT_CLASS %.200s: a file of joblib 0.9 or older; load and save it again",
                        text);
-    if (!pk_class_known(text))
+    if (!pk_class_known(vm, text))
         return pk_fail(vm, MAAS_E_UNSUPPORTED, "REJECT_CLASS %.200s", text);
     return pk_new_text(vm, MAAS_PK_GLOBAL, maas_span_of(text, n_now), out);
 }
@@ -80,6 +80,16 @@ maas_status pk_new_object(pk_vm *vm, maas_pk *cls, maas_pk *args, maas_pk **out)
         return pk_fail_memory(vm);
     *(*out)->u.object = (pk_object){.cls = cls, .args = args};
     return MAAS_OK;
+}
+
+maas_status pk_reference(pk_vm *vm, maas_pk *id, maas_pk **out)
+{
+    maas_pk *cls;
+    if (id->kind != MAAS_PK_TUPLE)
+        return pk_fail(vm, MAAS_E_FORMAT, "a persistent id is a %s, no tuple",
+                       maas_pk_kind_text(id));
+    MAAS_TRY(pk_new_text(vm, MAAS_PK_GLOBAL, maas_span_str(MAAS_PK_REFERENCE), &cls));
+    return pk_new_object(vm, cls, id, out);
 }
 
 /* ---- names that stand for plain values ---- */
@@ -211,6 +221,8 @@ static const struct {
 
 maas_status pk_build(pk_vm *vm, maas_pk *target, maas_pk *state)
 {
+    if (target->kind == MAAS_PK_DICT && vm->names)
+        return MAAS_OK; /* _metadata of a state dict */
     if (target->kind != MAAS_PK_OBJECT)
         return pk_fail(vm, MAAS_E_FORMAT, "a %s is given a state", maas_pk_kind_text(target));
     pk_object *o = target->u.object;

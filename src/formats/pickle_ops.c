@@ -400,6 +400,16 @@ static maas_status op_build(pk_vm *vm)
     return pk_build(vm, target, state);
 }
 
+static maas_status op_binpersid(pk_vm *vm)
+{
+    maas_pk *id, *out;
+    if (!vm->names)
+        return pk_fail(vm, MAAS_E_UNSUPPORTED, PK_REFUSED, "BINPERSID", 'Q');
+    MAAS_TRY(pk_pop(vm, &id));
+    MAAS_TRY(pk_reference(vm, id, &out));
+    return pk_push(vm, out);
+}
+
 /* ---- the file ---- */
 
 static maas_status op_proto(pk_vm *vm)
@@ -438,7 +448,7 @@ const pk_op pk_ops[256] = {
     ['M'] = {"BININT2", op_binint2},
     ['N'] = {"NONE", op_none},
     ['P'] = {"PERSID", NULL},
-    ['Q'] = {"BINPERSID", NULL},
+    ['Q'] = {"BINPERSID", op_binpersid},
     ['R'] = {"REDUCE", op_reduce},
     ['S'] = {"STRING", pk_op_string},
     ['T'] = {"BINSTRING", op_binbytes},

@@ -5,16 +5,20 @@
  *   ...           one a member
  *   directory     50 4b 01 02, ... one entry a member: method at 10, CRC at 16, sizes at 20 and 24
  *   end           50 4b 05 06, entries at 10, directory bytes at 12, offset at 16, comment at 20
+ *   of a large one, before the end: 50 4b 06 06, entries at 32, directory bytes at 40, offset at
+ * 48; 50 4b 06 07, offset of that at 8
  */
 #include "formats/zip.h"
 
 #include "base/ban.h"
 
-#define END_BYTES   22
-#define ENTRY_BYTES 46
-#define LOCAL_BYTES 30
-#define MAX_COMMENT 65535
-#define IN_EXTRA    0xffffffffu /* the 64-bit size is in the extra field */
+#define END_BYTES        22
+#define ENTRY_BYTES      46
+#define LOCAL_BYTES      30
+#define MAX_COMMENT      65535
+#define END_64_BYTES     56
+#define LOCATOR_64_BYTES 20
+#define IN_EXTRA         0xffffffffu /* the 64-bit size is in the extra field */
 
 static uint16_t u16(const uint8_t *p)
 {
@@ -36,19 +40,36 @@ static const uint8_t *find_end(maas_span file)
     return NULL;
 }
 
-maas_status maas_zip_open(maas_zip *z, maas_span file, maas_err *err)
+/* Of a large archive: a record before the end, which another one, right before it, finds. */
+static bool end_64(maas_span file, const uint8_t *end, uint64_t *bytes, uint64_t *at, uint64_t *n)
+{
+    uint64_t where;
+    if (end - file.p < LOCATOR_64_BYTES || memcmp(end - LOCATOR_64_BYTES, "PK\6\7", 4) != 0)
+        return false;
+    maas_span s = maas_span_of(end - LOCATOR_64_BYTES + 8, 8);
+    maas_span_u64le(&s, &where);
+    const uint64_t before = (uint64_t)(end - file.p) - LOCATOR_64_BYTES;
+    if (where > before || before - where < END_64_BYTES || memcmp(file.p + where, "PK\6\6", 4) != 0)
+        return false;
+    s = maas_span_of(file.p + where + 32, 24);
+    return maas_span_u64le(&s, n) && maas_span_u64le(&s, bytes) && maas_span_u64le(&s, at);
+}
+
+maas_status maas_zip_open(maas_zip *z, maas_span file, uint64_t most, maas_err *err)
 {
     const uint8_t *end = find_end(file);
     if (!end)
         return maas_fail(err, MAAS_E_FORMAT,
                          "zip: no end of the directory in the last 64 KiB; is the file cut short?");
+    const uint64_t end_at = (uint64_t)(end - file.p);
     uint64_t bytes = u32(end + 12), at = u32(end + 16), n = u16(end + 10);
-    if (at + bytes > (uint64_t)(end - file.p))
+    const bool large = n == 0xffff || bytes == IN_EXTRA || at == IN_EXTRA;
+    if ((large && !end_64(file, end, &bytes, &at, &n)) || at > end_at || bytes > end_at - at)
         return maas_fail(err, MAAS_E_FORMAT, "zip: byte %zu: the directory is outside the file",
-                         (size_t)(end - file.p));
-    if (n > MAAS_MAX_ZIP_MEMBERS)
-        return maas_fail(err, MAAS_E_TOO_LARGE, "zip: %llu members, at most %d",
-                         (unsigned long long)n, MAAS_MAX_ZIP_MEMBERS);
+                         (size_t)end_at);
+    if (n > most)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "zip: %llu members, at most %llu",
+                         (unsigned long long)n, (unsigned long long)most);
     *z = (maas_zip){.file = file,
                     .rest = maas_span_of(file.p + at, (size_t)bytes),
                     .n_left = n,

@@ -2,15 +2,13 @@
  * formats/zip.h - the directory of a zip file, read in place.
  *
  * Only what array files need: members stored or deflated, sizes from the central directory (zip64
- * sizes too). Members may not overlap, must lie before the directory, and are not encrypted.
+ * too). Members may not overlap, must lie before the directory, and are not encrypted.
  */
 #ifndef MAAS_FORMATS_ZIP_H
 #define MAAS_FORMATS_ZIP_H
 
 #include "base/span.h"
 #include "base/status.h"
-
-#define MAAS_MAX_ZIP_MEMBERS 1024
 
 typedef struct maas_zip_member {
     maas_span name;
@@ -28,7 +26,8 @@ typedef struct maas_zip {
     size_t directory; /* where it starts */
 } maas_zip;
 
-maas_status maas_zip_open(maas_zip *z, maas_span file, maas_err *err);
+/* most: members it may have; E_TOO_LARGE above. */
+maas_status maas_zip_open(maas_zip *z, maas_span file, uint64_t most, maas_err *err);
 /* *more is false after the last member. */
 maas_status maas_zip_next(maas_zip *z, maas_zip_member *out, bool *more, maas_err *err);
 

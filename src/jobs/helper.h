@@ -33,15 +33,23 @@ typedef enum maas_verdict { /* how a child ended */
 uint64_t maas_helper_n_crashes(const maas_helper *h);
 
 /*
- * Parses an uploaded model in a sandboxed child. in_fd: the upload, read-only, positioned anywhere
- * (the child maps it). format: name or NULL (chosen by content). Writes the canonical artifact to
- * out_fd (an unnamed file) and gives
- * {"format":"onnx","inputs":[...],"outputs":[...],"info":{layers, parameters, bytes, flops,...}}.
- * Blocks, at most `deadline_ms`. Fails as the reader said, or E_FORMAT for a crash or a time-out.
- * image_recipe and labels (formats/image_recipe.h) change the model; NULL: none.
+ * Parses an uploaded model in a sandboxed child, with the files that belong to it: fds[0] is the
+ * model, the others are data it refers to by name (formats/members.h) and a file of weights. All
+ * read-only, positioned anywhere (the child maps them). Writes the canonical artifact, which has
+ * everything in it, to out_fd (an unnamed file) and gives {"format":"onnx","inputs":[...],
+ * "outputs":[...],"info":{layers, parameters, bytes, flops,...},"used":["model.onnx.data",...]}.
+ * Blocks, at most `deadline_ms`. Fails as the reader said, E_TOO_LARGE for too many files, or
+ * E_FORMAT for a crash or a time-out.
  */
-maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format,
-                                     const json_t *image_recipe, const json_t *labels, int out_fd,
+typedef struct maas_import_in {
+    const int *fds;
+    const char *const *paths; /* [n] names in the upload */
+    uint32_t n;
+    const char *format;  /* NULL: by content */
+    const char *weights; /* one of paths: replaces initializers by name; NULL: none */
+    const json_t *image_recipe, *labels; /* formats/image_recipe.h: change the model; NULL: none */
+} maas_import_in;
+maas_status maas_helper_import_model(maas_helper *h, const maas_import_in *in, int out_fd,
                                      int deadline_ms, json_t **out_info, maas_err *err);
 /* Looks at the files of a language model (lm/files.h), which stay as they are, in a sandboxed
  * child: the rest as above. */

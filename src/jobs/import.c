@@ -87,20 +87,40 @@ static maas_status finish(maas_helper *h, uint64_t id, int control, int deadline
     return MAAS_OK;
 }
 
-maas_status maas_helper_import_model(maas_helper *h, int in_fd, const char *format,
-                                     const json_t *image_recipe, const json_t *labels, int out_fd,
+/* Their names as a list, and the sum of their bytes. */
+static maas_status list_files(const char *const *paths, const int *fds, uint32_t n, json_t **list,
+                              uint64_t *bytes, maas_err *err)
+{
+    *list = json_array();
+    *bytes = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t one = 0;
+        MAAS_TRY(maas_sys_size(fds[i], &one, err));
+        *bytes += one;
+        if (json_array_append_new(*list, json_string(paths[i])) != 0)
+            return maas_fail(err, MAAS_E_INVALID, "the name of a file is no UTF-8");
+    }
+    return MAAS_OK;
+}
+
+maas_status maas_helper_import_model(maas_helper *h, const maas_import_in *in, int out_fd,
                                      int deadline_ms, json_t **out_info, maas_err *err)
 {
     uint64_t bytes;
     AUTO_FD control = -1;
-    MAAS_TRY(maas_sys_size(in_fd, &bytes, err));
+    AUTO(maas_json_unref) json_t *list = NULL, *spec = NULL;
+    if (in->n < 1 || in->n > MAAS_MAX_LM_FILES)
+        return maas_fail(err, MAAS_E_TOO_LARGE,
+                         "a model of %u files, at most %d are read: save its data in one file",
+                         in->n, MAAS_MAX_LM_FILES);
+    MAAS_TRY(list_files(in->paths, in->fds, in->n, &list, &bytes, err));
     maas_wire_order o = order_for(MAAS_CHILD_IMPORT_MODEL, bytes);
-    AUTO(maas_json_unref)
-    json_t *spec = json_pack("{s:s*, s:O*, s:O*}", "format", format, "image_recipe",
-                             (json_t *)image_recipe, "labels", (json_t *)labels);
+    spec = json_pack("{s:O, s:s*, s:s*, s:O*, s:O*}", "members", list, "format", in->format,
+                     "weights", in->weights, "image_recipe", (json_t *)in->image_recipe, "labels",
+                     (json_t *)in->labels);
     if (!spec)
         return maas_fail(err, MAAS_E_NOMEM, "starting an importer");
-    MAAS_TRY(start(h, &o, spec, &in_fd, 1, out_fd, &control, err));
+    MAAS_TRY(start(h, &o, spec, in->fds, in->n, out_fd, &control, err));
     return finish(h, o.id, control, deadline_ms, out_info, err);
 }
 
@@ -108,18 +128,13 @@ maas_status maas_helper_check_language_model(maas_helper *h, const char *const *
                                              const int *fds, uint32_t n, int deadline_ms,
                                              json_t **out_info, maas_err *err)
 {
-    uint64_t bytes = 0, one = 0;
+    uint64_t bytes;
     AUTO_FD control = -1;
-    AUTO(maas_json_unref) json_t *list = json_array(), *spec = NULL;
+    AUTO(maas_json_unref) json_t *list = NULL, *spec = NULL;
     if (n < 1 || n > MAAS_MAX_LM_FILES)
         return maas_fail(err, MAAS_E_TOO_LARGE, "a language model of %u files, at most %d are read",
                          n, MAAS_MAX_LM_FILES);
-    for (uint32_t i = 0; i < n; i++) {
-        MAAS_TRY(maas_sys_size(fds[i], &one, err));
-        bytes += one;
-        if (json_array_append_new(list, json_string(paths[i])) != 0)
-            return maas_fail(err, MAAS_E_INVALID, "the name of a file is no UTF-8");
-    }
+    MAAS_TRY(list_files(paths, fds, n, &list, &bytes, err));
     maas_wire_order o = order_for(MAAS_CHILD_IMPORT_MODEL, bytes);
     spec = json_pack("{s:O}", "paths", list);
     if (!spec)

@@ -8,8 +8,10 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "formats/image_recipe.h"
+#include "formats/members.h"
 #include "formats/model.h"
 #include "formats/onnx.h"
+#include "formats/weights.h"
 #include "jobs/helper_proc.h"
 #include "jobs/row_stream.h"
 #include "lm/encoder.h"
@@ -19,7 +21,9 @@
 typedef struct import {
     const json_t *spec;
     maas_lm_files files;
-    maas_span first; /* of them: the only one of what is no language model */
+    maas_members members; /* the same, of what is no language model */
+    maas_span first;
+    maas_weights weights;
     int out;
     maas_budget budget;
 } import;
@@ -63,7 +67,8 @@ static maas_status check_language_model(import *m, json_t **result, maas_err *er
     maas_tokenizer *t = NULL;
     maas_encoder_info i = {0};
     maas_str name = {"", 0};
-    MAAS_TRY(maas_lm_source_open(m->files.list, m->files.n, &m->budget, &s, err));
+    const uint32_t n = json_object_get(m->spec, "paths") ? m->files.n : 1;
+    MAAS_TRY(maas_lm_source_open(m->files.list, n, &m->budget, &s, err));
     const bool encodes = maas_encoder_is(s);
     maas_status st = encodes ? maas_encoder_check(s, &i, err) : maas_lm_check(s, &i.lm, err);
     if (st == MAAS_OK)
@@ -82,6 +87,59 @@ static maas_status check_language_model(import *m, json_t **result, maas_err *er
     return st;
 }
 
+/* The files of the upload, by name. */
+static maas_status list_members(import *m, maas_err *err)
+{
+    const json_t *names = json_object_get(m->spec, "members");
+    maas_members *out = &m->members;
+    out->n = m->files.n;
+    out->list = maas_calloc(out->n + 1, sizeof *out->list);
+    if (!out->list)
+        return maas_fail(err, MAAS_E_NOMEM, "memory for an import");
+    for (uint32_t i = 0; i < out->n; i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        out->list[i] = (maas_member){name ? name : "", m->files.list[i].bytes, false};
+    }
+    return MAAS_OK;
+}
+
+/* Constants of the graph point into the files and into m->weights, which therefore stay. */
+static maas_status read_graph(import *m, const maas_model_format *format, maas_graph **out,
+                              maas_err *err)
+{
+    maas_onnx_opts o = {
+        .budget = &m->budget, .external = maas_members_external, .user = &m->members};
+    const char *weights = spec_text(m, "weights");
+    MAAS_TRY(list_members(m, err));
+    if (weights && !format->read_with)
+        return maas_fail(err, MAAS_E_INVALID, "weights go with an ONNX model, this is one of %s",
+                         format->name);
+    if (!format->read_with)
+        return format->read(m->first, &m->budget, out, err);
+    maas_member *file = weights ? maas_members_find(&m->members, weights) : NULL;
+    maas_status st = MAAS_OK;
+    if (file) {
+        file->used = true;
+        o.weight = maas_weights_give;
+        o.weights = &m->weights;
+        st = maas_weights_open(file->bytes, &m->budget, &m->weights, err);
+    }
+    if (file && st != MAAS_OK)
+        maas_err_prefix(err, "weights '%.80s'", weights);
+    if (st == MAAS_OK)
+        st = format->read_with(m->first, &o, out, err);
+    return file && st == MAAS_OK ? maas_weights_done(&m->weights, err) : st;
+}
+
+static json_t *used_of(const maas_members *m)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 1; i < m->n; i++)
+        if (m->list[i].used)
+            json_array_append_new(list, json_string(m->list[i].path));
+    return list;
+}
+
 static maas_status import_model(import *m, json_t **result, maas_err *err)
 {
     const maas_model_format *format;
@@ -93,11 +151,12 @@ static maas_status import_model(import *m, json_t **result, maas_err *err)
         (name ? strcmp(name, "gguf") == 0 : maas_gguf_is(file)))
         return check_language_model(m, result, err);
     MAAS_TRY(maas_model_format_find(file, spec_text(m, "format"), &format, err));
-    MAAS_TRY(format->read(file, &m->budget, &g, err));
-    maas_status st = g->n_outputs && g->n_inputs
-                         ? maas_image_recipe_apply(g, json_object_get(m->spec, "image_recipe"),
-                                                   json_object_get(m->spec, "labels"), err)
-                         : maas_fail(err, MAAS_E_FORMAT, "the model has no inputs or no outputs");
+    maas_status st = read_graph(m, format, &g, err);
+    if (st == MAAS_OK)
+        st = g->n_outputs && g->n_inputs
+                 ? maas_image_recipe_apply(g, json_object_get(m->spec, "image_recipe"),
+                                           json_object_get(m->spec, "labels"), err)
+                 : maas_fail(err, MAAS_E_FORMAT, "the model has no inputs or no outputs");
     if (st == MAAS_OK)
         st = maas_onnx_write(g, NULL, NULL, &artifact, err);
     if (st == MAAS_OK && artifact.failed)
@@ -105,10 +164,10 @@ static maas_status import_model(import *m, json_t **result, maas_err *err)
     if (st == MAAS_OK)
         st = maas_sys_write(m->out, artifact.p, artifact.n, err);
     if (st == MAAS_OK)
-        *result = json_pack("{s:s, s:s, s:o, s:o, s:o}", "format", "onnx", "source", format->name,
-                            "inputs", maas_model_ports(g, g->inputs, g->n_inputs), "outputs",
-                            maas_model_ports(g, g->outputs, g->n_outputs), "info",
-                            maas_model_info(g));
+        *result = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "format", "onnx", "source",
+                            format->name, "inputs", maas_model_ports(g, g->inputs, g->n_inputs),
+                            "outputs", maas_model_ports(g, g->outputs, g->n_outputs), "info",
+                            maas_model_info(g), "used", used_of(&m->members));
     maas_graph_destroy(g);
     return st;
 }
@@ -175,5 +234,7 @@ import m = {.out = out, .budget.limit = o->limits.memory_bytes / 2 };
         maas_wire_put_json(control, answer, NULL);
     json_decref(answer);
     json_decref(spec);
+    maas_weights_reset(&m.weights);
+    maas_free(m.members.list);
     maas_lm_files_reset(&m.files);
 }

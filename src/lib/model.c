@@ -47,6 +47,7 @@ void maas_model_free(maas_model *m)
         free_ios(m->outputs, m->graph->n_outputs);
     }
     maas_graph_destroy(m->graph);
+    maas_lib_files_free(m);
     maas_sys_unmap(&m->file);
     maas_free(m);
 }
@@ -101,7 +102,8 @@ static maas_status load(maas_model *m, const char *path, const maas_load_opts *o
         return maas_fail(err, MAAS_E_FORMAT,
                          "this is no model file of a known format (known: onnx; others are "
                          "imported by a server, which gives back ONNX)");
-    const maas_onnx_opts o = {.budget = &m->budget};
+    maas_lib_beside beside = {m, path};
+    const maas_onnx_opts o = {.budget = &m->budget, .external = maas_lib_external, .user = &beside};
     MAAS_TRY(maas_onnx_read(file, &o, &m->graph, err));
     open_decoders(m->graph);
     MAAS_TRY(make_ios(m->graph, m->graph->inputs, m->graph->n_inputs, &m->inputs, err));

@@ -2,6 +2,7 @@
 
 #include "onnx_make.h"
 #include "ops/build.h"
+#include "formats/members.h"
 
 /* ---- what must be read, and how ---- */
 
@@ -135,9 +136,65 @@ static void external_data_comes_from_the_callback_alone(void)
     for (n = 0; n < sizeof member; n++) {
         maas_err err = {0};
         EXPECT_EQ(onnx_make_read(&make, &opts, &file, &g, &err), MAAS_E_FORMAT);
-        EXPECT(strstr(err.msg, "past the end"));
+        EXPECT(strstr(err.msg, "of 'weights.bin', which has"));
         maas_buf_reset(&file);
     }
+}
+
+/* Names of the upload are found, and nothing that could be a path of this machine. */
+static void members_are_found_by_name_alone(void)
+{
+    static const struct {
+        const char *model, *location, *words; /* words NULL: found */
+    } rows[] = {
+        {"model.onnx", "w", NULL},
+        {"", "./w", NULL},
+        {"onnx/model.onnx", "w", "'w', which is not in the upload"},
+        {"a/model.onnx", "b//c", NULL},
+        {"model.onnx", "a/b/c", NULL},
+        {"model.onnx", "W", "not in the upload"},
+        {"model.onnx", "/w", "absolute"},
+        {"model.onnx", "../w", "outside"},
+        {"a/model.onnx", "../w", "outside"},
+        {"model.onnx", "a/..", "outside"},
+        {"model.onnx", "..w", "not in the upload"},
+        {"model.onnx", "", "no name"},
+        {"model.onnx", "././", "no name"},
+    };
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        maas_member list[] = {{rows[i].model, {0}, false},
+                              {"w", maas_span_str("12"), false},
+                              {"a/b/c", maas_span_str("12"), false}};
+        maas_members m = {list, 3};
+        maas_span found = {0};
+        maas_err err = {0};
+        const maas_status st = maas_members_external(&m, rows[i].location, &found, &err);
+        EXPECT_MSG((st == MAAS_OK) == !rows[i].words, "%s: %s", rows[i].location, err.msg);
+        EXPECT_EQ(found.n, rows[i].words ? 0 : 2);
+        EXPECT_EQ(list[1].used || list[2].used, !rows[i].words);
+        EXPECT_MSG(!rows[i].words || strstr(err.msg, rows[i].words), "%s", err.msg);
+    }
+}
+
+static maas_status count_name(void *user, const char *location, maas_err *err)
+{
+    (void)err;
+    *(int *)user += strcmp(location, "weights.bin") == 0;
+    return MAAS_OK;
+}
+
+static void names_of_files_are_told_without_reading(void)
+{
+    static const onnx_make make = {.tensor = t_external};
+    maas_buf file;
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    int n = 0;
+    EXPECT(onnx_make_read(&make, NULL, &file, &g, &err) != MAAS_OK);
+    err = (maas_err){0};
+    EXPECT_EQ(maas_onnx_externals(maas_buf_span(&file), count_name, &n, &err), MAAS_OK);
+    EXPECT_EQ(n, 1);
+    maas_buf_reset(&file);
 }
 
 /* Typed lists against the numbers they must give. */
@@ -295,6 +352,8 @@ static const mt_case cases[] = {
     MT_CASE(data_is_borrowed_when_aligned_and_copied_when_not),
     MT_CASE(symbols_and_types_are_those_of_the_file),
     MT_CASE(external_data_comes_from_the_callback_alone),
+    MT_CASE(members_are_found_by_name_alone),
+    MT_CASE(names_of_files_are_told_without_reading),
     MT_CASE(typed_lists_give_their_numbers),
     MT_CASE(old_reductions_get_their_axes_as_an_input),
     MT_CASE(reading_survives_every_failed_allocation),
