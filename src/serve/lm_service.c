@@ -133,7 +133,12 @@ static maas_status open_all(maas_lm_service *s, const maas_lm_service_opts *o, m
 {
     MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, o->budget, &s->source, err));
     MAAS_TRY(maas_tokenizer_create(s->source, o->budget, &s->tokenizer, err));
-    return maas_encoder_is(s->source) ? open_encoder(s, o, err) : open_writer(s, o, err);
+    if (maas_encoder_is(s->source))
+        return o->draft
+                   ? maas_fail(err, MAAS_E_INVALID,
+                               "'%.64s' is an encoder: it has no use for a draft model", s->name)
+                   : open_encoder(s, o, err);
+    return open_writer(s, o, err);
 }
 
 maas_status maas_lm_service_create(maas_lm_files *files, const char *name, int64_t version,
