@@ -61,9 +61,11 @@ static maas_status start_models(maas_app *app, maas_err *err)
                      .max_waiting = (uint32_t)app->conf.max_waiting,
                      .inline_us = (double)app->conf.inline_us,
                      .run_queue = maas_infer_run_queue},
+        .lm_settings = {.cache = app->conf.lm_cache_type, .draft = app->conf.lm_draft},
         .n_lanes = (int)app->conf.lanes,
         .threads_per_lane = per_lane > 0 ? per_lane : 1,
     };
+    MAAS_TRY(maas_lm_settings_check(&o.lm_settings, err));
     return maas_models_create(&o, &app->models, err);
 }
 

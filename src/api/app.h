@@ -17,7 +17,7 @@
 #include "serve/sequences.h"
 
 typedef struct maas_server_conf { /* rows: settings.c */
-    char *listen, *data, *tls_cert, *tls_key, *log_level, *default_model;
+    char *listen, *data, *tls_cert, *tls_key, *log_level, *default_model, *lm_cache_type, *lm_draft;
     int64_t io_threads, lanes, cores, max_body, max_upload, max_connections, max_per_ip,
         idle_timeout;
     int64_t memory, job_memory, job_cores, max_waiting, inline_us, drain, import_timeout;

@@ -13,7 +13,7 @@ static const lm_metric numbers[] = {
     {"maas_lm_prompt_tokens_total", "counter", "Tokens of prompts."},
     {"maas_lm_cached_tokens_total", "counter", "Tokens of prompts that were in the cache."},
     {"maas_lm_tokens_total", "counter", "Tokens generated."},
-    {"maas_lm_draft_tokens_total", "counter", "Tokens proposed by prompt lookup."},
+    {"maas_lm_draft_tokens_total", "counter", "Tokens proposed by prompt lookup or a draft model."},
     {"maas_lm_accepted_tokens_total", "counter", "Proposed tokens that were right."},
     {"maas_lm_preemptions_total", "counter", "Sequences that gave their cache back."},
     {"maas_lm_queue_seconds_total", "counter", "Time that finished requests waited."},

@@ -38,8 +38,14 @@ static const maas_conf_desc table[] = {
     {"lm-cache", MAAS_CONF_SIZE, AT(lm_cache), 1 << 20, 1ll << 44, "256MiB", false, 0, "SIZE",
      "keys and values that one language model may keep; a sequence may be as long as fits in it"},
     {"lm-speculate", MAAS_CONF_INT, AT(lm_speculate), 0, 64, "7", false, 0, "TOKENS",
-     "what was said before is proposed, and checked at once where that saves time; at most so many "
-     "tokens, 0: none"},
+     "what was said before, or what a draft model says, is proposed and checked at once where that "
+     "saves time; at most so many tokens, 0: none"},
+    {"lm-cache-type", MAAS_CONF_STR, AT(lm_cache_type), 0, 0, "f16", false, 0, "TYPE",
+     "how keys and values are kept: f16, or q8 in half the room; of one model: MODEL=TYPE, "
+     "separated by commas"},
+    {"lm-draft", MAAS_CONF_STR, AT(lm_draft), 0, 0, NULL, false, 0, "MODEL=DRAFT",
+     "a smaller model of the same vocabulary that proposes tokens to a language model; several, "
+     "separated by commas"},
     {"max-waiting", MAAS_CONF_INT, AT(max_waiting), 1, 1 << 20, "1024", false, 0, "N",
      "requests that may wait for one model; more are answered 429"},
     {"max-sequences", MAAS_CONF_INT, AT(max_sequences), 0, 1 << 24, "10000", false, 0, "N",

@@ -140,6 +140,23 @@ static maas_status read_bias(maas_talk *t, const json_t *v, maas_err *err)
     return MAAS_OK;
 }
 
+/* llama.cpp's way to say who proposes. */
+static maas_status read_proposer(maas_talk *t, const json_t *v, maas_err *err)
+{
+    static const struct {
+        const char *name;
+        maas_proposer by;
+    } rows[] = {{"none", MAAS_BY_ANY}, {"draft", MAAS_BY_DRAFT}, {"lookup", MAAS_BY_LOOKUP}};
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++)
+        if (json_is_string(v) && strcmp(json_string_value(v), rows[i].name) == 0) {
+            t->ask.by = rows[i].by;
+            t->ask.drafts = i ? t->ask.drafts : 0;
+            return MAAS_OK;
+        }
+    return maas_fail(err, MAAS_E_INVALID,
+                     "'speculative.type' must be \"none\", \"draft\" or \"lookup\"");
+}
+
 static bool is_given(const json_t *v)
 {
     return v && !json_is_null(v);
@@ -200,6 +217,8 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
         MAAS_TRY(read_texts(t, &dry_breaks, v, err));
     if (is_given(v = json_object_get(t->body, "logit_bias")))
         MAAS_TRY(read_bias(t, v, err));
+    if (is_given(v = json_object_get(t->body, "speculative.type")))
+        MAAS_TRY(read_proposer(t, v, err));
     if (is_given(v = json_object_get(t->body, "lora")))
         MAAS_TRY(read_lora(t, v, err));
     t->include_usage = json_is_true(

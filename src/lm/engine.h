@@ -22,8 +22,17 @@ typedef struct maas_engine maas_engine;
 typedef struct maas_engine_opts {
     uint32_t max_waiting; /* requests; 0: 256 */
     uint32_t chunk;       /* rows of prompts in a step while others write; 0: 128 */
-    uint32_t drafts;      /* tokens proposed by prompt lookup, at most; 0: none */
+    uint32_t drafts;      /* tokens proposed, at most; 0: none */
+    maas_lm *draft;       /* proposes them, instead of prompt lookup; of the same vocabulary: see */
+                          /* maas_tokenizer_same. Borrowed, stepped by the engine; NULL: none     */
 } maas_engine_opts;
+
+typedef enum maas_proposer {              /* whose proposals a request wants */
+                             MAAS_BY_ANY, /* the draft model's, if there is one; else prompt
+                                             lookup's */
+                             MAAS_BY_DRAFT,
+                             MAAS_BY_LOOKUP
+} maas_proposer;
 
 typedef struct maas_ask { /* copied */
     const int32_t *tokens;
@@ -40,6 +49,7 @@ typedef struct maas_ask { /* copied */
     int n_logprobs;        /* -1: none; how many alternatives of each token are told */
     bool belongs;          /* to a request that was let in: a full queue takes it, too */
     int32_t drafts;        /* tokens proposed, at most; -1: as the engine has it */
+    maas_proposer by;      /* BY_DRAFT without a draft model: E_INVALID */
     uint64_t deadline_ns;  /* of the monotonic clock; 0: none */
     uint32_t adapter;      /* of the model's, from 1; 0: none */
     float strength;        /* of it: 1 as it was trained */
@@ -98,6 +108,7 @@ void maas_engine_on_wake(maas_engine *e, void (*wake)(void *user), void *user);
 typedef struct maas_engine_stats {
     uint32_t waiting, running;
     int32_t blocks, blocks_free;
+    int32_t draft_blocks, draft_blocks_free; /* of the draft model's cache */
     uint64_t requests, prompt_tokens, cached_tokens, tokens, preemptions, drafted, accepted;
     uint64_t queue_ns, prompt_ns, decode_ns; /* sums over finished requests */
 } maas_engine_stats;

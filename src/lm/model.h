@@ -21,10 +21,17 @@
 
 typedef struct maas_lm maas_lm;
 
+/* What the cache keeps of a number: a half; or a byte, and a float for each token and head that its
+ * bytes are multiplied by, which takes a little more than half of that. Not for latent attention,
+ * whose one vector is partly normed and partly not: E_UNSUPPORTED. */
+typedef enum maas_lm_cache { MAAS_LM_CACHE_F16, MAAS_LM_CACHE_Q8 } maas_lm_cache;
+maas_status maas_lm_cache_of(const char *name, maas_lm_cache *out, maas_err *err); /* "f16", "q8" */
+
 typedef struct maas_lm_opts {
-    int n_threads;        /* 0: all cores */
-    maas_budget *budget;  /* of the cache and of plans; may be NULL; must outlive the model */
-    size_t cache_bytes;   /* of keys and values; 0: 256 MiB, or one whole context if that is less */
+    int n_threads;       /* 0: all cores */
+    maas_budget *budget; /* of the cache and of plans; may be NULL; must outlive the model */
+    size_t cache_bytes;  /* of keys and values; 0: 256 MiB, or one whole context if that is less */
+    maas_lm_cache cache;
     uint32_t max_context; /* tokens of one sequence; 0: as many as the model was trained for */
     int32_t max_rows;     /* of a step; 0: 512 */
     int32_t max_seqs;     /* sequences of a step; 0: 64 */

@@ -47,6 +47,8 @@ uint32_t maas_tokenizer_n_frame(const maas_tokenizer *t, bool pair); /* tokens t
 maas_status maas_tokenizer_encode_fill(const maas_tokenizer *t, maas_str prefix, maas_str suffix,
                                        maas_buf *out, maas_err *err);
 
+/* E_INVALID with the first token that is another one: ids of one mean nothing to the other. */
+maas_status maas_tokenizer_same(const maas_tokenizer *a, const maas_tokenizer *b, maas_err *err);
 int32_t maas_tokenizer_n(const maas_tokenizer *t);
 /* The bytes that a token stands for, maybe a part of a character; nothing for control tokens. */
 maas_str maas_tokenizer_piece(const maas_tokenizer *t, int32_t id);

@@ -15,21 +15,26 @@
 enum { PAGE = MAAS_PAGE };
 
 static maas_status shapes(const maas_node *n, const int64_t *const dims[MAAS_PAGED_N_IN],
-                          maas_paged *p, maas_err *err)
+                          bool bytes, maas_paged *p, maas_err *err)
 {
     const int64_t *k = dims[MAAS_PAGED_CACHE_K], *v = dims[MAAS_PAGED_CACHE_V];
+    const int64_t more = bytes ? MAAS_PAGE_SCALE : 0, each = bytes ? 1 : 2;
     *p = (maas_paged){.rows = dims[MAAS_PAGED_Q][0],
                       .heads = maas_attr_i(n, "num_heads", 0),
                       .n_blocks = k[0],
                       .kv_heads = k[1],
-                      .size = k[2],
-                      .v_size = v[3],
+                      .size = k[2] - more,
+                      .v_size = v[3] - more,
+                      .k_bytes = k[2] * PAGE * each,
+                      .v_bytes = v[3] * PAGE * each,
+                      .bytes = bytes,
                       .n_seqs = dims[MAAS_PAGED_TABLE][0],
                       .max_blocks = dims[MAAS_PAGED_TABLE][1],
                       .window = maas_attr_i(n, "window", 0),
                       .scale = maas_attr_f(n, "scale", 0),
                       .softcap = maas_attr_f(n, "softcap", 0)};
-    if (k[3] != PAGE || v[2] != PAGE || v[0] != k[0] || v[1] != k[1])
+    if (k[3] != PAGE || v[2] != PAGE || v[0] != k[0] || v[1] != k[1] || p->size < 0 ||
+        p->v_size < 0)
         return maas_fail(err, MAAS_E_INVALID, "the caches have other shapes than each other");
     if (p->heads <= 0 || p->kv_heads <= 0 || p->heads % p->kv_heads || p->window < 0)
         return maas_fail(err, MAAS_E_INVALID, "%lld heads cannot share %lld", (long long)p->heads,
@@ -53,7 +58,7 @@ maas_status maas_paged_of(const maas_call *c, maas_paged *out, maas_err *err)
     const int64_t *dims[MAAS_PAGED_N_IN];
     for (int i = 0; i < MAAS_PAGED_N_IN; i++)
         dims[i] = c->in[i].dims;
-    MAAS_TRY(shapes(c->node, dims, out, err));
+    MAAS_TRY(shapes(c->node, dims, c->in[MAAS_PAGED_CACHE_K].dtype == MAAS_I8, out, err));
     const maas_tensor *sink = maas_c_in(c, MAAS_PAGED_SINK);
     if (sink && (sink->rank != 1 || sink->dims[0] != out->heads))
         return maas_fail(err, MAAS_E_INVALID, "sink must have a number for each head");
@@ -76,7 +81,7 @@ static maas_status paged_infer(maas_infer *q, maas_err *err)
             known = dims[i][k] >= 0;
     }
     if (known)
-        MAAS_TRY(shapes(q->node, dims, &p, err));
+        MAAS_TRY(shapes(q->node, dims, q->in[MAAS_PAGED_CACHE_K].dtype == MAAS_I8, &p, err));
     const maas_type *sink = &q->in[MAAS_PAGED_SINK];
     const int64_t heads = maas_attr_i(q->node, "num_heads", 0);
     if (maas_q_has(q, MAAS_PAGED_SINK) && sink->rank >= 0 &&
@@ -109,6 +114,42 @@ static maas_status block_of(const maas_call *c, const maas_paged *p, int64_t row
     return MAAS_OK;
 }
 
+static int64_t numbers_of(const maas_paged *p, bool values) /* of a head, with its scales */
+{
+    return (values ? p->v_size : p->size) * PAGE + (p->bytes ? PAGE * MAAS_PAGE_SCALE : 0);
+}
+
+/* Where the scale of token t of a head lies. Not aligned: caches may be bytes of a file. */
+static void *scale_at(const maas_paged *p, const maas_tensor *cache, int64_t head, bool values,
+                      int64_t t)
+{
+    const int64_t n = (values ? p->v_size : p->size) * PAGE;
+    return (int8_t *)cache->data + head * numbers_of(p, values) + n + t * MAAS_PAGE_SCALE;
+}
+
+static double scale_of(const maas_paged *p, const maas_tensor *cache, int64_t head, bool values,
+                       int64_t t)
+{
+    float scale = 1;
+    if (p->bytes)
+        memcpy(&scale, scale_at(p, cache, head, values, t), sizeof scale);
+    return (double)scale;
+}
+
+/* Token t of a head of the cache; x: its keys or values. */
+static void write_head(const maas_paged *p, const maas_tensor *cache, int64_t head, bool values,
+                       int64_t t, const float *x)
+{
+    const int64_t n = values ? p->v_size : p->size, step = values ? 1 : PAGE;
+    const int64_t at = head * numbers_of(p, values) + (values ? t * n : t);
+    float scale;
+    const float by = maas_page_scale(x, n, &scale);
+    for (int64_t d = 0; d < n; d++)
+        maas_st(cache, at + d * step, p->bytes ? (double)maas_page_byte(x[d], by) : (double)x[d]);
+    if (p->bytes)
+        memcpy(scale_at(p, cache, head, values, t), &scale, sizeof scale);
+}
+
 static maas_status write_row(const maas_call *c, const maas_paged *p, int64_t row, maas_err *err)
 {
     const int64_t at = ((const int32_t *)c->in[MAAS_PAGED_AT].data)[row], t = at % PAGE;
@@ -116,12 +157,10 @@ static maas_status write_row(const maas_call *c, const maas_paged *p, int64_t ro
     MAAS_TRY(block_of(c, p, row, at, &block, err));
     for (int64_t h = 0; h < p->kv_heads; h++) {
         const int64_t head = block * p->kv_heads + h, from = row * p->kv_heads + h;
-        for (int64_t d = 0; d < p->size; d++)
-            maas_st(&c->out[1], (head * p->size + d) * PAGE + t,
-                    maas_ld(&c->in[MAAS_PAGED_K], from * p->size + d));
-        for (int64_t d = 0; d < p->v_size; d++)
-            maas_st(&c->out[2], (head * PAGE + t) * p->v_size + d,
-                    maas_ld(&c->in[MAAS_PAGED_V], from * p->v_size + d));
+        write_head(p, &c->out[1], head, false, t,
+                   (const float *)c->in[MAAS_PAGED_K].data + from * p->size);
+        write_head(p, &c->out[2], head, true, t,
+                   (const float *)c->in[MAAS_PAGED_V].data + from * p->v_size);
     }
     return MAAS_OK;
 }
@@ -144,8 +183,8 @@ static maas_status score(const look *l, double *out_max, maas_err *err)
         const int64_t head = block * p->kv_heads + l->head / (p->heads / p->kv_heads);
         for (int64_t d = 0; d < p->size; d++)
             sum += maas_ld(&l->c->in[MAAS_PAGED_Q], (l->row * p->heads + l->head) * p->size + d) *
-                   maas_ld(&l->c->out[1], (head * p->size + d) * PAGE + j % PAGE);
-        sum *= p->scale;
+                   maas_ld(&l->c->out[1], head * numbers_of(p, false) + d * PAGE + j % PAGE);
+        sum *= (double)p->scale * scale_of(p, &l->c->out[1], head, false, j % PAGE);
         sum = p->softcap > 0 ? p->softcap * tanh(sum / p->softcap) : sum;
         l->prob[j - l->first] = sum;
         *out_max = fmax(*out_max, sum);
@@ -170,9 +209,11 @@ static maas_status look_back(const look *l, double *y, maas_err *err)
         MAAS_TRY(block_of(l->c, p, l->row, j, &block, err));
         const int64_t head = block * p->kv_heads + l->head / (p->heads / p->kv_heads);
         const double e = exp(l->prob[j - l->first] - max);
+        const double times = e * scale_of(p, &l->c->out[2], head, true, j % PAGE);
         total += e;
         for (int64_t d = 0; d < p->v_size; d++)
-            y[d] += e * maas_ld(&l->c->out[2], (head * PAGE + j % PAGE) * p->v_size + d);
+            y[d] += times *
+                    maas_ld(&l->c->out[2], head * numbers_of(p, true) + j % PAGE * p->v_size + d);
     }
     for (int64_t d = 0; d < p->v_size; d++)
         y[d] /= total;
@@ -225,15 +266,33 @@ static int64_t paged_flops(const maas_call *c)
 
 /* ---- example and row ---- */
 
+/* A cache of bytes, 6 blocks of 2 heads of n numbers a token, as it would have been written. */
+static maas_vid bytes_example(maas_example *e, int64_t n, bool values)
+{
+    int8_t at[6 * 2 * (20 + MAAS_PAGE_SCALE) * PAGE];
+    const int64_t all = n + MAAS_PAGE_SCALE, k[] = {6, 2, all, PAGE}, v[] = {6, 2, PAGE, all};
+    const maas_tensor t = maas_tensor_of(MAAS_I8, 4, values ? v : k, at);
+    for (int head = 0; head < 12; head++) {
+        float scales[PAGE];
+        for (int64_t i = 0; i < n * PAGE; i++)
+            at[head * all * PAGE + i] = (int8_t)(254 * maas_rng_unit(e->rng) - 127);
+        for (int i = 0; i < PAGE; i++)
+            scales[i] = (float)(0.002 + 0.01 * maas_rng_unit(e->rng));
+        memcpy(at + head * all * PAGE + n * PAGE, scales, sizeof scales);
+    }
+    return maas_b_const(e->b, NULL, &t);
+}
+
 /* Two sequences, a prompt and a token, and a row of padding; all blocks of the table exist. */
 static void paged_example(maas_example *e)
 {
     static const int32_t at[] = {0, 1, 2, 3, 40, 0}, seq[] = {0, 0, 0, 0, 1, -1};
     static const int32_t table[] = {3, 5, 1, 0, 2, 4};
     const int64_t groups = e->variant % 2 ? 1 : 3, size = e->variant / 2 == 1 ? 20 : 16;
+    const bool bytes = e->variant > 4;
     const maas_attr attr[] = {MAAS_A_INT("num_heads", 2 * groups),
-                              MAAS_A_INT("window", e->variant == 3 ? 18 : 0),
-                              MAAS_A_FLOAT("softcap", e->variant == 2 ? 5.0f : 0)};
+                              MAAS_A_INT("window", e->variant % 4 == 3 ? 18 : 0),
+                              MAAS_A_FLOAT("softcap", e->variant % 4 == 2 ? 5.0f : 0)};
     const maas_tensor t_at = maas_tensor_of(MAAS_I32, 1, (const int64_t[]){6},
                                             (void *)(uintptr_t)at);
     const maas_tensor t_seq = maas_tensor_of(MAAS_I32, 1, t_at.dims, (void *)(uintptr_t)seq);
@@ -241,31 +300,33 @@ static void paged_example(maas_example *e)
                                                (void *)(uintptr_t)table);
     const maas_vid in[MAAS_PAGED_N_IN + 1] = {
         maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(6, 2 * groups * size)),
-        maas_ex_in(e, MAAS_F16, -2, 2, MAAS_DIMS(6, 2, size, PAGE)),
-        maas_ex_in(e, MAAS_F16, -2, 2, MAAS_DIMS(6, 2, PAGE, size)),
+        bytes ? bytes_example(e, size, false)
+              : maas_ex_in(e, MAAS_F16, -2, 2, MAAS_DIMS(6, 2, size, PAGE)),
+        bytes ? bytes_example(e, size, true)
+              : maas_ex_in(e, MAAS_F16, -2, 2, MAAS_DIMS(6, 2, PAGE, size)),
         maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(6, 2 * size)),
         maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(6, 2 * size)),
         maas_b_const(e->b, NULL, &t_at),
         maas_b_const(e->b, NULL, &t_seq),
         maas_b_const(e->b, NULL, &t_table),
-        e->variant == 4 ? maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(2 * groups)) : MAAS_NO_VALUE};
+        e->variant % 4 == 0 && e->variant ? maas_ex_in(e, MAAS_F32, -2, 2, MAAS_DIMS(2 * groups))
+                                          : MAAS_NO_VALUE};
     maas_vid out[3];
     maas_b_node(e->b, "PagedAttention", attr, MAAS_COUNT(attr), in,
-                MAAS_PAGED_N_IN + (e->variant == 4), out, 3);
+                MAAS_PAGED_N_IN + (e->variant % 4 == 0 && e->variant), out, 3);
 }
 
 #define F32_ONLY MAAS_DT_BIT(MAAS_F32)
-#define F16_ONLY MAAS_DT_BIT(MAAS_F16)
+#define CACHES   (MAAS_DT_BIT(MAAS_F16) | MAAS_DT_BIT(MAAS_I8))
 #define I32_ONLY MAAS_DT_BIT(MAAS_I32)
 static const maas_io_schema in[] = {
-    MAAS_REQ("Q", NULL, F32_ONLY),       MAAS_REQ("cache_k", NULL, F16_ONLY),
-    MAAS_REQ("cache_v", NULL, F16_ONLY), MAAS_REQ("K", NULL, F32_ONLY),
-    MAAS_REQ("V", NULL, F32_ONLY),       MAAS_REQ("at", NULL, I32_ONLY),
-    MAAS_REQ("seq", NULL, I32_ONLY),     MAAS_REQ("table", NULL, I32_ONLY),
+    MAAS_REQ("Q", NULL, F32_ONLY),    MAAS_REQ("cache_k", "C", CACHES),
+    MAAS_REQ("cache_v", "C", CACHES), MAAS_REQ("K", NULL, F32_ONLY),
+    MAAS_REQ("V", NULL, F32_ONLY),    MAAS_REQ("at", NULL, I32_ONLY),
+    MAAS_REQ("seq", NULL, I32_ONLY),  MAAS_REQ("table", NULL, I32_ONLY),
     MAAS_OPT("sink", NULL, F32_ONLY)};
-static const maas_io_schema out[] = {MAAS_REQ("Y", NULL, F32_ONLY),
-                                     MAAS_REQ("new_k", NULL, F16_ONLY),
-                                     MAAS_REQ("new_v", NULL, F16_ONLY)};
+static const maas_io_schema out[] = {MAAS_REQ("Y", NULL, F32_ONLY), MAAS_REQ("new_k", "C", CACHES),
+                                     MAAS_REQ("new_v", "C", CACHES)};
 static const maas_attr_schema attrs[] = {{"num_heads", MAAS_ATTR_INT, true},
                                          {"scale", MAAS_ATTR_FLOAT, false},
                                          {"softcap", MAAS_ATTR_FLOAT, false},
@@ -278,7 +339,7 @@ const maas_op maas_op_PagedAttention = {
     .flags = MAAS_OP_INPLACE,
     MAAS_SCHEMA(in, out),
     MAAS_ATTRS(attrs),
-    .n_examples = 5,
+    .n_examples = 9,
     .tolerance = 2e-5,
     .infer = paged_infer,
     .reference = paged_reference,

@@ -18,6 +18,11 @@ struct maas_lm_service {
     maas_tokenizer *tokenizer;
     maas_chat *chat; /* NULL: see why_no_chat */
     maas_err why_no_chat;
+    struct {
+        maas_lm_files files;
+        maas_lm_source *source;
+        maas_lm *model;
+    } draft; /* what proposes tokens, if there is one */
     maas_engine *engine;
     maas_encoder *encoder; /* instead of model, chat and engine */
     maas_embedder *embedder;
@@ -61,6 +66,11 @@ static void hold(void *user, bool on)
 
 /* ---- life ---- */
 
+static void destroy_tokenizer(maas_tokenizer **t)
+{
+    maas_tokenizer_destroy(*t);
+}
+
 static maas_status open_encoder(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
 {
     const maas_encoder_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
@@ -70,14 +80,46 @@ static maas_status open_encoder(maas_lm_service *s, const maas_lm_service_opts *
     return maas_embedder_create(s->encoder, o->lanes, o->max_waiting, hold, s, &s->embedder, err);
 }
 
-static maas_status open_writer(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
+static maas_status check_draft(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
 {
-    const maas_engine_opts engine = {.max_waiting = o->max_waiting, .drafts = o->drafts};
+    const maas_lm_info *i = maas_lm_about(s->model);
     const maas_lm_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
                                .budget = o->budget,
                                .cache_bytes = o->cache_bytes,
+                               .cache = o->draft_cache,
+                               .max_context = (uint32_t)i->n_context,
+                               .max_rows = i->max_rows,
+                               .max_seqs = i->max_seqs};
+    AUTO(destroy_tokenizer) maas_tokenizer *t = NULL;
+    MAAS_TRY(maas_lm_source_open(s->draft.files.list, s->draft.files.n, o->budget, &s->draft.source,
+                                 err));
+    if (maas_encoder_is(s->draft.source))
+        return maas_fail(err, MAAS_E_INVALID, "it is an encoder, which writes nothing");
+    MAAS_TRY(maas_tokenizer_create(s->draft.source, o->budget, &t, err));
+    MAAS_TRY(maas_tokenizer_same(s->tokenizer, t, err));
+    return maas_lm_create(s->draft.source, &opts, &s->draft.model, err);
+}
+
+static maas_status open_draft(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
+{
+    maas_err why = {0};
+    return check_draft(s, o, &why) == MAAS_OK
+               ? MAAS_OK
+               : maas_fail(err, why.code, "the draft model of '%.64s': %s", s->name, why.msg);
+}
+
+static maas_status open_writer(maas_lm_service *s, const maas_lm_service_opts *o, maas_err *err)
+{
+    const maas_lm_opts opts = {.n_threads = maas_lanes_threads(o->lanes),
+                               .budget = o->budget,
+                               .cache_bytes = o->cache_bytes,
+                               .cache = o->cache,
                                .max_context = o->max_context};
     MAAS_TRY(maas_lm_create(s->source, &opts, &s->model, err));
+    if (o->draft)
+        MAAS_TRY(open_draft(s, o, err));
+    const maas_engine_opts engine = {
+        .max_waiting = o->max_waiting, .drafts = o->drafts, .draft = s->draft.model};
     MAAS_TRY(maas_engine_create(s->model, s->tokenizer, &engine, &s->engine, err));
     MAAS_TRY(maas_lm_grammars_create(s->tokenizer, maas_lm_about(s->model)->n_vocab, o->budget,
                                      &s->grammars, err));
@@ -91,7 +133,12 @@ static maas_status open_all(maas_lm_service *s, const maas_lm_service_opts *o, m
 {
     MAAS_TRY(maas_lm_source_open(s->files.list, s->files.n, o->budget, &s->source, err));
     MAAS_TRY(maas_tokenizer_create(s->source, o->budget, &s->tokenizer, err));
-    return maas_encoder_is(s->source) ? open_encoder(s, o, err) : open_writer(s, o, err);
+    if (maas_encoder_is(s->source))
+        return o->draft
+                   ? maas_fail(err, MAAS_E_INVALID,
+                               "'%.64s' is an encoder: it has no use for a draft model", s->name)
+                   : open_encoder(s, o, err);
+    return open_writer(s, o, err);
 }
 
 maas_status maas_lm_service_create(maas_lm_files *files, const char *name, int64_t version,
@@ -101,10 +148,16 @@ maas_status maas_lm_service_create(maas_lm_files *files, const char *name, int64
     maas_lm_service *s = maas_calloc(1, sizeof *s);
     if (!s) {
         maas_lm_files_reset(files);
+        if (o->draft)
+            maas_lm_files_reset(o->draft);
         return maas_fail(err, MAAS_E_NOMEM, "loading model '%s'", name);
     }
     s->files = *files;
     *files = (maas_lm_files){0};
+    if (o->draft) {
+        s->draft.files = *o->draft;
+        *o->draft = (maas_lm_files){0};
+    }
     s->refs = 1;
     s->version = version;
     s->lanes = o->lanes;
@@ -133,6 +186,9 @@ void maas_lm_service_unref(maas_lm_service *s)
     maas_engine_destroy(s->engine);
     maas_lm_grammars_destroy(s->grammars);
     maas_lm_destroy(s->model);
+    maas_lm_destroy(s->draft.model);
+    maas_lm_source_close(s->draft.source);
+    maas_lm_files_reset(&s->draft.files);
     maas_chat_destroy(s->chat);
     maas_tokenizer_destroy(s->tokenizer);
     maas_lm_source_close(s->source);
@@ -234,5 +290,7 @@ maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec 
 size_t maas_lm_service_bytes(const maas_lm_service *s)
 {
     const maas_lm_info *i = maas_lm_service_about(s);
-    return s->files.bytes + (size_t)i->n_blocks * i->block_bytes;
+    const maas_lm_info *d = s->draft.model ? maas_lm_about(s->draft.model) : NULL;
+    return s->files.bytes + (size_t)i->n_blocks * i->block_bytes +
+           (d ? s->draft.files.bytes + (size_t)d->n_blocks * d->block_bytes : 0);
 }

@@ -24,6 +24,8 @@ typedef struct maas_lm_service_opts {
     size_t cache_bytes;  /* of keys and values; 0: lm/model.h says */
     uint32_t max_context, max_waiting;
     uint32_t drafts; /* lm/engine.h */
+    maas_lm_cache cache, draft_cache;
+    maas_lm_files *draft; /* of a model that proposes tokens, taken over; NULL: none */
 } maas_lm_service_opts;
 
 /* files: taken over on success and on failure. Heavy: io thread. */

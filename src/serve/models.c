@@ -210,41 +210,18 @@ maas_status maas_models_find(maas_models *m, maas_tenant t, const char *model, c
     return only_tensors(x, model, out, err);
 }
 
-/* The files of a version that a language model is read from: all that its format knows. */
-static maas_status open_language_model(maas_models *m, maas_tenant t, const char *name,
-                                       const maas_snap_version *v, maas_lm_files *out,
-                                       maas_err *err)
-{
-    AUTO(maas_json_unref) json_t *doc = NULL;
-    const char *path;
-    json_t *hex;
-    MAAS_TRY(maas_registry_version_get(m->opts.registry, t, name, v->version, &doc, err));
-    json_object_foreach(json_object_get(doc, "files"), path, hex)
-    {
-        AUTO_FD fd = -1;
-        uint64_t bytes;
-        if (!maas_lm_is_member(path, v->format))
-            continue;
-        MAAS_TRY(maas_blob_open(m->opts.registry, json_string_value(hex), &fd, &bytes, err));
-        MAAS_TRY(maas_lm_files_add(out, path, fd, err));
-    }
-    return MAAS_OK;
-}
-
 static maas_status open_version(maas_models *m, maas_tenant t, const char *name,
                                 const maas_snap_version *v, maas_loaded *out, maas_err *err)
 {
     AUTO_FD fd = -1;
     uint64_t bytes;
-    AUTO(maas_lm_files_reset) maas_lm_files files = {0};
     MAAS_TRY(maas_blob_open(m->opts.registry, v->artifact_hex, &fd, &bytes, err));
     if (!maas_lm_is_format(v->format))
         return maas_instance_create(fd, name, v->version, v->uid, &m->opts.instance, &out->instance,
                                     err);
     maas_lm_service_opts lm = m->opts.lm;
     lm.lanes = m->lanes;
-    MAAS_TRY(open_language_model(m, t, name, v, &files, err));
-    return maas_lm_service_create(&files, name, v->version, &lm, &out->lm, err);
+    return maas_lm_open(m->opts.registry, t, name, v, &m->opts.lm_settings, &lm, &out->lm, err);
 }
 
 /* Loads the version unless another thread does or has done so; *out is referenced. */

@@ -12,6 +12,7 @@
 
 #include "registry/registry.h"
 #include "serve/instance.h"
+#include "serve/lm_open.h"
 #include "serve/lm_service.h"
 
 typedef struct maas_models maas_models;
@@ -27,7 +28,8 @@ typedef enum maas_model_state {
 typedef struct maas_models_opts {
     maas_registry *registry;
     maas_instance_opts instance;
-    maas_lm_service_opts lm; /* lanes: our own */
+    maas_lm_service_opts lm;      /* lanes: our own */
+    maas_lm_settings lm_settings; /* checked; texts borrowed */
     int n_lanes, threads_per_lane;
 } maas_models_opts;
 

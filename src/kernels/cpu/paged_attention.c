@@ -53,13 +53,60 @@ static void widen(const uint16_t *h, float *out, int64_t n) /* n: a multiple of 
         v_store(out + i, half_load(h + i));
 }
 
+/* ---- bytes: as many of a token as it has numbers, and what they are multiplied by ---- */
+
+INLINE vf byte_load(const int8_t *b)
+{
+#if defined(MAAS_ISA_AVX512)
+    return (vf)_mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)b)));
+#elif defined(MAAS_ISA_AVX2)
+    return (vf)_mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)b)));
+#else
+    vf v;
+    for (int i = 0; i < VW; i++)
+        v[i] = b[i];
+    return v;
+#endif
+}
+
+/* Tokens side by side: [n][PAGE], then their scales. */
+static void widen_keys(const char *from, float *out, int64_t n)
+{
+    float scales[PAGE];
+    memcpy(scales, from + n * PAGE, sizeof scales);
+    for (int64_t i = 0; i < n * PAGE; i += PAGE)
+        for (int v = 0; v < PAGE; v += VW)
+            v_store(out + i + v, byte_load((const int8_t *)from + i + v) * v_load(scales + v));
+}
+
+/* [PAGE][n], n a multiple of PAGE, then the scales. */
+static void widen_values(const char *from, float *out, int64_t n)
+{
+    float scales[PAGE];
+    memcpy(scales, from + n * PAGE, sizeof scales);
+    for (int64_t i = 0; i < n * PAGE; i += VW)
+        v_store(out + i, byte_load((const int8_t *)from + i) * scales[i / n]);
+}
+
+/* Token t of a head whose bytes are n times PAGE; its numbers are `step` apart. */
+static void narrow(char *head, const float *x, int64_t n, int64_t t, int64_t first, int64_t step)
+{
+    float scale;
+    const float by = maas_page_scale(x, n, &scale);
+    for (int64_t d = 0; d < n; d++)
+        ((int8_t *)head)[first + d * step] = maas_page_byte(x[d], by);
+    memcpy(head + n * PAGE + t * MAAS_PAGE_SCALE, &scale, sizeof scale);
+}
+
 /* ---- writing the cache ---- */
 
 typedef struct job {
     const maas_paged *p;
     const int32_t *at, *seq, *table;
     const float *q, *k, *v;
-    uint16_t *cache_k, *cache_v;
+    char *cache_k, *cache_v;
     float *y;
 } job;
 
@@ -84,8 +131,15 @@ static maas_status write_row(const job *j, int64_t row, maas_err *err)
     for (int64_t h = 0; h < p->kv_heads; h++) {
         const float *k = j->k + (row * p->kv_heads + h) * p->size;
         const float *v = j->v + (row * p->kv_heads + h) * p->v_size;
-        uint16_t *to_k = j->cache_k + (block * p->kv_heads + h) * p->size * PAGE + t;
-        uint16_t *to_v = j->cache_v + ((block * p->kv_heads + h) * PAGE + t) * p->v_size;
+        char *head_k = j->cache_k + (block * p->kv_heads + h) * p->k_bytes;
+        char *head_v = j->cache_v + (block * p->kv_heads + h) * p->v_bytes;
+        if (p->bytes) {
+            narrow(head_k, k, p->size, t, t, PAGE);
+            narrow(head_v, v, p->v_size, t, t * p->v_size, 1);
+            continue;
+        }
+        uint16_t *to_k = (uint16_t *)(void *)head_k + t;
+        uint16_t *to_v = (uint16_t *)(void *)head_v + t * p->v_size;
         for (int64_t d = 0; d < p->size; d++)
             to_k[d * PAGE] = half_of(k[d]);
         for (int64_t d = 0; d < p->v_size; d++)
@@ -237,9 +291,15 @@ static maas_status run_tile(const job *j, tile *t, float *acc, maas_err *err)
         if (block < 0)
             return maas_fail(err, MAAS_E_INVALID, "row %lld: token %lld has no block in the table",
                              (long long)t->row, (long long)token);
-        const int64_t head = block * p->kv_heads + t->head;
-        widen(j->cache_k + head * p->size * PAGE, t->keys, p->size * PAGE);
-        widen(j->cache_v + head * PAGE * p->v_size, t->values, p->v_size * PAGE);
+        const char *k = j->cache_k + (block * p->kv_heads + t->head) * p->k_bytes;
+        const char *v = j->cache_v + (block * p->kv_heads + t->head) * p->v_bytes;
+        if (p->bytes) {
+            widen_keys(k, t->keys, p->size);
+            widen_values(v, t->values, p->v_size);
+        } else {
+            widen((const uint16_t *)(const void *)k, t->keys, p->size * PAGE);
+            widen((const uint16_t *)(const void *)v, t->values, p->v_size * PAGE);
+        }
         one_block(j, t, token);
     }
     const int64_t group = p->heads / p->kv_heads;

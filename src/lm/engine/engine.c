@@ -21,6 +21,8 @@ static maas_status check_ask(const maas_engine *e, const maas_ask *ask, maas_err
                          ask->n_tokens, e->info->n_context);
     if (ask->grammar && maas_grammar_n_logits(ask->grammar) != e->info->n_vocab)
         return maas_fail(err, MAAS_E_INVALID, "the grammar is of another vocabulary");
+    if (ask->by == MAAS_BY_DRAFT && !e->drafter)
+        return maas_fail(err, MAAS_E_INVALID, "the model has no draft model that could propose");
     if (ask->adapter > (uint32_t)e->info->n_adapters)
         return maas_fail(err, MAAS_E_INVALID, "adapter %u of %d", ask->adapter,
                          e->info->n_adapters);
@@ -120,6 +122,16 @@ void maas_engine_cancel_all(maas_engine *e)
 
 /* ---- life ---- */
 
+static maas_status open_drafter(maas_engine *e, maas_lm *m, maas_err *err)
+{
+    e->wants = maas_calloc((size_t)e->info->max_seqs, sizeof *e->wants);
+    if (!e->wants)
+        return maas_fail(err, MAAS_E_NOMEM, "a draft model");
+    MAAS_TRY(maas_drafter_create(m, e->info->n_vocab, e->opts.chunk, &e->drafter, err));
+    e->stats.draft_blocks = e->stats.draft_blocks_free = maas_drafter_n_free(e->drafter);
+    return MAAS_OK;
+}
+
 maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_engine_opts *o,
                                maas_engine **out, maas_err *err)
 {
@@ -142,6 +154,8 @@ maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_e
     e->tokens = maas_calloc((size_t)e->info->max_rows, sizeof *e->tokens);
     e->stats.blocks_free = e->info->n_blocks;
     maas_status st = maas_blocks_create(e->info->n_blocks, &e->blocks, err);
+    if (st == MAAS_OK && o->draft)
+        st = open_drafter(e, o->draft, err);
     if (st == MAAS_OK)
         st = maas_sampler_create(e->info->n_vocab, (uint32_t)e->info->n_context, &e->sampler, err);
     if (st == MAAS_OK && (!e->seqs || !e->out_rows || !e->tokens))
@@ -165,6 +179,8 @@ void maas_engine_destroy(maas_engine *e)
         for (request *r; (r = pop(all[i]));)
             maas_request_destroy(r);
     maas_blocks_destroy(e->blocks);
+    maas_drafter_destroy(e->drafter);
+    maas_free(e->wants);
     maas_sampler_destroy(e->sampler);
     pthread_mutex_destroy(&e->lock);
     maas_free(e->seqs);

@@ -1,4 +1,5 @@
-/* lm/engine/engine_int.h - an engine from within. Only for engine.c, step.c and token.c. */
+/* lm/engine/engine_int.h - an engine from within. Only for engine.c, propose.c, step.c and token.c.
+ */
 #ifndef MAAS_LM_ENGINE_INT_H
 #define MAAS_LM_ENGINE_INT_H
 
@@ -30,6 +31,8 @@ struct maas_engine {
     float *masked;     /* [n_vocab] logits that a grammar leaves; made when one comes */
     maas_lm_seq *seqs; /* [max_seqs] */
     maas_pace pace;
+    maas_drafter *drafter;      /* NULL: there is no draft model */
+    maas_draft_want *wants;     /* [max_seqs], of it */
     int32_t *tokens, *out_rows; /* [max_rows] */
 };
 
@@ -40,10 +43,13 @@ void maas_engine_end(maas_engine *e, list *from, request *r, maas_lm_finish fini
  * after it. */
 const float *maas_engine_take_rows(maas_engine *e, request *r, const float *logits);
 
+/* Proposals for those that write, where they are worth their rows (propose.c). */
+void maas_engine_propose(maas_engine *e);
+
 /* Whose logits come: the last row, and those of proposals. */
 static inline bool request_writes(const request *r)
 {
-    return r->rows && r->past + r->rows == r->n_tokens + r->drafts;
+    return r->rows && r->pages.past + r->rows == r->n_tokens + r->drafts;
 }
 
 #endif

@@ -6,8 +6,6 @@
 #include "base/sys.h"
 #include "base/ban.h"
 
-enum { PAGE = MAAS_PAGE };
-
 /* Tokens that came since the last call. */
 static void note_breaks(request *r, const maas_tokenizer *t)
 {
@@ -34,9 +32,9 @@ request *maas_request_create(const maas_ask *ask, uint32_t room, const maas_toke
                  ? ask->n_tokens + ask->max_tokens
                  : room;
     r->tokens = maas_alloc((size_t)r->end * sizeof *r->tokens);
-    r->blocks = maas_alloc(((size_t)r->end / PAGE + 1) * sizeof *r->blocks);
+    r->pages.blocks = maas_alloc(((size_t)r->end / MAAS_PAGE + 1) * sizeof *r->pages.blocks);
     maas_logit_bias *bias = bias_bytes ? maas_alloc(bias_bytes) : NULL;
-    if (!r->tokens || !r->blocks || (bias_bytes && !bias) ||
+    if (!r->tokens || !r->pages.blocks || (bias_bytes && !bias) ||
         !maas_answer_init(&r->answer, ask->stops, ask->n_stops) ||
         !maas_breaks_init(&r->breaks, ask->dry_breaks, ask->n_dry_breaks)) {
         maas_free(bias);
@@ -64,7 +62,8 @@ void maas_request_destroy(request *r)
     maas_grammar_unref(r->ask.grammar);
     maas_free((void *)(uintptr_t)r->ask.sampling.bias);
     maas_free(r->tokens);
-    maas_free(r->blocks);
+    maas_free(r->pages.blocks);
+    maas_free(r->draft.pages.blocks);
     maas_free(r);
 }
 
@@ -90,13 +89,7 @@ void maas_request_timing(const request *r, maas_lm_timing *t)
 
 /* ---- its blocks ---- */
 
-static int32_t parent_of(const request *r)
-{
-    return r->n_full ? r->blocks[r->n_full - 1] : -1;
-}
-
-/* What keys and values depend on beside tokens: the adapter, and how much of it. */
-static uint64_t kind_of(const request *r)
+uint64_t maas_request_kind(const request *r)
 {
     uint32_t strength = 0;
     memcpy(&strength, &r->ask.strength, sizeof strength);
@@ -105,49 +98,12 @@ static uint64_t kind_of(const request *r)
 
 void maas_request_adopt(request *r, maas_blocks *b)
 {
-    while ((r->n_full + 1) * PAGE < r->n_tokens) {
-        const int32_t i = maas_blocks_find(b, parent_of(r), kind_of(r),
-                                           r->tokens + r->n_full * PAGE);
-        if (i < 0)
-            break;
-        r->blocks[r->n_blocks++] = i;
-        r->n_full++;
-    }
-    r->past = r->n_full * PAGE;
+    maas_pages_adopt(&r->pages, b, maas_request_kind(r), r->tokens, r->n_tokens);
     if (!r->first_ns)
-        r->cached = r->past;
-}
-
-bool maas_request_reserve(request *r, maas_blocks *b, uint32_t n_tokens)
-{
-    while (r->n_blocks * PAGE < n_tokens) {
-        const int32_t i = maas_blocks_take(b);
-        if (i < 0)
-            return false;
-        r->blocks[r->n_blocks++] = i;
-    }
-    return true;
+        r->cached = r->pages.past;
 }
 
 void maas_request_advance(request *r, maas_blocks *b, uint32_t n)
 {
-    r->past += n;
-    while ((r->n_full + 1) * PAGE <= r->past) {
-        int32_t *i = &r->blocks[r->n_full];
-        *i = maas_blocks_fill(b, *i, parent_of(r), kind_of(r), r->tokens + r->n_full * PAGE);
-        r->n_full++;
-    }
-}
-
-void maas_request_trim(request *r, maas_blocks *b)
-{
-    while (r->n_blocks * PAGE > r->past + PAGE)
-        maas_blocks_give(b, r->blocks[--r->n_blocks]);
-}
-
-void maas_request_release(request *r, maas_blocks *b)
-{
-    while (r->n_blocks)
-        maas_blocks_give(b, r->blocks[--r->n_blocks]);
-    r->past = r->n_full = 0;
+    maas_pages_advance(&r->pages, b, maas_request_kind(r), r->tokens, n);
 }

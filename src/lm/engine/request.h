@@ -9,6 +9,8 @@
 #include "lm/engine/answer.h"
 #include "lm/engine/blocks.h"
 #include "lm/engine/breaks.h"
+#include "lm/engine/draft.h"
+#include "lm/engine/pages.h"
 #include "lm/engine/speculate.h"
 
 typedef struct request {
@@ -20,14 +22,14 @@ typedef struct request {
     maas_sampling_state sampling; /* what draws left behind */
     maas_breaks breaks;           /* of DRY */
     maas_answer answer;
-    maas_matcher *matcher;     /* of a grammar, from the first token on */
-    int32_t *tokens;           /* [end] prompt and answer; behind them, what is proposed */
-    uint32_t n_tokens, past;   /* past: in the cache */
-    int32_t *blocks;           /* [blocks of a context] */
-    uint32_t n_blocks, n_full; /* n_full: filled and known */
-    uint32_t end;              /* tokens at which LENGTH ends it */
-    uint32_t rows, drafts;     /* in the step that is made; drafts: proposed ones among them */
-    maas_guess guess;          /* how proposals fared */
+    maas_matcher *matcher; /* of a grammar, from the first token on */
+    int32_t *tokens;       /* [end] prompt and answer; behind them, what is proposed */
+    uint32_t n_tokens;
+    maas_pages pages;      /* of a context */
+    maas_draft draft;      /* what a draft model keeps of it */
+    uint32_t end;          /* tokens at which LENGTH ends it */
+    uint32_t rows, drafts; /* in the step that is made; drafts: proposed ones among them */
+    maas_guess guess;      /* how proposals fared */
     uint64_t submitted_ns, started_ns, first_ns;
     uint32_t cached;
     bool held;            /* as of the last collect */
@@ -40,14 +42,10 @@ void maas_request_destroy(request *r); /* which has no blocks; NULL is fine */
 void maas_request_add(request *r, int32_t token, const maas_tokenizer *t);
 void maas_request_timing(const request *r, maas_lm_timing *t);
 
-/* The blocks that others computed: whole ones, and never the last token, whose logits are needed.
- */
-void maas_request_adopt(request *r, maas_blocks *b);
-bool maas_request_reserve(request *r, maas_blocks *b, uint32_t n_tokens); /* room for so many */
-/* So many tokens more are in the cache; blocks that are full may be shared from now on. */
+/* What keys and values depend on beside tokens: the adapter, and how much of it. */
+uint64_t maas_request_kind(const request *r);
+void maas_request_adopt(request *r, maas_blocks *b); /* what others computed */
 void maas_request_advance(request *r, maas_blocks *b, uint32_t n);
-void maas_request_trim(request *r, maas_blocks *b); /* blocks that the next token does not need */
-void maas_request_release(request *r, maas_blocks *b);
 
 typedef struct list {
     request *head, **tail;

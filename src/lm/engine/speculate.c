@@ -79,7 +79,7 @@ void maas_pace_add(maas_pace *p, uint32_t rows, uint64_t ns)
 
 /* Sizes that were never tried are believed to cost as the size below: so they are tried. None
  * before it is known what a plain step costs. */
-uint32_t maas_drafts_alone(const maas_guess *g, const maas_pace *p, uint32_t n)
+uint32_t maas_drafts_alone(const maas_guess *g, const maas_pace *p, uint32_t n, double each_ns)
 {
     double best = 0, cost = p->of[0].ns, tokens = 0, chance = 1;
     uint32_t drafts = 0, k = 0;
@@ -89,12 +89,20 @@ uint32_t maas_drafts_alone(const maas_guess *g, const maas_pace *p, uint32_t n)
             chance *= hope(g);
         }
         cost = p->of[i].ns > 0 ? p->of[i].ns : cost;
-        if (tokens / cost > best) {
-            best = tokens / cost;
+        const double all = cost + (k - 1) * each_ns;
+        if (tokens / all > best) {
+            best = tokens / all;
             drafts = k - 1;
         }
     }
     return drafts;
+}
+
+bool maas_drafts_pay(const maas_guess *g, const maas_pace *p, uint32_t rows, uint32_t n,
+                     double each_ns)
+{
+    const uint32_t i = place_of(rows);
+    return i < MAAS_COUNT(p->of) && each_ns * n < hope(g) * p->of[i].ns;
 }
 
 uint32_t maas_drafts_among(const maas_guess *g, uint32_t spare, uint32_t n)

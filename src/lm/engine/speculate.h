@@ -1,7 +1,7 @@
 /*
  * lm/engine/speculate.h - tokens that are likely to come, so that one step can check several of
- * them: what followed the last time the sequence said the same (prompt lookup), and how many of it
- * are worth their rows.
+ * them: what followed the last time the sequence said the same (prompt lookup), and how many of it,
+ * or of a draft model's (draft.h), are worth their rows.
  *
  * A proposal changes when a token is computed, never which one: it is taken only where the draw
  * from the model's own logits says the same.
@@ -38,10 +38,16 @@ typedef struct maas_pace {
 } maas_pace;
 void maas_pace_add(maas_pace *p, uint32_t rows, uint64_t ns);
 
-/* How many of n proposals to check when a request is alone: those that make an answer faster. */
-uint32_t maas_drafts_alone(const maas_guess *g, const maas_pace *p, uint32_t n);
+/* How many of n proposals to check when a request is alone: those that make an answer faster.
+ * each_ns: what making one costs. */
+uint32_t maas_drafts_alone(const maas_guess *g, const maas_pace *p, uint32_t n, double each_ns);
 /* With others, whose step has `spare` rows that cost nothing. */
 uint32_t maas_drafts_among(const maas_guess *g, uint32_t spare, uint32_t n);
+/* Is one that costs each_ns worth it in a step of so many rows, by n requests that get a token
+ * each?
+ */
+bool maas_drafts_pay(const maas_guess *g, const maas_pace *p, uint32_t rows, uint32_t n,
+                     double each_ns);
 /* None was checked though there were some: what is believed of them fades. */
 void maas_guess_passed(maas_guess *g);
 

@@ -24,6 +24,13 @@ static void count_end(maas_engine *e, const maas_lm_timing *t)
     }
 }
 
+static void give_back(maas_engine *e, request *r)
+{
+    maas_pages_release(&r->pages, e->blocks);
+    if (e->drafter)
+        maas_drafter_release(e->drafter, &r->draft);
+}
+
 void maas_engine_end(maas_engine *e, list *from, request *r, maas_lm_finish finish,
                      const maas_err *error)
 {
@@ -37,7 +44,7 @@ void maas_engine_end(maas_engine *e, list *from, request *r, maas_lm_finish fini
     e->n_waiting -= from == &e->waiting;
     count_end(e, &ev.timing);
     pthread_mutex_unlock(&e->lock);
-    maas_request_release(r, e->blocks);
+    give_back(e, r);
     if (!(finish == MAAS_LM_STOP && r->answer.held.n == 0))
         maas_answer_finish(&r->answer);
     else
@@ -70,7 +77,7 @@ static void end_marked(maas_engine *e, list *l)
 /* Its blocks are others' now; those that are full may still be there when its turn comes again. */
 static void put_off(maas_engine *e, request *r)
 {
-    maas_request_release(r, e->blocks);
+    give_back(e, r);
     r->rows = r->drafts = 0;
     pthread_mutex_lock(&e->lock);
     take_out(&e->running, r);
@@ -148,13 +155,13 @@ static void share_rows(maas_engine *e)
 {
     uint32_t left = (uint32_t)e->info->max_rows, writing = 0;
     for (request *r = e->running.head; r; r = r->next) {
-        r->rows = r->n_tokens - r->past == 1;
+        r->rows = r->n_tokens - r->pages.past == 1;
         writing += r->rows;
     }
     left -= writing < left ? writing : left;
     left = writing && left > e->opts.chunk ? e->opts.chunk : left;
     for (request *r = e->running.head; r; r = r->next) {
-        const uint32_t need = r->n_tokens - r->past;
+        const uint32_t need = r->n_tokens - r->pages.past;
         if (need == 1)
             continue;
         r->rows = need < left ? need : left;
@@ -162,61 +169,10 @@ static void share_rows(maas_engine *e)
     }
 }
 
-static uint32_t padded(uint32_t n)
-{
-    uint32_t size = 1;
-    while (size < n)
-        size *= 2;
-    return size;
-}
-
-/* Proposals for r; `spare` rows would cost nothing, or are all that may be (alone). */
-static uint32_t propose(maas_engine *e, request *r, uint32_t spare, bool alone)
-{
-    uint32_t most = r->ask.drafts < 0 ? e->opts.drafts : (uint32_t)r->ask.drafts;
-    most = most < MAAS_MAX_DRAFTS ? most : MAAS_MAX_DRAFTS;
-    most = most < spare ? most : spare;
-    most = most < r->end - r->n_tokens - 1 ? most : r->end - r->n_tokens - 1;
-    const uint32_t n = most ? maas_lookup(r->tokens, r->n_tokens, most) : 0;
-    const uint32_t k = !alone              ? maas_drafts_among(&r->guess, spare, n)
-                       : r->ask.drafts < 0 ? maas_drafts_alone(&r->guess, &e->pace, n)
-                                           : n; /* as it was asked for */
-    if (n && !k)
-        maas_guess_passed(&r->guess);
-    return k;
-}
-
-/* Rows that the model would compute as padding check proposals; who is alone may have more. */
-static void add_drafts(maas_engine *e)
-{
-    const bool alone = e->running.n == 1;
-    uint32_t rows = 0, outs = 0;
-    for (request *r = e->running.head; r; r = r->next) {
-        rows += r->rows;
-        outs += r->rows && r->past + r->rows == r->n_tokens;
-    }
-    const uint32_t size = padded(rows) < (uint32_t)e->info->max_rows ? padded(rows)
-                                                                     : (uint32_t)e->info->max_rows;
-    const uint32_t of_outs = padded(outs) - outs;
-    uint32_t spare = size - rows < of_outs ? size - rows : of_outs;
-    spare = alone ? (uint32_t)e->info->max_rows - rows : spare;
-    for (request *r = e->running.head; r && spare; r = r->next) {
-        if (r->rows != 1 || r->past + 1 != r->n_tokens)
-            continue;
-        r->drafts = propose(e, r, spare, alone);
-        if (!maas_request_reserve(r, e->blocks, r->past + 1 + r->drafts)) {
-            r->drafts = 0; /* nobody gives way for a guess */
-            maas_request_trim(r, e->blocks);
-        }
-        r->rows += r->drafts;
-        spare -= r->drafts;
-    }
-}
-
 static void reserve_all(maas_engine *e)
 {
     for (request *r = e->running.head; r; r = r->next)
-        while (r->rows && !maas_request_reserve(r, e->blocks, r->past + r->rows))
+        while (r->rows && !maas_pages_reserve(&r->pages, e->blocks, r->pages.past + r->rows))
             if (!preempt_for(e, r)) {
                 r->rows = 0; /* the youngest itself: it waits until others end */
                 break;
@@ -231,9 +187,10 @@ static maas_status run(maas_engine *e, const float **logits, maas_err *err)
     for (request *r = e->running.head; r; r = r->next) {
         if (!r->rows)
             continue;
-        memcpy(e->tokens + row, r->tokens + r->past, r->rows * sizeof *e->tokens);
-        e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->past, r->blocks,
-                                            (int32_t)r->ask.adapter, r->ask.strength};
+        memcpy(e->tokens + row, r->tokens + r->pages.past, r->rows * sizeof *e->tokens);
+        e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->pages.past,
+                                            r->pages.blocks, (int32_t)r->ask.adapter,
+                                            r->ask.strength};
         row += (int32_t)r->rows;
         for (uint32_t i = request_writes(r) ? r->drafts + 1 : 0; i > 0; i--)
             e->out_rows[b.n_out++] = row - (int32_t)i;
@@ -254,6 +211,7 @@ static void note_blocks(maas_engine *e)
 {
     pthread_mutex_lock(&e->lock);
     e->stats.blocks_free = maas_blocks_n_free(e->blocks);
+    e->stats.draft_blocks_free = e->drafter ? maas_drafter_n_free(e->drafter) : 0;
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -265,7 +223,7 @@ bool maas_engine_step(maas_engine *e)
     admit(e);
     share_rows(e);
     reserve_all(e);
-    add_drafts(e);
+    maas_engine_propose(e);
     if (!e->running.n) {
         note_blocks(e);
         return false;

@@ -115,6 +115,6 @@ const float *maas_engine_take_rows(maas_engine *e, request *r, const float *logi
         maas_request_advance(r, e->blocks, 1);
     }
     if (drafts)
-        maas_request_trim(r, e->blocks);
+        maas_pages_trim(&r->pages, e->blocks);
     return after;
 }

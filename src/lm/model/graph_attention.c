@@ -53,7 +53,7 @@ static maas_vid cache(maas_lm_writer *w, const char *name, int64_t a, int64_t b)
 {
     char full[40];
     const int64_t dims[] = {w->n_blocks, w->h->n_kv_heads, a, b};
-    const maas_tensor t = maas_tensor_of(MAAS_F16, 4, dims, NULL);
+    const maas_tensor t = maas_tensor_of(w->h->bytes ? MAAS_I8 : MAAS_F16, 4, dims, NULL);
     maas_vid v = MAAS_NO_VALUE;
     snprintf(full, sizeof full, "%s.%d", name, (int)w->layer);
     if (w->b.status == MAAS_OK)
@@ -99,8 +99,9 @@ static maas_lm_qkv projected(maas_lm_writer *w, maas_vid x)
 maas_vid maas_lmg_attend(maas_lm_writer *w, maas_lm_qkv p)
 {
     const maas_lm_hyper *h = w->h;
-    const maas_vid k_cache = cache(w, "cache_k", h->size, MAAS_PAGE);
-    const maas_vid v_cache = cache(w, "cache_v", MAAS_PAGE, h->v_size);
+    const int64_t scale = h->bytes ? MAAS_PAGE_SCALE : 0;
+    const maas_vid k_cache = cache(w, "cache_k", h->size + scale, MAAS_PAGE);
+    const maas_vid v_cache = cache(w, "cache_v", MAAS_PAGE, h->v_size + scale);
     const bool sinks = h->arch->flags & MAAS_ARCH_SINKS;
     const maas_vid sink = sinks ? maas_lmg_vector(w, "attn_sinks.weight", h->n_heads, true)
                                 : MAAS_NO_VALUE;

@@ -54,8 +54,9 @@ static void describe(const maas_lm_source *s, const maas_lm_hyper *h, maas_lm_in
                           .n_context_train = (int32_t)h->n_context,
                           .n_adapters = (int32_t)maas_lm_n_adapters(s)};
     snprintf(out->arch, sizeof out->arch, "%s", h->arch->name);
-    out->block_bytes = (size_t)(h->n_layers * h->n_kv_heads * MAAS_PAGE * (h->size + h->v_size)) *
-                       2;
+    const int64_t token = h->bytes ? h->size + h->v_size + 2 * MAAS_PAGE_SCALE
+                                   : 2 * (h->size + h->v_size);
+    out->block_bytes = (size_t)(h->n_layers * h->n_kv_heads * MAAS_PAGE * token);
     weigh(s, out);
 }
 
@@ -71,6 +72,29 @@ maas_status maas_lm_check(const maas_lm_source *s, maas_lm_info *out, maas_err *
 }
 
 /* ---- opening ---- */
+
+maas_status maas_lm_cache_of(const char *name, maas_lm_cache *out, maas_err *err)
+{
+    static const char *const names[] = {[MAAS_LM_CACHE_F16] = "f16", [MAAS_LM_CACHE_Q8] = "q8"};
+    for (size_t i = 0; i < MAAS_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (maas_lm_cache)i;
+            return MAAS_OK;
+        }
+    return maas_fail(err, MAAS_E_INVALID,
+                     "keys and values can be kept as f16 or q8, '%.32s' is neither", name);
+}
+
+static maas_status choose_cache(maas_lm *m, maas_err *err)
+{
+    m->hyper.bytes = m->opts.cache == MAAS_LM_CACHE_Q8;
+    return m->hyper.bytes && m->hyper.arch->flags & MAAS_ARCH_LATENT
+               ? maas_fail(err, MAAS_E_UNSUPPORTED,
+                           "%s keeps one vector for keys and values, partly normed and partly "
+                           "not: one scale does not fit both, so its cache can be f16 only, not q8",
+                           m->hyper.arch->name)
+               : MAAS_OK;
+}
 
 /* How many blocks: what the cache may take, but no more than all sequences could fill. */
 static void size_cache(maas_lm *m)
@@ -93,6 +117,7 @@ static maas_status open_all(maas_lm *m, const maas_lm_source *s, maas_err *err)
     maas_lm_info *i = &m->info;
     MAAS_TRY(maas_lm_hyper_read(s, &m->hyper, err));
     m->hyper.hidden = m->opts.hidden;
+    MAAS_TRY(choose_cache(m, err));
     describe(s, &m->hyper, i);
     i->max_rows = m->opts.max_rows > 0 ? m->opts.max_rows : DEFAULT_ROWS;
     i->max_seqs = m->opts.max_seqs > 0 ? m->opts.max_seqs : DEFAULT_SEQS;

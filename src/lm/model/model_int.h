@@ -74,6 +74,7 @@ typedef struct maas_lm_hyper {
     double embed_scale, residual_scale, logit_scale, expert_scale, clamp; /* clamp of q, k, v */
     bool parallel, router_sum, unturned;
     bool hidden; /* the step ends with the last norm: no logits */
+    bool bytes;  /* keys and values are kept in bytes */
     bool halves; /* rotary pairs are the halves of a head */
     struct {
         double scale;      /* of positions: 1 / factor */

@@ -18,7 +18,8 @@ typedef struct rig {
     maas_err err;
 } rig;
 
-static inline void rig_open_with(rig *r, size_t cache_bytes, int max_seqs, int max_rows, uint32_t n)
+/* n: adapters. */
+static inline void rig_open_as(rig *r, const maas_lm_opts *o, uint32_t n)
 {
     *r = (rig){0};
     const maas_span file = tiny_make(&r->t, MAAS_Q_Q8_0, 3);
@@ -26,14 +27,19 @@ static inline void rig_open_with(rig *r, size_t cache_bytes, int max_seqs, int m
         {"model.gguf", file},
         {"adapters/one.gguf", tiny_adapter_make(&r->a[0], file, "llama", MAAS_Q_F32, 4, 1, 5)},
         {"adapters/two.gguf", tiny_adapter_make(&r->a[1], file, "llama", MAAS_Q_F16, 4, 1, 6)}};
-    const maas_lm_opts o = {
-        .n_threads = 1, .cache_bytes = cache_bytes, .max_seqs = max_seqs, .max_rows = max_rows};
     const maas_engine_opts e = {.chunk = 24, .max_waiting = 100};
     EXPECT_EQ(maas_lm_source_open(f, 1 + n, NULL, &r->source, &r->err), MAAS_OK);
     EXPECT_EQ(maas_tokenizer_create(r->source, NULL, &r->tokenizer, &r->err), MAAS_OK);
-    EXPECT_EQ(maas_lm_create(r->source, &o, &r->model, &r->err), MAAS_OK);
+    EXPECT_EQ(maas_lm_create(r->source, o, &r->model, &r->err), MAAS_OK);
     EXPECT_EQ(maas_engine_create(r->model, r->tokenizer, &e, &r->engine, &r->err), MAAS_OK);
     EXPECT_STR(r->err.msg, "");
+}
+
+static inline void rig_open_with(rig *r, size_t cache_bytes, int max_seqs, int max_rows, uint32_t n)
+{
+    const maas_lm_opts o = {
+        .n_threads = 1, .cache_bytes = cache_bytes, .max_seqs = max_seqs, .max_rows = max_rows};
+    rig_open_as(r, &o, n);
 }
 
 static inline void rig_open(rig *r, size_t cache_bytes, int max_seqs, int max_rows)

@@ -42,7 +42,7 @@ static void as_many_as_are_worth_it(void)
 {
     maas_guess good = {0}, bad = {0};
     maas_pace flat = {0}, steep = {0};
-    EXPECT_EQ(maas_drafts_alone(&good, &flat, 7), 0); /* nothing is known of a step */
+    EXPECT_EQ(maas_drafts_alone(&good, &flat, 7, 0), 0); /* nothing is known of a step */
     for (uint32_t rows = 1; rows <= 8; rows *= 2)
         for (int i = 0; i < 3; i++) { /* the first of each size made a plan */
             maas_pace_add(&flat, rows, i ? 1000 + rows : 1000000);
@@ -54,11 +54,17 @@ static void as_many_as_are_worth_it(void)
     }
     EXPECT_EQ(good.accepted, 100);
     EXPECT_EQ(bad.accepted, 0);
-    EXPECT_EQ(maas_drafts_alone(&good, &flat, 7), 7);
-    EXPECT_EQ(maas_drafts_alone(&good, &flat, 2), 2);
-    EXPECT_EQ(maas_drafts_alone(&good, &flat, 0), 0);
-    EXPECT_EQ(maas_drafts_alone(&good, &steep, 7), 0); /* four rows cost as four steps */
-    EXPECT_EQ(maas_drafts_alone(&bad, &flat, 7), 0);
+    EXPECT_EQ(maas_drafts_alone(&good, &flat, 7, 0), 7);
+    EXPECT_EQ(maas_drafts_alone(&good, &flat, 2, 0), 2);
+    EXPECT_EQ(maas_drafts_alone(&good, &flat, 0, 0), 0);
+    EXPECT_EQ(maas_drafts_alone(&good, &steep, 7, 0), 0); /* four rows cost as four steps */
+    EXPECT_EQ(maas_drafts_alone(&bad, &flat, 7, 0), 0);
+    EXPECT_EQ(maas_drafts_alone(&good, &flat, 7, 100), 7); /* a draft model's: cheap, and dear */
+    EXPECT_EQ(maas_drafts_alone(&good, &flat, 7, 1100), 0);
+    EXPECT(maas_drafts_pay(&good, &flat, 4, 3, 300));
+    EXPECT(!maas_drafts_pay(&good, &flat, 4, 3, 400));
+    EXPECT(!maas_drafts_pay(&bad, &flat, 4, 3, 300));
+    EXPECT(!maas_drafts_pay(&good, &flat, 16, 3, 0)); /* nothing is known of such a step */
     EXPECT_EQ(maas_drafts_among(&good, 3, 7), 3);
     EXPECT_EQ(maas_drafts_among(&good, 0, 7), 0);
     EXPECT_EQ(maas_drafts_among(&bad, 3, 7), 0);
