@@ -31,6 +31,7 @@ typedef struct kr_layer kr_layer;
 /* kr_row.flags */
 enum {
     KR_ANY_TYPE = 1, /* takes integers as they are; others get float32 */
+    KR_NAMED = 2,    /* reads keyword arguments of its calls; others have none */
 };
 
 typedef struct kr_row {

@@ -164,6 +164,9 @@ maas_vid kr_call_outer(kr *k, kr_layer *l, const maas_vid *in, uint32_t n)
 {
     maas_vid y = MAAS_NO_VALUE;
     l->next = 0;
+    if (json_object_size(l->call) && !(l->row && l->row->flags & KR_NAMED))
+        return kr_fail(k, l, MAAS_E_UNSUPPORTED, "it is called with the argument %.60s",
+                       json_object_iter_key(json_object_iter((json_t *)(uintptr_t)l->call)));
     if (!l->row) {
         kr_model m = {.path = l->path, .outer = k->w->list ? l : NULL, .in = in, .n_in = n};
         if (kr_model_build(k, l->class_name, l->config, &m) != MAAS_OK)
