@@ -76,7 +76,7 @@ def attention(**options):
 
 def cross_attention():
     q, v, key = keras.Input((7, 16)), keras.Input((5, 12)), keras.Input((5, 9))
-    return keras.Model([q, v, key], L.MultiHeadAttention(2, 4, value_dim=3)(query=q, key=key, value=v))
+    return keras.Model([q, v, key], L.MultiHeadAttention(2, 4, value_dim=3, dropout=0.1)(query=q, key=key, value=v))
 
 
 def embedded():
@@ -147,7 +147,7 @@ def models():
     yield "a convolution a step", chain((3, 8, 8, 2), L.TimeDistributed(L.Conv2D(4, 3, padding="same")),
                                         L.TimeDistributed(L.GlobalMaxPooling2D()), L.LSTM(3))
     yield "attention", attention()
-    yield "attention without biases", attention(use_bias=False, value_dim=3)
+    yield "attention without biases", attention(use_bias=False, value_dim=3, dropout=0.1)
     yield "attention of three", cross_attention()
 
 
