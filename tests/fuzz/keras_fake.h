@@ -12,8 +12,7 @@ static maas_status keras_fake_get(void *ctx, const char *path, maas_arena *a, in
     size_t bytes;
     for (int i = 0; i < rank; i++)
         all[i] = dims[i] < 0 ? 2 : dims[i];
-    if (maas_shape_bytes(MAAS_F32, all, rank, &bytes, err) != MAAS_OK)
-        return MAAS_E_TOO_LARGE;
+    MAAS_TRY(maas_shape_bytes(MAAS_F32, all, rank, &bytes, err));
     if (bytes > 1 << 20)
         return maas_fail(err, MAAS_E_TOO_LARGE, "weight '%.60s' of %zu bytes", path, bytes);
     *out = maas_tensor_of(MAAS_F32, rank, all, maas_arena_alloc(a, bytes));

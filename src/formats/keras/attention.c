@@ -48,9 +48,10 @@ static bool find_inputs(kr *k, const kr_layer *l, const maas_vid *in, uint32_t n
     }
     if (out[2] == MAAS_NO_VALUE)
         out[2] = out[1];
-    json_object_foreach ((json_t *)(uintptr_t)l->call, word, v)
-        if (strcmp(word, "query") != 0 && strcmp(word, "value") != 0 && strcmp(word, "key") != 0)
-            kr_fail(k, l, MAAS_E_UNSUPPORTED, "it is called with %.40s", word);
+    json_object_foreach((json_t *)(uintptr_t)l->call, word, v) if (strcmp(word, "query") != 0 &&
+                                                                   strcmp(word, "value") != 0 &&
+                                                                   strcmp(word, "key") != 0)
+        kr_fail(k, l, MAAS_E_UNSUPPORTED, "it is called with %.40s", word);
     return kr_ok(k);
 }
 
@@ -91,7 +92,9 @@ static maas_vid attention(kr *k, kr_layer *l, const maas_vid *in, uint32_t n)
 }
 
 const kr_row kr_attention[] = {
-    {"MultiHeadAttention", attention, "num_heads key_dim value_dim dropout use_bias query_shape key_shape value_shape "
-     "attention_axes flash_attention", 3, 1, 3, KR_NAMED},
+    {"MultiHeadAttention", attention,
+     "num_heads key_dim value_dim dropout use_bias query_shape key_shape value_shape "
+     "attention_axes flash_attention",
+     3, 1, 3, KR_NAMED},
     {0},
 };

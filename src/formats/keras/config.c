@@ -153,8 +153,9 @@ maas_status kr_check_args(kr *k, const kr_layer *l)
     const char *key;
     json_t *v;
     check_dtype(k, l);
-    json_object_foreach ((json_t *)(uintptr_t)l->config, key, v)
-        if (!json_is_null(v) && !json_is_false(v) && !is_ignored(key) && !among(l->row->args, key))
-            kr_fail(k, l, MAAS_E_UNSUPPORTED, "the argument %.60s is not supported", key);
+    json_object_foreach((json_t *)(uintptr_t)l->config, key,
+                        v) if (!json_is_null(v) && !json_is_false(v) && !is_ignored(key) &&
+                               !among(l->row->args, key))
+        kr_fail(k, l, MAAS_E_UNSUPPORTED, "the argument %.60s is not supported", key);
     return k->b.status;
 }

@@ -121,7 +121,8 @@ static maas_status collect_named(functional *f, const kr_layer *l, call *c, cons
     c->named = json_object();
     if (!c->named || !maas_arena_defer(f->k->arena, drop_json, c->named))
         return maas_fail(f->k->err, MAAS_E_NOMEM, "no memory left for layers");
-    json_object_foreach ((json_t *)(uintptr_t)named, key, v) {
+    json_object_foreach((json_t *)(uintptr_t)named, key, v)
+    {
         if (json_is_null(v) || json_is_false(v))
             continue;
         json_t *place = history_of(v) ? json_integer(c->n_in) : json_incref(v);
@@ -209,7 +210,7 @@ static maas_status tensors_of(functional *f, const json_t *v, const char *what, 
     const char *key;
     json_t *item;
     if (json_is_object(v) && !history_of(v)) {
-        json_object_foreach ((json_t *)(uintptr_t)v, key, item)
+        json_object_foreach((json_t *)(uintptr_t)v, key, item)
             MAAS_TRY(collect(f, &here, &c, item, 0));
     } else {
         MAAS_TRY(collect(f, &here, &c, v, 0));
@@ -244,8 +245,8 @@ static maas_status give_outputs(functional *f, const json_t *config)
 {
     kr_model *m = f->m;
     ref *out;
-    MAAS_TRY(tensors_of(f, json_object_get(config, "output_layers"), "output_layers", &out,
-                        &m->n_out));
+    MAAS_TRY(
+        tensors_of(f, json_object_get(config, "output_layers"), "output_layers", &out, &m->n_out));
     m->out = alloc(f, m->n_out, sizeof *m->out);
     m->out_names = alloc(f, m->n_out, sizeof *m->out_names);
     if (!m->out || !m->out_names)

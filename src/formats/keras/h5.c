@@ -289,7 +289,8 @@ static maas_status read_set(kr_h5 *h, hid_t set, const char *path, maas_arena *a
     hsize_t dims[MAAS_MAX_RANK];
     maas_status st = MAAS_E_UNSUPPORTED;
     *out = (maas_tensor){.dtype = MAAS_F32};
-    if (how < 0 || rank < 0 || rank > MAAS_MAX_RANK || (rank && H5Sget_simple_extent_dims(space, dims, NULL) != rank))
+    if (how < 0 || rank < 0 || rank > MAAS_MAX_RANK ||
+        (rank && H5Sget_simple_extent_dims(space, dims, NULL) != rank))
         problem = "its shape cannot be read";
     else if ((class != H5T_FLOAT && class != H5T_INTEGER) || size < 1 || size > 8)
         problem = "its elements are no numbers";
@@ -305,7 +306,8 @@ static maas_status read_set(kr_h5 *h, hid_t set, const char *path, maas_arena *a
         problem = layout_problem(set, how, bytes / 4 * size);
     if (!problem && !(out->data = maas_arena_alloc(a, bytes)))
         st = MAAS_E_NOMEM, problem = "there is no memory left for it";
-    if (!problem && bytes && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->data) < 0)
+    if (!problem && bytes &&
+        H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->data) < 0)
         st = MAAS_E_FORMAT, problem = "its data is damaged";
     if (how >= 0)
         H5Pclose(how);

@@ -6,7 +6,8 @@
 
 const maas_type *kr_type(kr *k, maas_vid v)
 {
-    static const maas_type none = {.tag = MAAS_TYPE_TENSOR, .dtype = MAAS_F32, .rank = MAAS_RANK_UNKNOWN};
+    static const maas_type none = {
+        .tag = MAAS_TYPE_TENSOR, .dtype = MAAS_F32, .rank = MAAS_RANK_UNKNOWN};
     return kr_ok(k) && v != MAAS_NO_VALUE ? maas_b_type(&k->b, v) : &none;
 }
 

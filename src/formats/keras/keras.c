@@ -45,8 +45,8 @@ static maas_status unpack(archive *z, int i, const maas_zip_member *m, maas_budg
                               m->deflated ? MAAS_PACKING_DEFLATE : MAAS_PACKING_NONE, budget, err));
     z->has[i] = true;
     /* One byte more than it says, to see that it ends there. */
-    MAAS_TRY(maas_source_window(&z->source[i], (size_t)m->size + m->deflated, &z->part[i], &last,
-                                err));
+    MAAS_TRY(
+        maas_source_window(&z->source[i], (size_t)m->size + m->deflated, &z->part[i], &last, err));
     if (z->part[i].n != m->size)
         return maas_fail(err, MAAS_E_FORMAT, "%s: %zu bytes, the archive says %llu", part_names[i],
                          z->part[i].n, (unsigned long long)m->size);
@@ -84,7 +84,7 @@ static maas_status read_archive(maas_span file, maas_arena *a, maas_budget *budg
     MAAS_TRY(archive_open(&z, file, budget, err));
     if (maas_json_parse(z.part[METADATA], &about, err) != MAAS_OK) {
         maas_err_prefix(err, "metadata.json");
-        return MAAS_E_FORMAT;
+        return err->code = MAAS_E_FORMAT;
     }
     if (!is_h5(z.part[WEIGHTS]))
         return maas_fail(err, MAAS_E_FORMAT, "model.weights.h5 is no HDF5");
@@ -116,7 +116,9 @@ static maas_status read_h5(maas_span file, maas_arena *a, maas_budget *budget, m
 
 maas_status maas_keras_read(maas_span file, maas_budget *budget, maas_graph **out, maas_err *err)
 {
+    maas_err own = {0};
     maas_arena a;
+    err = err ? err : &own;
     maas_arena_init(&a, budget);
     maas_status st = is_h5(file) ? read_h5(file, &a, budget, out, err)
                                  : read_archive(file, &a, budget, out, err);

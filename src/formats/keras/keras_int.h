@@ -39,8 +39,8 @@ typedef struct kr_row {
     maas_vid (*build)(kr *k, kr_layer *l, const maas_vid *in, uint32_t n);
     /* Arguments it reads, space-separated. What is not here, null, or in kr_ignored is refused. */
     const char *args;
-    int8_t rank;            /* of its first input, batch counted; 0: any */
-    uint16_t n_min, n_max;  /* inputs */
+    int8_t rank;           /* of its first input, batch counted; 0: any */
+    uint16_t n_min, n_max; /* inputs */
     uint16_t flags;
 } kr_row;
 
@@ -99,7 +99,7 @@ bool kr_permuted(kr *k, const maas_tensor *t, const int *order, maas_tensor *out
 
 /* ---- idioms.c ---- */
 
-const maas_type *kr_type(kr *k, maas_vid v); /* an empty one after an error */
+const maas_type *kr_type(kr *k, maas_vid v);                     /* an empty one after an error */
 maas_vid kr_op1(kr *k, const char *op, maas_attr a, maas_vid x); /* with one attribute */
 maas_vid kr_cast(kr *k, maas_vid v, maas_dtype t);
 maas_vid kr_transpose(kr *k, maas_vid x, int rank, const int64_t *order);

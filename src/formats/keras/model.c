@@ -188,9 +188,9 @@ maas_vid kr_call_outer(kr *k, kr_layer *l, const maas_vid *in, uint32_t n)
 static const struct {
     const char *name;
     maas_dtype dtype;
-} input_types[] = {{"float32", MAAS_F32}, {"float64", MAAS_F64}, {"float16", MAAS_F32},
-                   {"bfloat16", MAAS_F32}, {"int32", MAAS_I32},  {"int64", MAAS_I64},
-                   {"uint8", MAAS_U8},    {"bool", MAAS_BOOL}};
+} input_types[] = {{"float32", MAAS_F32},  {"float64", MAAS_F64}, {"float16", MAAS_F32},
+                   {"bfloat16", MAAS_F32}, {"int32", MAAS_I32},   {"int64", MAAS_I64},
+                   {"uint8", MAAS_U8},     {"bool", MAAS_BOOL}};
 
 static maas_dtype input_type(kr *k, const kr_layer *l)
 {
@@ -279,7 +279,7 @@ maas_status kr_model_build(kr *k, const char *class_name, const json_t *config, 
         return k->b.status = maas_fail(k->err, MAAS_E_NOMEM, "no memory left for layers");
     k->depth++;
     maas_status st = strcmp(class_name, "Sequential") == 0 ? sequential(k, config, m)
-                                                          : kr_functional(k, config, m);
+                                                           : kr_functional(k, config, m);
     k->depth--;
     json_decref(m->classes);
     m->classes = NULL;
@@ -295,10 +295,9 @@ static void name_outputs(kr *k, const kr_model *m)
     for (uint32_t i = 0; i < m->n_out && kr_ok(k); i++) {
         const maas_vid v = maas_b_op1(&k->b, "Identity", m->out[i]);
         const bool taken = maas_graph_find(k->b.g, m->out_names[i]) != MAAS_NO_VALUE;
-        maas_b_output(&k->b,
-                      taken ? maas_arena_printf(k->arena, "%s:%u", m->out_names[i], i)
-                            : m->out_names[i],
-                      v);
+        maas_b_output(
+            &k->b,
+            taken ? maas_arena_printf(k->arena, "%s:%u", m->out_names[i], i) : m->out_names[i], v);
     }
 }
 
@@ -334,7 +333,7 @@ maas_status maas_keras_graph(maas_span config, const char *version, const maas_k
     maas_status st = maas_json_parse(config, &root, err);
     if (st != MAAS_OK) {
         maas_err_prefix(err, "the config of the model");
-        return st == MAAS_E_INVALID ? MAAS_E_FORMAT : st;
+        return err->code = st == MAAS_E_INVALID ? MAAS_E_FORMAT : st;
     }
     MAAS_TRY(maas_graph_create("keras", budget, &g, err));
     maas_arena_init(&a, budget);

@@ -8,9 +8,9 @@
 typedef struct cell {
     const char *class_name, *op;
     int gates;
-    int order[4];         /* gate i of ONNX is gate order[i] of Keras (i f c o; z r h) */
-    int n_recurrent;      /* recurrent activations, which come first */
-    int n_activations;    /* what the operator wants */
+    int order[4];      /* gate i of ONNX is gate order[i] of Keras (i f c o; z r h) */
+    int n_recurrent;   /* recurrent activations, which come first */
+    int n_activations; /* what the operator wants */
 } cell;
 
 static const cell cells[] = {
@@ -23,8 +23,8 @@ static const struct {
     const char *keras, *onnx;
     float alpha, beta;
 } activation_words[] = {
-    {"tanh", "Tanh", 0, 0},      {"sigmoid", "Sigmoid", 0, 0},   {"relu", "Relu", 0, 0},
-    {"linear", "Affine", 1, 0},  {"softsign", "Softsign", 0, 0}, {"softplus", "Softplus", 0, 0},
+    {"tanh", "Tanh", 0, 0},     {"sigmoid", "Sigmoid", 0, 0},   {"relu", "Relu", 0, 0},
+    {"linear", "Affine", 1, 0}, {"softsign", "Softsign", 0, 0}, {"softplus", "Softplus", 0, 0},
     {"elu", "Elu", 1, 0},
 };
 
@@ -117,14 +117,24 @@ static maas_vid run_cell(kr *k, kr_layer *l, const cell *c, maas_vid x, bool rev
     const maas_attr a[] = {
         MAAS_A_INT("hidden_size", units),
         MAAS_A_STR("direction", reverse ? "reverse" : "forward"),
-        {.name = "activations", .type = MAAS_ATTR_STRINGS, .n = (uint32_t)c->n_activations, .u.strings = w.name},
-        {.name = "activation_alpha", .type = MAAS_ATTR_FLOATS, .n = (uint32_t)c->n_activations, .u.floats = w.alpha},
-        {.name = "activation_beta", .type = MAAS_ATTR_FLOATS, .n = (uint32_t)c->n_activations, .u.floats = w.beta},
+        {.name = "activations",
+         .type = MAAS_ATTR_STRINGS,
+         .n = (uint32_t)c->n_activations,
+         .u.strings = w.name},
+        {.name = "activation_alpha",
+         .type = MAAS_ATTR_FLOATS,
+         .n = (uint32_t)c->n_activations,
+         .u.floats = w.alpha},
+        {.name = "activation_beta",
+         .type = MAAS_ATTR_FLOATS,
+         .n = (uint32_t)c->n_activations,
+         .u.floats = w.beta},
         MAAS_A_INT("linear_before_reset", reset_after),
     };
     const int64_t f = kr_size(k, l, x, 2);
     maas_vid in[4] = {kr_transpose(k, x, 3, by_time), gate_matrix(k, l, c, 0, f, units),
-                      gate_matrix(k, l, c, 1, units, units), gate_biases(k, l, c, units, reset_after)};
+                      gate_matrix(k, l, c, 1, units, units),
+                      gate_biases(k, l, c, units, reset_after)};
     maas_b_node(&k->b, c->op, a, MAAS_COUNT(a) - !gru, in, in[3] == MAAS_NO_VALUE ? 3 : 4, out, 2);
     if (!all)
         return maas_b_op2(&k->b, "Squeeze", out[1], maas_b_i64s(&k->b, &first, 1));
@@ -160,7 +170,8 @@ static maas_vid bidirectional(kr *k, kr_layer *l, const maas_vid *in, uint32_t n
     if (mode < 0)
         return kr_fail(k, l, MAAS_E_UNSUPPORTED, "merge_mode null gives two outputs");
     for (int i = 0; i < 2; i++) {
-        if (!kr_inner(k, l, i && backward ? backward : inside, i ? "backward_layer" : "forward_layer", &half[i]))
+        if (!kr_inner(k, l, i && backward ? backward : inside,
+                      i ? "backward_layer" : "forward_layer", &half[i]))
             return MAAS_NO_VALUE;
         const cell *c = cell_of(half[i].class_name);
         if (!c)
@@ -171,7 +182,8 @@ static maas_vid bidirectional(kr *k, kr_layer *l, const maas_vid *in, uint32_t n
         const bool back = kr_bool(k, &half[i], "go_backwards", false) != (i && !backward);
         if (back != (i == 1))
             return kr_fail(k, l, MAAS_E_UNSUPPORTED, "go_backwards of the layers inside");
-        y[i] = run_cell(k, &half[i], c, in[0], back, kr_bool(k, &half[i], "return_sequences", false));
+        y[i] = run_cell(k, &half[i], c, in[0], back,
+                        kr_bool(k, &half[i], "return_sequences", false));
         l->next = half[i].next;
     }
     if (mode == 0)

@@ -28,7 +28,8 @@ bool kr_take(kr *k, kr_layer *l, const char *sub, int index, int rank, const int
         return false;
     const char *path = path_of(k, l, sub, index);
     if (!path) {
-        kr_fail(k, l, MAAS_E_FORMAT, "the file has %zu weights of it, more are needed", l->n_listed);
+        kr_fail(k, l, MAAS_E_FORMAT, "the file has %zu weights of it, more are needed",
+                l->n_listed);
         return false;
     }
     k->b.status = k->w->get(k->w->ctx, path, &k->b.g->arena, rank, dims, out, k->err);

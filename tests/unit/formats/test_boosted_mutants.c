@@ -255,14 +255,9 @@ static void failing_allocations(void)
     }
 }
 
-static const mt_case cases[] = {MT_CASE(libsvm),
-                                MT_CASE(liblinear),
-                                MT_CASE(pmml),
-                                MT_CASE(keras),
-                                MT_CASE(xgboost),
-                                MT_CASE(lightgbm),
-                                MT_CASE(catboost),
-                                MT_CASE(failing_allocations)};
+static const mt_case cases[] = {
+    MT_CASE(libsvm),  MT_CASE(liblinear), MT_CASE(pmml),     MT_CASE(keras),
+    MT_CASE(xgboost), MT_CASE(lightgbm),  MT_CASE(catboost), MT_CASE(failing_allocations)};
 int main(int argc, char **argv)
 {
     return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
