@@ -110,6 +110,10 @@ def models():
                           "wide strides, same": {"strides": 4, "padding": "same"}, "one": {"padding": "same"}}.items():
         yield "transposed " + name, chain((7, 6, 4), L.Conv2DTranspose(5, 3, activation="relu", **options))
     yield "transposed 1d", chain((7, 4), L.Conv1DTranspose(5, 4, strides=3, padding="same"))
+    yield "transposed 3d", chain((3, 4, 5, 2), L.Conv3DTranspose(3, 3, strides=2, padding="same"), L.SpatialDropout3D(0.1),
+                                 L.GlobalMaxPooling3D())
+    yield "channels first", chain((3, 9, 8), L.ZeroPadding2D(1, data_format="channels_first"), L.SpatialDropout2D(0.1),
+                                  L.MaxPooling2D(data_format="channels_first"), L.Flatten(data_format="channels_first"))
     yield "conv1d", chain((30, 5), L.Conv1D(8, 5, padding="causal", dilation_rate=2, activation="relu"), L.AveragePooling1D(2),
                           L.MaxPooling1D(3, padding="same"), L.GlobalMaxPooling1D())
     yield "conv3d", chain((6, 7, 8, 2), L.Conv3D(4, 3, padding="same", activation="tanh"), L.MaxPooling3D(2),

@@ -183,7 +183,6 @@ const kr_row kr_convolutions[] = {
     {"Conv1D", convolution, "filters groups " COMMON, 3, 1, 1, 0},
     {"Conv2D", convolution, "filters groups " COMMON, 4, 1, 1, 0},
     {"Conv3D", convolution, "filters groups " COMMON, 5, 1, 1, 0},
-    {"Convolution2D", convolution, "filters groups " COMMON, 4, 1, 1, 0},
     {"DepthwiseConv1D", depthwise, "depth_multiplier " COMMON, 3, 1, 1, 0},
     {"DepthwiseConv2D", depthwise, "depth_multiplier " COMMON, 4, 1, 1, 0},
     {"SeparableConv1D", separable, "filters depth_multiplier " COMMON, 3, 1, 1, 0},
