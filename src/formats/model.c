@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "formats/boosted.h"
+#include "formats/keras/keras.h"
 #include "formats/pmml/pmml.h"
 #include "formats/sklearn/sklearn.h"
 #include "formats/svm/svm.h"
@@ -18,6 +19,7 @@ static maas_status read_onnx(maas_span file, maas_budget *budget, maas_graph **o
 
 const maas_model_format maas_model_formats[] = {
     {"catboost", ".json", maas_catboost_probe, maas_catboost_read, NULL},
+    {"keras", ".keras .h5 .hdf5", maas_keras_probe, maas_keras_read, NULL},
     {"liblinear", ".model", maas_liblinear_probe, maas_liblinear_read, NULL},
     {"libsvm", ".model", maas_libsvm_model_probe, maas_libsvm_model_read, NULL},
     {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read, NULL},

@@ -292,7 +292,7 @@ maas_onnx_form maas_onnx_form_of(const maas_graph *g, const maas_node *n, int op
     if (!row)
         return form;
     form.drop = row->drop;
-    if (row->axes) {
+    if (row->axes && opset < 18) { /* ReduceMax of 18 and 19 has the input, too */
         form.n_in = 1;
         if (n->n_in > 1 && n->in[1] != MAAS_NO_VALUE)
             form.axes = &g->values[n->in[1]].init;

@@ -11,6 +11,7 @@
 #   encoders          clients of embeddings, and the tokenizers of their makers
 #   structured        the same clients, and what checks the JSON that they get
 #   keras             Keras and what it exports ONNX with
+#   keras-files       Keras with JAX below it, and h5py: what .keras and .h5 files are checked against
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
 set_name=${2:-clients}
@@ -50,6 +51,10 @@ structured)
 keras)
     packages='tensorflow-cpu tf2onnx onnx numpy'
     probe='import keras, tf2onnx, onnx'
+    ;;
+keras-files)
+    packages='keras jax h5py numpy'
+    probe='import os; os.environ["KERAS_BACKEND"] = "jax"; import keras, h5py'
     ;;
 sklearn-*)
     packages="scikit-learn==${set_name#sklearn-} numpy<2 scipy<1.14 pandas<2.3 joblib"

@@ -10,6 +10,7 @@
 #include "formats/boosted.h"
 #include "formats/pmml/pmml.h"
 #include "formats/svm/svm.h"
+#include "../../fuzz/keras_fake.h"
 #include "../../fuzz/onnx_run.h"
 
 enum { MAX_SEEDS = 32, MAX_BYTES = 8192, N_MUTANTS = 4000, SECONDS = 5 };
@@ -214,6 +215,10 @@ static void pmml(void)
 {
     attack(&(format){"pmml", maas_pmml_read});
 }
+static void keras(void)
+{
+    attack(&(format){"keras", keras_fake_read});
+}
 static void liblinear(void)
 {
     attack(&(format){"liblinear", maas_liblinear_read});
@@ -225,6 +230,7 @@ static void failing_allocations(void)
     static const format formats[] = {{"libsvm_model", maas_libsvm_model_read},
                                      {"liblinear", maas_liblinear_read},
                                      {"pmml", maas_pmml_read},
+                                     {"keras", keras_fake_read},
                                      {"xgboost", maas_xgboost_read},
                                      {"lightgbm", maas_lightgbm_read},
                                      {"catboost", maas_catboost_read}};
@@ -249,13 +255,9 @@ static void failing_allocations(void)
     }
 }
 
-static const mt_case cases[] = {MT_CASE(libsvm),
-                                MT_CASE(liblinear),
-                                MT_CASE(pmml),
-                                MT_CASE(xgboost),
-                                MT_CASE(lightgbm),
-                                MT_CASE(catboost),
-                                MT_CASE(failing_allocations)};
+static const mt_case cases[] = {
+    MT_CASE(libsvm),  MT_CASE(liblinear), MT_CASE(pmml),     MT_CASE(keras),
+    MT_CASE(xgboost), MT_CASE(lightgbm),  MT_CASE(catboost), MT_CASE(failing_allocations)};
 int main(int argc, char **argv)
 {
     return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
