@@ -368,6 +368,11 @@ static maas_status take_categories(maas_features *fs, maas_feature *f, const maa
     }
     for (int64_t i = 0; i < fs->n_rows; i++)
         f->codes[i] = maas_distinct_find(d, i);
+    /* Missing text is served as empty text: where that is a category, it is so here, too. */
+    const bool empty = fs->opts.fields && !f->is_whole && d->n && d->keys[0].text.n == 0;
+    for (int64_t i = 0; empty && i < fs->n_rows; i++)
+        if (!maas_column_text(f->col, i).p)
+            f->codes[i] = 0;
     return MAAS_OK;
 }
 
