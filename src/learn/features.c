@@ -8,6 +8,7 @@
 #include "learn/distinct.h"
 #include "learn/encoders.h"
 #include "learn/order_stats.h"
+#include "ops/text_bucket.h"
 
 #include "base/ban.h"
 
@@ -32,6 +33,7 @@ void maas_features_reset(maas_features *fs)
     for (uint32_t i = 0; fs->f && i < fs->n; i++) {
         maas_free(fs->f[i].input);
         maas_free(fs->f[i].categories);
+        maas_free(fs->f[i].numbers);
         maas_free(fs->f[i].codes);
     }
     maas_free(fs->f);
@@ -98,6 +100,69 @@ static bool is_skipped(const maas_features_opts *o, const char *name)
     return false;
 }
 
+static bool has_column(const maas_features *fs, const char *name)
+{
+    for (uint32_t i = 0; i < fs->n; i++)
+        if (strcmp(fs->f[i].col->desc.name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool lists(const json_t *names, const char *column)
+{
+    for (size_t i = 0; i < json_array_size(names); i++)
+        if (strcmp(json_string_value(json_array_get(names, i)), column) == 0)
+            return true;
+    return false;
+}
+
+/* Whether the cells are categories, and hashed. */
+static maas_status choose_category(maas_feature *f, const maas_features_opts *o, maas_err *err)
+{
+    const maas_column *c = &f->col->desc;
+    const maas_cells *cells = maas_cells_of(c->dtype);
+    if (!o->fields)
+        return MAAS_OK;
+    if (c->rank)
+        return maas_fail(err, MAAS_E_INVALID, "column '%s': a tensor is no field", c->name);
+    if (!f->is_text && lists(o->categories, c->name)) {
+        if (!cells || !cells->whole)
+            return maas_fail(err, MAAS_E_INVALID,
+                             "params.categories: column '%s' holds no whole numbers", c->name);
+        f->is_text = f->is_whole = true;
+    }
+    const json_t *buckets = json_is_object(o->hash_buckets)
+                                ? json_object_get(o->hash_buckets, c->name)
+                                : o->hash_buckets;
+    f->hashed = f->is_text && buckets;
+    f->n_categories = f->hashed ? json_integer_value(buckets) : 0;
+    if (!f->is_text && buckets && json_is_object(o->hash_buckets))
+        return maas_fail(err, MAAS_E_INVALID, "params.hash_buckets: column '%s' is no category",
+                         c->name);
+    return MAAS_OK;
+}
+
+/* Names in params that no column has. */
+static maas_status check_names(const maas_features *fs, const maas_features_opts *o, maas_err *err)
+{
+    const char *name = NULL;
+    json_t *v;
+    for (size_t i = 0; i < json_array_size(o->categories); i++) {
+        name = json_string_value(json_array_get(o->categories, i));
+        if (!has_column(fs, name))
+            return maas_fail(err, MAAS_E_INVALID, "params.categories: there is no column '%.100s'",
+                             name);
+    }
+    json_object_foreach((json_t *)(json_is_object(o->hash_buckets) ? o->hash_buckets : NULL), name,
+                        v)
+    {
+        if (!has_column(fs, name))
+            return maas_fail(err, MAAS_E_INVALID,
+                             "params.hash_buckets: there is no column '%.100s'", name);
+    }
+    return MAAS_OK;
+}
+
 static maas_status choose(maas_features *fs, const maas_dataset *data, const maas_features_opts *o,
                           maas_err *err)
 {
@@ -111,6 +176,7 @@ static maas_status choose(maas_features *fs, const maas_dataset *data, const maa
         maas_feature *f = &fs->f[fs->n++];
         *f = (maas_feature){
             .col = c, .is_text = c->desc.dtype == MAAS_STRING, .input = input_name(c->desc.name)};
+        MAAS_TRY(choose_category(f, o, err));
         if (!f->input)
             return maas_fail(err, MAAS_E_NOMEM, "column '%s'", c->desc.name);
         if (!f->is_text && !maas_cells_of(c->desc.dtype))
@@ -119,6 +185,8 @@ static maas_status choose(maas_features *fs, const maas_dataset *data, const maa
         fs->n_text += f->is_text;
         fs->n_numbers += f->is_text ? 0 : maas_column_width(c);
     }
+    if (o->fields)
+        MAAS_TRY(check_names(fs, o, err));
     MAAS_TRY(check_layout(fs, err));
     bool bytes = fs->layout == MAAS_LAYOUT_TENSOR && fs->f[0].col->desc.dtype == MAAS_U8;
     fs->raw = bytes ? MAAS_U8 : MAAS_F32;
@@ -289,13 +357,22 @@ static maas_status take_categories(maas_features *fs, maas_feature *f, const maa
 {
     f->n_categories = d->n;
     f->categories = charged(fs, (size_t)d->n, sizeof *f->categories);
+    f->numbers = f->is_whole ? charged(fs, (size_t)d->n, sizeof *f->numbers) : NULL;
     f->codes = charged(fs, (size_t)fs->n_rows, sizeof *f->codes);
-    if (!f->categories || !f->codes)
+    if (!f->categories || !f->codes || (f->is_whole && !f->numbers))
         return maas_fail(err, MAAS_E_NOMEM, "categories of column '%s'", f->col->desc.name);
-    for (int64_t i = 0; i < d->n; i++)
+    for (int64_t i = 0; i < d->n; i++) {
         f->categories[i] = d->keys[i].text;
+        if (f->is_whole)
+            f->numbers[i] = d->keys[i].number;
+    }
     for (int64_t i = 0; i < fs->n_rows; i++)
         f->codes[i] = maas_distinct_find(d, i);
+    /* Missing text is served as empty text: where that is a category, it is so here, too. */
+    const bool empty = fs->opts.fields && !f->is_whole && d->n && d->keys[0].text.n == 0;
+    for (int64_t i = 0; empty && i < fs->n_rows; i++)
+        if (!maas_column_text(f->col, i).p)
+            f->codes[i] = 0;
     return MAAS_OK;
 }
 
@@ -322,20 +399,44 @@ static maas_status inherit_categories(maas_features *fs, maas_feature *f, const 
                          f->col->desc.name);
     for (size_t i = 0; i < n; i++) {
         const json_t *s = json_array_get(names, i);
-        if (!json_is_string(s))
+        if (f->is_whole ? !json_is_integer(s) : !json_is_string(s))
             return maas_fail(err, MAAS_E_FORMAT,
                              "the parent version's categories of '%s' are broken",
                              f->col->desc.name);
-        keys[i].text = (maas_str){json_string_value(s), json_string_length(s)};
+        if (f->is_whole)
+            keys[i].number = json_integer_value(s);
+        else
+            keys[i].text = (maas_str){json_string_value(s), json_string_length(s)};
     }
     MAAS_TRY(maas_distinct_from(&d, f->col, keys, (int64_t)n, err));
     return take_categories(fs, f, &d, err);
 }
 
+/* The bucket of every row; missing and empty text is unknown, as it is when serving. */
+static maas_status hash_rows(maas_features *fs, maas_feature *f, maas_err *err)
+{
+    f->codes = charged(fs, (size_t)fs->n_rows, sizeof *f->codes);
+    if (!f->codes)
+        return maas_fail(err, MAAS_E_NOMEM, "buckets of column '%s'", f->col->desc.name);
+    for (int64_t i = 0; i < fs->n_rows; i++) {
+        if (!f->is_whole) {
+            const maas_str s = maas_column_text(f->col, i);
+            f->codes[i] = s.p ? (int32_t)maas_text_bucket(s, f->n_categories) : -1;
+            continue;
+        }
+        maas_tensor t = maas_tensor_of(f->col->desc.dtype, 0, NULL, (void *)f->col->data);
+        const int64_t rest = maas_tensor_get_i64(&t, i) % f->n_categories;
+        f->codes[i] = (int32_t)(rest < 0 ? rest + f->n_categories : rest);
+    }
+    return MAAS_OK;
+}
+
 static maas_status fit_text(maas_features *fs, maas_feature *f, const maas_features_opts *o,
                             const maas_rows *train, maas_err *err)
 {
-    f->encoder = maas_encoder_of(o, f->col, train);
+    if (f->hashed)
+        return hash_rows(fs, f, err);
+    f->encoder = o->fields ? NULL : maas_encoder_of(o, f->col, train);
     if (!f->encoder || f->encoder->categories)
         MAAS_TRY(fit_categories(fs, f, o, train, err));
     const maas_encoding e = {fs, f, o, train};
@@ -365,6 +466,15 @@ static maas_status match_parent(maas_features *fs, const maas_graph *parent, maa
                              "column '%s' is prepared by '%.20s' in the parent version: train "
                              "instead of update",
                              name, encoding);
+        const json_t *buckets = json_object_get(old, "hash_buckets");
+        if (fs->f[i].hashed != (buckets != NULL) ||
+            (buckets && json_integer_value(buckets) != fs->f[i].n_categories))
+            return maas_fail(err, MAAS_E_CONFLICT,
+                             "column '%s' is hashed otherwise in the parent version", name);
+        if (buckets) {
+            MAAS_TRY(hash_rows(fs, &fs->f[i], err));
+            continue;
+        }
         if (fs->f[i].is_text != (kinds != NULL))
             return maas_fail(err, MAAS_E_CONFLICT,
                              "column '%s' is %s, it was not in the parent version", name,
@@ -409,6 +519,7 @@ maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
     fs->opts.n_skip = 0;
     fs->opts.preparation = NULL;
     fs->opts.target = NULL;
+    fs->opts.categories = fs->opts.hash_buckets = NULL;
     maas_arena_init(&fs->arena, budget);
     MAAS_TRY(choose(fs, data, opts, err));
     if (parent) {

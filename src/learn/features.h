@@ -5,6 +5,9 @@
  *   TABLE    numeric columns:             x [-1, n], in column order
  *   MIXED    numeric and string columns:  one input a column, [-1, 1]
  *
+ * With `fields` (recommenders) categories are not one-hot but row numbers of tables of vectors, and
+ * whole-number columns may be categories, too: see maas_net_fields in net.h.
+ *
  * Serving gets raw values; filling gaps, scaling and one-hot encoding are nodes of the graph. In
  * training the same nodes run, but over a batch gathered here: numbers as one block (bytes stay
  * bytes: a quarter of the traffic), strings as category numbers looked up once at the start.
@@ -29,6 +32,9 @@ typedef struct maas_features_opts {
     bool gaps;   /* gaps stay NaN: the learner knows what to do with them               */
     bool codes;  /* text becomes its category's number, unknown NaN; else one-hot       */
     bool matrix; /* also lay rows side by side for batches, when they fit                 */
+    bool fields; /* categories become rows of tables: text, and columns in `categories`   */
+    const json_t *categories;   /* fields: whole-number columns that are categories; or NULL */
+    const json_t *hash_buckets; /* fields: a number, {"column": number}, or NULL: vocabularies */
     const maas_preparation *preparation; /* NULL: gaps become the mean, text one-hot */
     const struct maas_target *target;    /* for encoding by target; or NULL */
     const char *const *skip; /* columns that are no inputs: target, weights, groups... */
@@ -37,10 +43,13 @@ typedef struct maas_features_opts {
 
 typedef struct maas_feature {
     const maas_ds_column *col;
-    char *input; /* name of its input when MIXED */
-    bool is_text;
+    char *input;          /* name of its input when MIXED */
+    bool is_text;         /* cells are categories: text, or whole numbers (`is_whole`) */
+    bool is_whole;        /* categories that are whole numbers, sorted in `numbers` */
     maas_str *categories; /* text: sorted, bytes borrowed from the data set or the parent's meta */
-    int64_t n_categories;
+    int64_t *numbers;
+    int64_t n_categories;               /* or buckets */
+    bool hashed;                        /* no list of categories: hashed into buckets */
     int32_t *codes;                     /* text: [rows], -1: no known category */
     const struct maas_encoder *encoder; /* text: another way than categories; NULL: none */
     int64_t width;                      /* of the encoder: numbers a row */
@@ -82,6 +91,8 @@ void maas_features_reset(maas_features *fs);
 maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net);
 /* Inputs of the model file. */
 maas_vid maas_features_build_export(const maas_features *fs, maas_builder *b, int64_t batch);
+/* Both for `fields`: net->fields is set; what comes back are the numbers, or MAAS_NO_VALUE. */
+maas_vid maas_features_build_fields(const maas_features *fs, maas_net *net, bool export);
 /* "maas.columns": [{"name","input","dtype","shape","categories"}]; NULL: no memory or not UTF-8. */
 json_t *maas_features_json(const maas_features *fs);
 

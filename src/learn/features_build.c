@@ -109,6 +109,95 @@ maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
     return concat(b, parts, n);
 }
 
+/* A category -> its number or bucket, -1 unknown: [batch, 1]. */
+static maas_vid category_code(const maas_feature *f, maas_builder *b, maas_vid in)
+{
+    const int64_t n = f->n_categories;
+    if (f->hashed && f->is_whole)
+        return maas_b_op2(b, "Mod", in, maas_b_i64(b, n));
+    if (f->hashed) {
+        const maas_attr buckets = MAAS_A_INT("n_buckets", n);
+        return maas_b_node(b, "TextBucket", &buckets, 1, &in, 1, NULL, 1);
+    }
+    AUTO_FREE int64_t *codes = maas_calloc((size_t)n, sizeof *codes);
+    if (!codes) {
+        fail(b, &f->col->desc, MAAS_E_NOMEM, "and its categories");
+        return MAAS_NO_VALUE;
+    }
+    for (int64_t i = 0; i < n; i++)
+        codes[i] = i;
+    const maas_attr attr[3] = {
+        f->is_whole ? MAAS_A_INTS("keys_int64s", f->numbers, n)
+                    : (maas_attr){.name = "keys_strings",
+                                  .type = MAAS_ATTR_STRINGS,
+                                  .n = (uint32_t)n,
+                                  .u.strings = f->categories},
+        MAAS_A_INTS("values_int64s", codes, n),
+        MAAS_A_INT("default_int64", -1),
+    };
+    return maas_b_node(b, "LabelEncoder", attr, 3, &in, 1, NULL, 1);
+}
+
+/* Codes side by side, each moved to the rows of its table: behind the tables before it, and behind
+ * its own row for what is unknown. */
+static void place_codes(const maas_features *fs, maas_net *net, const maas_vid *codes)
+{
+    maas_net_fields *to = &net->fields;
+    AUTO_FREE int64_t *starts = maas_calloc(fs->n_text + 1u, sizeof *starts);
+    if (!starts) {
+        maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n_text);
+        return;
+    }
+    for (uint32_t i = 0; i < fs->n; i++) {
+        if (!fs->f[i].is_text)
+            continue;
+        starts[to->n_ids++] = to->n_rows + 1;
+        to->n_rows += fs->f[i].n_categories + 1;
+    }
+    const maas_tensor t = maas_tensor_of(MAAS_I64, 1, &to->n_ids, starts);
+    if (to->n_ids)
+        to->ids = maas_b_op2(&net->b, "Add", concat(&net->b, codes, fs->n_text),
+                             maas_b_const(&net->b, NULL, &t));
+}
+
+maas_vid maas_features_build_fields(const maas_features *fs, maas_net *net, bool export)
+{
+    maas_builder *b = &net->b;
+    net->fields = (maas_net_fields){
+        .on = true, .ids = MAAS_NO_VALUE, .numbers = MAAS_NO_VALUE, .n_numbers = fs->n_numbers};
+    AUTO_FREE maas_vid *numbers = maas_calloc(fs->n + 1, sizeof *numbers);
+    AUTO_FREE maas_vid *codes = maas_calloc(fs->n + 1, sizeof *codes);
+    if (!numbers || !codes) {
+        maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n);
+        return MAAS_NO_VALUE;
+    }
+    const bool block = !export || fs->layout != MAAS_LAYOUT_MIXED; /* numbers come in one input */
+    uint32_t n_numbers = 0, n_codes = 0;
+    if (block && fs->n_numbers)
+        numbers[n_numbers++] = block_input(fs, b, net->batch, fs->raw);
+    for (uint32_t i = 0; i < fs->n; i++) {
+        const maas_feature *f = &fs->f[i];
+        if (!f->is_text && block)
+            continue;
+        const bool text = export && f->is_text && !f->is_whole;
+        maas_vid in = maas_b_input(b, export ? f->input : NULL,
+                                   text         ? MAAS_STRING
+                                   : f->is_text ? MAAS_I64
+                                                : MAAS_F32,
+                                   2, (int64_t[]){net->batch, 1});
+        *(f->is_text ? &codes[n_codes++] : &numbers[n_numbers++]) = in;
+    }
+    for (uint32_t i = 0, k = 0; export && i < fs->n; i++)
+        if (fs->f[i].is_text) {
+            codes[k] = category_code(&fs->f[i], b, codes[k]);
+            k++;
+        }
+    place_codes(fs, net, codes);
+    if (n_numbers)
+        net->fields.numbers = prepare(fs, b, concat(b, numbers, n_numbers));
+    return net->fields.numbers;
+}
+
 /* Text -> the number of its category; unknown: -1, or NaN where the learner wants numbers. */
 static maas_vid encode_text(const maas_features *fs, const maas_feature *f, maas_builder *b,
                             maas_vid text)
@@ -182,7 +271,9 @@ static json_t *categories_json(const maas_feature *f)
 {
     AUTO(maas_json_unref) json_t *list = json_array();
     for (int64_t i = 0; list && i < f->n_categories; i++)
-        if (json_array_append_new(list, json_stringn(f->categories[i].p, f->categories[i].n)))
+        if (json_array_append_new(list, f->is_whole
+                                            ? json_integer(f->numbers[i])
+                                            : json_stringn(f->categories[i].p, f->categories[i].n)))
             return NULL;
     return STEAL(list);
 }
@@ -200,7 +291,12 @@ json_t *maas_features_json(const maas_features *fs)
         json_t *o = json_pack("{s:s, s:s, s:s, s:O}", "name", c->name, "input",
                               fs->layout == MAAS_LAYOUT_MIXED ? f->input : "x", "dtype",
                               maas_dtype_describe(c->dtype)->onnx, "shape", shape);
-        const bool listed = f->is_text && (!f->encoder || f->encoder->categories);
+        if (o && f->hashed &&
+            json_object_set_new(o, "hash_buckets", json_integer(f->n_categories))) {
+            json_decref(o);
+            return NULL;
+        }
+        const bool listed = f->is_text && !f->hashed && (!f->encoder || f->encoder->categories);
         if (o && f->encoder && json_object_set_new(o, "encoding", json_string(f->encoder->name))) {
             json_decref(o);
             return NULL;

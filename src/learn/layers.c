@@ -170,6 +170,12 @@ const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
                                ROWS(embedding_rows)},
                               NULL,
                               embedding_build},
+    [MAAS_LAYER_FIELDS] = {{"fields",
+                            "a learned vector for every column: of its category, or "
+                            "times its number",
+                            ROWS(maas_fields_rows)},
+                           NULL,
+                           maas_fields_build},
     {{"dropout", "drops values at random while training", ROWS(dropout_rows)}, NULL, dropout_build},
     {{"batch_norm", "each column, or channel of images, to mean 0 and deviation 1",
       ROWS(maas_batch_norm_rows)},
@@ -207,7 +213,24 @@ const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
      NULL,
      NULL,
      maas_concat_build},
+    {{"fm", "factorization machine: the products of all pairs of vectors, summed",
+      ROWS(maas_flatten_rows)},
+     NULL,
+     maas_fm_build},
+    {{"dot", "the product of every pair of vectors: a row of numbers", ROWS(maas_flatten_rows)},
+     NULL,
+     maas_dot_build},
+    {{"sum", "the sum along an axis of each row", ROWS(maas_sum_rows)}, NULL, maas_sum_build},
 };
+
+bool maas_layers_have_fields(const maas_recipe *r)
+{
+    const maas_layer_spec *layers = r->layers.items;
+    for (size_t i = 0; i < r->layers.n; i++)
+        if (layers[i].type == MAAS_LAYER_FIELDS)
+            return true;
+    return false;
+}
 
 int maas_layers_last_activation(const maas_recipe *r)
 {

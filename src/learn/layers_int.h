@@ -63,6 +63,15 @@ maas_vid maas_add_build(maas_net *net, const maas_layer_spec *s, int index, cons
 maas_vid maas_concat_build(maas_net *net, const maas_layer_spec *s, int index, const maas_vid *x,
                            int n);
 
+/* layers_fields.c: columns as vectors, and what meets in pairs of them: [batch, fields, dim] */
+enum { MAAS_N_FIELDS_ROWS = MAAS_N_WIRE_ROWS + 3, MAAS_N_SUM_ROWS = MAAS_N_WIRE_ROWS + 1 };
+extern const maas_param maas_fields_rows[MAAS_N_FIELDS_ROWS];
+extern const maas_param maas_sum_rows[MAAS_N_SUM_ROWS];
+maas_vid maas_fields_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_fm_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_dot_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_sum_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+
 /* One whole number for every place axis, or a list of `n`; absent: `preset`. False, and the field
  * is named, for anything else. */
 bool maas_layer_sizes(maas_net *net, const json_t *v, const char *field, int index, int64_t preset,

@@ -74,6 +74,13 @@ maas_vid maas_add_build(maas_net *net, const maas_layer_spec *s, int index, cons
                         int n)
 {
     maas_vid y = x[0];
+    for (int i = 1; i < n && net->b.status == MAAS_OK; i++) {
+        const maas_type *a = maas_b_type(&net->b, x[0]), *c = maas_b_type(&net->b, x[i]);
+        if (a->rank == 2 && c->rank == 2 && a->dims[1] != c->dims[1])
+            maas_net_fail(net, MAAS_E_INVALID,
+                          "params.layers[%d]: add gets rows of %lld and of %lld numbers", index,
+                          (long long)a->dims[1], (long long)c->dims[1]);
+    }
     for (int i = 1; i < n; i++)
         y = maas_b_op2(&net->b, "Add", y, x[i]);
     return maas_layer_activate(net, s, index, y);

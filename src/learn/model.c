@@ -39,6 +39,12 @@ static void start(maas_net *net, const maas_model_parts *p, bool training)
     net->logits = maas_losses[p->target->loss].activation != MAAS_ACTIVATION_NONE;
 }
 
+static maas_vid raw_inputs(const maas_model_parts *p, maas_net *net)
+{
+    return p->features->opts.fields ? maas_features_build_fields(p->features, net, false)
+                                    : maas_features_build_raw(p->features, net);
+}
+
 /* The last activation must be the one the loss undoes, or none. */
 static void check_end(maas_net *net, const maas_model_parts *p, maas_vid z)
 {
@@ -109,7 +115,7 @@ maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maa
     start(&net, p, true);
     net.parent = p->parent;
     net.rng = rng;
-    maas_vid x = maas_features_build_raw(p->features, &net);
+    maas_vid x = raw_inputs(p, &net);
     maas_vid y = maas_target_input(p->target, &net);
     out->y = g->n_inputs - 1;
     maas_vid z = maas_net_layers(&net, x);
@@ -147,7 +153,7 @@ maas_status maas_model_eval_graph(const maas_model_parts *p, maas_graph **out, m
     MAAS_TRY(maas_graph_create("eval", p->budget, &g, err));
     MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
     start(&net, p, false);
-    maas_vid x = maas_features_build_raw(p->features, &net);
+    maas_vid x = raw_inputs(p, &net);
     maas_vid y = maas_target_input(p->target, &net);
     maas_vid z = maas_net_layers(&net, x);
     finish(&net, build_loss(&net, p, z, y), z);
@@ -173,7 +179,10 @@ maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out,
     MAAS_TRY(maas_graph_create(p->learner, p->budget, &g, err));
     MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
     start(&net, p, false);
-    maas_vid z = maas_net_layers(&net, maas_features_build_export(p->features, &net.b, net.batch));
+    maas_vid x = p->features->opts.fields
+                     ? maas_features_build_fields(p->features, &net, true)
+                     : maas_features_build_export(p->features, &net.b, net.batch);
+    maas_vid z = maas_net_layers(&net, x);
     if (net.b.status == MAAS_OK)
         maas_target_outputs(p->target, &net, z);
     MAAS_TRY(net.b.status);

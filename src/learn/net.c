@@ -217,6 +217,14 @@ static maas_vid build_layer(maas_net *net, int i, const maas_vid *values, maas_v
     for (int k = 0; l->inputs && k < n; k++)
         in[k] = values[1 + find_layer(layers, i,
                                       json_string_value(json_array_get(l->inputs, (size_t)k)))];
+    for (int k = 0; l->type != MAAS_LAYER_FIELDS && k < n; k++)
+        if (in[k] == MAAS_NO_VALUE) {
+            maas_net_fail(net, MAAS_E_INVALID,
+                          "params.layers[%d]: it reads the numbers of a row, but all columns are "
+                          "categories",
+                          i);
+            return MAAS_NO_VALUE;
+        }
     return kind->join ? kind->join(net, l, i, in, n) : kind->build(net, l, i, in[0]);
 }
 

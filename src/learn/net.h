@@ -27,8 +27,19 @@ typedef struct maas_net_mask { /* dropout: 0 or 1/(1-rate), drawn by the trainer
     double rate;
 } maas_net_mask;
 
+/* The columns of a row as fields (layers_fields.c). A table of field j has its categories' rows
+ * and, first, one for what is unknown or missing; tables lie one after another. */
+typedef struct maas_net_fields {
+    bool on;
+    maas_vid ids;     /* I64 [batch, n_ids] rows of the tables put together; or MAAS_NO_VALUE */
+    maas_vid numbers; /* F32 [batch, n_numbers] prepared; or MAAS_NO_VALUE */
+    int64_t n_ids, n_numbers;
+    int64_t n_rows; /* of all tables */
+} maas_net_fields;
+
 typedef struct maas_net {
     maas_builder b;
+    maas_net_fields fields;
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */
     maas_rng *rng;            /* draws fresh values; NULL: zeros        */
@@ -96,11 +107,18 @@ typedef struct maas_layer_kind {
     maas_vid (*build)(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
     maas_vid (*join)(maas_net *net, const maas_layer_spec *s, int index, const maas_vid *x, int n);
 } maas_layer_kind;
-enum { MAAS_LAYER_DENSE, MAAS_LAYER_ACTIVATION, MAAS_LAYER_EMBEDDING, MAAS_N_LAYER_KINDS = 19 };
+enum {
+    MAAS_LAYER_DENSE,
+    MAAS_LAYER_ACTIVATION,
+    MAAS_LAYER_EMBEDDING,
+    MAAS_LAYER_FIELDS,
+    MAAS_N_LAYER_KINDS = 23
+};
 extern const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS];
 /* The activation that ends the network: MAAS_ACTIVATION_NONE when the last layer has none. */
 int maas_layers_last_activation(const maas_recipe *r);
 maas_layer_spec *maas_layers_last_dense(const maas_recipe *r); /* NULL */
+bool maas_layers_have_fields(const maas_recipe *r);
 /* Names are unique, and what a layer reads comes before it. */
 maas_status maas_layers_check_wires(const maas_recipe *r, maas_err *err);
 

@@ -42,7 +42,8 @@ static const maas_param early_rows[] = {
             .item_size = sizeof(maas_layer_spec), .named = maas_zoo_layers,                        \
             .names = maas_zoo_names,                                                               \
             .help = "the network, from input to output; or the name of a known one: mlp, lenet, "  \
-                    "text_cnn, resnet18, resnet18_small, resnet34, resnet50, mobilenet_v2"         \
+                    "text_cnn, resnet18, resnet18_small, resnet34, resnet50, mobilenet_v2, "       \
+                    "deepfm, wide_deep, dlrm"                                                      \
     }
 #define LOSS_ROW                                                                                   \
     {                                                                                              \
@@ -141,6 +142,12 @@ static const maas_param network_rows[] = {
     LOSS_ROW,
     MAAS_PREPARATION_ROW(AT(preparation)),
     COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, 10, 1, 64),
+    {"categories", MAAS_PARAM_JSON, AT(categories),
+     .help = "with a layer of fields: names of whole-number columns that are categories, as text "
+             "is"},
+    {"hash_buckets", MAAS_PARAM_JSON, AT(hash_buckets),
+     .help = "with a layer of fields: hash categories into so many rows of a table instead of "
+             "listing them; a number for all, or {\"column\": number}"},
     DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
     CLASS_WEIGHT_ROW,
     TARGET_SCALING_ROW,
@@ -233,12 +240,51 @@ static maas_status check_rest(const maas_recipe *r, maas_err *err)
     return MAAS_OK;
 }
 
+#define FIELD_CATEGORIES 65536 /* of a column, when the request says nothing: as many as can be */
+
+static maas_status check_buckets(const json_t *v, const char *where, maas_err *err)
+{
+    if (json_is_integer(v) && json_integer_value(v) >= 1 && json_integer_value(v) <= 1 << 28)
+        return MAAS_OK;
+    return maas_fail(err, MAAS_E_INVALID, "%.100s must be a whole number in 1..%d", where, 1 << 28);
+}
+
+/* What only rows of tables need, when there are any. */
+static maas_status settle_fields(maas_recipe *r, const json_t *params, maas_err *err)
+{
+    const bool on = maas_layers_have_fields(r);
+    const char *column, *said = r->categories ? "categories" : "hash_buckets";
+    if (!on && (r->categories || r->hash_buckets))
+        return maas_fail(err, MAAS_E_INVALID, "params.%s needs a layer of fields", said);
+    if (on && r->preparation.on && (r->preparation.text || r->preparation.columns))
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.preparation: text is a category where there is a layer of fields");
+    if (on && !json_object_get(params, "max_categories"))
+        r->max_categories = FIELD_CATEGORIES;
+    if (r->categories && !json_is_array(r->categories))
+        return maas_fail(err, MAAS_E_INVALID, "params.categories must list names of columns");
+    for (size_t i = 0; i < json_array_size(r->categories); i++)
+        if (!json_is_string(json_array_get(r->categories, i)))
+            return maas_fail(err, MAAS_E_INVALID, "params.categories[%zu] must be text", i);
+    if (r->hash_buckets && !json_is_object(r->hash_buckets))
+        return check_buckets(r->hash_buckets, "params.hash_buckets", err);
+    json_t *v;
+    json_object_foreach((json_t *)r->hash_buckets, column, v)
+    {
+        char where[128];
+        snprintf(where, sizeof where, "params.hash_buckets.%.60s", column);
+        MAAS_TRY(check_buckets(v, where, err));
+    }
+    return MAAS_OK;
+}
+
 static maas_status settle_network(void *recipe, const json_t *params, maas_arena *a, maas_err *err)
 {
     maas_recipe *r = recipe;
     MAAS_TRY(check_layers(r, err));
     MAAS_TRY(maas_layers_check_wires(r, err));
     MAAS_TRY(check_end(r, err));
+    MAAS_TRY(settle_fields(r, params, err));
     MAAS_TRY(maas_preparation_check(&r->preparation, err));
     return check_rest(r, err);
 }

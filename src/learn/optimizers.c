@@ -171,7 +171,39 @@ static void bind(maas_builder *b, maas_vid variable, maas_vid value)
         b->status = maas_graph_bind(b->g, variable, value, b->err);
 }
 
-static void move_weight(maas_net *net, const maas_net_weight *w, maas_vid g,
+/* ---- tables: a batch moves the rows that it read ---- */
+
+/* Is the gradient just what a Gather along the first axis sends back? Then *grad becomes the rows
+ * that occurred, each once; returns their ids. The dense gradient is left without a reader. */
+static maas_vid rows_of_gradient(maas_builder *b, maas_vid *grad)
+{
+    if (*grad == MAAS_NO_VALUE || b->status != MAAS_OK)
+        return MAAS_NO_VALUE;
+    const maas_value *v = maas_graph_at(b->g, *grad);
+    const maas_node *n = v->producer == MAAS_NO_NODE ? NULL : &b->g->nodes[v->producer];
+    if (!n || n->op != maas_op_find(MAAS_DOMAIN_OWN, "GatherGrad", 1) || v->type.rank != 2 ||
+        maas_attr_i(n, "axis", 0) != 0)
+        return MAAS_NO_VALUE;
+    const maas_vid in[3] = {n->in[0], n->in[1], n->in[2]};
+    maas_vid out[2] = {MAAS_NO_VALUE, MAAS_NO_VALUE};
+    maas_b_node(b, "GatherGradRows", NULL, 0, in, 3, out, 2);
+    *grad = out[1];
+    return out[0];
+}
+
+/* The rows of a variable that a step reads; all of it where ids is MAAS_NO_VALUE. The id of no row,
+ * -1, reads the last one, and what becomes of it is put nowhere. */
+static maas_vid rows_at(maas_builder *b, maas_vid variable, maas_vid ids)
+{
+    return ids == MAAS_NO_VALUE ? variable : maas_b_op2(b, "Gather", variable, ids);
+}
+
+static void put_back(maas_builder *b, maas_vid variable, maas_vid ids, maas_vid next)
+{
+    bind(b, variable, ids == MAAS_NO_VALUE ? next : maas_b_op3(b, "PutRows", variable, ids, next));
+}
+
+static void move_weight(maas_net *net, const maas_net_weight *w, maas_vid g, maas_vid ids,
                         const maas_step_inputs *in)
 {
     maas_builder *b = &net->b;
@@ -180,22 +212,24 @@ static void move_weight(maas_net *net, const maas_net_weight *w, maas_vid g,
     const double decay = w->decay ? net->recipe->weight_decay : 0;
     const maas_value *v = maas_graph_at(b->g, w->id);
     const maas_type t = v->type;
-    maas_vid state[3], new_state[3];
+    maas_vid state[3], old_state[3], new_state[3];
     for (int i = 0; opt->slots[i]; i++) {
         char name[96];
         snprintf(name, sizeof name, "optimizer.%s.%s", opt->slots[i], v->name);
         state[i] = maas_net_state(net, name, t.rank, t.dims, 0);
         v = b->status == MAAS_OK ? maas_graph_at(b->g, w->id) : v;
+        old_state[i] = rows_at(b, state[i], ids);
     }
-    maas_vid from = w->id;
+    const maas_vid old = rows_at(b, w->id, ids);
+    maas_vid from = old;
     if (decay > 0 && !opt->decoupled)
-        g = blend(b, 1, g, decay, w->id);
+        g = blend(b, 1, g, decay, old);
     else if (decay > 0) /* the raw rate times decay, without Adam's correction of it */
-        from = maas_b_op2(b, "Sub", w->id, maas_b_op2(b, "Mul", scaled(b, w->id, decay), in->rate));
-    maas_vid next = opt->build(b, s, in, from, g, state, new_state);
-    bind(b, w->id, next);
+        from = maas_b_op2(b, "Sub", old, maas_b_op2(b, "Mul", scaled(b, old, decay), in->rate));
+    maas_vid next = opt->build(b, s, in, from, g, old_state, new_state);
+    put_back(b, w->id, ids, next);
     for (int i = 0; opt->slots[i]; i++)
-        bind(b, state[i], new_state[i]);
+        put_back(b, state[i], ids, new_state[i]);
 }
 
 void maas_optimizer_build(maas_net *net, maas_vid loss, const maas_step_inputs *in)
@@ -205,19 +239,22 @@ void maas_optimizer_build(maas_net *net, maas_vid loss, const maas_step_inputs *
         return;
     AUTO_FREE maas_vid *wrt = maas_calloc(net->n_weights + 1, sizeof *wrt);
     AUTO_FREE maas_vid *grads = maas_calloc(net->n_weights + 1, sizeof *grads);
-    if (!wrt || !grads) {
+    AUTO_FREE maas_vid *ids = maas_calloc(net->n_weights + 1, sizeof *ids);
+    if (!wrt || !grads || !ids) {
         maas_net_fail(net, MAAS_E_NOMEM, "no memory for %zu gradients", net->n_weights);
         return;
     }
     for (size_t i = 0; i < net->n_weights; i++)
         wrt[i] = net->weights[i].id;
     b->status = maas_graph_differentiate(b->g, loss, wrt, (uint32_t)net->n_weights, grads, b->err);
+    for (size_t i = 0; i < net->n_weights; i++)
+        ids[i] = rows_of_gradient(b, &grads[i]);
     if (b->status == MAAS_OK && net->recipe->clip_norm > 0)
         clip(net, grads);
     const maas_graph *parent = net->parent;
     net->parent = NULL; /* a model file has no optimizer state: it is loaded on its own */
     for (size_t i = 0; i < net->n_weights && b->status == MAAS_OK; i++)
         if (grads[i] != MAAS_NO_VALUE)
-            move_weight(net, &net->weights[i], grads[i], in);
+            move_weight(net, &net->weights[i], grads[i], ids[i], in);
     net->parent = parent;
 }

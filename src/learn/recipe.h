@@ -21,7 +21,7 @@ typedef struct maas_layer_spec { /* one flat struct for all kinds: each uses its
     int64_t units, size, dim, filters, dilation, groups;
     const json_t *kernel_size, *stride, *padding, *shape; /* borrowed; NULL: the default */
     int activation, init;
-    bool bias;
+    bool bias, with_numbers;
     double rate, momentum, epsilon, alpha, beta; /* alpha, beta: NaN when not given */
 } maas_layer_spec;
 
@@ -84,8 +84,9 @@ typedef struct maas_recipe {
     maas_early_spec early;
     double weight_decay, clip_norm, validation;
     int64_t epochs, batch_size, seed, max_categories;
-    int scaling, target_scaling; /* maas_scaling; for the target AUTO or NONE */
-    const json_t *class_weight;  /* borrowed: "balanced" or {"label": weight}; NULL: none */
+    int scaling, target_scaling;             /* maas_scaling; for the target AUTO or NONE */
+    const json_t *categories, *hash_buckets; /* borrowed: see maas_features_opts; or NULL */
+    const json_t *class_weight; /* borrowed: "balanced" or {"label": weight}; NULL: none */
     bool keep_optimizer, shuffle;
     maas_task task; /* set by the learner, not by a parameter */
     maas_exact_spec exact;

@@ -14,8 +14,9 @@
 /* ---- recipe ---- */
 
 /* What an update may not change: the weights would not fit, or inputs would mean something else. */
-static const char *const kept[] = {"layers",         "loss",        "scaling", "target_scaling",
-                                   "max_categories", "preparation", NULL};
+static const char *const kept[] = {"layers",         "loss",           "scaling",
+                                   "target_scaling", "max_categories", "preparation",
+                                   "categories",     "hash_buckets",   NULL};
 
 /* Is `v` only another way to write what the parent has? Both go through the table. */
 static bool says_the_same(maas_fit *r, const json_t *params, const char *key, json_t *v)
@@ -188,6 +189,9 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
         .max_categories = r->recipe.max_categories,
         .ids = r->recipe.layers.n && first->type == MAAS_LAYER_EMBEDDING,
         .matrix = true,
+        .fields = maas_layers_have_fields(&r->recipe),
+        .categories = r->recipe.categories,
+        .hash_buckets = r->recipe.hash_buckets,
         .preparation = r->recipe.preparation.on ? &r->recipe.preparation : NULL,
         .target = &r->target,
         .skip = &job->target,

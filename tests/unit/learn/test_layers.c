@@ -82,6 +82,11 @@ static const struct layers_row {
     {"reshape",
      "{'type':'reshape','shape':[-1]},{'type':'dense','units':32,'activation':'relu'},'dense'"},
     {"embedding", NULL}, /* whole numbers: test_train_input.c */
+    {"fields", NULL},    /* columns of a table, and what reads them: test_fields.c */
+    {"fm", NULL},
+    {"dot", NULL},
+    {"sum", "{'type':'conv2d','filters':8,'kernel_size':5,'padding':2,'activation':'relu'},"
+            "{'type':'sum','axis':2},'flatten','dense'"},
 };
 
 static void served_as_scored(const char *kind, const maas_train_result *r)
