@@ -20,25 +20,33 @@ typedef uint16_t vh __attribute__((vector_size(ISA_BYTES)));
 
 /* ---- X in bytes ---- */
 
-typedef struct bytes { /* X, rounded */
-    int8_t *code;      /* [rows][k]                              */
-    float *d;          /* [rows][k / 32]: x = d * code           */
-    float *sum;        /* [rows][k / 32]: d times the sum of 32  */
-    int32_t *half;     /* [rows][k / 16]: the sum of 16          */
+/* Rows of X, rounded, in groups of 16 (the last one may be smaller): in a group of g rows, all rows
+ * of the first 32 columns, then of the next. */
+typedef struct bytes {
+    int8_t *code;  /* [groups][k / 32][g][32]                          */
+    float *d;      /* [groups][k / 32][g]: x = d * code                */
+    float *sum;    /* [groups][k / 32][g]: d times the sum of 32       */
+    int32_t *half; /* [groups][k / 32][g][2]: the sum of 16            */
+    int8_t *room;  /* for a tile of W as bytes (block_amx.h), or NULL  */
+    int64_t rows, k;
 } bytes;
+
+enum { GROUP = 16 };
 
 static size_t line(size_t n)
 {
     return (n + 63) / 64 * 64;
 }
+/* What lies behind the last group is read as if it had 16 rows (block_amx.h), hence a group more.
+ */
 static size_t bytes_of(int64_t rows, int64_t k)
 {
     return line((size_t)(rows * k)) + 2 * line((size_t)(rows * (k / 32)) * sizeof(float)) +
-           line((size_t)(rows * (k / 16)) * sizeof(int32_t));
+           line((size_t)(rows * (k / 16)) * sizeof(int32_t)) + GROUP * MAAS_BLOCK_COLS;
 }
 static bytes bytes_at(char *p, int64_t rows, int64_t k)
 {
-    bytes b = {.code = (int8_t *)p};
+    bytes b = {.code = (int8_t *)p, .rows = rows, .k = k};
     p += line((size_t)(rows * k));
     b.d = (float *)(void *)p;
     p += line((size_t)(rows * (k / 32)) * sizeof(float));
@@ -46,6 +54,14 @@ static bytes bytes_at(char *p, int64_t rows, int64_t k)
     p += line((size_t)(rows * (k / 32)) * sizeof(float));
     b.half = (int32_t *)(void *)p;
     return b;
+}
+
+/* Where row r has its first 32 columns, in rows of 32; the next are `*step` further on. */
+INLINE int64_t place_in(const bytes *b, int64_t r, int64_t *step)
+{
+    const int64_t group = r / GROUP * GROUP;
+    *step = b->rows - group < GROUP ? b->rows - group : GROUP;
+    return group * (b->k / 32) + r - group;
 }
 
 /* 16 numbers to the nearest bytes; gives their sum. */
@@ -82,23 +98,24 @@ INLINE float top_of(const float *x)
 
 /* Every set gives the same bytes and scales. A block in which something is not finite makes what it
  * is multiplied with NaN; one too small for a quotient counts as zeros. */
-static void round_row(const float *x, int64_t k, int8_t *code, float *d, float *sum, int32_t *half)
+static void round_row(const float *x, const bytes *b, int64_t r)
 {
-    for (int64_t b = 0; b < k / 32; b++, x += 32, code += 32, half += 2) {
+    int64_t step, at = place_in(b, r, &step);
+    for (int64_t c = 0; c < b->k; c += 32, x += 32, at += step) {
         const float top = top_of(x), by = top >= 0x1p-100f ? 127 / top : 0;
-        half[0] = round_16(x, by, code);
-        half[1] = round_16(x + 16, by, code + 16);
-        d[b] = top / 127;
-        sum[b] = d[b] * (float)(half[0] + half[1]);
+        int32_t *half = b->half + 2 * at;
+        half[0] = round_16(x, by, b->code + 32 * at);
+        half[1] = round_16(x + 16, by, b->code + 32 * at + 16);
+        b->d[at] = top / 127;
+        b->sum[at] = b->d[at] * (float)(half[0] + half[1]);
     }
 }
 
 /* Rows from .. to of x [rows][k], each at its place in b. */
-static void round_rows(const float *x, const bytes *b, int64_t k, int64_t from, int64_t to)
+static void round_rows(const float *x, const bytes *b, int64_t from, int64_t to)
 {
     for (int64_t r = from; r < to; r++)
-        round_row(x + r * k, k, b->code + r * k, b->d + r * (k / 32), b->sum + r * (k / 32),
-                  b->half + r * (k / 16));
+        round_row(x + r * b->k, b, r);
 }
 
 /* ---- tiles ---- */
@@ -116,12 +133,30 @@ typedef struct shape {
     maas_block_scales scales;
 } shape;
 
-typedef struct x_rows { /* some rows of X at one block of 32 columns */
+typedef struct x_rows { /* some rows of a group of X at one block of 32 columns */
     const int8_t *code;
     const float *d, *sum;
     const int32_t *half;
-    int64_t k;
+    int64_t step; /* rows of the group */
 } x_rows;
+
+INLINE x_rows x_rows_at(const bytes *b, int64_t r)
+{
+    x_rows x;
+    const int64_t at = place_in(b, r, &x.step);
+    x.code = b->code + 32 * at;
+    x.d = b->d + at;
+    x.sum = b->sum + at;
+    x.half = b->half + 2 * at;
+    return x;
+}
+INLINE void next_block(x_rows *x)
+{
+    x->code += 32 * x->step;
+    x->d += x->step;
+    x->sum += x->step;
+    x->half += 2 * x->step;
+}
 
 typedef struct target { /* columns of Y that a tile makes */
     float *y;
@@ -130,8 +165,14 @@ typedef struct target { /* columns of Y that a tile makes */
     int64_t n;         /* 1 .. 16 */
 } target;
 
-typedef void tile_fn(const maas_block_form *f, const uint8_t *p, const bytes *b, int64_t n_rows,
-                     int64_t k, target to);
+/* All rows of b. */
+typedef void tile_fn(const maas_block_form *f, const uint8_t *p, const bytes *b, target to);
+
+/* Room that a thread needs for a tile of W as bytes, where processors have use for it. */
+INLINE size_t tile_room(int64_t k)
+{
+    return (size_t)k * MAAS_BLOCK_TILE;
+}
 
 /* The loop for a type's tiles (block_matmul.c); NULL: it is not packed. */
 tile_fn *ISA(maas_block_tile_of)(uint32_t type, const maas_cpu *cpu);

@@ -59,12 +59,19 @@ static bool shape_of(const maas_call *c, maas_block_w *w, int64_t *rows)
 #endif
 #include "kernels/cpu/block_tile.h"
 
+#if defined(MAAS_ISA_AVX512)
+#include "kernels/cpu/block_amx.h"
+#define TILES_OF(name) name##_tiles
+#else
+#define TILES_OF(name) NULL
+#endif
+
 static const struct {
     shape f;
-    tile_fn *pairs, *quads;
+    tile_fn *pairs, *quads, *tiles;
 } shapes[] = {
 #define BLOCK_SHAPE(name, low, high, values, top, scales)                                          \
-    {{low, high, values, top, scales}, name##_pairs, name##_quads},
+    {{low, high, values, top, scales}, name##_pairs, name##_quads, TILES_OF(name)},
 #include "kernels/cpu/block_shapes.def"
 #undef BLOCK_SHAPE
 };
@@ -78,7 +85,9 @@ tile_fn *ISA(maas_block_tile_of)(uint32_t type, const maas_cpu *cpu)
         const shape *f = &shapes[i].f;
         if (f->low == form.low && f->high == form.high && f->scales == form.scales &&
             f->values == (form.values != NULL) && form.top <= f->top)
-            return cpu->HAS_QUADS ? shapes[i].quads : shapes[i].pairs;
+            return cpu->amx_int8 && shapes[i].tiles ? shapes[i].tiles
+                   : cpu->HAS_QUADS                 ? shapes[i].quads
+                                                    : shapes[i].pairs;
     }
     return NULL;
 }
@@ -104,7 +113,8 @@ static maas_status bytes_prepare(maas_call *c, const maas_cpu *cpu, maas_err *er
     int64_t n;
     if (!shape_of(c, &w, &n))
         return maas_fail(err, MAAS_E_INTERNAL, "BlockMatMul without a shape");
-    c->scratch_bytes = bytes_of(n, w.k) * (is_private(n, w.k) ? (size_t)c->n_threads : 1);
+    c->scratch_bytes = bytes_of(n, w.k) * (is_private(n, w.k) ? (size_t)c->n_threads : 1) +
+                       tile_room(w.k) * (size_t)c->n_threads;
     return packed_make(c, &w, c->in[MAAS_BLOCK_W].data, cpu, err);
 }
 
@@ -116,23 +126,25 @@ static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *e
     const int64_t n = maas_n_elems(&c->in[MAAS_BLOCK_X]) / p->k;
     const int64_t tiles = (p->n + MAAS_BLOCK_TILE - 1) / MAAS_BLOCK_TILE;
     int64_t from, to;
+    char *at = (char *)c->scratch + tile_room(p->k) * (size_t)nthr;
     bytes b;
     if (is_private(n, p->k)) {
-        b = bytes_at((char *)c->scratch + bytes_of(n, p->k) * (size_t)ithr, n, p->k);
-        round_rows(c->in[MAAS_BLOCK_X].data, &b, p->k, 0, n);
+        b = bytes_at(at + bytes_of(n, p->k) * (size_t)ithr, n, p->k);
+        round_rows(c->in[MAAS_BLOCK_X].data, &b, 0, n);
     } else {
-        b = bytes_at(c->scratch, n, p->k);
+        b = bytes_at(at, n, p->k);
         maas_share(n, 1, ithr, nthr, &from, &to);
-        round_rows(c->in[MAAS_BLOCK_X].data, &b, p->k, from, to);
+        round_rows(c->in[MAAS_BLOCK_X].data, &b, from, to);
         maas_call_barrier();
     }
+    b.room = (int8_t *)c->scratch + tile_room(p->k) * (size_t)ithr;
     maas_share(tiles, 1, ithr, nthr, &from, &to);
     for (int64_t t = from; t < to; t++) {
-        const int64_t at = t * MAAS_BLOCK_TILE, left = p->n - at;
-        const target y = {(float *)c->out[0].data + at,
-                          bias ? (const float *)bias->data + at : NULL, p->n,
+        const int64_t col = t * MAAS_BLOCK_TILE, left = p->n - col;
+        const target y = {(float *)c->out[0].data + col,
+                          bias ? (const float *)bias->data + col : NULL, p->n,
                           left < MAAS_BLOCK_TILE ? left : MAAS_BLOCK_TILE};
-        s->fn(&p->form, p->data + (size_t)t * p->tile_bytes, &b, n, p->k, y);
+        s->fn(&p->form, p->data + (size_t)t * p->tile_bytes, &b, y);
     }
     return MAAS_OK;
 }

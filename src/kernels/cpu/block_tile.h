@@ -85,7 +85,7 @@ WAY_FLAGS INLINE void WAY(four_groups)(const shape f, const int n, const int vec
             UNROLL for (int r = 0; r < n; r++)
             {
                 int32_t four;
-                memcpy(&four, x->code + r * x->k + 4 * t, sizeof four);
+                memcpy(&four, x->code + r * 32 + 4 * t, sizeof four);
                 const vb xv = (vb)(four - (vi){0});
 #ifdef WAY_QUADS
                 sum[r][v] = WAY_QUADS(sum[r][v], w, xv);
@@ -116,10 +116,9 @@ WAY_FLAGS INLINE void WAY(one_part)(const shape f, const int n, const int vecs, 
 {
     const uint8_t *s = p + 64 * (f.low + f.high);
     vi sum[MOST_ROWS][TILE_VECS], more[MOST_ROWS][TILE_VECS];
-    const int64_t h_row = x->k / 16, d_row = x->k / 32;
     UNROLL for (int r = 0; r < n; r++)
     {
-        const int32_t *half = x->half + r * h_row;
+        const int32_t *half = x->half + 2 * r;
         UNROLL for (int v = 0; v < vecs; v++)
         {
             sum[r][v] = WAY(start_at)(f, zero, is_halved(f) ? half[0] : half[0] + half[1]);
@@ -138,8 +137,8 @@ WAY_FLAGS INLINE void WAY(one_part)(const shape f, const int n, const int vecs, 
                                                   : s0;
         UNROLL for (int r = 0; r < n; r++)
         {
-            const int32_t *half = x->half + r * h_row;
-            const vf xd = v_all(x->d[r * d_row]), xs = v_all(x->sum[r * d_row]);
+            const int32_t *half = x->half + 2 * r;
+            const vf xd = v_all(x->d[r]), xs = v_all(x->sum[r]);
             const vi total = is_halved(f) ? sum[r][v] * s0 + more[r][v] * s1 : sum[r][v];
             y[r][v] = v_fma(floats(total), d * xd, y[r][v]);
             if (f.scales == MAAS_BLOCK_DM)
@@ -157,7 +156,7 @@ WAY_FLAGS INLINE void WAY(one_part)(const shape f, const int n, const int vecs, 
 /* n rows of X with `vecs` vectors of the tile's rows, from row `lane` on. */
 WAY_FLAGS INLINE void WAY(tile)(const shape f, const int n, const int vecs,
                                 const maas_block_form *form, const uint8_t *p, int64_t lane,
-                                x_rows x, const target *to)
+                                x_rows x, int64_t k, const target *to)
 {
     vf y[MOST_ROWS][TILE_VECS];
     heads h[TILE_VECS] = {{{0}, {0}}};
@@ -181,7 +180,7 @@ WAY_FLAGS INLINE void WAY(tile)(const shape f, const int n, const int vecs,
     }
     const maas_block_form sizes = {.low = f.low, .high = f.high, .scales = f.scales};
     const size_t part = maas_block_part_bytes(&sizes), head = maas_block_head_bytes(&sizes);
-    for (int64_t b = 0; b < x.k / 32; b++) {
+    for (int64_t b = 0; b < k / 32; b++) {
         if (head && b % 8 == 0) {
             UNROLL for (int v = 0; v < vecs; v++)
             {
@@ -193,10 +192,7 @@ WAY_FLAGS INLINE void WAY(tile)(const shape f, const int n, const int vecs,
         _mm_prefetch((const char *)p + 2048, _MM_HINT_T0);
         WAY(one_part)(f, n, vecs, form->zero, p, table, lane, h, &x, y);
         p += part;
-        x.code += 32;
-        x.d++;
-        x.sum++;
-        x.half += 2;
+        next_block(&x);
     }
     UNROLL for (int v = 0; v < vecs; v++)
     {
@@ -214,22 +210,21 @@ WAY_FLAGS INLINE void WAY(tile)(const shape f, const int n, const int vecs,
 /* As many rows of X at a time as registers hold, then what is left. Where a tile is more than a
  * vector wide, many rows take its vectors in turn: they come from the nearest cache again. */
 WAY_FLAGS INLINE void WAY(all_rows)(const shape f, const maas_block_form *form, const uint8_t *p,
-                                    const bytes *b, int64_t n_rows, int64_t k, target to)
+                                    const bytes *b, target to)
 {
-    for (int64_t r = 0; r < n_rows;) {
-        const x_rows x = {b->code + r * k, b->d + r * (k / 32), b->sum + r * (k / 32),
-                          b->half + r * (k / 16), k};
-        const int64_t left = n_rows - r;
+    for (int64_t r = 0; r < b->rows;) {
+        const x_rows x = x_rows_at(b, r);
+        const int64_t left = b->rows - r;
         const int n = left >= MOST_ROWS ? MOST_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         if (n == MOST_ROWS)
             for (int64_t lane = 0; lane < MAAS_BLOCK_TILE; lane += VW)
-                WAY(tile)(f, MOST_ROWS, 1, form, p, lane, x, &to);
+                WAY(tile)(f, MOST_ROWS, 1, form, p, lane, x, b->k, &to);
         else if (n == 4)
-            WAY(tile)(f, 4, TILE_VECS, form, p, 0, x, &to);
+            WAY(tile)(f, 4, TILE_VECS, form, p, 0, x, b->k, &to);
         else if (n == 2)
-            WAY(tile)(f, 2, TILE_VECS, form, p, 0, x, &to);
+            WAY(tile)(f, 2, TILE_VECS, form, p, 0, x, b->k, &to);
         else
-            WAY(tile)(f, 1, TILE_VECS, form, p, 0, x, &to);
+            WAY(tile)(f, 1, TILE_VECS, form, p, 0, x, b->k, &to);
         to.y += n * to.row;
         r += n;
     }
@@ -237,9 +232,9 @@ WAY_FLAGS INLINE void WAY(all_rows)(const shape f, const maas_block_form *form, 
 
 #define BLOCK_SHAPE(name, low, high, values, top, scales)                                          \
     WAY_FLAGS static void WAY(name)(const maas_block_form *form, const uint8_t *p, const bytes *b, \
-                                    int64_t n_rows, int64_t k, target to)                          \
+                                    target to)                                                     \
     {                                                                                              \
-        WAY(all_rows)((shape){low, high, values, top, scales}, form, p, b, n_rows, k, to);         \
+        WAY(all_rows)((shape){low, high, values, top, scales}, form, p, b, to);                    \
     }
 #include "kernels/cpu/block_shapes.def"
 #undef BLOCK_SHAPE

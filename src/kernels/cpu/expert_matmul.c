@@ -137,8 +137,9 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 /* ---- products of bytes ---- */
 
 typedef struct desk { /* scratch of one thread */
-    bytes x;          /* [TOGETHER] rows that chose the matrix at hand */
-    float *y;         /* [TOGETHER][MAAS_BLOCK_TILE] */
+    char *x;          /* TOGETHER rows in bytes, those that chose the matrix at hand */
+    int8_t *room;
+    float *y; /* [TOGETHER][MAAS_BLOCK_TILE] */
     int32_t *order, *from;
 } desk;
 
@@ -150,16 +151,17 @@ static int64_t rows_of_x(const maas_experts *e)
 /* p NULL: sizes only. Returns the bytes of one. */
 static size_t desk_at(char *p, const maas_experts *e, desk *out)
 {
-    const size_t x = bytes_of(TOGETHER, e->w.k);
+    const size_t x = bytes_of(TOGETHER, e->w.k), w = tile_room(e->w.k);
     const size_t y = lines(TOGETHER * MAAS_BLOCK_TILE * sizeof(float));
     const size_t order = lines((size_t)(e->rows * e->slots) * sizeof(int32_t));
     const size_t from = lines((size_t)(e->n_experts + 1) * sizeof(int32_t));
     if (p)
-        *out = (desk){.x = bytes_at(p, TOGETHER, e->w.k),
-                      .y = (float *)(void *)(p + x),
-                      .order = (int32_t *)(void *)(p + x + y),
-                      .from = (int32_t *)(void *)(p + x + y + order)};
-    return x + y + order + from;
+        *out = (desk){.x = p + w,
+                      .room = (int8_t *)p,
+                      .y = (float *)(void *)(p + w + x),
+                      .order = (int32_t *)(void *)(p + w + x + y),
+                      .from = (int32_t *)(void *)(p + w + x + y + order)};
+    return w + x + y + order + from;
 }
 
 static bool bytes_fit(const maas_call *c, const maas_cpu *cpu)
@@ -182,33 +184,33 @@ static maas_status bytes_prepare(maas_call *c, const maas_cpu *cpu, maas_err *er
 }
 
 /* The rounded rows of X that n slots read, side by side. */
-static void gather(const maas_experts *e, const bytes *all, const int32_t *slot, int n,
-                   const bytes *to)
+static void gather(const maas_experts *e, const bytes *all, const int32_t *slot, const bytes *to)
 {
-    const int64_t k = e->w.k;
-    for (int i = 0; i < n; i++) {
-        const int64_t r = maas_experts_row(e, slot[i]);
-        memcpy(to->code + i * k, all->code + r * k, (size_t)k);
-        memcpy(to->d + i * (k / 32), all->d + r * (k / 32), (size_t)(k / 32) * sizeof(float));
-        memcpy(to->sum + i * (k / 32), all->sum + r * (k / 32), (size_t)(k / 32) * sizeof(float));
-        memcpy(to->half + i * (k / 16), all->half + r * (k / 16),
-               (size_t)(k / 16) * sizeof(int32_t));
+    for (int64_t i = 0; i < to->rows; i++) {
+        int64_t step, to_step, at = place_in(all, maas_experts_row(e, slot[i]), &step);
+        int64_t to_at = place_in(to, i, &to_step);
+        for (int64_t c = 0; c < to->k; c += 32, at += step, to_at += to_step) {
+            memcpy(to->code + 32 * to_at, all->code + 32 * at, 32);
+            to->d[to_at] = all->d[at];
+            to->sum[to_at] = all->sum[at];
+            memcpy(to->half + 2 * to_at, all->half + 2 * at, 2 * sizeof *to->half);
+        }
     }
 }
 
 /* Tiles from .. to of expert `which`, with n slots that chose it. */
-static void multiply_bytes(const maas_call *c, const maas_experts *e, const desk *d, int64_t which,
-                           const int32_t *slot, int n, int64_t from, int64_t to)
+static void multiply_bytes(const maas_call *c, const maas_experts *e, const bytes *x, float *part,
+                           int64_t which, const int32_t *slot, int64_t from, int64_t to)
 {
     const packed *s = c->state;
     const maas_block_pack *p = s->pack;
     float *y = c->out[0].data;
     for (int64_t t = from; t < to; t++) {
         const int64_t tile = which * (e->w.n / MAAS_BLOCK_TILE) + t;
-        s->fn(&p->form, p->data + (size_t)tile * p->tile_bytes, &d->x, n, e->w.k,
-              (target){d->y, NULL, MAAS_BLOCK_TILE, MAAS_BLOCK_TILE});
-        for (int i = 0; i < n; i++)
-            memcpy(y + slot[i] * e->w.n + t * MAAS_BLOCK_TILE, d->y + i * MAAS_BLOCK_TILE,
+        s->fn(&p->form, p->data + (size_t)tile * p->tile_bytes, x,
+              (target){part, NULL, MAAS_BLOCK_TILE, MAAS_BLOCK_TILE});
+        for (int64_t i = 0; i < x->rows; i++)
+            memcpy(y + slot[i] * e->w.n + t * MAAS_BLOCK_TILE, part + i * MAAS_BLOCK_TILE,
                    MAAS_BLOCK_TILE * sizeof *y);
     }
 }
@@ -216,22 +218,24 @@ static void multiply_bytes(const maas_call *c, const maas_experts *e, const desk
 static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *err)
 {
     maas_experts e;
-    desk d;
+    desk d = {0};
     int64_t from, to;
     MAAS_TRY(maas_experts_of(c, &e, err));
     const size_t shared = bytes_of(rows_of_x(&e), e.w.k);
     const bytes all = bytes_at(c->scratch, rows_of_x(&e), e.w.k);
     desk_at((char *)c->scratch + shared + desk_at(NULL, &e, NULL) * (size_t)ithr, &e, &d);
     maas_share(rows_of_x(&e), 1, ithr, nthr, &from, &to);
-    round_rows(c->in[MAAS_EXPERT_X].data, &all, e.w.k, from, to);
+    round_rows(c->in[MAAS_EXPERT_X].data, &all, from, to);
     maas_call_barrier();
     MAAS_TRY(sort(c, &e, d.order, d.from, err));
     maas_share(e.w.n / MAAS_BLOCK_TILE, 1, ithr, nthr, &from, &to);
     for (int64_t i = 0; i < e.n_experts && from < to; i++)
         for (int32_t at = d.from[i], n; at < d.from[i + 1]; at += n) {
             n = d.from[i + 1] - at < TOGETHER ? d.from[i + 1] - at : TOGETHER;
-            gather(&e, &all, d.order + at, n, &d.x);
-            multiply_bytes(c, &e, &d, i, d.order + at, n, from, to);
+            bytes x = bytes_at(d.x, n, e.w.k);
+            x.room = d.room;
+            gather(&e, &all, d.order + at, &x);
+            multiply_bytes(c, &e, &x, d.y, i, d.order + at, from, to);
         }
     return MAAS_OK;
 }

@@ -9,6 +9,7 @@
 #define MAAS_KERNELS_CPU_INT8_TILE_H
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/tiles.h"
 
 #if !defined(MAAS_ISA_AVX512) && !defined(MAAS_ISA_AVX2) && defined(__SSE2__)
 #include <emmintrin.h>
@@ -115,13 +116,6 @@ static tile_fn *const quad_tiles[ROWS] = TILE_ROW(quads);
 #if defined(MAAS_ISA_AVX512)
 /* ---- tile registers: 16 rows of 64 bytes. A is read where it lies, signed or not. ---- */
 
-typedef struct tile_config { /* as the processor reads it */
-    uint8_t palette, start, zero[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-#define TILES_TARGET __attribute__((target("amx-tile,amx-int8")))
 TILES_TARGET static void tiles_on(void)
 {
     tile_config t = {.palette = 1};
@@ -130,11 +124,6 @@ TILES_TARGET static void tiles_on(void)
         t.rows[i] = 16;
     }
     _tile_loadconfig(&t);
-}
-
-TILES_TARGET static void tiles_off(void)
-{
-    _tile_release();
 }
 
 /* The last bytes of rows that end within a tile. */
