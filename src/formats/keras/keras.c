@@ -20,6 +20,7 @@ static bool is_h5(maas_span file)
 /* ---- `.keras` ---- */
 
 enum { CONFIG, METADATA, WEIGHTS, N_PARTS };
+enum { MAX_MEMBERS = 64 }; /* a file has four; pictures and vocabularies of layers are more */
 static const char *const part_names[N_PARTS] = {"config.json", "metadata.json", "model.weights.h5"};
 
 typedef struct archive {
@@ -60,7 +61,7 @@ static maas_status archive_open(archive *z, maas_span file, maas_budget *budget,
     maas_zip zip;
     maas_zip_member m;
     bool more;
-    MAAS_TRY(maas_zip_open(&zip, file, err));
+    MAAS_TRY(maas_zip_open(&zip, file, MAX_MEMBERS, err));
     for (;;) {
         MAAS_TRY(maas_zip_next(&zip, &m, &more, err));
         if (!more)
@@ -135,7 +136,7 @@ int maas_keras_probe(maas_span head)
     if (is_h5(head))
         return 90;
     if (head.n < 4 || memcmp(head.p, "PK\3\4", 4) != 0 ||
-        maas_zip_open(&zip, head, NULL) != MAAS_OK)
+        maas_zip_open(&zip, head, MAX_MEMBERS, NULL) != MAAS_OK)
         return 0;
     while (maas_zip_next(&zip, &m, &more, NULL) == MAAS_OK && more)
         if (maas_span_is(m.name, part_names[WEIGHTS]))
