@@ -7,11 +7,11 @@
 #include "kernels/block_pack.h"
 #include "ops/build.h"
 
-enum { N = 37, K = 512, MOST = 17 };
+enum { N = 37, K = 512, MOST = 37 };
 
 /* Where the halves of a block lie: random bits there would be infinite scales. IQ1_M has one in the
  * upper bits of four bytes, MXFP4 a power of two. */
-enum { NOWHERE = -1 };
+enum { NOWHERE = -1, MACHINES = 5 };
 static const struct {
     maas_quant_id id;
     int half[2];
@@ -152,18 +152,19 @@ static void near_exact(const char *name, const problem *p, const float *y)
 }
 
 /* What machines there are, of which this one can play those with less: the same bits on all. */
-static size_t machines(maas_cpu out[4])
+static size_t machines(maas_cpu out[MACHINES])
 {
     size_t n = 0;
     const maas_cpu *here = maas_cpu_get();
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < MACHINES; i++) {
         maas_cpu c = *here;
-        c.avx512 &= i < 2;
-        c.avx512_vnni &= i < 1;
-        c.avx_vnni &= i < 3;
+        c.amx_int8 &= i < 1;
+        c.avx512_vnni &= i < 2;
+        c.avx512 &= i < 3;
+        c.avx_vnni &= i < 4;
         out[n] = c;
-        n += i == 0 || (i == 1 && here->avx512_vnni) || (i == 2 && here->avx512) ||
-             (i == 3 && here->avx_vnni);
+        n += i == 0 || (i == 1 && here->amx_int8) || (i == 2 && here->avx512_vnni) ||
+             (i == 3 && here->avx512) || (i == 4 && here->avx_vnni);
     }
     return n;
 }
@@ -187,7 +188,7 @@ static void one_type(size_t which, int rows, maas_rng *rng)
 {
     static problem p;
     static float first[MOST * N], y[MOST * N];
-    maas_cpu cpus[4];
+    maas_cpu cpus[MACHINES];
     const size_t n = machines(cpus);
     problem_of(which, rows, rng, &p);
     for (size_t i = 0; i < n; i++) {
@@ -211,7 +212,7 @@ static void one_type(size_t which, int rows, maas_rng *rng)
 
 static void sums_of_bytes_are_exact(void)
 {
-    static const int rows[] = {1, 2, 3, 8, MOST};
+    static const int rows[] = {1, 2, 3, 8, 16, MOST};
     maas_rng rng;
     maas_rng_seed(&rng, 4);
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
@@ -243,7 +244,7 @@ static void ends_of_ranges_are_exact(void)
 {
     static problem p;
     static float y[MOST * N];
-    maas_cpu cpus[4];
+    maas_cpu cpus[MACHINES];
     const size_t n = machines(cpus);
     maas_rng rng;
     maas_rng_seed(&rng, 5);
@@ -274,7 +275,7 @@ static void what_is_not_finite_is_seen(void)
     static float y[MOST * N];
     maas_rng rng;
     maas_rng_seed(&rng, 6);
-    maas_cpu cpus[4];
+    maas_cpu cpus[MACHINES];
     const size_t n = machines(cpus);
     problem_of(0, 3, &rng, &p);
     p.x[5] = NAN;
@@ -315,7 +316,7 @@ static void experts_multiply_as_one_matrix_does(void)
     static problem p;
     static float whole[MOST * N], y[MOST * SLOTS * EACH];
     static const int rows[] = {1, 5, MOST};
-    maas_cpu cpus[4];
+    maas_cpu cpus[MACHINES];
     maas_rng rng;
     const size_t n_cpus = machines(cpus);
     maas_rng_seed(&rng, 11);
