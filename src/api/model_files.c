@@ -41,6 +41,11 @@ static int role_of(const maas_upload_part *p)
     return -1;
 }
 
+bool maas_model_files_is_extra(const maas_upload_part *p)
+{
+    return role_of(p) > WEIGHTS;
+}
+
 static maas_status add_part(maas_model_files *m, const maas_upload_part *p, maas_err *err)
 {
     const int role = role_of(p);

@@ -21,6 +21,8 @@ typedef struct maas_model_files {
 /* A plain body; or a form: one part with the model, "data" parts whose file names are what the
  * model calls them, at most one part "weights"; "image_recipe" and "labels" are left to others. */
 maas_status maas_model_files_of_upload(const maas_upload *u, maas_model_files *out, maas_err *err);
+/* Its name is one of those that are left to others. */
+bool maas_model_files_is_extra(const maas_upload_part *p);
 /* files: {path: sha256}; weights: NULL, or a path in it. To be closed. */
 maas_status maas_model_files_of_manifest(maas_app *app, const json_t *files, const char *model,
                                          const char *weights, maas_model_files *out, maas_err *err);

@@ -63,11 +63,6 @@ static void extras_reset(extras *x)
     json_decref(x->labels);
 }
 
-static bool is_extra(const maas_upload_part *p)
-{
-    return strcmp(p->name, "image_recipe") == 0 || strcmp(p->name, "labels") == 0;
-}
-
 static maas_status read_part(maas_req *r, const maas_upload_part *p, maas_span *out, maas_err *err)
 {
     maas_map map;
@@ -105,7 +100,7 @@ static maas_status read_extras(maas_req *r, const maas_upload *u, extras *x, maa
     for (const maas_upload_part *p = u->parts; p; p = p->next) {
         json_t **to = strcmp(p->name, "labels") == 0 ? &x->labels : &x->recipe;
         maas_span text;
-        if (!is_extra(p))
+        if (!maas_model_files_is_extra(p))
             continue;
         if (*to)
             return maas_fail(err, MAAS_E_INVALID, "the part '%s' is there twice", p->name);

@@ -1,9 +1,8 @@
 /*
  * formats/torch.c - files of torch.save since PyTorch 1.6: a zip archive.
  *
- *   NAME/data.pkl     a pickle: {"layer.weight": _rebuild_tensor_v2(storage, offset, shape,
- * strides,
- *                     ...), ...}, or that under the key "state_dict"
+ *   NAME/data.pkl     a pickle: a dict of names and _rebuild_tensor_v2(storage, offset, shape,
+ *                     strides, ...), or that under the key "state_dict"
  *   NAME/byteorder    "little" (since 2.1)
  *   NAME/data/KEY     elements; a storage is the persistent id ("storage", its class, KEY, device,
  *                     how many elements)

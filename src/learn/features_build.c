@@ -164,7 +164,7 @@ maas_vid maas_features_build_fields(const maas_features *fs, maas_net *net, bool
 {
     maas_builder *b = &net->b;
     net->fields = (maas_net_fields){
-        .on = true, .ids = MAAS_NO_VALUE, .numbers = MAAS_NO_VALUE, .n_numbers = fs->n_numbers};
+        .ids = MAAS_NO_VALUE, .numbers = MAAS_NO_VALUE, .n_numbers = fs->n_numbers};
     AUTO_FREE maas_vid *numbers = maas_calloc(fs->n + 1, sizeof *numbers);
     AUTO_FREE maas_vid *codes = maas_calloc(fs->n + 1, sizeof *codes);
     if (!numbers || !codes) {

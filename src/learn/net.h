@@ -30,7 +30,6 @@ typedef struct maas_net_mask { /* dropout: 0 or 1/(1-rate), drawn by the trainer
 /* The columns of a row as fields (layers_fields.c). A table of field j has its categories' rows
  * and, first, one for what is unknown or missing; tables lie one after another. */
 typedef struct maas_net_fields {
-    bool on;
     maas_vid ids;     /* I64 [batch, n_ids] rows of the tables put together; or MAAS_NO_VALUE */
     maas_vid numbers; /* F32 [batch, n_numbers] prepared; or MAAS_NO_VALUE */
     int64_t n_ids, n_numbers;

@@ -13,6 +13,7 @@
 #include "learn/optimizers.h"
 #include "learn/trainer.h"
 #include "learn/zoo.h"
+#include "ops/text_bucket.h"
 
 #include "base/ban.h"
 
@@ -244,9 +245,11 @@ static maas_status check_rest(const maas_recipe *r, maas_err *err)
 
 static maas_status check_buckets(const json_t *v, const char *where, maas_err *err)
 {
-    if (json_is_integer(v) && json_integer_value(v) >= 1 && json_integer_value(v) <= 1 << 28)
+    if (json_is_integer(v) && json_integer_value(v) >= 1 &&
+        json_integer_value(v) <= MAAS_TEXT_BUCKETS_MAX)
         return MAAS_OK;
-    return maas_fail(err, MAAS_E_INVALID, "%.100s must be a whole number in 1..%d", where, 1 << 28);
+    return maas_fail(err, MAAS_E_INVALID, "%.100s must be a whole number in 1..%d", where,
+                     MAAS_TEXT_BUCKETS_MAX);
 }
 
 /* What only rows of tables need, when there are any. */

@@ -4,7 +4,9 @@ there once or more; what is refused is refused with its name.
     python tests/client/test_keras.py [TEXT]      (models whose name has TEXT)"""
 import inspect
 import logging
+import glob
 import os
+import re
 import sys
 import tempfile
 
@@ -208,7 +210,26 @@ def compare(server, folder, number, model, suffix):
     return wrong
 
 
+def class_names(config):
+    """Of all layers in a config, those in others included."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config["class_name"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for part in config:
+            yield from class_names(part)
+
+
+def rows():
+    """Of the reader's tables."""
+    for path in glob.glob(os.path.join(HERE, "..", "..", "src", "formats", "keras", "*.c")):
+        with open(path) as f:
+            yield from re.findall(r'^    \{"([A-Z]\w+)"', f.read(), re.M)
+
+
 def main():
+    seen = set()
     only = sys.argv[1] if len(sys.argv) > 1 else ""
     keras.utils.set_random_seed(3)
     server = Server()
@@ -217,12 +238,15 @@ def main():
             if only not in name:
                 continue
             shake(model)
+            seen.update(class_names(model.get_config()))
             for suffix in (".keras", ".h5"):
                 try:
                     wrong = compare(server, folder, number, model, suffix)
                 except AssertionError as e:
                     wrong = [repr(e)]
                 check(f"{name} {suffix}", not wrong, "\n  ".join(wrong))
+    if not only:
+        check("every row of the reader's tables is in a model", set(rows()) <= seen, sorted(set(rows()) - seen))
     finish()
 
 

@@ -130,12 +130,8 @@ for name, path in ("cli-st", paths[0]), ("cli-pt", paths[-1]):
 
 
 def blob(path):
-    import hashlib
     with open(path, "rb") as f:
-        body = f.read()
-    digest = hashlib.sha256(body).hexdigest()
-    assert server.put(f"/api/v1/blobs/{digest}", body).status in (200, 201)
-    return digest
+        return server.blob(f.read())
 
 
 manifest = {"files": {"model.onnx": blob(BLANK), "w.pt": blob(paths[-1])}, "weights": "w.pt"}

@@ -23,11 +23,18 @@ static maas_status keras_fake_get(void *ctx, const char *path, maas_arena *a, in
     return MAAS_OK;
 }
 
+/* version: of Keras, as files say it; NULL: they do not. */
+static inline maas_status keras_fake_read_of(maas_span file, const char *version,
+                                             maas_budget *budget, maas_graph **out, maas_err *err)
+{
+    const maas_keras_weights w = {NULL, keras_fake_get, NULL};
+    return maas_keras_graph(file, version, &w, budget, out, err);
+}
+
 static inline maas_status keras_fake_read(maas_span file, maas_budget *budget, maas_graph **out,
                                           maas_err *err)
 {
-    const maas_keras_weights w = {NULL, keras_fake_get, NULL};
-    return maas_keras_graph(file, "3.0", &w, budget, out, err);
+    return keras_fake_read_of(file, "3.0", budget, out, err);
 }
 
 #endif

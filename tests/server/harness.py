@@ -1,6 +1,7 @@
 """What the tests of a running server share: a server on a free port with its own data directory, a small
 HTTP client, and the counting of cases. Standard library only."""
 import atexit
+import hashlib
 import http.client
 import json
 import os
@@ -175,6 +176,14 @@ class Server:
         if r.status != status:
             raise AssertionError(f"{method} {path}: wanted {status}, got {r}")
         return r.json() if r.body else None
+
+    def blob(self, body):
+        """Kept under its digest, which is given back."""
+        digest = hashlib.sha256(body).hexdigest()
+        r = self.put(f"/api/v1/blobs/{digest}", body)
+        if r.status not in (200, 201):
+            raise AssertionError(f"blob: {r}")
+        return digest
 
     def wait_job(self, job, timeout=120, states=("succeeded", "failed", "cancelled")):
         end = time.monotonic() + timeout

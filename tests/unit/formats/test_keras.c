@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 #include "formats/model.h"
+#include "graph/op.h"
 #include "../../fuzz/keras_fake.h"
 
 /* y = x [[1, 2], [3, 4], [5, 6]] + [10, 20], as Keras 3 saved it. */
@@ -94,7 +95,52 @@ static void every_refusal_has_its_words(void)
     }
 }
 
+static const maas_node *node_of(const maas_graph *g, const char *op)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (strcmp(g->nodes[i].op->name, op) == 0)
+            return &g->nodes[i];
+    return NULL;
+}
+
+/* hard_sigmoid was 0.2 x + 0.5, and GRU applied its reset gate first. */
+static void formulas_of_before_keras_3(void)
+{
+    static const struct {
+        const char *version;
+        float alpha;
+        int64_t reset_after;
+    } rows[] = {
+        {"3.0", 1.0f / 6, 1}, {"3.15.1", 1.0f / 6, 1}, {"2.15.0", 0.2f, 0}, {NULL, 0.2f, 0}};
+    static const char dense[] = SEQUENTIAL(
+        "{\"class_name\":\"Dense\",\"config\":{\"name\":\"d\",\"units\":2,"
+        "\"activation\":\"hard_sigmoid\"}}");
+    static const char gru[] = SEQUENTIAL(
+        "{\"class_name\":\"RepeatVector\",\"config\":{\"name\":\"r\",\"n\":3}},"
+        "{\"class_name\":\"GRU\",\"config\":{\"name\":\"g\",\"units\":2}}");
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        maas_err err = {0};
+        maas_graph *a = NULL, *b = NULL;
+        EXPECT_MSG(keras_fake_read_of(maas_span_str(dense), rows[i].version, NULL, &a, &err) ==
+                       MAAS_OK,
+                   "%s", err.msg);
+        EXPECT_MSG(keras_fake_read_of(maas_span_str(gru), rows[i].version, NULL, &b, &err) ==
+                       MAAS_OK,
+                   "%s", err.msg);
+        const maas_node *sigmoid = a ? node_of(a, "HardSigmoid") : NULL;
+        const maas_node *cell = b ? node_of(b, "GRU") : NULL;
+        EXPECT(sigmoid && cell);
+        if (sigmoid && cell) {
+            EXPECT_EQ(maas_attr_f(sigmoid, "alpha", 0), rows[i].alpha);
+            EXPECT_EQ(maas_attr_i(cell, "linear_before_reset", 0), rows[i].reset_after);
+        }
+        maas_graph_destroy(a);
+        maas_graph_destroy(b);
+    }
+}
+
 static const mt_case cases[] = {MT_CASE(keras_3), MT_CASE(legacy),
+                                MT_CASE(formulas_of_before_keras_3),
                                 MT_CASE(every_refusal_has_its_words)};
 int main(int argc, char **argv)
 {
