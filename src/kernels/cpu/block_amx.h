@@ -11,8 +11,8 @@
 #include "kernels/cpu/tiles.h"
 
 enum {
-    FEW_ROWS = 6,                  /* from here on tile registers are faster */
-    STAGE = 4,                     /* blocks */
+    FEW_ROWS = 13, /* a group costs as if it were full, and W is unpacked: fewer go by vpdpbusd */
+    STAGE = 4,     /* blocks of which the sums are made ahead */
     W_BLOCK = 16 * MAAS_BLOCK_COLS /* bytes of 32 columns of a tile of W     */
 };
 
