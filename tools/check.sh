@@ -1,7 +1,8 @@
 #!/bin/sh
 # tools/check.sh BUILD_DIR [MESON_OPTION...] - builds everything, runs every test, counts the cases.
 # The last line is `N passed, N failed`. CHECK_UNIT_ONLY=1 leaves out the tests of tests/client and
-# tests/server; CHECK_ROOMS="a b" runs only the unit tests of those rooms.
+# tests/server; CHECK_ROOMS="a b" runs only the unit tests of those rooms; CHECK_JOBS tests run at once (2). A script
+# of tests/ with a line `# alone: REASON` runs when the others have ended.
 set -u
 cd "$(dirname "$0")/.."
 dir=$1
@@ -24,34 +25,26 @@ export MAAS_BINARY="$PWD/$dir/maas" MAAS_BUILD="$PWD/$dir"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1 second_deadlock_stack=1"
 
-# One test program: its output goes to the log; a failure is shown.
-run_one() {
-    begun=$(date +%s)
-    out=$(timeout "${CHECK_TIMEOUT:-600}" "$@" 2>&1)
-    rc=$?
-    printf '== %s\n%s\n# %d s\n' "$*" "$out" $(($(date +%s) - begun)) >>"$log"
-    if [ $rc -ne 0 ]; then
-        echo "FAILED: $*"
-        printf '%s\n' "$out" | grep -vE '^ok ' | tail -n 30
-        # A program that died before it could count is one failed case.
-        printf '%s\n' "$out" | grep -qE '^[0-9]+ passed, [0-9]+ failed' || echo "0 passed, 1 failed" >>"$log"
-    fi
-}
-
 meson introspect --tests "$dir" >"$dir/tests.json"
 # One line a test: its name (room/file), its command.
 tr -d '\n' <"$dir/tests.json" | sed 's/}, {"cmd"/}\n{"cmd"/g' |
     sed -nE 's/.*"cmd": \[([^]]*)\].*"name": "([^"]*)".*/\2 \1/p' | tr -d '",' >"$dir/tests.txt"
-while read -r name cmd; do
-    if [ -n "${CHECK_ROOMS:-}" ]; then
-        case " $CHECK_ROOMS " in *" ${name%%/*} "*) ;; *) continue ;; esac
+together=$dir/tests.together alone=$dir/tests.alone
+: >"$alone"
+{
+    if [ -z "${CHECK_UNIT_ONLY:-}" ]; then
+        for t in tests/client/test_*.sh tests/server/test_*.sh; do
+            if grep -q '^# alone: ' "$t"; then echo "sh $t" >>"$alone"; else echo "sh $t"; fi
+        done
     fi
-    run_one $cmd
-done <"$dir/tests.txt"
-if [ -z "${CHECK_UNIT_ONLY:-}" ]; then
-    for t in tests/server/test_*.sh tests/client/test_*.sh; do
-        [ -f "$t" ] && run_one sh "$t"
-    done
-fi
+    while read -r name cmd; do
+        case " ${CHECK_ROOMS:-${name%%/*}} " in *" ${name%%/*} "*) echo "$cmd" ;; esac
+    done <"$dir/tests.txt"
+} >"$together"
+rm -rf "$dir/check.d"
+mkdir "$dir/check.d"
+xargs -P "${CHECK_JOBS:-2}" -L 1 tools/check_one.sh "$dir/check.d" <"$together"
+xargs -r -L 1 tools/check_one.sh "$dir/check.d" <"$alone"
+cat "$dir"/check.d/* >"$log"
 grep -hE '^SKIPPED' "$log"
 awk '/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' "$log"

@@ -3,6 +3,8 @@
 # Prints SKIPPED and the reason, and fails, when that cannot be done.
 cd "$(dirname "$0")/../.." || exit 1
 model=.cache/gemma3.gguf
+mkdir -p .cache
+exec 9>"$model.lock" && flock 9 # several tests may want it at once
 if [ ! -f $model ]; then
     log=.cache/gemma3.log parts=
     mkdir -p .cache/gemma3

