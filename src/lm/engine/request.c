@@ -48,6 +48,7 @@ request *maas_request_create(const maas_ask *ask, uint32_t room, const maas_toke
     memcpy(r->tokens, ask->tokens, ask->n_tokens * sizeof *r->tokens);
     r->n_tokens = ask->n_tokens;
     note_breaks(r, t);
+    r->state = -1;
     r->submitted_ns = maas_now_ns();
     return r;
 }

@@ -26,6 +26,7 @@ typedef struct request {
     int32_t *tokens;       /* [end] prompt and answer; behind them, what is proposed */
     uint32_t n_tokens;
     maas_pages pages;      /* of a context */
+    int32_t state;         /* its own of the model's states, while it runs; -1: none */
     maas_draft draft;      /* what a draft model keeps of it */
     uint32_t end;          /* tokens at which LENGTH ends it */
     uint32_t rows, drafts; /* in the step that is made; drafts: proposed ones among them */

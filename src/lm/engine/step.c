@@ -27,6 +27,9 @@ static void count_end(maas_engine *e, const maas_lm_timing *t)
 static void give_back(maas_engine *e, request *r)
 {
     maas_pages_release(&r->pages, e->blocks);
+    if (r->state >= 0)
+        e->states[e->n_states_free++] = r->state;
+    r->state = -1;
     if (e->drafter)
         maas_drafter_release(e->drafter, &r->draft);
 }
@@ -137,7 +140,7 @@ static void admit(maas_engine *e)
         if (r->held)
             continue;
         const int32_t need = (int32_t)(r->n_tokens / MAAS_PAGE + 1);
-        if (e->running.n && need > maas_blocks_n_free(e->blocks))
+        if (e->blocks && e->running.n && need > maas_blocks_n_free(e->blocks))
             break;
         pthread_mutex_lock(&e->lock);
         take_out(&e->waiting, r);
@@ -145,7 +148,10 @@ static void admit(maas_engine *e)
         e->n_waiting--;
         pthread_mutex_unlock(&e->lock);
         r->started_ns = r->started_ns ? r->started_ns : maas_now_ns();
-        maas_request_adopt(r, e->blocks);
+        if (e->n_states_free) /* one for each place: whatever ran before is not in it */
+            r->state = e->states[--e->n_states_free];
+        else
+            maas_request_adopt(r, e->blocks);
     }
 }
 
@@ -189,8 +195,8 @@ static maas_status run(maas_engine *e, const float **logits, maas_err *err)
             continue;
         memcpy(e->tokens + row, r->tokens + r->pages.past, r->rows * sizeof *e->tokens);
         e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->pages.past,
-                                            r->pages.blocks, (int32_t)r->ask.adapter,
-                                            r->ask.strength};
+                                            r->pages.blocks,  (int32_t)r->ask.adapter,
+                                            r->ask.strength,  r->state};
         row += (int32_t)r->rows;
         for (uint32_t i = request_writes(r) ? r->drafts + 1 : 0; i > 0; i--)
             e->out_rows[b.n_out++] = row - (int32_t)i;
@@ -210,7 +216,7 @@ static void fail_all(maas_engine *e, const maas_err *err)
 static void note_blocks(maas_engine *e)
 {
     pthread_mutex_lock(&e->lock);
-    e->stats.blocks_free = maas_blocks_n_free(e->blocks);
+    e->stats.blocks_free = e->blocks ? maas_blocks_n_free(e->blocks) : 0;
     e->stats.draft_blocks_free = e->drafter ? maas_drafter_n_free(e->drafter) : 0;
     pthread_mutex_unlock(&e->lock);
 }
