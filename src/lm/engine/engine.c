@@ -139,14 +139,8 @@ static maas_status open_drafter(maas_engine *e, maas_lm *m, maas_err *err)
 
 static maas_status open_cache(maas_engine *e, maas_err *err)
 {
-    const int32_t n = e->info->n_states;
-    e->states = n ? maas_calloc((size_t)n, sizeof *e->states) : NULL;
-    if (n && !e->states)
-        return maas_fail(err, MAAS_E_NOMEM, "an engine");
-    while (e->n_states_free < n) {
-        e->states[e->n_states_free] = e->n_states_free;
-        e->n_states_free++;
-    }
+    if (e->info->n_states)
+        MAAS_TRY(maas_states_create(e->info->n_states, &e->states, err));
     return e->info->n_blocks ? maas_blocks_create(e->info->n_blocks, &e->blocks, err) : MAAS_OK;
 }
 
@@ -199,7 +193,7 @@ void maas_engine_destroy(maas_engine *e)
     maas_blocks_destroy(e->blocks);
     maas_drafter_destroy(e->drafter);
     maas_free(e->wants);
-    maas_free(e->states);
+    maas_states_destroy(e->states);
     maas_sampler_destroy(e->sampler);
     pthread_mutex_destroy(&e->lock);
     maas_free(e->seqs);

@@ -27,8 +27,7 @@ struct maas_engine {
     /* the stepping thread alone */
     list waiting, running; /* by age */
     maas_blocks *blocks;   /* NULL: the model keeps no keys and values */
-    int32_t *states;       /* [n_states] those that nobody has, from n_states_free down */
-    int32_t n_states_free;
+    maas_states *states;   /* NULL: it keeps none */
     maas_sampler *sampler;
     float *masked;     /* [n_vocab] logits that a grammar leaves; made when one comes */
     maas_lm_seq *seqs; /* [max_seqs] */

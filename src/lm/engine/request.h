@@ -12,6 +12,7 @@
 #include "lm/engine/draft.h"
 #include "lm/engine/pages.h"
 #include "lm/engine/speculate.h"
+#include "lm/engine/states.h"
 
 typedef struct request {
     struct request *next; /* in one of the lists */
@@ -46,6 +47,9 @@ void maas_request_timing(const request *r, maas_lm_timing *t);
 /* What keys and values depend on beside tokens: the adapter, and how much of it. */
 uint64_t maas_request_kind(const request *r);
 void maas_request_adopt(request *r, maas_blocks *b); /* what others computed */
+/* A state of its own, and what is in it; and gives it back, where `whole` says that it is known. */
+void maas_request_take_state(request *r, maas_states *s);
+void maas_request_give_state(request *r, maas_states *s, bool whole);
 void maas_request_advance(request *r, maas_blocks *b, uint32_t n);
 
 typedef struct list {

@@ -24,12 +24,13 @@ static void count_end(maas_engine *e, const maas_lm_timing *t)
     }
 }
 
-static void give_back(maas_engine *e, request *r)
+/* whole: no step failed on the way. Keys and values are not kept with a state: it is of no use
+ * without them. */
+static void give_back(maas_engine *e, request *r, bool whole)
 {
+    if (e->states)
+        maas_request_give_state(r, e->states, whole && !e->blocks);
     maas_pages_release(&r->pages, e->blocks);
-    if (r->state >= 0)
-        e->states[e->n_states_free++] = r->state;
-    r->state = -1;
     if (e->drafter)
         maas_drafter_release(e->drafter, &r->draft);
 }
@@ -47,7 +48,7 @@ void maas_engine_end(maas_engine *e, list *from, request *r, maas_lm_finish fini
     e->n_waiting -= from == &e->waiting;
     count_end(e, &ev.timing);
     pthread_mutex_unlock(&e->lock);
-    give_back(e, r);
+    give_back(e, r, !error);
     if (!(finish == MAAS_LM_STOP && r->answer.held.n == 0))
         maas_answer_finish(&r->answer);
     else
@@ -80,7 +81,7 @@ static void end_marked(maas_engine *e, list *l)
 /* Its blocks are others' now; those that are full may still be there when its turn comes again. */
 static void put_off(maas_engine *e, request *r)
 {
-    give_back(e, r);
+    give_back(e, r, true);
     r->rows = r->drafts = 0;
     pthread_mutex_lock(&e->lock);
     take_out(&e->running, r);
@@ -148,8 +149,8 @@ static void admit(maas_engine *e)
         e->n_waiting--;
         pthread_mutex_unlock(&e->lock);
         r->started_ns = r->started_ns ? r->started_ns : maas_now_ns();
-        if (e->n_states_free) /* one for each place: whatever ran before is not in it */
-            r->state = e->states[--e->n_states_free];
+        if (e->states) /* one for each place */
+            maas_request_take_state(r, e->states);
         else
             maas_request_adopt(r, e->blocks);
     }

@@ -2,6 +2,7 @@
  * being held and begun again change nothing; what cannot be had with a state is refused. */
 #include "engine_rig.h"
 
+#include "lm/engine/states.h"
 #include "lm/model/model_int.h"
 
 static void open_as(rig *r, const char *arch, size_t cache_bytes, int max_seqs, uint32_t chunk)
@@ -71,7 +72,6 @@ static void together(const char *arch, int seqs, uint32_t chunk, bool hold, floa
     for (int i = 0; i < N; i++) {
         EXPECT(h[i].done && !h[i].failed);
         expect_same(&h[i], &want[i], i);
-        EXPECT_EQ(h[i].timing.cached_tokens, 0);
         EXPECT_EQ(h[i].timing.drafted, 0);
     }
     maas_engine_stats_of(r.engine, &s);
@@ -92,6 +92,103 @@ static void company_and_turns_change_nothing(void)
             together(all[i], 1, 24, false, temperature, want);
             together(all[i], 3, 7, true, temperature, want);
         }
+}
+
+/* ---- what is kept ---- */
+
+static maas_status ask_tokens(rig *r, const int32_t *tokens, uint32_t n, float temperature,
+                              heard *h)
+{
+    maas_ask a = {.tokens = tokens,
+                  .n_tokens = n,
+                  .max_tokens = LENGTH,
+                  .ignore_end = true,
+                  .n_logprobs = 1,
+                  .sampling = MAAS_SAMPLING_INIT};
+    a.sampling.temperature = temperature;
+    *h = (heard){0};
+    return maas_engine_submit(r->engine, &a, hear, h, &h->id, NULL, &r->err);
+}
+
+static void expect_answer(const heard *h, const heard *want, uint32_t cached)
+{
+    EXPECT(h->done && !h->failed);
+    expect_same(h, want, 0);
+    EXPECT(memcmp(h->logprobs, want->logprobs, want->n * sizeof *h->logprobs) == 0);
+    EXPECT_EQ(h->timing.cached_tokens, cached);
+}
+
+/* The next turn begins with all that was said: it goes on from the state at the end of that, with
+ * the answer that it has from the beginning; until somebody else needed the place. */
+static void a_conversation_goes_on(void)
+{
+    static heard first, second, h, other[2];
+    int32_t tokens[256];
+    for (int warm = 0; warm < 2; warm++) {
+        const float temperature = warm ? 0.8f : 0;
+        const uint32_t n = prompt_of(4, tokens), said = n + LENGTH - 1;
+        rig r;
+        open_as(&r, "mamba2", 1 << 22, 2, 24);
+        EXPECT_EQ(ask_tokens(&r, tokens, n, temperature, &first), MAAS_OK);
+        run_all(&r);
+        memcpy(tokens + n, first.tokens, LENGTH * sizeof *tokens);
+        const uint32_t turn = n + LENGTH + prompt_of(5, tokens + n + LENGTH);
+        rig_close(&r);
+        open_as(&r, "mamba2", 1 << 22, 2, 24);
+        EXPECT_EQ(ask_tokens(&r, tokens, turn, temperature, &second), MAAS_OK);
+        run_all(&r);
+        EXPECT_EQ(second.timing.cached_tokens, 0);
+        EXPECT_EQ(ask_tokens(&r, tokens, n, temperature, &h), MAAS_OK);
+        run_all(&r);
+        expect_answer(&h, &first, 0);
+        EXPECT_EQ(ask_tokens(&r, tokens, turn, temperature, &h), MAAS_OK);
+        run_all(&r);
+        expect_answer(&h, &second, said);
+        EXPECT_EQ(ask_tokens(&r, tokens, n, temperature, &h), MAAS_OK);
+        run_all(&r);
+        for (int i = 0; i < 2; i++)
+            EXPECT_EQ(ask(&r, 7 + i, LENGTH, 0, &other[i]), MAAS_OK);
+        run_all(&r);
+        EXPECT_EQ(ask_tokens(&r, tokens, turn, temperature, &h), MAAS_OK);
+        run_all(&r);
+        expect_answer(&h, &second, 0);
+        rig_close(&r);
+    }
+}
+
+static void states_know_their_tokens(void)
+{
+    static const int32_t a[] = {1, 2, 3, 4, 5}, b[] = {1, 2, 9, 4, 5};
+    static int32_t many[MAAS_STATES_MAX_KEPT + 2];
+    maas_states *s = NULL;
+    uint32_t past = 7;
+    EXPECT_EQ(maas_states_create(3, &s, NULL), MAAS_OK);
+    const int32_t one = maas_states_take(s, 0, a, 5, &past);
+    EXPECT_EQ(past, 0);
+    const int32_t two = maas_states_take(s, 0, a, 5, &past);
+    const int32_t three = maas_states_take(s, 0, a, 5, &past);
+    EXPECT(one >= 0 && two >= 0 && three >= 0 && one != two && two != three && one != three);
+    EXPECT_EQ(maas_states_take(s, 0, a, 5, &past), -1);
+    EXPECT_EQ(maas_states_n_free(s), 0);
+    maas_states_give(s, one, 0, a, 2);
+    maas_states_give(s, two, 0, a, 4);
+    maas_states_give(s, three, 0, b, 4);
+    EXPECT_EQ(maas_states_take(s, 0, a, 5, &past), two); /* the longest */
+    EXPECT_EQ(past, 4);
+    maas_states_give(s, two, 0, a, 4);
+    EXPECT_EQ(maas_states_take(s, 0, a, 4, &past), one); /* the last token is not in it */
+    EXPECT_EQ(past, 2);
+    EXPECT_EQ(maas_states_take(s, 1, a, 5, &past), three); /* another kind: the oldest one */
+    EXPECT_EQ(past, 0);
+    maas_states_give(s, three, 1, a, 0); /* nobody knows what is in it: the first that is taken */
+    EXPECT_EQ(maas_states_take(s, 0, b, 5, &past), three);
+    EXPECT_EQ(past, 0);
+    maas_states_give(s, three, 0, many, MAAS_STATES_MAX_KEPT + 1); /* too long */
+    EXPECT_EQ(maas_states_take(s, 0, many, MAAS_STATES_MAX_KEPT + 2, &past), three);
+    EXPECT_EQ(past, 0);
+    EXPECT_EQ(maas_states_n_free(s), 1);
+    maas_states_destroy(s);
+    EXPECT_EQ(maas_mem_live(), 0);
 }
 
 static void steps_have_a_state_each(void)
@@ -152,6 +249,8 @@ static void bytes_are_refused(void)
 
 static const mt_case cases[] = {
     MT_CASE(company_and_turns_change_nothing),
+    MT_CASE(a_conversation_goes_on),
+    MT_CASE(states_know_their_tokens),
     MT_CASE(steps_have_a_state_each),
     MT_CASE(nothing_is_proposed),
     MT_CASE(bytes_are_refused),
