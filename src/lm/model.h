@@ -6,6 +6,10 @@
  * The cache is blocks of MAAS_PAGE tokens. Whose they are is the caller's business: a sequence
  * names the blocks of its tokens in order, and may share those that are full with others.
  *
+ * Some architectures keep a state instead (n_states, of the same size however long the sequence
+ * is): a sequence names the one that is its own. What is in it is the tokens before, all of them:
+ * no step can take one back, and nothing of it is shared. A sequence begins anew at past 0.
+ *
  * A row's logits depend on its sequence alone: not on what else is in the step, nor on how the
  * tokens before it were cut into steps.
  *
@@ -30,7 +34,8 @@ maas_status maas_lm_cache_of(const char *name, maas_lm_cache *out, maas_err *err
 typedef struct maas_lm_opts {
     int n_threads;       /* 0: all cores */
     maas_budget *budget; /* of the cache and of plans; may be NULL; must outlive the model */
-    size_t cache_bytes;  /* of keys and values; 0: 256 MiB, or one whole context if that is less */
+    size_t cache_bytes;  /* of keys and values, and of states; 0: 256 MiB, or what all sequences */
+                         /* of a step could fill if that is less                              */
     maas_lm_cache cache;
     uint32_t max_context; /* tokens of one sequence; 0: as many as the model was trained for */
     int32_t max_rows;     /* of a step; 0: 512 */
@@ -42,9 +47,11 @@ typedef struct maas_lm_info {
     char arch[64];
     uint64_t n_params;
     size_t weight_bytes, block_bytes; /* of a block of the cache, all layers */
+    size_t state_bytes;               /* of a sequence, all layers; 0: none are kept */
     int32_t n_vocab, n_embd, n_layers, n_heads, n_kv_heads, n_context; /* n_context: one sequence */
     int32_t n_context_train, n_blocks, max_rows, max_seqs;
     int32_t n_adapters; /* of the source: they are all there, a sequence names one */
+    int32_t n_states;   /* as many as max_seqs, or 0. n_blocks is 0 where states are all it keeps */
 } maas_lm_info;
 
 /* The architectures that are known, one after the other: false when there is no i-th. */
@@ -62,6 +69,7 @@ typedef struct maas_lm_seq {
     const int32_t *blocks; /* [ceil((past + n) / MAAS_PAGE)] of the cache */
     int32_t adapter;       /* from 1; 0: none */
     float strength;        /* of the adapter: what it adds is multiplied by it */
+    int32_t state;         /* of n_states, its own in this step; nothing else when there are none */
 } maas_lm_seq;
 
 typedef struct maas_lm_batch {

@@ -292,5 +292,6 @@ size_t maas_lm_service_bytes(const maas_lm_service *s)
     const maas_lm_info *i = maas_lm_service_about(s);
     const maas_lm_info *d = s->draft.model ? maas_lm_about(s->draft.model) : NULL;
     return s->files.bytes + (size_t)i->n_blocks * i->block_bytes +
+           (size_t)i->n_states * i->state_bytes +
            (d ? s->draft.files.bytes + (size_t)d->n_blocks * d->block_bytes : 0);
 }

@@ -30,7 +30,7 @@ LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_facto
               original_max_position_embeddings=64)
 SMALL_SHARDS = {"qwen2", "gemma3"}
 SEEDS = {"qwen3moe": 100}  # with which no router is so undecided that rounding picks another expert
-DTYPES = {"llama-bf16": torch.bfloat16, "mixtral-bf16": torch.bfloat16, "llama-f16": torch.float16}
+DTYPES = {"llama-bf16": torch.bfloat16, "mamba2-bf16": torch.bfloat16, "mixtral-bf16": torch.bfloat16, "llama-f16": torch.float16}
 
 
 def rows():
@@ -66,6 +66,8 @@ def more_rows():
                   long_factor=[1.0 + 0.7 * i for i in range(8)])
     ends = dict(bos_token_id=0, eos_token_id=2, vocab_size=VOCABULARY)
     plain = dict(ends, hidden_size=64, num_hidden_layers=3, num_attention_heads=4)
+    state = dict(ends, hidden_size=64, num_hidden_layers=3)
+    heads = dict(state, num_heads=8, head_dim=16, state_size=32, n_groups=1, chunk_size=8)
     return {
         "llama-yarn": row("LlamaForCausalLM", "LlamaConfig", rope_parameters=yarn),
         "qwen3-yarn": row("Qwen3ForCausalLM", "Qwen3Config", head_dim=32, rope_parameters=dict(
@@ -94,6 +96,12 @@ def more_rows():
         "gpt2": (tf.GPT2LMHeadModel, tf.GPT2Config(**ends, n_embd=64, n_layer=3, n_head=4, n_positions=256)),
         "gptneox": (tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig(**plain, intermediate_size=96, rope_parameters=parts)),
         "gptneox-after": (tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig(**plain, intermediate_size=96, use_parallel_residual=False)),
+        "mamba": (tf.MambaForCausalLM, tf.MambaConfig(**state)),
+        "mamba-bias": (tf.MambaForCausalLM, tf.MambaConfig(**state, use_bias=True, use_conv_bias=False, time_step_rank=7,
+                                                           expand=3, conv_kernel=3, tie_word_embeddings=False)),
+        "mamba2": (tf.Mamba2ForCausalLM, tf.Mamba2Config(**heads)),
+        "mamba2-bias": (tf.Mamba2ForCausalLM, tf.Mamba2Config(**heads, use_bias=True, use_conv_bias=False, tie_word_embeddings=True)),
+        "mamba2-bf16": (tf.Mamba2ForCausalLM, tf.Mamba2Config(**heads)),
         "falcon": (tf.FalconForCausalLM, tf.FalconConfig(**plain)),
         "falcon-groups": (tf.FalconForCausalLM, tf.FalconConfig(**plain, new_decoder_architecture=True, num_kv_heads=2,
                                                                 ffn_hidden_size=96)),

@@ -13,7 +13,7 @@ EMBD, FF, LAYERS, HEADS, KV, SIZE, VOCAB, CONTEXT = 64, 96, 4, 4, 2, 16, 640, 25
 DEFAULT = dict(norm="rms", norm_bias=False, eps=1e-5, qkv="split", qkv_bias=False, out_bias=False, qk_norm=None, qk_late=False,
                rope="pairs", turned=SIZE, base=10000.0, freqs=None, factors=None, scaling=None, pre_norm=True,
                post_norm=False, parallel=None, gate="split", act="silu", ffn_bias=False, experts=None, positions=False,
-               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False, ffn_norm="ffn_norm", latent=None, sinks=False,
+               embed_scale=1.0, residual_scale=1.0, score_scale=None, logit_scale=1.0, score_cap=0.0, logit_cap=0.0, bare=False, ffn_norm="ffn_norm", latent=None, state=None, sinks=False,
                window=0, local=lambda i: False, local_base=None, local_plain=False, unturned=lambda i: False,
                tied=False, output_bias=False, heads=HEADS, kv=KV, size=SIZE, keys={}, peer=True, original=None, clamp=0.0)
 
@@ -56,6 +56,16 @@ def sorted_out(n, used, sum_to_one=False, lead=1, ff=48, **more):
     if "sigmoid" in more:
         keys["expert_gating_func"] = 2 if more["sigmoid"] else 1
     return dict(experts=dict(n=n, used=used, ff=ff, sum_to_one=sum_to_one, lead=lead, **more), keys=keys)
+
+
+def state(inner, states, rank, taps=4, **more):
+    """rank: of the step, or with `groups` the number of heads."""
+    keys = {"ssm.inner_size": inner, "ssm.state_size": states, "ssm.time_step_rank": rank, "ssm.conv_kernel": taps}
+    if "groups" in more:
+        keys["ssm.group_count"] = more["groups"]
+    if more.get("norms"):
+        keys["ssm.dt_b_c_rms"] = True
+    return dict(heads=0, kv=0, rope=None, state=dict(inner=inner, states=states, rank=rank, taps=taps, **more), keys=keys)
 
 
 def with_keys(row, keys):
@@ -185,6 +195,13 @@ MODELS = {
     "ernie4_5": model("ernie4_5"),
     "orion": model("orion", rope="halves", norm="layer", norm_bias=True),
     "xverse": model("xverse"),
+    "mamba": model("mamba", **state(128, 16, 4), tied=True),
+    # Channels that no vector divides; llama.cpp has fixed numbers of states only.
+    "mamba-odd": model("mamba", **state(72, 16, 3, taps=3), peer=False),
+    "falcon-mamba": model("mamba", **state(128, 16, 4, norms=True)),
+    "mamba2": model("mamba2", **state(128, 128, 2, groups=1), tied=True),
+    "mamba2-groups": model("mamba2", **state(256, 128, 4, groups=2)),
+    "mamba2-narrow": model("mamba2", **state(60, 24, 12, groups=3, taps=2), peer=False),
     # DeepSeek V2 Lite, V2 and V3, as files had it once and have it now.
     "deepseek2-lite": model("deepseek2", turned=8, latent=dict(kv_rank=32, plain=16, v=24),
                             kv=1, layers=27, **sorted_out(6, 2, shared=96, scale=1.0, sigmoid=False)),
@@ -227,6 +244,9 @@ def layer_tensors(m, rng, i):
 
     if m["pre_norm"]:
         norm("attn_norm", EMBD)
+    if m["state"]:
+        state_tensors(t, m["state"], rng, matrix, bias)
+        return t
     if m["parallel"] == "two":  # attention has a norm of its own, attn_norm is the feed-forward's
         norm("attn_norm_2", EMBD)
     if m["latent"]:
@@ -287,6 +307,26 @@ def layer_tensors(m, rng, i):
     return t
 
 
+def state_tensors(t, s, rng, matrix, bias):
+    inner, states, rank, groups = s["inner"], s["states"], s["rank"], s.get("groups")
+    conv = inner + (2 * groups * states if groups else 0)
+    matrix("ssm_in", inner + conv + rank if groups else 2 * inner, EMBD)
+    t["ssm_conv1d.weight"] = rng.normal(0, 0.5, (conv, s["taps"]))
+    bias("ssm_conv1d", conv)
+    if groups:
+        t["ssm_dt.bias"] = rng.normal(-1, 1, rank)
+        t["ssm_a"] = -np.exp(rng.normal(0, 1, (rank, 1)))
+        t["ssm_d"] = rng.normal(1, 0.2, (rank, 1))
+        t["ssm_norm.weight"] = rng.normal(1, 0.2, (groups, inner // groups))
+    else:
+        matrix("ssm_x", rank + 2 * states, inner)
+        matrix("ssm_dt", inner, rank)
+        bias("ssm_dt", inner)
+        t["ssm_a"] = -np.exp(rng.normal(0, 1, (inner, states)))
+        t["ssm_d"] = rng.normal(1, 0.2, inner)
+    matrix("ssm_out", EMBD, inner)
+
+
 def latent_keys(c, turned):
     keys = {"kv_lora_rank": c["kv_rank"]}
     if c.get("q_rank"):
@@ -329,12 +369,14 @@ def write(path, m, t, tokenizer=None):
     w.add_context_length(CONTEXT)
     w.add_embedding_length(EMBD)
     w.add_block_count(m.get("layers", LAYERS))
-    w.add_feed_forward_length(FF)
+    w.add_feed_forward_length(0 if m["state"] else FF)
     w.add_head_count(m["heads"])
     w.add_head_count_kv(m["kv"])
     if m["latent"]:
         for key, value in latent_keys(m["latent"], m["turned"]).items():
             w.add_uint32(f"{m['arch']}.attention.{key}", value)
+    elif m["state"]:
+        pass
     elif m["size"] != EMBD // m["heads"] or m["arch"].startswith("gemma"):
         w.add_key_length(m["size"])
         w.add_value_length(m["size"])

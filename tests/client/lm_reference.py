@@ -130,6 +130,39 @@ class Reference:
         k = np.concatenate([k, np.repeat(self.kept(k_turned), h, axis=1)], axis=-1)
         return self.look_back(q, k, v, 0)
 
+    def mixer(self, x):
+        """Mamba (arXiv 2312.00752) and with heads Mamba 2 (arXiv 2405.21060), one token after the other."""
+        s, n = self.m["state"], len(x)
+        inner, states, rank, groups, taps = s["inner"], s["states"], s["rank"], s.get("groups"), s["taps"]
+        silu = ACTS["silu"]
+        y = self.linear(x, "ssm_in")
+        z, u = (y[:, :inner], y[:, inner:len(y[0]) - rank]) if groups else (y[:, inner:], y[:, :inner])
+        before = np.concatenate([np.zeros((taps - 1, u.shape[1])), u])
+        w = self.get("ssm_conv1d.weight")
+        u = silu(sum(before[k:k + n] * w[:, k] for k in range(taps)) + self.get("ssm_conv1d.bias"))
+        a, d = self.get("ssm_a"), self.get("ssm_d").reshape(-1)
+        if groups:
+            dt = y[:, -rank:] + self.get("ssm_dt.bias")
+            u, b, c = np.split(u, [inner, inner + groups * states], axis=1)
+            b, c = (np.repeat(v.reshape(n, groups, states), inner // groups, axis=1) for v in (b, c))
+            dt, a, d = (np.repeat(v, inner // rank, axis=-1) for v in (dt, a.reshape(-1), d))
+            a = a[:, None]
+        else:
+            dt, b, c = np.split(self.linear(u, "ssm_x"), [rank, rank + states], axis=1)
+            if s.get("norms"):
+                dt, b, c = (v / np.sqrt((v * v).mean(-1, keepdims=True) + self.m["eps"]) for v in (dt, b, c))
+            dt = self.linear(dt, "ssm_dt")
+            b, c = b[:, None], c[:, None]
+        dt, h, y = np.log1p(np.exp(dt)), np.zeros((inner, states)), np.zeros((n, inner))
+        for t in range(n):
+            h = np.exp(dt[t][:, None] * a) * h + (dt[t] * u[t])[:, None] * b[t]
+            y[t] = (h * c[t]).sum(-1) + d * u[t]
+        y = y * silu(z)
+        if groups:
+            y = y.reshape(n, groups, -1)
+            y = y / np.sqrt((y * y).mean(-1, keepdims=True) + self.m["eps"]) * self.get("ssm_norm.weight")
+        return self.linear(y.reshape(n, -1), "ssm_out")
+
     def gated(self, x, end=""):
         return self.linear(self.gate(self.linear(x, "ffn_gate" + end), self.linear(x, "ffn_up" + end)), "ffn_down" + end)
 
@@ -181,6 +214,8 @@ class Reference:
         m, self.at = self.m, f"blk.{i}."
         r = m["residual_scale"]
         inner = self.norm(x, "attn_norm") if m["pre_norm"] else x
+        if m["state"]:
+            return x + self.mixer(inner)
         a = self.attention(self.norm(x, "attn_norm_2") if m["parallel"] == "two" else inner, i)
         a = self.norm(a, "post_attention_norm") if m["post_norm"] else a
         if m["parallel"]:

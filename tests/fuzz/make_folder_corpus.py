@@ -102,6 +102,7 @@ def folders():
     pack("experts", {"config.json": config, "tokenizer.json": t, "model.safetensors": save(w)})
     neox(t)
     bert()
+    mamba(t)
 
 
 def layer(prefix, shapes):
@@ -140,6 +141,22 @@ def bert():
                   "tokenizer.json": json.loads(t.to_str()), "model.safetensors": save(w),
                   "1_Pooling/config.json": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
                   "modules.json": [{"type": "sentence_transformers.models." + k} for k in ("Transformer", "Pooling", "Normalize")]})
+
+
+def mamba(t):
+    def make(name, arch, config, shapes):
+        w = {"backbone.embeddings.weight": f32(300, 8), "backbone.norm_f.weight": f32(8), "backbone.layers.0.norm.weight": f32(8)}
+        w |= {"backbone.layers.0.mixer." + n: f32(*shape) for n, shape in shapes.items()}
+        pack(name, {"config.json": {"architectures": [arch], "hidden_size": 8, "num_hidden_layers": 1, "expand": 2, "conv_kernel": 4,
+                                    "hidden_act": "silu", "tie_word_embeddings": True, "bos_token_id": 0, "eos_token_id": 1, **config},
+                    "tokenizer.json": t, "model.safetensors": save(w)})
+
+    make("mamba", "MambaForCausalLM", {"state_size": 3, "time_step_rank": "auto"}, {
+        "in_proj.weight": (32, 8), "conv1d.weight": (16, 1, 4), "conv1d.bias": (16,), "x_proj.weight": (7, 16), "dt_proj.weight": (16, 1),
+        "dt_proj.bias": (16,), "A_log": (16, 3), "D": (16,), "out_proj.weight": (8, 16)})
+    make("mamba2", "Mamba2ForCausalLM", {"state_size": 4, "num_heads": 2, "head_dim": 8, "n_groups": 1, "time_step_limit": [0.0, float("inf")]}, {
+        "in_proj.weight": (42, 8), "conv1d.weight": (24, 1, 4), "conv1d.bias": (24,), "dt_bias": (2,), "A_log": (2,), "D": (2,),
+        "norm.weight": (16,), "out_proj.weight": (8, 16)})
 
 
 tensors_files()

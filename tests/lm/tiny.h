@@ -23,6 +23,9 @@ enum {
     TINY_HEADS = 4,
     TINY_KV = 2,
     TINY_EXPERT_N = 4,
+    TINY_INNER = 128, /* channels of a state, each with so many states */
+    TINY_STATES = 16,
+    TINY_STEPS = 32, /* the rank of the step */
     TINY_CONTEXT = 256
 };
 static const char *const tiny_special[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
@@ -59,11 +62,15 @@ enum {
     TINY_POST_FFN = 1 << 19,    /* the norm before feed-forward is called post_attention_norm */
     TINY_OUTPUT_NORM = 1 << 20, /* attn_output_norm */
     TINY_SINKS = 1 << 21,
+    TINY_STATE = 1 << 22, /* instead of attention and feed-forward */
+    TINY_STATE_HEADS = 1 << 23,
 };
 typedef struct tiny_arch {
     const char *name;
     uint32_t has;
-    int layers; /* enough for one of each kind */
+    int layers;      /* enough for one of each kind */
+    const char *key; /* NULL, or one that says something else than it would: */
+    uint32_t says;
 } tiny_arch;
 
 #define TINY_RMS (TINY_FFN_NORM | TINY_GATE)
@@ -119,6 +126,8 @@ static const tiny_arch tiny_archs[] = {
     {"ernie4_5", TINY_RMS, 2},
     {"orion", TINY_RMS | TINY_NORM_BIAS, 2},
     {"xverse", TINY_RMS, 2},
+    {"mamba", TINY_STATE, 2},
+    {"mamba2", TINY_STATE | TINY_STATE_HEADS, 2},
     {"glm4", TINY_FFN_NORM | TINY_GATE_FUSED | TINY_POST | TINY_QKV_BIAS, 2},
 };
 
@@ -235,7 +244,8 @@ static void tiny_matrix(tiny *t, const char *prefix, const char *name, int64_t r
                         bool bias)
 {
     const bool mute = tiny_n_script() &&
-                      (strcmp(name, "attn_output") == 0 || strcmp(name, "ffn_down") == 0);
+                      (strcmp(name, "attn_output") == 0 || strcmp(name, "ffn_down") == 0 ||
+                       strcmp(name, "ssm_out") == 0);
     char full[64];
     snprintf(full, sizeof full, "%s%s.weight", prefix, name);
     tiny_weight(t, full, t->q, 2, rows, cols, 0, mute ? 0 : 0.2f);
@@ -359,6 +369,36 @@ static void tiny_feed_forward(tiny *t, const char *p)
     }
 }
 
+/* A vector or floats, called `name` as it is. */
+static void tiny_numbers(tiny *t, const char *p, const char *name, int64_t rows, int64_t cols,
+                         float around, float width)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s%s", p, name);
+    tiny_weight(t, full, maas_quant_of(MAAS_Q_F32), rows ? 2 : 1, rows, cols, around, width);
+}
+
+static void tiny_state(tiny *t, const char *p)
+{
+    const bool heads = t->arch->has & TINY_STATE_HEADS;
+    const int64_t n = TINY_INNER, shared = heads ? 2 * TINY_KV * TINY_STATES : 0;
+    tiny_matrix(t, p, "ssm_in", 2 * n + (heads ? shared + TINY_HEADS : 0), TINY_EMBD, false);
+    tiny_numbers(t, p, "ssm_conv1d.weight", n + shared, 4, 0, 0.5f);
+    tiny_numbers(t, p, "ssm_conv1d.bias", 0, n + shared, 0, 0.1f);
+    if (heads) {
+        tiny_numbers(t, p, "ssm_dt.bias", 0, TINY_HEADS, -1, 0.5f);
+        tiny_numbers(t, p, "ssm_a", TINY_HEADS, 1, -1, 0.3f);
+        tiny_numbers(t, p, "ssm_d", TINY_HEADS, 1, 1, 0.3f);
+        tiny_numbers(t, p, "ssm_norm.weight", TINY_KV, n / TINY_KV, 1, 0.1f);
+    } else {
+        tiny_matrix(t, p, "ssm_x", TINY_STEPS + 2 * TINY_STATES, n, false);
+        tiny_matrix(t, p, "ssm_dt", n, TINY_STEPS, true);
+        tiny_numbers(t, p, "ssm_a", n, TINY_STATES, -1, 0.3f);
+        tiny_numbers(t, p, "ssm_d", 0, n, 1, 0.3f);
+    }
+    tiny_matrix(t, p, "ssm_out", TINY_EMBD, n, false);
+}
+
 static void tiny_layer(tiny *t, int i)
 {
     const uint32_t has = t->arch->has;
@@ -366,6 +406,10 @@ static void tiny_layer(tiny *t, int i)
     snprintf(p, sizeof p, "blk.%d.", i);
     if (!(has & TINY_NO_PRE))
         tiny_norm(t, p, "attn_norm", TINY_EMBD);
+    if (has & TINY_STATE) {
+        tiny_state(t, p);
+        return;
+    }
     tiny_attention(t, p);
     if (has & TINY_FFN_NORM)
         tiny_norm(t, p, "ffn_norm", TINY_EMBD);
@@ -384,6 +428,8 @@ static void tiny_u32(tiny *t, const char *key, uint32_t v)
 {
     char full[80];
     snprintf(full, sizeof full, "%s.%s", t->arch->name, key);
+    if (t->arch->key && strcmp(t->arch->key, key) == 0)
+        v = t->arch->says;
     maas_gguf_put_u32(&t->w, full, v);
 }
 static void tiny_f32(tiny *t, const char *key, float v)
@@ -412,6 +458,14 @@ static void tiny_keys(tiny *t)
         tiny_u32(t, "attention.key_length_mla", 40);
         tiny_u32(t, "attention.value_length_mla", 24);
         tiny_u32(t, "rope.dimension_count", 8);
+    }
+    if (has & TINY_STATE) {
+        tiny_u32(t, "ssm.inner_size", TINY_INNER);
+        tiny_u32(t, "ssm.state_size", TINY_STATES);
+        tiny_u32(t, "ssm.conv_kernel", 4);
+        tiny_u32(t, "ssm.time_step_rank", has & TINY_STATE_HEADS ? TINY_HEADS : TINY_STEPS);
+        if (has & TINY_STATE_HEADS)
+            tiny_u32(t, "ssm.group_count", TINY_KV);
     }
     tiny_f32(t, "attention.layer_norm_rms_epsilon", 1e-5f);
     tiny_f32(t, "attention.layer_norm_epsilon", 1e-5f);

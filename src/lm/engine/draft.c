@@ -25,6 +25,14 @@ maas_status maas_drafter_create(maas_lm *m, int32_t n_vocab, uint32_t chunk, maa
     if (!d)
         return maas_fail(err, MAAS_E_NOMEM, "a draft model");
     const maas_lm_info *i = maas_lm_about(m);
+    if (i->n_states) {
+        maas_free(d);
+        return maas_fail(
+            err, MAAS_E_UNSUPPORTED,
+            "%s cannot be a draft model: proposals that were wrong cannot be taken out "
+            "of its state",
+            i->arch);
+    }
     *d = (maas_drafter){
         .m = m, .info = i, .chunk = chunk, .n_vocab = n_vocab < i->n_vocab ? n_vocab : i->n_vocab};
     d->seqs = maas_calloc((size_t)i->max_seqs, sizeof *d->seqs);

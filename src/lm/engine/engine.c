@@ -124,12 +124,24 @@ void maas_engine_cancel_all(maas_engine *e)
 
 static maas_status open_drafter(maas_engine *e, maas_lm *m, maas_err *err)
 {
+    if (e->info->n_states)
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "%s has no use for a draft model: proposals that were wrong cannot be "
+                         "taken out of its state",
+                         e->info->arch);
     e->wants = maas_calloc((size_t)e->info->max_seqs, sizeof *e->wants);
     if (!e->wants)
         return maas_fail(err, MAAS_E_NOMEM, "a draft model");
     MAAS_TRY(maas_drafter_create(m, e->info->n_vocab, e->opts.chunk, &e->drafter, err));
     e->stats.draft_blocks = e->stats.draft_blocks_free = maas_drafter_n_free(e->drafter);
     return MAAS_OK;
+}
+
+static maas_status open_cache(maas_engine *e, maas_err *err)
+{
+    if (e->info->n_states)
+        MAAS_TRY(maas_states_create(e->info->n_states, &e->states, err));
+    return e->info->n_blocks ? maas_blocks_create(e->info->n_blocks, &e->blocks, err) : MAAS_OK;
 }
 
 maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_engine_opts *o,
@@ -153,7 +165,7 @@ maas_status maas_engine_create(maas_lm *m, const maas_tokenizer *t, const maas_e
     e->out_rows = maas_calloc((size_t)e->info->max_rows, sizeof *e->out_rows);
     e->tokens = maas_calloc((size_t)e->info->max_rows, sizeof *e->tokens);
     e->stats.blocks_free = e->info->n_blocks;
-    maas_status st = maas_blocks_create(e->info->n_blocks, &e->blocks, err);
+    maas_status st = open_cache(e, err);
     if (st == MAAS_OK && o->draft)
         st = open_drafter(e, o->draft, err);
     if (st == MAAS_OK)
@@ -181,6 +193,7 @@ void maas_engine_destroy(maas_engine *e)
     maas_blocks_destroy(e->blocks);
     maas_drafter_destroy(e->drafter);
     maas_free(e->wants);
+    maas_states_destroy(e->states);
     maas_sampler_destroy(e->sampler);
     pthread_mutex_destroy(&e->lock);
     maas_free(e->seqs);

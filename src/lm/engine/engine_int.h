@@ -26,7 +26,8 @@ struct maas_engine {
 
     /* the stepping thread alone */
     list waiting, running; /* by age */
-    maas_blocks *blocks;
+    maas_blocks *blocks;   /* NULL: the model keeps no keys and values */
+    maas_states *states;   /* NULL: it keeps none */
     maas_sampler *sampler;
     float *masked;     /* [n_vocab] logits that a grammar leaves; made when one comes */
     maas_lm_seq *seqs; /* [max_seqs] */

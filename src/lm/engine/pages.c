@@ -12,7 +12,7 @@ static int32_t parent_of(const maas_pages *p)
 void maas_pages_adopt(maas_pages *p, maas_blocks *b, uint64_t kind, const int32_t *tokens,
                       uint32_t n_tokens)
 {
-    while ((p->n_full + 1) * PAGE < n_tokens) {
+    while (b && (p->n_full + 1) * PAGE < n_tokens) {
         const int32_t i = maas_blocks_find(b, parent_of(p), kind, tokens + p->n_full * PAGE);
         if (i < 0)
             break;
@@ -24,7 +24,7 @@ void maas_pages_adopt(maas_pages *p, maas_blocks *b, uint64_t kind, const int32_
 
 bool maas_pages_reserve(maas_pages *p, maas_blocks *b, uint32_t n_tokens)
 {
-    while (p->n_blocks * PAGE < n_tokens) {
+    while (b && p->n_blocks * PAGE < n_tokens) {
         const int32_t i = maas_blocks_take(b);
         if (i < 0)
             return false;
@@ -37,7 +37,7 @@ void maas_pages_advance(maas_pages *p, maas_blocks *b, uint64_t kind, const int3
                         uint32_t n)
 {
     p->past += n;
-    while ((p->n_full + 1) * PAGE <= p->past) {
+    while (b && (p->n_full + 1) * PAGE <= p->past) {
         int32_t *i = &p->blocks[p->n_full];
         *i = maas_blocks_fill(b, *i, parent_of(p), kind, tokens + p->n_full * PAGE);
         p->n_full++;

@@ -1,6 +1,7 @@
 /*
  * lm/engine/pages.h - the blocks of one sequence in one cache, and how many of its tokens are
- * there.
+ * there. Of a model that keeps no keys and values there are no blocks (b NULL): then it is only
+ * counted.
  *
  * Owns: a count of its blocks; the list itself is the caller's. Threads: the stepping one.
  */

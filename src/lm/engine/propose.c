@@ -96,6 +96,8 @@ static void share(maas_engine *e)
 
 void maas_engine_propose(maas_engine *e)
 {
+    if (e->info->n_states) /* a proposal that is wrong cannot be taken out of a state again */
+        return;
     share(e);
     if (e->drafter)
         ask_model(e);

@@ -48,6 +48,7 @@ request *maas_request_create(const maas_ask *ask, uint32_t room, const maas_toke
     memcpy(r->tokens, ask->tokens, ask->n_tokens * sizeof *r->tokens);
     r->n_tokens = ask->n_tokens;
     note_breaks(r, t);
+    r->state = -1;
     r->submitted_ns = maas_now_ns();
     return r;
 }
@@ -101,6 +102,21 @@ void maas_request_adopt(request *r, maas_blocks *b)
     maas_pages_adopt(&r->pages, b, maas_request_kind(r), r->tokens, r->n_tokens);
     if (!r->first_ns)
         r->cached = r->pages.past;
+}
+
+void maas_request_take_state(request *r, maas_states *s)
+{
+    r->state = maas_states_take(s, maas_request_kind(r), r->tokens, r->n_tokens, &r->pages.past);
+    if (!r->first_ns)
+        r->cached = r->pages.past;
+}
+
+void maas_request_give_state(request *r, maas_states *s, bool whole)
+{
+    if (r->state < 0)
+        return;
+    maas_states_give(s, r->state, maas_request_kind(r), r->tokens, whole ? r->pages.past : 0);
+    r->state = -1;
 }
 
 void maas_request_advance(request *r, maas_blocks *b, uint32_t n)

@@ -12,6 +12,7 @@
 #include "lm/engine/draft.h"
 #include "lm/engine/pages.h"
 #include "lm/engine/speculate.h"
+#include "lm/engine/states.h"
 
 typedef struct request {
     struct request *next; /* in one of the lists */
@@ -26,6 +27,7 @@ typedef struct request {
     int32_t *tokens;       /* [end] prompt and answer; behind them, what is proposed */
     uint32_t n_tokens;
     maas_pages pages;      /* of a context */
+    int32_t state;         /* its own of the model's states, while it runs; -1: none */
     maas_draft draft;      /* what a draft model keeps of it */
     uint32_t end;          /* tokens at which LENGTH ends it */
     uint32_t rows, drafts; /* in the step that is made; drafts: proposed ones among them */
@@ -45,6 +47,9 @@ void maas_request_timing(const request *r, maas_lm_timing *t);
 /* What keys and values depend on beside tokens: the adapter, and how much of it. */
 uint64_t maas_request_kind(const request *r);
 void maas_request_adopt(request *r, maas_blocks *b); /* what others computed */
+/* A state of its own, and what is in it; and gives it back, where `whole` says that it is known. */
+void maas_request_take_state(request *r, maas_states *s);
+void maas_request_give_state(request *r, maas_states *s, bool whole);
 void maas_request_advance(request *r, maas_blocks *b, uint32_t n);
 
 typedef struct list {

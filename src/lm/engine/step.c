@@ -24,8 +24,12 @@ static void count_end(maas_engine *e, const maas_lm_timing *t)
     }
 }
 
-static void give_back(maas_engine *e, request *r)
+/* whole: no step failed on the way. Keys and values are not kept with a state: it is of no use
+ * without them. */
+static void give_back(maas_engine *e, request *r, bool whole)
 {
+    if (e->states)
+        maas_request_give_state(r, e->states, whole && !e->blocks);
     maas_pages_release(&r->pages, e->blocks);
     if (e->drafter)
         maas_drafter_release(e->drafter, &r->draft);
@@ -44,7 +48,7 @@ void maas_engine_end(maas_engine *e, list *from, request *r, maas_lm_finish fini
     e->n_waiting -= from == &e->waiting;
     count_end(e, &ev.timing);
     pthread_mutex_unlock(&e->lock);
-    give_back(e, r);
+    give_back(e, r, !error);
     if (!(finish == MAAS_LM_STOP && r->answer.held.n == 0))
         maas_answer_finish(&r->answer);
     else
@@ -77,7 +81,7 @@ static void end_marked(maas_engine *e, list *l)
 /* Its blocks are others' now; those that are full may still be there when its turn comes again. */
 static void put_off(maas_engine *e, request *r)
 {
-    give_back(e, r);
+    give_back(e, r, true);
     r->rows = r->drafts = 0;
     pthread_mutex_lock(&e->lock);
     take_out(&e->running, r);
@@ -137,7 +141,7 @@ static void admit(maas_engine *e)
         if (r->held)
             continue;
         const int32_t need = (int32_t)(r->n_tokens / MAAS_PAGE + 1);
-        if (e->running.n && need > maas_blocks_n_free(e->blocks))
+        if (e->blocks && e->running.n && need > maas_blocks_n_free(e->blocks))
             break;
         pthread_mutex_lock(&e->lock);
         take_out(&e->waiting, r);
@@ -145,7 +149,10 @@ static void admit(maas_engine *e)
         e->n_waiting--;
         pthread_mutex_unlock(&e->lock);
         r->started_ns = r->started_ns ? r->started_ns : maas_now_ns();
-        maas_request_adopt(r, e->blocks);
+        if (e->states) /* one for each place */
+            maas_request_take_state(r, e->states);
+        else
+            maas_request_adopt(r, e->blocks);
     }
 }
 
@@ -189,8 +196,8 @@ static maas_status run(maas_engine *e, const float **logits, maas_err *err)
             continue;
         memcpy(e->tokens + row, r->tokens + r->pages.past, r->rows * sizeof *e->tokens);
         e->seqs[b.n_seqs++] = (maas_lm_seq){(int32_t)r->rows, (int32_t)r->pages.past,
-                                            r->pages.blocks, (int32_t)r->ask.adapter,
-                                            r->ask.strength};
+                                            r->pages.blocks,  (int32_t)r->ask.adapter,
+                                            r->ask.strength,  r->state};
         row += (int32_t)r->rows;
         for (uint32_t i = request_writes(r) ? r->drafts + 1 : 0; i > 0; i--)
             e->out_rows[b.n_out++] = row - (int32_t)i;
@@ -210,7 +217,7 @@ static void fail_all(maas_engine *e, const maas_err *err)
 static void note_blocks(maas_engine *e)
 {
     pthread_mutex_lock(&e->lock);
-    e->stats.blocks_free = maas_blocks_n_free(e->blocks);
+    e->stats.blocks_free = e->blocks ? maas_blocks_n_free(e->blocks) : 0;
     e->stats.draft_blocks_free = e->drafter ? maas_drafter_n_free(e->drafter) : 0;
     pthread_mutex_unlock(&e->lock);
 }

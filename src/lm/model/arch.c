@@ -20,6 +20,7 @@ enum {
     CAPPED = MAAS_ARCH_SOFTCAP,
     SUM = MAAS_ARCH_ROUTER_SUM,
     SIGMOID = MAAS_ARCH_ROUTER_SIGMOID,
+    STATE = MAAS_ARCH_STATE,
     GRANITE = MAAS_ARCH_SCALES | MAAS_ARCH_LOGIT_BY,
     SILU = MAAS_ACT_SILU,
     GELU = MAAS_ACT_GELU,
@@ -88,6 +89,8 @@ const maas_lm_arch maas_lm_archs[] = {
     {"minicpm", GRANITE, SILU, .what = "MiniCPM"},
     {"orion", HALVES | LAYER, SILU, .what = "Orion"},
     {"xverse", 0, SILU, .what = "XVERSE"},
+    {"mamba", STATE, SILU, .what = "Mamba: a state, no attention"},
+    {"mamba2", STATE | MAAS_ARCH_STATE_HEADS, SILU, .what = "Mamba 2: a state, no attention"},
 };
 const size_t maas_lm_n_archs = sizeof maas_lm_archs / sizeof *maas_lm_archs;
 

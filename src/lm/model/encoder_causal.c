@@ -78,7 +78,7 @@ static maas_status open_all(maas_enc_causal *c, const maas_lm_source *s, const m
     MAAS_TRY(pooling_of(s, &c->pooling, err));
     MAAS_TRY(maas_lm_create(s, &lm, &c->model, err));
     c->info = maas_lm_about(c->model);
-    c->blocks = maas_calloc((size_t)c->info->n_blocks, sizeof *c->blocks);
+    c->blocks = maas_calloc((size_t)c->info->n_blocks + 1, sizeof *c->blocks);
     c->tokens = maas_calloc((size_t)rows, sizeof *c->tokens);
     c->rows = maas_calloc((size_t)rows, sizeof *c->rows);
     c->owners = maas_calloc((size_t)rows, sizeof *c->owners);
@@ -129,9 +129,9 @@ static int32_t blocks_of(int32_t n)
 int32_t maas_enc_causal_room(const maas_enc_causal *c, int32_t length)
 {
     int32_t n = c->info->max_rows / length;
-    const int32_t by_cache = c->info->n_blocks / blocks_of(length);
+    const int32_t by_cache = c->info->n_blocks ? c->info->n_blocks / blocks_of(length) : n;
     n = n < by_cache ? n : by_cache;
-    n = n < MAX_SEQS ? n : MAX_SEQS;
+    n = n < c->info->max_seqs ? n : c->info->max_seqs;
     return n > 1 ? n : 1;
 }
 
@@ -151,7 +151,9 @@ static maas_lm_batch collect(maas_enc_causal *c, const maas_encoder_text *texts,
         const int32_t left = texts[i].n - past, take = left < chunk ? left : chunk;
         if (take <= 0)
             continue;
-        c->seqs[b.n_seqs++] = (maas_lm_seq){take, past, c->blocks + block};
+        c->seqs[b.n_seqs++] = (maas_lm_seq){take, past, .state = i};
+        if (c->info->n_blocks)
+            c->seqs[b.n_seqs - 1].blocks = c->blocks + block;
         for (int32_t k = 0; k < take; k++, row++) {
             c->tokens[row] = texts[i].tokens[past + k];
             if (counts(c, &texts[i], past + k)) {

@@ -3,6 +3,7 @@
  *
  *   x = embed(tokens)
  *   each layer:  x += attention(norm(x)),  x += down(act(gate(norm(x))) * up(norm(x)))
+ *                or x += mixer(norm(x)), over a state
  *   logits = output(norm(x of out_rows))
  */
 #include "lm/model/graph_int.h"
@@ -47,6 +48,8 @@ static maas_vid parallel(maas_lm_writer *w, maas_vid x)
 
 static maas_vid layer(maas_lm_writer *w, maas_vid x)
 {
+    if (w->h->arch->flags & MAAS_ARCH_STATE)
+        return add(w, x, maas_lmg_mixer(w, pre_norm(w, x, "attn_norm")), "post_attention_norm");
     if (w->h->parallel)
         return parallel(w, x);
     x = add(w, x, maas_lmg_attention(w, pre_norm(w, x, "attn_norm")), "post_attention_norm");
@@ -86,7 +89,8 @@ static void decoder(maas_lm_writer *w, maas_vid tokens, maas_vid out_rows)
 {
     const maas_lm_hyper *h = w->h;
     maas_vid x = embedded(w, tokens);
-    maas_lmg_positions(w);
+    if (!(h->arch->flags & MAAS_ARCH_STATE))
+        maas_lmg_positions(w);
     for (w->layer = 0; w->layer < h->n_layers && w->b.status == MAAS_OK; w->layer++)
         x = layer(w, x);
     w->layer = -1;
@@ -152,8 +156,12 @@ maas_status maas_lm_graph(const maas_lm_source *s, const maas_lm_hyper *h, int64
 {
     maas_graph *g = NULL;
     int64_t rows = MAAS_DIM_UNKNOWN, outs = MAAS_DIM_UNKNOWN;
-    maas_lm_writer w = {
-        .s = s, .h = h, .n_blocks = n_blocks, .layer = -1, .used = MAAS_BUF_INIT((size_t)1 << 26)};
+    maas_lm_writer w = {.s = s,
+                        .h = h,
+                        .n_blocks = n_blocks,
+                        .n_states = max_seqs,
+                        .layer = -1,
+                        .used = MAAS_BUF_INIT((size_t)1 << 26)};
     MAAS_TRY(maas_graph_create(h->arch->name, budget, &g, err));
     maas_builder_init(&w.b, g, err);
     w.b.status = maas_graph_symbol(g, "rows", &rows, err);
@@ -164,6 +172,7 @@ maas_status maas_lm_graph(const maas_lm_source *s, const maas_lm_hyper *h, int64
     w.seq = maas_b_input(&w.b, "seq", MAAS_I32, 1, &rows);
     w.table = maas_b_input(&w.b, "table", MAAS_I32, 2, (const int64_t[]){max_seqs, max_blocks});
     const maas_vid out_rows = maas_b_input(&w.b, "out_rows", MAAS_I64, 1, &outs);
+    w.state = maas_b_input(&w.b, "state", MAAS_I32, 1, &rows);
     w.adapter = w.strength = MAAS_NO_VALUE;
     if (maas_lm_n_adapters(s)) {
         w.adapter = maas_b_input(&w.b, "adapter", MAAS_I32, 1, &rows);

@@ -11,13 +11,13 @@ typedef struct maas_lm_writer {
     maas_builder b;
     const maas_lm_source *s;
     const maas_lm_hyper *h;
-    maas_vid at, seq, table;
+    maas_vid at, seq, table, state;
     maas_vid adapter, strength; /* of the rows; MAAS_NO_VALUE: there are no adapters */
     struct {
         maas_vid cosine, sine; /* [1][rows][rope_size / 2] */
     } turn[2];                 /* of global and of local layers */
     maas_buf used;             /* weights that were asked for: pointers */
-    int64_t n_blocks;
+    int64_t n_blocks, n_states;
     int64_t layer; /* names of weights are those of this one; -1: of the whole model */
 } maas_lm_writer;
 
@@ -35,6 +35,9 @@ maas_vid maas_lmg_matrix(maas_lm_writer *w, const char *name, int64_t rows, int6
 /* n matrices, one after the other. */
 maas_vid maas_lmg_experts(maas_lm_writer *w, const char *name, int64_t n, int64_t rows,
                           int64_t cols, int64_t *type);
+/* n numbers of a weight of any shape that has as many, as floats of the caller's (maas_free); NULL:
+ * it is not there (which is an error when it is needed), or is no such thing. */
+float *maas_lmg_numbers(maas_lm_writer *w, const char *name, int64_t n, bool needed);
 maas_vid maas_lmg_reshape(maas_lm_writer *w, maas_vid x, int rank, const int64_t *dims);
 /* x itself when `by` is 1, or 0: not given. */
 maas_vid maas_lmg_times(maas_lm_writer *w, maas_vid x, double by);
@@ -63,6 +66,7 @@ typedef struct maas_lm_qkv {
 } maas_lm_qkv;
 maas_vid maas_lmg_attention(maas_lm_writer *w, maas_vid x);
 maas_vid maas_lmg_latent(maas_lm_writer *w, maas_vid x); /* attention of LATENT */
+maas_vid maas_lmg_mixer(maas_lm_writer *w, maas_vid x);  /* of STATE: over the sequence's state */
 /* Over the cache, which gets the new keys and values: [rows][heads * v_size]. */
 maas_vid maas_lmg_attend(maas_lm_writer *w, maas_lm_qkv p);
 /* The first rope_size numbers of each head, where this layer does that. */

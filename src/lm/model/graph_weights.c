@@ -60,6 +60,27 @@ maas_vid maas_lmg_vector(maas_lm_writer *w, const char *name, int64_t n, bool ne
     return floats(w, name, n, 0, n, needed);
 }
 
+float *maas_lmg_numbers(maas_lm_writer *w, const char *name, int64_t n, bool needed)
+{
+    const maas_lm_weight *t = maas_lmg_find(w, name, needed);
+    int64_t all = 1;
+    for (int i = 0; t && i < t->rank; i++)
+        if (__builtin_mul_overflow(all, t->dims[i], &all))
+            all = -1;
+    if (!t || w->b.status != MAAS_OK)
+        return NULL;
+    if (all != n || t->type->block != 1) {
+        maas_lmg_wrong_shape(w, name, n, 1);
+        return NULL;
+    }
+    float *to = maas_alloc((size_t)n * sizeof *to);
+    if (to)
+        t->type->to_f32(t->data, to, n);
+    else
+        w->b.status = maas_fail(w->b.err, MAAS_E_NOMEM, "the weight '%s'", name);
+    return to;
+}
+
 maas_vid maas_lmg_floats2(maas_lm_writer *w, const maas_lm_weight *t)
 {
     const maas_tensor v = maas_tensor_of(MAAS_F32, 2, t->dims, (void *)(uintptr_t)t->data);

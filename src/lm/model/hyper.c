@@ -6,38 +6,45 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "ops/state_rows.h"
 #include "base/ban.h"
 
 typedef struct count_row {
     const char *key;
     size_t at; /* an int64_t of maas_lm_hyper */
     int64_t max;
-    bool required;
+    int64_t free; /* of flags: architectures with one of them can do without; FREE: all can */
 } count_row;
+enum { FREE = -1, NEEDED = 0 };
 
 #define AT(f) offsetof(maas_lm_hyper, f)
 static const count_row counts[] = {
-    {"%s.embedding_length", AT(n_embd), 1 << 20, true},
-    {"%s.block_count", AT(n_layers), MAAS_LM_MAX_LAYERS, true},
-    {"%s.feed_forward_length", AT(n_ff), 1 << 22, true},
-    {"%s.attention.head_count", AT(n_heads), 4096, true},
-    {"%s.attention.head_count_kv", AT(n_kv_heads), 4096, false},
-    {"%s.attention.key_length", AT(size), 1024, false},
-    {"%s.attention.value_length", AT(v_size), 1024, false},
-    {"%s.rope.dimension_count", AT(rope_size), 1024, false},
-    {"%s.attention.sliding_window", AT(window), 1 << 30, false},
-    {"%s.context_length", AT(n_context), 1 << 30, true},
-    {"%s.expert_count", AT(n_experts), 4096, false},
-    {"%s.expert_used_count", AT(n_used), 4096, false},
-    {"%s.expert_feed_forward_length", AT(n_expert_ff), 1 << 22, false},
-    {"%s.expert_gating_func", AT(router), MAAS_ROUTER_CHOSEN, false},
-    {"%s.expert_group_count", AT(n_groups), 4096, false},
-    {"%s.expert_group_used_count", AT(n_used_groups), 4096, false},
-    {"%s.attention.q_lora_rank", AT(q_rank), 1 << 20, false},
-    {"%s.attention.kv_lora_rank", AT(kv_rank), 1 << 20, false},
-    {"%s.attention.key_length_mla", AT(latent_size), 1024, false},
-    {"%s.attention.value_length_mla", AT(latent_v_size), 1024, false},
-    {"%s.nextn_predict_layers", AT(n_next), MAAS_LM_MAX_LAYERS, false},
+    {"%s.embedding_length", AT(n_embd), 1 << 20, NEEDED},
+    {"%s.block_count", AT(n_layers), MAAS_LM_MAX_LAYERS, NEEDED},
+    {"%s.feed_forward_length", AT(n_ff), 1 << 22, MAAS_ARCH_STATE},
+    {"%s.attention.head_count", AT(n_heads), 4096, MAAS_ARCH_STATE},
+    {"%s.attention.head_count_kv", AT(n_kv_heads), 4096, FREE},
+    {"%s.attention.key_length", AT(size), 1024, FREE},
+    {"%s.attention.value_length", AT(v_size), 1024, FREE},
+    {"%s.rope.dimension_count", AT(rope_size), 1024, FREE},
+    {"%s.attention.sliding_window", AT(window), 1 << 30, FREE},
+    {"%s.context_length", AT(n_context), 1 << 30, NEEDED},
+    {"%s.expert_count", AT(n_experts), 4096, FREE},
+    {"%s.expert_used_count", AT(n_used), 4096, FREE},
+    {"%s.expert_feed_forward_length", AT(n_expert_ff), 1 << 22, FREE},
+    {"%s.expert_gating_func", AT(router), MAAS_ROUTER_CHOSEN, FREE},
+    {"%s.expert_group_count", AT(n_groups), 4096, FREE},
+    {"%s.expert_group_used_count", AT(n_used_groups), 4096, FREE},
+    {"%s.attention.q_lora_rank", AT(q_rank), 1 << 20, FREE},
+    {"%s.attention.kv_lora_rank", AT(kv_rank), 1 << 20, FREE},
+    {"%s.attention.key_length_mla", AT(latent_size), 1024, FREE},
+    {"%s.attention.value_length_mla", AT(latent_v_size), 1024, FREE},
+    {"%s.nextn_predict_layers", AT(n_next), MAAS_LM_MAX_LAYERS, FREE},
+    {"%s.ssm.inner_size", AT(ssm_inner), 1 << 20, FREE},
+    {"%s.ssm.state_size", AT(ssm_states), 1024, FREE},
+    {"%s.ssm.conv_kernel", AT(ssm_taps), MAAS_SCONV_MAX_TAPS, FREE},
+    {"%s.ssm.time_step_rank", AT(ssm_rank), 1 << 16, FREE},
+    {"%s.ssm.group_count", AT(ssm_groups), 4096, FREE},
 };
 
 static const struct {
@@ -69,7 +76,8 @@ static maas_status read_counts(const maas_lm_source *s, maas_lm_hyper *h, maas_e
     for (size_t i = 0; i < MAAS_COUNT(counts); i++) {
         uint64_t v = 0;
         if (!maas_lm_u64(s, counts[i].key, &v)) {
-            if (counts[i].required || maas_lm_array_of(s, counts[i].key))
+            const bool free = counts[i].free == FREE || h->arch->flags & counts[i].free;
+            if (!free || maas_lm_array_of(s, counts[i].key))
                 return maas_fail(err, MAAS_E_UNSUPPORTED, "the key '%s' (of %s) must be one number",
                                  counts[i].key, h->arch->name);
             continue;
@@ -179,6 +187,9 @@ static void complete(const maas_lm_source *s, maas_lm_hyper *h)
     if (flags & MAAS_ARCH_LOGIT_BY && h->logit_scale != 0)
         h->logit_scale = 1 / h->logit_scale;
     maas_lm_bool(s, "%s.use_parallel_residual", &parallel);
+    maas_lm_bool(s, "%s.ssm.dt_b_c_rms", &h->ssm_norms);
+    if (flags & MAAS_ARCH_STATE) /* files may say how many there would be */
+        h->n_heads = h->n_kv_heads = 0;
     h->parallel = flags & MAAS_ARCH_PARALLEL || (flags & MAAS_ARCH_PARALLEL_KEY && parallel) ||
                   (flags & MAAS_ARCH_PARALLEL_MAY &&
                    !maas_lm_weight_of(s, "blk.0.ffn_norm.weight"));
@@ -203,12 +214,45 @@ static void complete(const maas_lm_source *s, maas_lm_hyper *h)
     maas_lm_f64(s, "maas.attention.scale", &h->score_scale);
 }
 
+/* Of layers with a state: everything is there, and heads and groups divide what they share. */
+static maas_status check_states(const maas_lm_hyper *h, maas_err *err)
+{
+    const bool heads = h->arch->flags & MAAS_ARCH_STATE_HEADS;
+    const struct {
+        const char *key;
+        int64_t is, least;
+    } needed[] = {{"inner_size", h->ssm_inner, 1},
+                  {"state_size", h->ssm_states, 1},
+                  {"conv_kernel", h->ssm_taps, 2},
+                  {"time_step_rank", h->ssm_rank, 1},
+                  {"group_count", heads ? h->ssm_groups : 1, 1}};
+    for (size_t i = 0; i < MAAS_COUNT(needed); i++)
+        if (needed[i].is < needed[i].least)
+            return maas_fail(err, MAAS_E_FORMAT,
+                             "the key %s.ssm.%s is missing, or less than %" PRId64, h->arch->name,
+                             needed[i].key, needed[i].least);
+    if (heads && h->ssm_inner % h->ssm_rank)
+        return maas_fail(err, MAAS_E_FORMAT,
+                         "%s.ssm.inner_size: %" PRId64 " channels cannot be shared by %" PRId64
+                         " heads (ssm.time_step_rank)",
+                         h->arch->name, h->ssm_inner, h->ssm_rank);
+    if (heads && h->ssm_rank % h->ssm_groups)
+        return maas_fail(err, MAAS_E_FORMAT,
+                         "%s.ssm.group_count: %" PRId64 " heads cannot be shared by %" PRId64
+                         " groups",
+                         h->arch->name, h->ssm_rank, h->ssm_groups);
+    return h->eps > 0 ? MAAS_OK : maas_fail(err, MAAS_E_FORMAT, "epsilon makes no sense");
+}
+
 static maas_status check(const maas_lm_hyper *h, maas_err *err)
 {
-    if (h->n_embd < 1 || h->n_layers < 1 || h->n_ff < 1 || h->n_heads < 1 || h->n_kv_heads < 1 ||
-        h->n_context < 1 || h->n_vocab < 1)
+    const bool state = h->arch->flags & MAAS_ARCH_STATE;
+    if (h->n_embd < 1 || h->n_layers < 1 || h->n_context < 1 || h->n_vocab < 1 ||
+        (!state && (h->n_ff < 1 || h->n_heads < 1 || h->n_kv_heads < 1)))
         return maas_fail(err, MAAS_E_FORMAT, "a hyperparameter of the %s model is zero",
                          h->arch->name);
+    if (state)
+        return check_states(h, err);
     if (h->n_heads % h->n_kv_heads)
         return maas_fail(err, MAAS_E_FORMAT, "%" PRId64 " heads cannot share %" PRId64, h->n_heads,
                          h->n_kv_heads);

@@ -57,6 +57,10 @@ static void describe(const maas_lm_source *s, const maas_lm_hyper *h, maas_lm_in
     const int64_t token = h->bytes ? h->size + h->v_size + 2 * MAAS_PAGE_SCALE
                                    : 2 * (h->size + h->v_size);
     out->block_bytes = (size_t)(h->n_layers * h->n_kv_heads * MAAS_PAGE * token);
+    if (h->arch->flags & MAAS_ARCH_STATE)
+        out->state_bytes = sizeof(float) *
+                           (size_t)(h->n_layers * (h->ssm_inner * h->ssm_states +
+                                                   (h->ssm_taps - 1) * maas_lm_conv_channels(h)));
     weigh(s, out);
 }
 
@@ -88,6 +92,11 @@ maas_status maas_lm_cache_of(const char *name, maas_lm_cache *out, maas_err *err
 static maas_status choose_cache(maas_lm *m, maas_err *err)
 {
     m->hyper.bytes = m->opts.cache == MAAS_LM_CACHE_Q8;
+    if (m->hyper.bytes && m->hyper.arch->flags & MAAS_ARCH_STATE)
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "%s keeps a state of floats, not keys and values: its cache can be f16 "
+                         "only (which says nothing), not q8",
+                         m->hyper.arch->name);
     return m->hyper.bytes && m->hyper.arch->flags & MAAS_ARCH_LATENT
                ? maas_fail(err, MAAS_E_UNSUPPORTED,
                            "%s keeps one vector for keys and values, partly normed and partly "
@@ -96,11 +105,30 @@ static maas_status choose_cache(maas_lm *m, maas_err *err)
                : MAAS_OK;
 }
 
+/* How many sequences have a state: what the cache may take, half of it where there are blocks, too;
+ * and a step has no more sequences than that, so that whoever is in one has its own. */
+static size_t size_states(maas_lm_info *i, size_t bytes)
+{
+    if (!i->state_bytes)
+        return 0;
+    const size_t n = (i->block_bytes ? bytes / 2 : bytes) / i->state_bytes;
+    if (n < (size_t)i->max_seqs)
+        i->max_seqs = n ? (int32_t)n : 1;
+    i->n_states = i->max_seqs;
+    return (size_t)i->n_states * i->state_bytes;
+}
+
 /* How many blocks: what the cache may take, but no more than all sequences could fill. */
 static void size_cache(maas_lm *m)
 {
     maas_lm_info *i = &m->info;
-    const size_t bytes = m->opts.cache_bytes ? m->opts.cache_bytes : DEFAULT_CACHE;
+    size_t bytes = m->opts.cache_bytes ? m->opts.cache_bytes : DEFAULT_CACHE;
+    const size_t states = size_states(i, bytes);
+    if (!i->block_bytes) { /* a table that nothing reads */
+        m->max_blocks = 1;
+        return;
+    }
+    bytes -= states < bytes ? states : bytes;
     const size_t most = (size_t)m->max_blocks * (size_t)i->max_seqs;
     size_t n = bytes / i->block_bytes;
     n = n > most ? most : n;
@@ -191,6 +219,7 @@ static maas_status make_plan(maas_lm *m, shape *s, maas_err *err)
     o.n_threads = m->opts.n_threads;
     o.budget = m->opts.budget;
     in[MAAS_LM_TOKENS] = in[MAAS_LM_AT] = in[MAAS_LM_SEQ] = maas_type_tensor(MAAS_I32, 1, &s->rows);
+    in[MAAS_LM_STATE] = in[MAAS_LM_TOKENS];
     in[MAAS_LM_TABLE] = maas_type_tensor(MAAS_I32, 2,
                                          (const int64_t[]){m->info.max_seqs, m->max_blocks});
     in[MAAS_LM_OUT_ROWS] = maas_type_tensor(MAAS_I64, 1, &s->outs);
@@ -228,6 +257,20 @@ static maas_status shape_for(maas_lm *m, int64_t rows, int64_t outs, shape **out
 
 /* ---- a step ---- */
 
+/* Of sequence i: it is there, and nobody else's. */
+static maas_status check_state(const maas_lm *m, const maas_lm_batch *b, int32_t i, maas_err *err)
+{
+    const int32_t state = b->seqs[i].state;
+    if (state < 0 || state >= m->info.n_states)
+        return maas_fail(err, MAAS_E_INVALID, "sequence %d: state %d of %d", i, state,
+                         m->info.n_states);
+    for (int32_t k = 0; k < i; k++)
+        if (b->seqs[k].state == state)
+            return maas_fail(err, MAAS_E_INVALID, "sequences %d and %d have one state, %d", k, i,
+                             state);
+    return MAAS_OK;
+}
+
 static maas_status check_batch(const maas_lm *m, const maas_lm_batch *b, int64_t *out_rows,
                                maas_err *err)
 {
@@ -247,6 +290,10 @@ static maas_status check_batch(const maas_lm *m, const maas_lm_batch *b, int64_t
         rows += s->n;
         if (rows > m->info.max_rows)
             return maas_fail(err, MAAS_E_INVALID, "a step of more than %d rows", m->info.max_rows);
+        if (m->info.n_states)
+            MAAS_TRY(check_state(m, b, i, err));
+        if (!m->info.n_blocks)
+            continue;
         for (int32_t k = 0; k < (s->past + s->n + MAAS_PAGE - 1) / MAAS_PAGE; k++)
             if (s->blocks[k] < 0 || s->blocks[k] >= m->info.n_blocks)
                 return maas_fail(err, MAAS_E_INVALID, "sequence %d: block %d of %d", i,
@@ -284,21 +331,24 @@ static void feed(maas_lm *m, const shape *s, const maas_lm_batch *b, int64_t row
     int32_t *tokens = maas_exec_input(s->exec, MAAS_LM_TOKENS)->data;
     int32_t *at = maas_exec_input(s->exec, MAAS_LM_AT)->data;
     int32_t *seq = maas_exec_input(s->exec, MAAS_LM_SEQ)->data;
+    int32_t *state = maas_exec_input(s->exec, MAAS_LM_STATE)->data;
     int64_t *outs = maas_exec_input(s->exec, MAAS_LM_OUT_ROWS)->data, row = 0;
     memcpy(tokens, b->tokens, (size_t)rows * sizeof *tokens);
     for (int32_t i = 0; i < b->n_seqs; i++) {
         const maas_lm_seq *q = &b->seqs[i];
         const int32_t n_blocks = (q->past + q->n + MAAS_PAGE - 1) / MAAS_PAGE;
-        memcpy(m->table + (size_t)i * (size_t)m->max_blocks, q->blocks,
-               (size_t)n_blocks * sizeof *m->table);
+        if (m->info.n_blocks)
+            memcpy(m->table + (size_t)i * (size_t)m->max_blocks, q->blocks,
+                   (size_t)n_blocks * sizeof *m->table);
         for (int32_t k = 0; k < q->n; k++, row++) {
             at[row] = q->past + k;
             seq[row] = i;
+            state[row] = q->state;
         }
     }
     for (; row < s->rows; row++) {
         tokens[row] = at[row] = 0;
-        seq[row] = -1; /* padding */
+        seq[row] = state[row] = -1; /* padding */
     }
     for (int64_t i = 0; i < s->outs; i++)
         outs[i] = i < b->n_out ? b->out_rows[i] : 0;

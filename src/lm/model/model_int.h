@@ -34,7 +34,9 @@ enum {
     MAAS_ARCH_QK_NORM_LATE = 1 << 22, /* QK_NORM comes after turning                             */
     MAAS_ARCH_SINKS = 1 << 23, /* heads have a score more, which takes and gives nothing          */
     MAAS_ARCH_ROUTER_CHOSEN =
-        1 << 24 /* the softmax is over the chosen experts, unless the file says */
+        1 << 24,               /* the softmax is over the chosen experts, unless the file says */
+    MAAS_ARCH_STATE = 1 << 25, /* layers have a state, and neither attention nor feed-forward */
+    MAAS_ARCH_STATE_HEADS = 1 << 26 /* one decay for each head, not for each channel and state    */
 };
 enum { MAAS_ACT_SILU, MAAS_ACT_GELU, MAAS_ACT_GELU_TANH, MAAS_ACT_RELU2, MAAS_ACT_CLAMPED };
 typedef struct maas_lm_arch {
@@ -68,14 +70,18 @@ typedef struct maas_lm_hyper {
     /* experts: router is one of MAAS_ROUTER_; groups of which some are used, 0: they are one */
     int64_t n_experts, n_used, n_expert_ff, router, n_groups, n_used_groups;
     int64_t q_rank, kv_rank, latent_size, latent_v_size; /* LATENT: widths, sizes of a head */
+    /* STATE: channels, states of each, inputs that the convolution sees, heads (or the rank of the
+     * step), groups of heads that share what a state takes in and gives */
+    int64_t ssm_inner, ssm_states, ssm_taps, ssm_rank, ssm_groups;
     int64_t n_next; /* layers at the end that guess tokens further ahead: not used */
     double eps, rope_base, local_base, score_cap, logit_cap;
     double score_scale; /* of q . k; 0: 1 / sqrt(size) */
     double embed_scale, residual_scale, logit_scale, expert_scale, clamp; /* clamp of q, k, v */
     bool parallel, router_sum, unturned;
-    bool hidden; /* the step ends with the last norm: no logits */
-    bool bytes;  /* keys and values are kept in bytes */
-    bool halves; /* rotary pairs are the halves of a head */
+    bool hidden;    /* the step ends with the last norm: no logits */
+    bool bytes;     /* keys and values are kept in bytes */
+    bool halves;    /* rotary pairs are the halves of a head */
+    bool ssm_norms; /* STATE without heads: step, input and output are normed, without weights */
     struct {
         double scale;      /* of positions: 1 / factor */
         double original;   /* context before it was stretched */
@@ -89,6 +95,12 @@ maas_status maas_lm_hyper_read(const maas_lm_source *s, maas_lm_hyper *out, maas
 static inline bool maas_lm_is_local(const maas_lm_hyper *h, int64_t i)
 {
     return h->local[i / 64] >> (i % 64) & 1;
+}
+/* Channels that the convolution of a layer with a state sees. */
+static inline int64_t maas_lm_conv_channels(const maas_lm_hyper *h)
+{
+    return h->ssm_inner +
+           (h->arch->flags & MAAS_ARCH_STATE_HEADS ? 2 * h->ssm_groups * h->ssm_states : 0);
 }
 /* Does it turn queries and keys? */
 static inline bool maas_lm_is_turned(const maas_lm_hyper *h, int64_t i)
@@ -104,12 +116,21 @@ static inline bool maas_lm_local_turn(const maas_lm_hyper *h)
 }
 
 /* Inputs of the graph, in order. */
-enum { MAAS_LM_TOKENS, MAAS_LM_AT, MAAS_LM_SEQ, MAAS_LM_TABLE, MAAS_LM_OUT_ROWS, MAAS_LM_N_IN };
+enum {
+    MAAS_LM_TOKENS,
+    MAAS_LM_AT,
+    MAAS_LM_SEQ,
+    MAAS_LM_TABLE,
+    MAAS_LM_OUT_ROWS,
+    MAAS_LM_STATE,
+    MAAS_LM_N_IN
+};
 /* Behind them, when there are adapters: which, -1: none, and how much of it [rows]. */
 enum { MAAS_LM_ADAPTER = MAAS_LM_N_IN, MAAS_LM_STRENGTH, MAAS_LM_N_IN_ADAPTED };
 
-/* The graph of one step: tokens, at, seq [rows]; table [max_seqs][max_blocks]; out_rows [outs] ->
- * logits [outs][n_vocab], or hidden [outs][n_embd]. Cache variables have n_blocks blocks. */
+/* The graph of one step: tokens, at, seq, state [rows]; table [max_seqs][max_blocks]; out_rows
+ * [outs] -> logits [outs][n_vocab], or hidden [outs][n_embd]. Cache variables have n_blocks blocks,
+ * or max_seqs states. */
 maas_status maas_lm_graph(const maas_lm_source *s, const maas_lm_hyper *h, int64_t n_blocks,
                           int64_t max_seqs, int64_t max_blocks, maas_budget *budget,
                           maas_graph **out, maas_err *err);

@@ -207,6 +207,33 @@ static maas_status read_tokenizer_config(maas_hf *h)
     return MAAS_OK;
 }
 
+/* Python writes Infinity, which is no JSON: "inf" in its place, a number nowhere. */
+static maas_status name_infinities(maas_hf *h, maas_span *text)
+{
+    static const char *const words[][2] = {{"Infinity", "\"inf\"   "},
+                                           {"-Infinity", "\"-inf\"   "}};
+    const maas_span from = *text;
+    maas_json_scan s;
+    maas_json_kind k;
+    uint8_t *to = NULL;
+    maas_json_scan_init(&s, from);
+    s.nonfinite = true;
+    while ((k = maas_json_next(&s)) != MAAS_JSON_END && k != MAAS_JSON_ERROR)
+        for (size_t i = 0; k == MAAS_JSON_NONFINITE && i < MAAS_COUNT(words); i++) {
+            if (!maas_span_is(s.text, words[i][0]))
+                continue;
+            if (!to) {
+                to = maas_arena_alloc(h->a, from.n);
+                if (!to)
+                    return maas_hf_no_memory(h);
+                memcpy(to, from.p, from.n);
+                *text = maas_span_of(to, from.n);
+            }
+            memcpy(to + (s.text.p - from.p), words[i][1], s.text.n);
+        }
+    return MAAS_OK;
+}
+
 /* A JSON object (or list) of a file; *out NULL: the file is not there. */
 maas_status maas_hf_read_json(maas_hf *h, const char *path, json_t **out)
 {
@@ -218,7 +245,9 @@ maas_status maas_hf_read_json(maas_hf *h, const char *path, json_t **out)
         return maas_fail(h->err, MAAS_E_TOO_LARGE, "%s has %zu bytes, at most %u are read", path,
                          f->bytes.n, MAAS_MAX_HF_CONFIG);
     maas_err why = {0};
-    const maas_status st = maas_json_parse(f->bytes, out, &why);
+    maas_span text = f->bytes;
+    MAAS_TRY(name_infinities(h, &text));
+    const maas_status st = maas_json_parse(text, out, &why);
     if (st != MAAS_OK)
         return maas_fail(h->err, st == MAAS_E_INVALID ? MAAS_E_FORMAT : st, "%s: %s", path,
                          why.msg);

@@ -21,6 +21,7 @@ static const char *const pictures[] = {"vision_tower.", "multi_modal_projector."
 static const char *const silu[] = {"silu", "swish", NULL};
 static const char *const with_model[] = {"model.", "", NULL};
 static const char *const transformer[] = {"transformer.", "", NULL};
+static const char *const backbone[] = {"backbone.", NULL};
 static const char *const gpt_neox[] = {"gpt_neox.", NULL};
 static const char *const bert[] = {"bert.", "roberta.", "", NULL};
 static const char *const bert_heads[] = {"cls.",    "lm_head.", "bert.pooler.", "roberta.pooler.",
@@ -302,6 +303,28 @@ const maas_hf_arch maas_hf_archs[] = {
      0,
      0,
      maas_hf_falcon_heads},
+    {"MambaForCausalLM",
+     "mamba",
+     "{\"layer_norm_epsilon\":1e-5,\"state_size\":16,\"conv_kernel\":4,\"expand\":2,"
+     "\"time_step_rank\":\"auto\",\"tie_word_embeddings\":true}",
+     {maas_hf_mamba},
+     backbone,
+     NULL,
+     silu,
+     0,
+     MAAS_HF_STATE,
+     maas_hf_mamba_keys},
+    {"Mamba2ForCausalLM",
+     "mamba2",
+     "{\"layer_norm_epsilon\":1e-5,\"state_size\":128,\"conv_kernel\":4,\"expand\":2,"
+     "\"num_heads\":128,\"head_dim\":64,\"n_groups\":8,\"rms_norm\":true}",
+     {maas_hf_mamba},
+     backbone,
+     NULL,
+     silu,
+     0,
+     MAAS_HF_STATE,
+     maas_hf_mamba2_keys},
     BERT("BertModel", BERT_DEFAULTS, maas_hf_bert_places, bert_heads, 0),
     BERT("BertForMaskedLM", BERT_DEFAULTS, maas_hf_bert_places, bert_heads, 0),
     BERT("BertForSequenceClassification", BERT_DEFAULTS, maas_hf_bert_head, NULL, RANK),

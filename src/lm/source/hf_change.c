@@ -2,6 +2,7 @@
  * Weights whose rows lie in another order than GGUF has them. What has no such order in the file is
  * written into memory of ours, under the budget of the source.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,10 +87,28 @@ static maas_status ungroup(maas_hf *h, maas_gguf_tensor *w)
     return MAAS_OK;
 }
 
+static maas_status decay(maas_hf *h, maas_gguf_tensor *w)
+{
+    const size_t n = w->bytes / w->type->block_bytes;
+    float *to = w->type->block == 1 ? maas_arena_array(h->a, n, sizeof *to) : NULL;
+    if (!to)
+        return maas_hf_no_memory(h);
+    w->type->to_f32(w->data, to, (int64_t)n);
+    for (size_t i = 0; i < n; i++)
+        to[i] = -expf(to[i]);
+    w->type = maas_quant_of(MAAS_Q_F32);
+    w->data = (const uint8_t *)to;
+    w->bytes = n * sizeof *to;
+    return MAAS_OK;
+}
+
 maas_status maas_hf_change_of(maas_hf *h, maas_hf_change how, maas_gguf_tensor *w)
 {
-    static maas_status (*const changes[])(maas_hf *, maas_gguf_tensor *) = {
-        [MAAS_HF_SHIFTED] = shift, [MAAS_HF_TRANSPOSED] = transpose, [MAAS_HF_GROUPED] = ungroup};
+    static maas_status (*const changes[])(maas_hf *,
+                                          maas_gguf_tensor *) = {[MAAS_HF_SHIFTED] = shift,
+                                                                 [MAAS_HF_TRANSPOSED] = transpose,
+                                                                 [MAAS_HF_GROUPED] = ungroup,
+                                                                 [MAAS_HF_DECAY] = decay};
     if (how >= MAAS_COUNT(changes) || !changes[how])
         return MAAS_OK;
     if (w->dims[0] < 1 || !w->bytes)

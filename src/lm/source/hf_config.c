@@ -300,5 +300,5 @@ maas_status maas_hf_read_config(maas_hf *h)
     MAAS_TRY(put_score_scale(h));
     if (h->arch->flags & MAAS_HF_ROPE_HALVES)
         MAAS_TRY(maas_hf_put_bool(h, "maas.rope_halves", true));
-    return maas_hf_read_rope(h);
+    return h->arch->flags & MAAS_HF_STATE ? MAAS_OK : maas_hf_read_rope(h);
 }

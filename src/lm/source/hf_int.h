@@ -20,27 +20,29 @@ typedef enum maas_hf_change { /* what becomes of a weight's rows; all but the fi
                               MAAS_HF_SHIFTED,    /* positions are counted from the padding's on */
                               MAAS_HF_TRANSPOSED, /* Conv1D: [in][out] */
                               MAAS_HF_GROUPED, /* queries, key and value of each group of heads */
-                              MAAS_HF_EXPERT   /* a second '%' says whose; they become one weight */
+                              MAAS_HF_EXPERT,  /* a second '%' says whose; they become one weight */
+                              MAAS_HF_DECAY    /* logarithms of rates: -exp of them, in floats */
 } maas_hf_change;
 typedef struct maas_hf_weight {
     const char *from, *to; /* to NULL: not needed */
     maas_hf_change how;
 } maas_hf_weight;
 extern const maas_hf_weight maas_hf_decoder[], maas_hf_two_norms[], maas_hf_four_norms[],
-    maas_hf_late_norms[], maas_hf_glm4[], maas_hf_fused[], maas_hf_qwen_experts[],
+    maas_hf_late_norms[], maas_hf_mamba[], maas_hf_glm4[], maas_hf_fused[], maas_hf_qwen_experts[],
     maas_hf_mixtral_experts[], maas_hf_starcoder2[], maas_hf_gpt2[], maas_hf_gptneox[],
     maas_hf_falcon[], maas_hf_bert[], maas_hf_bert_places[], maas_hf_roberta_places[],
     maas_hf_bert_head[], maas_hf_roberta_head[], maas_hf_modern_bert[], maas_hf_modern_head[];
 
 enum {
-    MAAS_HF_NORM_PLUS_ONE = 1, /* weights of normalizations are stored less one */
-    MAAS_HF_ROPE_HALVES = 2,   /* rotary pairs are halves of a head, and GGUF's are neighbours */
-    MAAS_HF_WINDOW = 4,        /* sliding_window is heeded */
-    MAAS_HF_PARTIAL = 8,       /* partial_rotary_factor is heeded */
-    MAAS_HF_EXPERTS = 16,      /* layers may have experts */
-    MAAS_HF_ENCODER = 32,      /* texts become vectors: there is no head of words */
-    MAAS_HF_RANK = 64,         /* pairs of texts become a score */
-    MAAS_HF_GLOBAL_FIRST = 128 /* local_of counts from the first layer, not to the last */
+    MAAS_HF_NORM_PLUS_ONE = 1,  /* weights of normalizations are stored less one */
+    MAAS_HF_ROPE_HALVES = 2,    /* rotary pairs are halves of a head, and GGUF's are neighbours */
+    MAAS_HF_WINDOW = 4,         /* sliding_window is heeded */
+    MAAS_HF_PARTIAL = 8,        /* partial_rotary_factor is heeded */
+    MAAS_HF_EXPERTS = 16,       /* layers may have experts */
+    MAAS_HF_ENCODER = 32,       /* texts become vectors: there is no head of words */
+    MAAS_HF_RANK = 64,          /* pairs of texts become a score */
+    MAAS_HF_GLOBAL_FIRST = 128, /* local_of counts from the first layer, not to the last */
+    MAAS_HF_STATE = 256         /* there are no heads that could be turned */
 };
 
 typedef struct maas_hf maas_hf;
@@ -59,6 +61,8 @@ typedef struct maas_hf_arch {
 } maas_hf_arch;
 maas_status maas_hf_four_times(maas_hf *h); /* hf_config.c */
 maas_status maas_hf_falcon_heads(maas_hf *h);
+maas_status maas_hf_mamba_keys(maas_hf *h); /* hf_state.c */
+maas_status maas_hf_mamba2_keys(maas_hf *h);
 extern const maas_hf_arch maas_hf_archs[];
 extern const size_t maas_hf_n_archs;
 

@@ -8,6 +8,7 @@
 #define TRANSPOSED MAAS_HF_TRANSPOSED
 #define GROUPED    MAAS_HF_GROUPED
 #define EXPERT     MAAS_HF_EXPERT
+#define DECAY      MAAS_HF_DECAY
 
 const maas_hf_weight maas_hf_decoder[] = {
     {"model.embed_tokens", "token_embd", AS_IS},
@@ -88,6 +89,24 @@ const maas_hf_weight maas_hf_mixtral_experts[] = {
 const maas_hf_weight maas_hf_starcoder2[] = {
     {"model.layers.%.mlp.c_fc", "blk.%.ffn_up", AS_IS},
     {"model.layers.%.mlp.c_proj", "blk.%.ffn_down", AS_IS},
+    {NULL, NULL, AS_IS},
+};
+
+/* Mamba and Mamba 2 */
+const maas_hf_weight maas_hf_mamba[] = {
+    {"model.embeddings", "token_embd", AS_IS},
+    {"model.norm_f", "output_norm", AS_IS},
+    {"lm_head", "output", AS_IS},
+    {"model.layers.%.norm", "blk.%.attn_norm", AS_IS},
+    {"model.layers.%.mixer.in_proj", "blk.%.ssm_in", AS_IS},
+    {"model.layers.%.mixer.conv1d", "blk.%.ssm_conv1d", AS_IS},
+    {"model.layers.%.mixer.x_proj", "blk.%.ssm_x", AS_IS},
+    {"model.layers.%.mixer.dt_proj", "blk.%.ssm_dt", AS_IS},
+    {"model.layers.%.mixer.dt_bias", "blk.%.ssm_dt.bias", AS_IS},
+    {"model.layers.%.mixer.A_log", "blk.%.ssm_a", DECAY},
+    {"model.layers.%.mixer.D", "blk.%.ssm_d", AS_IS},
+    {"model.layers.%.mixer.norm", "blk.%.ssm_norm", AS_IS},
+    {"model.layers.%.mixer.out_proj", "blk.%.ssm_out", AS_IS},
     {NULL, NULL, AS_IS},
 };
 

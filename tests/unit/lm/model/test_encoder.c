@@ -209,10 +209,12 @@ static void what_is_missing_is_named(void)
 
 enum { LONG = 90 };
 
-static void open_causal(rig *r, maas_quant_id type, uint32_t pooling, int32_t max_rows)
+static void open_causal(rig *r, const char *arch, maas_quant_id type, uint32_t pooling,
+                        int32_t max_rows)
 {
     maas_err err = {0};
-    const maas_lm_file f = {"model.gguf", tiny_causal_make(&r->t, type, pooling, 4)};
+    const maas_lm_file f = {"model.gguf",
+                            tiny_make_pooled(&r->t, tiny_arch_of(arch), type, pooling, 4)};
     const maas_encoder_opts o = {.n_threads = 1, .max_rows = max_rows};
     EXPECT_EQ(maas_lm_source_open(&f, 1, NULL, &r->source, &err), MAAS_OK);
     EXPECT(maas_encoder_is(r->source));
@@ -239,7 +241,7 @@ static void the_last_token_is_what_logits_are_made_of(void)
     double ab = 0, aa = 0, bb = 0;
     maas_lm *lm = NULL;
     rig r;
-    open_causal(&r, MAAS_Q_F32, MAAS_POOL_LAST, 32);
+    open_causal(&r, "llama", MAAS_Q_F32, MAAS_POOL_LAST, 32);
     ids_of(ids, 1);
     const maas_encoder_text text = {ids, LONG, LONG, v};
     EXPECT_EQ(maas_encoder_run(r.encoder, &text, 1, NULL), MAAS_OK);
@@ -261,7 +263,7 @@ static void the_last_token_is_what_logits_are_made_of(void)
 }
 
 /* Steps of 32 rows cut the long text; beside it or alone, of whatever step, the same bytes. */
-static void pooled_models_keep_their_texts_apart(void)
+static void keep_texts_apart(const char *arch)
 {
     static const int32_t lengths[] = {1, 9, 12, 30, LONG};
     enum { N = sizeof lengths / sizeof *lengths };
@@ -270,7 +272,7 @@ static void pooled_models_keep_their_texts_apart(void)
     for (uint32_t pooling = MAAS_POOL_MEAN; pooling <= MAAS_POOL_LAST; pooling++)
         for (int32_t rows = 32; rows <= 512; rows *= 4) {
             rig r;
-            open_causal(&r, MAAS_Q_Q8_0, pooling, rows);
+            open_causal(&r, arch, MAAS_Q_Q8_0, pooling, rows);
             for (int i = 0; i < N; i++) {
                 maas_encoder_text same[4];
                 ids_of(ids[i], i);
@@ -284,11 +286,17 @@ static void pooled_models_keep_their_texts_apart(void)
                                                              : other};
                 EXPECT_EQ(maas_encoder_run(r.encoder, same, n, NULL), MAAS_OK);
                 EXPECT_MSG(rows == 32 || memcmp(want[i], got[i], sizeof want[i]) == 0,
-                           "pooling %u, %d rows, %d tokens", pooling, rows, lengths[i]);
+                           "%s, pooling %u, %d rows, %d tokens", arch, pooling, rows, lengths[i]);
             }
             rig_close(&r);
         }
     EXPECT_EQ(maas_mem_live(), 0);
+}
+
+static void pooled_models_keep_their_texts_apart(void)
+{
+    keep_texts_apart("llama");
+    keep_texts_apart("mamba2");
 }
 
 static void pooled_models_that_rank_are_refused(void)

@@ -57,6 +57,8 @@ static void mutants_of_others_are_refused_or_run(void)
     mutate("deepseek2", 400);
     mutate("qwen2moe", 300);
     mutate("gpt2", 300);
+    mutate("mamba", 200);
+    mutate("mamba2", 200);
     mutate("olmo2", 300);
 }
 

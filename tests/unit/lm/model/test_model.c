@@ -56,7 +56,7 @@ static void run(rig *r, int cut, bool company, float *out)
     for (int past = 0; past < N_TOKENS; past += cut) {
         const int n = past + cut < N_TOKENS ? cut : N_TOKENS - past;
         const int more = company && n <= 19 ? 13 : 0;
-        const maas_lm_seq seqs[] = {{more, 0, others}, {n, past, blocks}};
+        const maas_lm_seq seqs[] = {{more, 0, others, .state = 1}, {n, past, blocks, .state = 3}};
         const int32_t row = more + n - 1;
         memcpy(both, other, (size_t)more * sizeof *both);
         memcpy(both + more, tokens + past, (size_t)n * sizeof *both);
@@ -201,6 +201,70 @@ static void what_is_missing_is_named(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+/* Numbers of a state that cannot be: told by the name of their key, or by the weight that has
+ * another shape. */
+static void states_that_cannot_be_are_named(void)
+{
+    static const struct {
+        const char *arch, *key;
+        uint32_t says;
+        maas_status want;
+        const char *words;
+    } rows[] = {
+        {"mamba2", "ssm.inner_size", 0, MAAS_E_FORMAT, "mamba2.ssm.inner_size is missing"},
+        {"mamba2", "ssm.inner_size", UINT32_MAX, MAAS_E_TOO_LARGE, "ssm.inner_size is 4294967295"},
+        {"mamba2", "ssm.inner_size", 130, MAAS_E_FORMAT,
+         "130 channels cannot be shared by 4 heads"},
+        {"mamba2", "ssm.state_size", 0, MAAS_E_FORMAT, "mamba2.ssm.state_size is missing"},
+        {"mamba2", "ssm.state_size", 1 << 30, MAAS_E_TOO_LARGE, "ssm.state_size is 1073741824"},
+        {"mamba2", "ssm.state_size", 1024, MAAS_E_FORMAT, "'ssm_in.weight' of layer 0"},
+        {"mamba2", "ssm.conv_kernel", 1, MAAS_E_FORMAT, "mamba2.ssm.conv_kernel is missing, or"},
+        {"mamba2", "ssm.conv_kernel", 17, MAAS_E_TOO_LARGE, "ssm.conv_kernel is 17, at most 16"},
+        {"mamba2", "ssm.conv_kernel", 5, MAAS_E_FORMAT, "'ssm_conv1d.weight' of layer 0"},
+        {"mamba2", "ssm.time_step_rank", 0, MAAS_E_FORMAT, "mamba2.ssm.time_step_rank is missing"},
+        {"mamba2", "ssm.time_step_rank", 3, MAAS_E_FORMAT, "128 channels cannot be shared by 3"},
+        {"mamba2", "ssm.group_count", 0, MAAS_E_FORMAT, "mamba2.ssm.group_count is missing"},
+        {"mamba2", "ssm.group_count", 3, MAAS_E_FORMAT, "4 heads cannot be shared by 3 groups"},
+        {"mamba2", "ssm.group_count", 5000, MAAS_E_TOO_LARGE, "ssm.group_count is 5000"},
+        {"mamba", "ssm.state_size", 1024, MAAS_E_FORMAT, "'ssm_x.weight' of layer 0"},
+        {"mamba", "ssm.time_step_rank", 65537, MAAS_E_TOO_LARGE, "ssm.time_step_rank is 65537"},
+        {"mamba", "ssm.inner_size", 64, MAAS_E_FORMAT, "'ssm_in.weight' of layer 0"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tiny_arch other = *tiny_arch_of(rows[i].arch);
+        tiny t;
+        maas_err err = {0};
+        maas_lm_source *s = NULL;
+        maas_lm_info info;
+        other.key = rows[i].key;
+        other.says = rows[i].says;
+        const maas_lm_file f = {"model.gguf", tiny_make_of(&t, &other, MAAS_Q_Q8_0, 9)};
+        EXPECT_EQ(maas_lm_source_open(&f, 1, NULL, &s, &err), MAAS_OK);
+        EXPECT_EQ(maas_lm_check(s, &info, &err), rows[i].want);
+        EXPECT_MSG(strstr(err.msg, rows[i].words), "%s %u: %s", rows[i].key, rows[i].says, err.msg);
+        maas_lm_source_close(s);
+        tiny_reset(&t);
+    }
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
+/* A sequence that begins finds nothing of the one whose state it has now. */
+static void old_states_are_forgotten(void)
+{
+    static float want[TINY_VOCAB], got[TINY_VOCAB];
+    static const char *const names[] = {"mamba", "mamba2"};
+    for (size_t i = 0; i < 2; i++) {
+        rig r;
+        rig_open_of(&r, tiny_arch_of(names[i]), MAAS_Q_Q8_0, 1);
+        run(&r, 7, false, want);
+        for (int cut = 1; cut < 20; cut += 9) {
+            run(&r, cut, true, got);
+            EXPECT_MSG(memcmp(got, want, sizeof got) == 0, "%s, %d at a time", names[i], cut);
+        }
+        rig_close(&r);
+    }
+}
+
 /* The same weights in few bits say nearly the same: all types run the same network. */
 static void types_agree(void)
 {
@@ -258,6 +322,8 @@ static const mt_case cases[] = {
     MT_CASE(the_others_do_too),
     MT_CASE(weights_that_nothing_reads_are_refused),
     MT_CASE(what_is_missing_is_named),
+    MT_CASE(states_that_cannot_be_are_named),
+    MT_CASE(old_states_are_forgotten),
     MT_CASE(types_agree),
     MT_CASE(wrong_steps_are_refused),
 };

@@ -39,7 +39,7 @@ static const struct {
     {"llama", "model.safetensors", "", NULL, MAAS_E_INVALID, "no model.safetensors"},
     {"llama", "generation_config.json", "", NULL, MAAS_OK, ""},
     {"llama", "tokenizer_config.json", "", NULL, MAAS_OK, ""},
-    {"llama", "config.json", "LlamaFor", "MambaFor", MAAS_E_UNSUPPORTED, "MambaForCausalLM"},
+    {"llama", "config.json", "LlamaFor", "RwkvFor", MAAS_E_UNSUPPORTED, "RwkvForCausalLM"},
     {"llama", "config.json", "\"architectures\"", "\"architecture_\"", MAAS_E_FORMAT,
      "'architectures' must name"},
     {"llama", "config.json", "\"hidden_size\": 8", "\"hidden_size\": \"8\"", MAAS_E_FORMAT,
@@ -114,6 +114,33 @@ static const struct {
     {"gemma", "model.safetensors.index.json", "\"lm_head.weight\"", "\"lm_tail.weight\"",
      MAAS_E_FORMAT, "has 'lm_head.weight' nowhere"},
     {"gemma", "model.safetensors.index.json", "{", "{\"weight_map\": {}, ", MAAS_E_FORMAT, "twice"},
+    {"mamba", "config.json", "{", "{", MAAS_OK, ""},
+    {"mamba", "config.json", "\"auto\"", "1", MAAS_OK, ""},
+    {"mamba", "config.json", "\"auto\"", "2", MAAS_E_FORMAT,
+     "'ssm_x.weight' of layer 0 has another"},
+    {"mamba", "config.json", "\"auto\"", "\"many\"", MAAS_E_FORMAT,
+     "'time_step_rank' must be a count"},
+    {"mamba", "config.json", "\"expand\": 2", "\"expand\": -2", MAAS_E_FORMAT,
+     "'expand' times 'hidden_size' must be"},
+    {"mamba", "config.json", "\"state_size\": 3", "\"state_size\": 0", MAAS_E_FORMAT,
+     "'state_size' must be a count"},
+    {"mamba", "model.safetensors", "mixer.A_log", "mixer.A_exp", MAAS_E_UNSUPPORTED,
+     "mixer.A_exp'"},
+    {"mamba", "model.safetensors", "mixer.D", "mixer.B", MAAS_E_UNSUPPORTED, "mixer.B'"},
+    {"mamba2", "config.json", "{", "{", MAAS_OK, ""},
+    {"mamba2", "config.json", "Infinity", "{\"__float__\": \"Infinity\"}", MAAS_OK, ""},
+    {"mamba2", "config.json", "Infinity", "-Infinity", MAAS_E_UNSUPPORTED,
+     "'time_step_limit' is not"},
+    {"mamba2", "config.json", "Infinity", "NaN", MAAS_E_FORMAT, "NaN or Infinity"},
+    {"mamba2", "config.json", "Infinity", "0.1", MAAS_E_UNSUPPORTED, "'time_step_limit' is not"},
+    {"mamba2", "config.json", "\"conv_kernel\": 4", "\"conv_kernel\": Infinity", MAAS_E_FORMAT,
+     "'conv_kernel' must be a count"},
+    {"mamba2", "config.json", "\"n_groups\": 1", "\"n_groups\": 2", MAAS_E_UNSUPPORTED,
+     "'n_groups' is not 1"},
+    {"mamba2", "config.json", "\"num_heads\": 2", "\"num_heads\": 3", MAAS_E_FORMAT,
+     "'num_heads' 3 of 'head_dim' 8 are not the 16 channels"},
+    {"mamba2", "config.json", "\"n_groups\"", "\"rms_norm\": false, \"n_groups\"",
+     MAAS_E_UNSUPPORTED, "'rms_norm' is not true"},
     {"gemma", "tokenizer.json", "\"Prepend\"", "\"Lowercase\"", MAAS_E_UNSUPPORTED, "Lowercase"},
 };
 
@@ -299,6 +326,7 @@ static void mutants_are_refused_or_run(void)
     mutate("gemma", 1200);
     mutate("experts", 600);
     mutate("neox", 600);
+    mutate("mamba2", 400);
     mutate("bert", 600);
 }
 
