@@ -9,6 +9,8 @@
  *   - floats that are added to or multiplied with something that was computed from a weight before,
  *     when they are more than one number: biases, scales, embeddings of positions. In front of the
  *     first weight the same is how inputs are prepared, and one number is a setting.
+ * A normalization that scales by ones and adds zeros has none: that is how exporters write one
+ * without weights, or the middle of another (GroupNorm). BatchNormalization always has them.
  */
 #include "learn/tune/tune_int.h"
 
@@ -61,8 +63,25 @@ static bool listed(const maas_node *n, const char *const *names, size_t count)
     return false;
 }
 
-static unsigned places_of(const maas_node *n)
+static bool all_are(const maas_graph *g, const maas_node *n, int input, float value)
 {
+    if (input >= n->n_in || n->in[input] < 0)
+        return true;
+    const maas_tensor *t = &maas_graph_at(g, n->in[input])->init;
+    if (!t->data || t->dtype != MAAS_F32)
+        return false;
+    for (int64_t i = 0, count = maas_n_elems(t); i < count; i++)
+        if (((const float *)t->data)[i] != value)
+            return false;
+    return true;
+}
+
+static unsigned places_of(const maas_graph *g, const maas_node *n)
+{
+    static const char *const norms[] = {"InstanceNormalization", "GroupNormalization",
+                                        "LayerNormalization", "RMSNormalization"};
+    if (listed(n, norms, MAAS_COUNT(norms)) && all_are(g, n, 1, 1) && all_are(g, n, 2, 0))
+        return 0;
     for (size_t i = 0; i < MAAS_COUNT(places); i++)
         if (maas_tune_is(n, places[i].op))
             return places[i].inputs;
@@ -105,7 +124,7 @@ static maas_status mark_live(search *s, maas_err *err)
 static void visit(search *s, const maas_node *n)
 {
     const maas_graph *g = s->t->g;
-    const unsigned mask = places_of(n);
+    const unsigned mask = places_of(g, n);
     bool constant = true, behind = false;
     for (int k = 0; k < n->n_in; k++) {
         if (n->in[k] < 0)
