@@ -68,6 +68,16 @@ static maas_status step_aside(maas_graph *g, maas_err *err)
     return MAAS_OK;
 }
 
+/* -1 for what no column can be. */
+static int64_t product(const int64_t *dims, int n)
+{
+    int64_t p = 1;
+    for (int i = 0; i < n; i++)
+        if (dims[i] >= 0 && __builtin_mul_overflow(p, dims[i], &p))
+            return -1;
+    return p;
+}
+
 static int without_ones(const int64_t *dims, int rank, int64_t *out)
 {
     int n = 0;
@@ -82,20 +92,17 @@ static int without_ones(const int64_t *dims, int rank, int64_t *out)
 static bool fits(const maas_type *in, const int64_t *have, int n_have, int64_t *out)
 {
     const int n = in->rank - 1;
-    const int64_t *want = in->dims + 1;
-    int64_t a[MAAS_MAX_RANK], b[MAAS_MAX_RANK], total = maas_dims_product(have, 0, n_have),
-                                                known = 1;
+    const int64_t *want = in->dims + 1, total = product(have, n_have), known = product(want, n);
+    int64_t a[MAAS_MAX_RANK], b[MAAS_MAX_RANK];
     int open = 0;
-    for (int i = 0; i < n; i++) {
-        open += want[i] < 0;
-        known *= want[i] < 0 ? 1 : want[i];
-    }
     for (int i = 0; i < n; i++)
-        out[i] = want[i] >= 0         ? want[i]
-                 : n == n_have        ? have[i]
-                 : open == 1 && known ? total / known
-                                      : 0;
-    if (maas_dims_product(out, 0, n) != total)
+        open += want[i] < 0;
+    for (int i = 0; i < n; i++)
+        out[i] = want[i] >= 0             ? want[i]
+                 : n == n_have            ? have[i]
+                 : open == 1 && known > 0 ? total / known
+                                          : 0;
+    if (product(out, n) != total)
         return false;
     const int n_a = without_ones(have, n_have, a), n_b = without_ones(out, n, b);
     if (n_a <= 1 || n_b <= 1)

@@ -3,6 +3,8 @@
 
 #include "toy.h"
 
+#include "../ops/interp.h"
+
 #include "learn/tune/tune.h"
 #include "ops/build.h"
 
@@ -416,6 +418,78 @@ static void several_inputs_are_fed_by_name(void)
     end(&p);
 }
 
+/* ---- every operator of the table, under a new head ---- */
+
+enum { ROWS = 24, MAX_CELLS = 1 << 16 };
+static float cells[TOY_MAX_COLS][MAX_CELLS], wanted[ROWS];
+
+/* A column for every input, of its rows' shape; false: an input cannot be a column. */
+static bool columns_of(toy *t, const sample *e)
+{
+    toy_init(t, ROWS);
+    for (int i = 0; i < ROWS; i++)
+        wanted[i] = (float)(i % 5);
+    for (uint32_t i = 0; i < e->g->n_inputs; i++) {
+        const maas_value *v = maas_graph_at(e->g, e->g->inputs[i]);
+        const maas_type *type = &v->type;
+        if (i + 1 >= TOY_MAX_COLS || type->tag != MAAS_TYPE_TENSOR || type->dtype == MAAS_STRING ||
+            type->rank < 1 || ROWS * maas_dims_product(type->dims, 1, type->rank) > MAX_CELLS)
+            return false;
+        for (int64_t k = 0; k < ROWS * maas_dims_product(type->dims, 1, type->rank); k++)
+            cells[i][k] = (float)(k % 7) * 0.1f + 0.1f;
+        toy_add_tensor(t, e->g->n_inputs > 1 ? v->name : "x", MAAS_F32, type->rank - 1,
+                       type->dims + 1, cells[i]);
+    }
+    toy_add(t, "y", MAAS_F32, wanted);
+    return e->g->n_inputs > 0;
+}
+
+static bool tune_example(const maas_op *op, int variant)
+{
+    static toy t;
+    sample e;
+    bool trained = false;
+    if (!sample_open(&e, op, variant))
+        return false;
+    const maas_vid out = sample_node(&e)->out[0];
+    if (out >= 0 && columns_of(&t, &e) && maas_graph_at(e.g, out)->type.dtype == MAAS_F32) {
+        maas_graph_output(e.g, out, NULL);
+        json_t *params = json_pack("{s:[s, {s:s}], s:s, s:s, s:i, s:i}", "head", "flatten", "type",
+                                   "dense", "head_after", maas_graph_at(e.g, out)->name,
+                                   "optimizer", "sgd", "epochs", 1, "batch_size", 7);
+        const maas_train_job job = {
+            .params = params, .data = &t.d, .target = "y", .n_threads = 1, .parent = e.g};
+        maas_train_result r = {0};
+        maas_err err = {0};
+        const maas_status st = maas_train(&job, &r, &err);
+        toy_model m;
+        trained = st == MAAS_OK;
+        EXPECT_MSG(trained || (*err.msg && (st == MAAS_E_INVALID || st == MAAS_E_UNSUPPORTED)),
+                   "%s %d: %d %s", op->name, variant, (int)st, err.msg);
+        if (trained)
+            EXPECT_MSG(toy_model_open(&m, &r.onnx, ROWS, &err) == MAAS_OK, "%s %d: %s", op->name,
+                       variant, err.msg);
+        if (trained)
+            toy_model_close(&m);
+        maas_train_result_reset(&r);
+        json_decref(params);
+    }
+    sample_close(&e);
+    return trained;
+}
+
+static void every_operator_is_trained_under_or_refused(void)
+{
+    int n = 0;
+    for (size_t i = 0; i < maas_n_ops; i++) {
+        bool any = false;
+        for (int v = 0; maas_ops[i]->example && v < maas_ops[i]->n_examples; v++)
+            any |= tune_example(maas_ops[i], v);
+        n += any;
+    }
+    EXPECT_MSG(n > 80, "%d operators were trained under", n);
+}
+
 static void it_survives_failed_allocations(void)
 {
     make_pictures(&s, 3, image);
@@ -453,6 +527,7 @@ static const mt_case cases[] = {
     MT_CASE(fine_tune_of_our_own_network_is_its_update),
     MT_CASE(a_second_round_goes_on),
     MT_CASE(several_inputs_are_fed_by_name),
+    MT_CASE(every_operator_is_trained_under_or_refused),
     MT_CASE(it_survives_failed_allocations),
 };
 
