@@ -184,7 +184,9 @@ static maas_status make_runners(maas_fit *r, maas_err *err)
     MAAS_TRY(maas_runner_init(r, g, n >= batch ? batch : 0, true, &r->full, err));
     MAAS_TRY(maas_runner_init(r, g, n % batch, true, &r->tail, err));
     /* Without validation rows the training rows are scored once, at the end. */
-    const int64_t n_eval = r->val.n ? r->val.n : n, most = batch > EVAL_ROWS ? batch : EVAL_ROWS;
+    const int64_t n_eval = r->val.n ? r->val.n : n;
+    /* A network from elsewhere may be large: what a step has memory for, evaluation has, too. */
+    const int64_t most = batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
     MAAS_TRY(
         maas_runner_init(r, r->eval_graph, n_eval >= most ? most : 0, false, &r->eval_full, err));
     return maas_runner_init(r, r->eval_graph, n_eval % most, false, &r->eval_tail, err);
