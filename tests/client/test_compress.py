@@ -267,7 +267,7 @@ def a_network_from_elsewhere_is_compressed():
         off = np.abs(z - np.array(a["outputs"][0]["data"]).reshape(z.shape))
         assert off.mean() < 0.02 * np.abs(z).mean(), (steps, off.mean(), np.abs(z).mean())
     r, _ = published(run(parent="foreign", steps=[{"type": "prune_magnitude", "fine_tune": 1}], max_metric_drop=1))
-    assert r["trials"][1]["said"][0]["epochs"] == 1, r["trials"]  # by fine_tune, as it has no recipe of ours
+    assert "'epochs': 1" in str(r["trials"][1]["said"]), r["trials"]  # by fine_tune, as it has no recipe of ours
 
 
 def wrong_requests_are_named():
