@@ -11,6 +11,7 @@ trap 'rm -f "$log"' EXIT
 sh tests/client/test_onnx_suite.sh --table | tee "$log"
 sh tests/client/test_real_models.sh | tee -a "$log"
 EXPORTERS_KERAS=1 sh tests/client/test_exporters.sh | tee -a "$log"
+sh tests/client/test_tune_torch.sh | tee -a "$log"
 LLAMA_POSITIONS=2000 sh tests/client/test_lm_llama.sh | tee -a "$log"
 FOLDERS_TORCH=1 sh tests/client/test_folders.sh | tee -a "$log"
 MAKERS_SUBSET=0 sh tests/client/test_makers.sh | tee -a "$log"

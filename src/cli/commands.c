@@ -30,11 +30,14 @@ const maas_command maas_commands[] = {
     {.name = "train",
      .usage = "MODEL --dataset NAME [options]",
      .summary = "train a model as a job on the server",
-     .more = "Shows progress and the metrics of every epoch. Ctrl-C leaves the job running.\n\n"
-             "examples:\n  maas train iris --dataset iris --target species --learner "
-             "logistic_regression\n"
-             "  maas train digits --dataset digits --layers 128,128,10 --epochs 5 --lr 0.001\n"
-             "  maas train digits --dataset more-digits --update --epochs 1",
+     .more =
+         "Shows progress and the metrics of every epoch. Ctrl-C leaves the job running.\n\n"
+         "examples:\n  maas train iris --dataset iris --target species --learner "
+         "logistic_regression\n"
+         "  maas train digits --dataset digits --layers 128,128,10 --epochs 5 --lr 0.001\n"
+         "  maas train digits --dataset more-digits --update --epochs 1\n"
+         "  maas train flowers --dataset flowers --update --parent resnet --head replace --freeze "
+         "'layer1*'",
      .act = maas_cmd_train,
      .settings = maas_train_settings,
      .min_args = 1,

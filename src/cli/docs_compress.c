@@ -84,9 +84,9 @@ static const char head[] =
     "`distil` do less work.\n"
     "Zeros of `prune_magnitude` are stored and multiplied like other numbers. After\n"
     "`prune_magnitude`, `prune_neurons`, `prune_channels`, `prune_blocks`, `clip` and `distil` a\n"
-    "version that was\n"
-    "trained here can be trained on: by `fine_tune` within the job, or by a later job of kind\n"
-    "`update`. After the others it cannot, and says so.\n\n"
+    "version can\n"
+    "be trained on: by `fine_tune` within the job, or by a later job of kind `update`. After the\n"
+    "others it cannot, and says so.\n\n"
     "## Fields of `compress`\n";
 
 static const json_t *find(const json_t *list, const char *name)

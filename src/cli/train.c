@@ -14,6 +14,7 @@ static struct {
     maas_job_opts job; /* first: MAAS_JOB_ROWS */
     char *dataset, *target, *learner, *params, *layers, *activation, *parent, *memory, *search;
     char *loss, *optimizer, *lr, *epochs, *batch_size, *validation, *seed, *scaling;
+    char *freeze, *head;
     int64_t cores, priority;
     bool update, wait;
 } opts;
@@ -57,6 +58,9 @@ static const maas_conf_desc rows[] = {
      .offset = AT(update),
      .help = "go on from a version that exists; publishes a new one"},
     TEXT("parent", parent, "MODEL[:VERSION]", "what --update goes on from; else MODEL"),
+    TEXT("freeze", freeze, "PATTERN,...",
+         "with --update of an imported model: weights or nodes that stay as they are"),
+    TEXT("head", head, "NAME", "with --update of an imported model: replace, for a new last layer"),
     MAAS_JOB_ROWS,
 };
 
@@ -73,6 +77,7 @@ static const struct {
 } passed_on[] = {
     {AT(loss), "--loss", "loss", false},
     {AT(scaling), "--scaling", "scaling", false},
+    {AT(head), "--head", "head", false},
     {AT(epochs), "--epochs", "epochs", true},
     {AT(batch_size), "--batch-size", "batch_size", true},
     {AT(validation), "--validation", "validation", true},
@@ -176,6 +181,17 @@ static maas_status put_optimizer(json_t *params, maas_err *err)
     return MAAS_OK;
 }
 
+static void put_freeze(json_t *params)
+{
+    json_t *list = json_array();
+    for (const char *s = opts.freeze; s && *s;) {
+        const size_t n = strcspn(s, ",");
+        json_array_append_new(list, json_stringn(s, n));
+        s += n + (s[n] != '\0');
+    }
+    json_object_set_new(params, "freeze", list);
+}
+
 static maas_status build_params(json_t **out, maas_err *err)
 {
     AUTO(maas_json_unref) json_t *params = NULL;
@@ -189,6 +205,8 @@ static maas_status build_params(json_t **out, maas_err *err)
             MAAS_TRY(number_of(passed_on[i].flag, text, &v, err));
         json_object_set_new(params, passed_on[i].key, v ? v : json_string(text));
     }
+    if (opts.freeze)
+        put_freeze(params);
     if (opts.layers)
         MAAS_TRY(put_layers(params, err));
     MAAS_TRY(put_optimizer(params, err));

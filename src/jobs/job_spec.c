@@ -126,13 +126,20 @@ static maas_status check_train(maas_jobs *j, maas_tenant t, const json_t *reques
     (void)t;
     (void)spec;
     MAAS_TRY(need(text_of(request, "learner"), "learner", err));
+    const maas_learner *l = maas_learner_find(text_of(request, "learner"));
+    if (l && l->any_parent)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "learner '%s' goes on from a version: 'kind' must be \"update\"", l->name);
     return maas_train_check(text_of(request, "learner"), json_object_get(request, "params"), err);
 }
 
 static maas_status check_update(maas_jobs *j, maas_tenant t, const json_t *request, json_t *spec,
                                 maas_err *err)
 {
-    const char *parent = text_of(request, "parent");
+    const char *parent = text_of(request, "parent"), *learner = text_of(request, "learner");
+    const maas_learner *l = maas_learner_find(learner);
+    if (l && l->any_parent) /* others have the rest of their parameters from the parent */
+        MAAS_TRY(maas_train_check(learner, json_object_get(request, "params"), err));
     return find_version(j, t, "parent", parent ? parent : text_of(request, "model"), spec, err);
 }
 
@@ -147,6 +154,10 @@ static maas_status check_search(maas_jobs *j, maas_tenant t, const json_t *reque
     MAAS_TRY(need(learner, "learner", err));
     if (!search)
         return maas_fail(err, MAAS_E_INVALID, "'search' is missing: what to try");
+    if (l && l->any_parent)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "learner '%s' goes on from a version; a search trains from scratch",
+                         l->name);
     if (l && l->no_target)
         return maas_fail(err, MAAS_E_INVALID,
                          "learner '%s' has no target, so its candidates cannot be scored", l->name);

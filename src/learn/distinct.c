@@ -160,7 +160,6 @@ maas_status maas_distinct_from(maas_distinct *d, const maas_ds_column *col, cons
     MAAS_TRY(start(d, col, err));
     for (int64_t i = 0; i < n; i++)
         MAAS_TRY(count_key(d, &keys[i], err));
-    resort(d, by_value);
     return MAAS_OK;
 }
 

@@ -18,7 +18,7 @@ typedef struct maas_key {
 
 typedef struct maas_distinct {
     const maas_ds_column *col;
-    maas_key *keys; /* sorted by number or by bytes */
+    maas_key *keys; /* sorted by number or by bytes; those taken over as they came */
     int64_t n;
     size_t cap;
     uint32_t *slots; /* private: hash table of key number + 1 */
@@ -31,7 +31,7 @@ maas_status maas_distinct_build(maas_distinct *d, const maas_ds_column *col, con
                                 int64_t n, maas_err *err);
 /* Only the `max` most frequent stay. */
 void maas_distinct_keep(maas_distinct *d, int64_t max);
-/* Takes over known keys (an update's): `keys` are sorted and copied. */
+/* Takes over known keys (an update's): `keys` are copied, in their order. */
 maas_status maas_distinct_from(maas_distinct *d, const maas_ds_column *col, const maas_key *keys,
                                int64_t n, maas_err *err);
 /* Number of the key of row i, -1 when there is none. */

@@ -75,6 +75,12 @@ static maas_status check_layout(maas_features *fs, maas_err *err)
         n_tensors += fs->f[i].col->desc.rank > 0;
     if (fs->n == 0)
         return maas_fail(err, MAAS_E_INVALID, "the data set has no column left to learn from");
+    if (fs->opts.by_name && fs->n_text)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "a column of text feeds no input that is trained from");
+    fs->layout = MAAS_LAYOUT_NAMED;
+    if (fs->opts.by_name)
+        return MAAS_OK;
     if (n_tensors && fs->n > 1)
         return maas_fail(
             err, MAAS_E_INVALID,
@@ -528,10 +534,10 @@ maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
         for (uint32_t i = 0; i < fs->n; i++)
             if (fs->f[i].is_text)
                 MAAS_TRY(fit_text(fs, &fs->f[i], opts, train, err));
-        if (fs->n_numbers)
+        if (fs->n_numbers && !opts->by_name)
             MAAS_TRY(fit_constants(fs, opts, train, err));
     }
-    if (opts->matrix)
+    if (opts->matrix && !opts->by_name)
         lay_out(fs);
     return MAAS_OK;
 }

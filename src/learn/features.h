@@ -4,6 +4,7 @@
  *   TENSOR   one tensor column:           x [-1, its shape]
  *   TABLE    numeric columns:             x [-1, n], in column order
  *   MIXED    numeric and string columns:  one input a column, [-1, 1]
+ *   NAMED    with `by_name`:              one input a column, [-1, its shape], as floats
  *
  * With `fields` (recommenders) categories are not one-hot but row numbers of tables of vectors, and
  * whole-number columns may be categories, too: see maas_net_fields in net.h.
@@ -23,16 +24,22 @@
 #include "learn/preparation.h"
 #include "learn/split.h"
 
-typedef enum maas_layout { MAAS_LAYOUT_TENSOR, MAAS_LAYOUT_TABLE, MAAS_LAYOUT_MIXED } maas_layout;
+typedef enum maas_layout {
+    MAAS_LAYOUT_TENSOR,
+    MAAS_LAYOUT_TABLE,
+    MAAS_LAYOUT_MIXED,
+    MAAS_LAYOUT_NAMED
+} maas_layout;
 
 typedef struct maas_features_opts {
     int scaling; /* maas_scaling */
     int64_t max_categories;
-    bool ids;    /* whole numbers for an embedding: as they are, a gap is 0             */
-    bool gaps;   /* gaps stay NaN: the learner knows what to do with them               */
-    bool codes;  /* text becomes its category's number, unknown NaN; else one-hot       */
-    bool matrix; /* also lay rows side by side for batches, when they fit                 */
-    bool fields; /* categories become rows of tables: text, and columns in `categories`   */
+    bool ids;     /* whole numbers for an embedding: as they are, a gap is 0             */
+    bool gaps;    /* gaps stay NaN: the learner knows what to do with them               */
+    bool codes;   /* text becomes its category's number, unknown NaN; else one-hot       */
+    bool matrix;  /* also lay rows side by side for batches, when they fit                 */
+    bool fields;  /* categories become rows of tables: text, and columns in `categories`   */
+    bool by_name; /* every column is an input of its own, for a graph from elsewhere      */
     const json_t *categories;   /* fields: whole-number columns that are categories; or NULL */
     const json_t *hash_buckets; /* fields: a number, {"column": number}, or NULL: vocabularies */
     const maas_preparation *preparation; /* NULL: gaps become the mean, text one-hot */

@@ -289,8 +289,10 @@ json_t *maas_features_json(const maas_features *fs)
             if (json_array_append_new(shape, json_integer(c->dims[k])))
                 return NULL;
         json_t *o = json_pack("{s:s, s:s, s:s, s:O}", "name", c->name, "input",
-                              fs->layout == MAAS_LAYOUT_MIXED ? f->input : "x", "dtype",
-                              maas_dtype_describe(c->dtype)->onnx, "shape", shape);
+                              fs->layout == MAAS_LAYOUT_MIXED   ? f->input
+                              : fs->layout == MAAS_LAYOUT_NAMED ? c->name
+                                                                : "x",
+                              "dtype", maas_dtype_describe(c->dtype)->onnx, "shape", shape);
         if (o && f->hashed &&
             json_object_set_new(o, "hash_buckets", json_integer(f->n_categories))) {
             json_decref(o);

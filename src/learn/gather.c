@@ -41,8 +41,20 @@ static void gather_numbers(const maas_features *fs, const uint32_t *rows, int64_
     }
 }
 
+/* One column, whatever its cells are, as floats. */
+static void gather_column(const maas_ds_column *c, const uint32_t *rows, int64_t n, float *out)
+{
+    const int64_t width = maas_column_width(c);
+    const size_t row_bytes = (size_t)width * maas_dtype_size(c->desc.dtype);
+    const maas_cells *cells = maas_cells_of(c->desc.dtype);
+    for (int64_t i = 0; i < n; i++)
+        cells->convert((const char *)c->data + rows[i] * row_bytes, width, out + i * width);
+}
+
 uint32_t maas_features_n_raw(const maas_features *fs)
 {
+    if (fs->layout == MAAS_LAYOUT_NAMED)
+        return fs->n;
     return fs->n_text + (fs->n_numbers > 0);
 }
 
@@ -51,6 +63,11 @@ void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t
 {
     const int64_t n = to - from;
     rows += from;
+    for (uint32_t c = 0; fs->layout == MAAS_LAYOUT_NAMED && c < fs->n; c++)
+        gather_column(fs->f[c].col, rows, n,
+                      (float *)in[c] + from * maas_column_width(fs->f[c].col));
+    if (fs->layout == MAAS_LAYOUT_NAMED)
+        return;
     if (fs->n_numbers) {
         const size_t row_bytes = (size_t)fs->n_numbers * maas_dtype_size(fs->raw);
         gather_numbers(fs, rows, n, (char *)*in++ + (size_t)from * row_bytes);

@@ -141,16 +141,15 @@ static maas_vid dropout_build(maas_net *net, const maas_layer_spec *s, int index
     if (!net->training || s->rate <= 0 || net->b.status != MAAS_OK)
         return x;
     maas_type t = *maas_b_type(&net->b, x);
-    char name[32];
-    snprintf(name, sizeof name, "layers.%d.mask", index);
+    char name[64];
+    maas_net_name(net, index, "mask", name);
     maas_vid mask = maas_b_input(&net->b, name, MAAS_F32, t.rank, t.dims);
     if (net->b.status != MAAS_OK)
         return x;
-    if (!maas_grow(&net->masks, &net->cap_masks, net->n_masks + 1, sizeof *net->masks)) {
+    if (!maas_net_mask_add(net, net->b.g->n_inputs - 1, s->rate)) {
         maas_net_fail(net, MAAS_E_NOMEM, "no memory for layer %d", index);
         return x;
     }
-    net->masks[net->n_masks++] = (maas_net_mask){net->b.g->n_inputs - 1, s->rate};
     return maas_b_op2(&net->b, "Mul", x, mask);
 }
 

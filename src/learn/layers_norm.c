@@ -89,13 +89,13 @@ maas_vid maas_batch_norm_build(maas_net *net, const maas_layer_spec *s, int inde
     const maas_type *t = maas_b_type(&net->b, x);
     const int rank = t->rank;
     const int64_t c = rank > 1 ? t->dims[1] : 0;
-    char mean_name[40], var_name[40];
+    char mean_name[64], var_name[64];
     if (rank < 2) {
         maas_net_fail(net, MAAS_E_INVALID, "params.layers[%d]: batch_norm takes rows", index);
         return MAAS_NO_VALUE;
     }
-    snprintf(mean_name, sizeof mean_name, "layers.%d.mean", index);
-    snprintf(var_name, sizeof var_name, "layers.%d.variance", index);
+    maas_net_name(net, index, "mean", mean_name);
+    maas_net_name(net, index, "variance", var_name);
     norm n;
     n.gamma = maas_net_weight_add(net, index, "gamma", 1, &c, MAAS_INIT_ONES, 1, 1);
     n.beta = maas_net_weight_add(net, index, "beta", 1, &c, MAAS_INIT_ZEROS, 1, 1);

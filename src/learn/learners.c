@@ -72,17 +72,27 @@ maas_status maas_train_check(const char *learner, const json_t *params, maas_err
     return st;
 }
 
+/* Who trained it goes on with it; what was trained elsewhere is a graph like any other. */
+static const char *learner_of(const maas_graph *parent)
+{
+    const char *name = maas_graph_meta(parent, "maas.learner");
+    return name ? name : "fine_tune";
+}
+
 maas_status maas_train(const maas_train_job *job, maas_train_result *out, maas_err *err)
 {
     maas_train_job j = *job;
     if (!j.learner && j.parent)
-        j.learner = maas_graph_meta(j.parent, "maas.learner");
+        j.learner = learner_of(j.parent);
     const maas_learner *l = maas_learner_find(j.learner);
     if (!l)
         return no_learner(j.learner, err);
     if (j.parent && !l->updates)
         return maas_fail(err, MAAS_E_UNSUPPORTED,
                          "%s starts from scratch each time: train instead of update", l->name);
+    if (l->any_parent && !j.parent)
+        return maas_fail(err, MAAS_E_INVALID, "%s goes on from a version: a job of kind \"update\"",
+                         l->name);
     if (!j.data || (!j.target && !l->no_target))
         return maas_fail(err, MAAS_E_INVALID,
                          "a training job needs data and the name of a target column");

@@ -2,7 +2,9 @@
 #include "learn/model.h"
 
 #include "base/mem.h"
+#include "formats/image_recipe.h"
 #include "learn/matrix.h"
+#include "learn/tune/tune.h"
 
 #include "base/ban.h"
 
@@ -39,8 +41,24 @@ static void start(maas_net *net, const maas_model_parts *p, bool training)
     net->logits = maas_losses[p->target->loss].activation != MAAS_ACTIVATION_NONE;
 }
 
+/* An empty graph, or the one that training goes on from. */
+static maas_status begin(const maas_model_parts *p, const char *name, maas_graph **g, maas_net *net,
+                         maas_err *err)
+{
+    MAAS_TRY(p->tune ? maas_tune_clone(p->tune, p->budget, g, err)
+                     : maas_graph_create(name, p->budget, g, err));
+    MAAS_TRY(maas_net_init(net, *g, p->recipe, err));
+    if (p->tune)
+        net->prefix = p->tune->prefix;
+    return MAAS_OK;
+}
+
 static maas_vid raw_inputs(const maas_model_parts *p, maas_net *net)
 {
+    if (p->tune) {
+        maas_tune_inputs(p->tune, p->features, net);
+        return MAAS_NO_VALUE;
+    }
     return p->features->opts.fields ? maas_features_build_fields(p->features, net, false)
                                     : maas_features_build_raw(p->features, net);
 }
@@ -66,6 +84,14 @@ static void check_end(maas_net *net, const maas_model_parts *p, maas_vid z)
                       "params.layers: the last layer gives %lld values, target '%s' needs %lld%s",
                       (long long)have, p->target->col->desc.name, (long long)wanted,
                       p->target->is_class ? " (one a class; binary_cross_entropy: one)" : "");
+}
+
+/* The last values of the network, for the loss. */
+static maas_vid body(const maas_model_parts *p, maas_net *net, maas_vid x)
+{
+    if (p->tune)
+        return maas_tune_body(p->tune, p->target, net);
+    return maas_net_layers(net, x);
 }
 
 static maas_vid build_loss(maas_net *net, const maas_model_parts *p, maas_vid z, maas_vid y)
@@ -110,16 +136,16 @@ maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maa
 {
     AUTO(auto_graph) maas_graph *g = NULL;
     AUTO(maas_net_reset) maas_net net = {0};
-    MAAS_TRY(maas_graph_create("train", p->budget, &g, err));
-    MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
+    MAAS_TRY(begin(p, "train", &g, &net, err));
     start(&net, p, true);
-    net.parent = p->parent;
+    net.parent = p->tune ? NULL : p->parent;
     net.rng = rng;
     maas_vid x = raw_inputs(p, &net);
     maas_vid y = maas_target_input(p->target, &net);
     out->y = g->n_inputs - 1;
-    maas_vid z = maas_net_layers(&net, x);
-    check_end(&net, p, z);
+    maas_vid z = body(p, &net, x);
+    if (!p->tune)
+        check_end(&net, p, z);
     maas_vid loss = build_loss(&net, p, z, y);
     out->answers = MAAS_NO_INPUT;
     if (p->soft->rows) {
@@ -150,16 +176,39 @@ maas_status maas_model_eval_graph(const maas_model_parts *p, maas_graph **out, m
 {
     AUTO(auto_graph) maas_graph *g = NULL;
     AUTO(maas_net_reset) maas_net net = {0};
-    MAAS_TRY(maas_graph_create("eval", p->budget, &g, err));
-    MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
+    MAAS_TRY(begin(p, "eval", &g, &net, err));
     start(&net, p, false);
     maas_vid x = raw_inputs(p, &net);
     maas_vid y = maas_target_input(p->target, &net);
-    maas_vid z = maas_net_layers(&net, x);
+    maas_vid z = body(p, &net, x);
     finish(&net, build_loss(&net, p, z, y), z);
     MAAS_TRY(net.b.status);
     *out = STEAL(g);
     return MAAS_OK;
+}
+
+/* What a graph from elsewhere says about itself stays, but for what a new head made wrong. */
+static maas_status add_tune_meta(maas_graph *g, const maas_model_parts *p, maas_err *err)
+{
+    const maas_tune *t = p->tune;
+    json_t *recipe = maas_learner_dump(p->learner, p->recipe), *c;
+    json_t *params = json_object_get(recipe, "params");
+    size_t i;
+    json_object_del(params, "head"); /* it is part of the graph now */
+    json_object_del(params, "head_after");
+    MAAS_TRY(maas_model_set_meta(g, "maas.recipe", recipe, err));
+    if (t->new_head && !t->labelled)
+        MAAS_TRY(maas_model_set_meta(g, MAAS_META_CLASSES, maas_target_texts(p->target), err));
+    if (maas_graph_meta(t->g, "maas.columns"))
+        return MAAS_OK;
+    json_t *columns = maas_features_json(p->features);
+    json_array_foreach(columns, i, c)
+    {
+        if (!maas_tune_by_name(t))
+            json_object_set_new(c, "input",
+                                json_string(maas_graph_at(t->g, t->g->inputs[0])->name));
+    }
+    return maas_model_set_meta(g, "maas.columns", columns, err);
 }
 
 static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *err)
@@ -167,24 +216,33 @@ static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *
     MAAS_TRY(maas_graph_set_meta(g, "maas.task",
                                  p->target->is_class ? "classification" : "regression", err));
     MAAS_TRY(maas_graph_set_meta(g, "maas.learner", p->learner, err));
-    MAAS_TRY(maas_model_set_meta(g, "maas.columns", maas_features_json(p->features), err));
     MAAS_TRY(maas_model_set_meta(g, "maas.target", maas_target_json(p->target), err));
+    if (p->tune)
+        return add_tune_meta(g, p, err);
+    MAAS_TRY(maas_model_set_meta(g, "maas.columns", maas_features_json(p->features), err));
     return maas_model_set_meta(g, "maas.recipe", maas_learner_dump(p->learner, p->recipe), err);
+}
+
+static void export_layers(const maas_model_parts *p, maas_net *net)
+{
+    maas_vid x = p->features->opts.fields
+                     ? maas_features_build_fields(p->features, net, true)
+                     : maas_features_build_export(p->features, &net->b, net->batch);
+    maas_vid z = maas_net_layers(net, x);
+    if (net->b.status == MAAS_OK)
+        maas_target_outputs(p->target, net, z);
 }
 
 maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out, maas_err *err)
 {
     AUTO(auto_graph) maas_graph *g = NULL;
     AUTO(maas_net_reset) maas_net net = {0};
-    MAAS_TRY(maas_graph_create(p->learner, p->budget, &g, err));
-    MAAS_TRY(maas_net_init(&net, g, p->recipe, err));
+    MAAS_TRY(begin(p, p->learner, &g, &net, err));
     start(&net, p, false);
-    maas_vid x = p->features->opts.fields
-                     ? maas_features_build_fields(p->features, &net, true)
-                     : maas_features_build_export(p->features, &net.b, net.batch);
-    maas_vid z = maas_net_layers(&net, x);
-    if (net.b.status == MAAS_OK)
-        maas_target_outputs(p->target, &net, z);
+    if (p->tune)
+        maas_tune_export(p->tune, p->target, &net);
+    else
+        export_layers(p, &net);
     MAAS_TRY(net.b.status);
     MAAS_TRY(add_meta(g, p, err));
     *out = STEAL(g);

@@ -21,8 +21,9 @@
 typedef struct maas_model_parts {
     const maas_features *features;
     const maas_target *target;
-    const maas_soft *soft; /* rows NULL: nobody teaches */
-    maas_recipe *recipe;   /* sizes left open are filled in */
+    const maas_soft *soft;        /* rows NULL: nobody teaches */
+    const struct maas_tune *tune; /* learn/tune/tune.h: the layers are a graph; or NULL */
+    maas_recipe *recipe;          /* sizes left open are filled in */
     const char *learner;
     const maas_graph *parent; /* or NULL */
     maas_budget *budget;

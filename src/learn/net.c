@@ -14,7 +14,7 @@ const char *const maas_init_names[] = {
 
 maas_status maas_net_init(maas_net *net, maas_graph *g, const maas_recipe *r, maas_err *err)
 {
-    *net = (maas_net){.recipe = r};
+    *net = (maas_net){.recipe = r, .prefix = "layers"};
     maas_builder_init(&net->b, g, err);
     return maas_graph_symbol(g, "batch", &net->batch, err);
 }
@@ -135,7 +135,7 @@ static maas_vid variable(maas_net *net, const char *name, int rank, const int64_
     return old ? add_variable(net, name, old) : fresh(net, name, &t, init, in, out);
 }
 
-static bool remember(maas_net *net, maas_vid id, bool decay)
+bool maas_net_weight_known(maas_net *net, maas_vid id, bool decay)
 {
     if (!maas_grow(&net->weights, &net->cap_weights, net->n_weights + 1, sizeof *net->weights))
         return false;
@@ -143,13 +143,26 @@ static bool remember(maas_net *net, maas_vid id, bool decay)
     return true;
 }
 
+bool maas_net_mask_add(maas_net *net, uint32_t input, double rate)
+{
+    if (!maas_grow(&net->masks, &net->cap_masks, net->n_masks + 1, sizeof *net->masks))
+        return false;
+    net->masks[net->n_masks++] = (maas_net_mask){input, rate};
+    return true;
+}
+
+void maas_net_name(const maas_net *net, int layer, const char *what, char out[64])
+{
+    snprintf(out, 64, "%.24s.%d.%.24s", net->prefix, layer, what);
+}
+
 maas_vid maas_net_weight_add(maas_net *net, int layer, const char *name, int rank,
                              const int64_t *dims, maas_init init, int64_t fan_in, int64_t fan_out)
 {
-    char full[48];
-    snprintf(full, sizeof full, "layers.%d.%s", layer, name);
+    char full[64];
+    maas_net_name(net, layer, name, full);
     maas_vid v = variable(net, full, rank, dims, init, (double)fan_in, (double)fan_out);
-    if (net->b.status == MAAS_OK && !remember(net, v, rank > 1))
+    if (net->b.status == MAAS_OK && !maas_net_weight_known(net, v, rank > 1))
         maas_net_fail(net, MAAS_E_NOMEM, "no memory for weight '%s'", full);
     return v;
 }

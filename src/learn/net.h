@@ -42,6 +42,7 @@ typedef struct maas_net {
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */
     maas_rng *rng;            /* draws fresh values; NULL: zeros        */
+    const char *prefix;       /* of the names of layers: "layers" */
     bool training;
     bool logits;              /* leave out the last activation: the loss wants logits */
     int64_t batch;            /* symbol of the first dimension */
@@ -72,6 +73,11 @@ __attribute__((format(printf, 3, 4))) void maas_net_fail(maas_net *net, maas_sta
 /* A weight "layers.<layer>.<name>"; fans scale the initial values. */
 maas_vid maas_net_weight_add(maas_net *net, int layer, const char *name, int rank,
                              const int64_t *dims, maas_init init, int64_t fan_in, int64_t fan_out);
+/* "layers.<layer>.<what>" */
+void maas_net_name(const maas_net *net, int layer, const char *what, char out[64]);
+/* A variable of the graph that is trained, too; an input that is a mask. False: no memory. */
+bool maas_net_weight_known(maas_net *net, maas_vid v, bool decay);
+bool maas_net_mask_add(maas_net *net, uint32_t input, double rate);
 /* A value that is learned but not by gradients (running statistics), or optimizer state. */
 maas_vid maas_net_state(maas_net *net, const char *name, int rank, const int64_t *dims, float fill);
 /* Sizes of one row: product of the dimensions after the first. */

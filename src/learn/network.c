@@ -12,6 +12,7 @@
 #include "learn/metrics.h"
 #include "learn/optimizers.h"
 #include "learn/trainer.h"
+#include "learn/tune/tune.h"
 #include "learn/zoo.h"
 #include "ops/text_bucket.h"
 
@@ -95,19 +96,6 @@ static const maas_param early_rows[] = {
          .rows = early_rows,                                                                       \
          .n_rows = MAAS_COUNT(early_rows),                                                         \
          .help = "stop when a metric no longer improves"},                                         \
-        {"scaling",                                                                                \
-         MAAS_PARAM_CHOICE,                                                                        \
-         AT(scaling),                                                                              \
-         .preset = MAAS_SCALING_AUTO,                                                              \
-         .choices = scaling_names,                                                                 \
-         .help = "of inputs; auto: bytes / 255, all else to mean 0 and deviation 1"},              \
-        {"max_categories",                                                                         \
-         MAAS_PARAM_INT,                                                                           \
-         AT(max_categories),                                                                       \
-         1,                                                                                        \
-         65536,                                                                                    \
-         256,                                                                                      \
-         .help = "kinds of text a column may have; rarer ones count as unknown"},                  \
         {"seed",                                                                                   \
          MAAS_PARAM_INT,                                                                           \
          AT(seed),                                                                                 \
@@ -120,6 +108,17 @@ static const maas_param early_rows[] = {
     {                                                                                              \
         "keep_optimizer", MAAS_PARAM_BOOL, AT(keep_optimizer),                                     \
             .preset = 1, .help = "keep its state with the version, for a later update"             \
+    }
+#define INPUT_ROWS                                                                                 \
+    {"scaling",                                                                                    \
+     MAAS_PARAM_CHOICE,                                                                            \
+     AT(scaling),                                                                                  \
+     .preset = MAAS_SCALING_AUTO,                                                                  \
+     .choices = scaling_names,                                                                     \
+     .help = "of inputs; auto: bytes / 255, all else to mean 0 and deviation 1"},                  \
+    {                                                                                              \
+        "max_categories", MAAS_PARAM_INT, AT(max_categories), 1, 65536, 256,                       \
+            .help = "kinds of text a column may have; rarer ones count as unknown"                 \
     }
 #define CLASS_WEIGHT_ROW                                                                           \
     {                                                                                              \
@@ -143,6 +142,7 @@ static const maas_param network_rows[] = {
     LOSS_ROW,
     MAAS_PREPARATION_ROW(AT(preparation)),
     COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, 10, 1, 64),
+    INPUT_ROWS,
     {"categories", MAAS_PARAM_JSON, AT(categories),
      .help = "with a layer of fields: names of whole-number columns that are categories, as text "
              "is"},
@@ -170,6 +170,7 @@ static const char *const penalty_names[] = {"l2", "l1", "elasticnet", "none", NU
 static const maas_param linear_rows[] = {
     SOLVER_ROWS,
     COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
+    INPUT_ROWS,
     DECAY_ROW("l2", "ridge penalty l2/2 |w|^2 on the scaled problem"),
     TARGET_SCALING_ROW,
 };
@@ -186,7 +187,42 @@ static const maas_param logistic_rows[] = {
      .help = "exact: largest slope of the mean loss at which it is solved"},
     {"max_iter", MAAS_PARAM_INT, AT(exact.max_iter), 1, 1e9, 5000, .help = "exact: steps"},
     COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, MAAS_EPOCHS_AUTO, 0, 256),
+    INPUT_ROWS,
     DECAY_ROW("l2", "penalty l2/2 |w|^2 on the scaled problem"),
+    CLASS_WEIGHT_ROW,
+};
+
+static const char *const form_names[] = {"auto", "probabilities", NULL};
+static const char *const batch_norm_names[] = {"train", "keep", NULL};
+
+static const maas_param tune_rows[] = {
+    {"freeze", MAAS_PARAM_JSON, AT(tune.freeze),
+     .help = "patterns ('*', '?') of names of weights, or of nodes that have them: these stay as "
+             "they are"},
+    {"head", MAAS_PARAM_LIST, AT(layers), 0, 1000, VARIANTS(maas_layer_kinds),
+     .item_size = sizeof(maas_layer_spec), .named = maas_tune_head, .names = maas_tune_head_names,
+     .help =
+         "layers in the place of the last product, from fresh weights; replace: one dense layer "
+         "of as many outputs as the target needs; without it the head stays"},
+    {"head_after", MAAS_PARAM_JSON, AT(tune.head_after),
+     .help = "with head: the node or value that it reads, when that is not the input of the last "
+             "product"},
+    {"output", MAAS_PARAM_JSON, AT(tune.output),
+     .help = "name of the output that is trained; else the first of floats"},
+    {"output_form", MAAS_PARAM_CHOICE, AT(tune.form), .preset = MAAS_TUNE_FORM_AUTO,
+     .choices = form_names,
+     .help = "probabilities: that is what the output is, though no Softmax or Sigmoid makes it"},
+    {"batch_norm", MAAS_PARAM_CHOICE, AT(tune.batch_norm), .preset = MAAS_TUNE_NORM_TRAINED,
+     .choices = batch_norm_names,
+     .help = "train: normalizations with trained weights use each batch's mean and variance and "
+             "follow them, frozen ones keep theirs; keep: all keep theirs"},
+    LOSS_ROW,
+    COMMON_ROWS(MAAS_OPTIMIZER_ADAM, MAAS_SCHEDULE_COSINE, 10, 1, 64),
+    {"scaling", MAAS_PARAM_CHOICE, AT(scaling), .preset = MAAS_SCALING_NONE,
+     .choices = scaling_names,
+     .help = "none, or unit: bytes / 255 on the way in, as clients of the model do it; the model "
+             "that is published takes what its parent took"},
+    DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
     CLASS_WEIGHT_ROW,
 };
 
@@ -289,6 +325,42 @@ static maas_status settle_network(void *recipe, const json_t *params, maas_arena
     MAAS_TRY(check_end(r, err));
     MAAS_TRY(settle_fields(r, params, err));
     MAAS_TRY(maas_preparation_check(&r->preparation, err));
+    return check_rest(r, err);
+}
+
+static maas_status want_text(const json_t *v, const char *name, maas_err *err)
+{
+    return !v || json_is_string(v)
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_INVALID, "params.%s must be a name", name);
+}
+
+#define MAX_PATTERNS 1000
+
+static maas_status settle_tune(void *recipe, const json_t *params, maas_arena *a, maas_err *err)
+{
+    maas_recipe *r = recipe;
+    const maas_layer_spec *head = r->layers.items;
+    const json_t *freeze = r->tune.freeze;
+    if (freeze && (!json_is_array(freeze) || json_array_size(freeze) > MAX_PATTERNS))
+        return maas_fail(err, MAAS_E_INVALID, "params.freeze must be a list of at most %d patterns",
+                         MAX_PATTERNS);
+    for (size_t i = 0; i < json_array_size(freeze); i++)
+        if (!json_is_string(json_array_get(freeze, i)))
+            return maas_fail(err, MAAS_E_INVALID, "params.freeze[%zu] must be text", i);
+    MAAS_TRY(want_text(r->tune.head_after, "head_after", err));
+    MAAS_TRY(want_text(r->tune.output, "output", err));
+    if (r->scaling != MAAS_SCALING_NONE && r->scaling != MAAS_SCALING_UNIT)
+        return maas_fail(err, MAAS_E_INVALID, "params.scaling: fine_tune knows none and unit");
+    for (size_t i = 0; i < r->layers.n; i++)
+        if (head[i].type == MAAS_LAYER_EMBEDDING || head[i].type == MAAS_LAYER_FIELDS)
+            return maas_fail(err, MAAS_E_INVALID,
+                             "params.head[%zu]: %s reads columns, not features", i,
+                             maas_layer_kinds[head[i].type].doc.name);
+    r->target_scaling = MAAS_SCALING_NONE;
+    MAAS_TRY(check_layers(r, err));
+    MAAS_TRY(maas_layers_check_wires(r, err));
+    MAAS_TRY(check_end(r, err));
     return check_rest(r, err);
 }
 
@@ -413,3 +485,16 @@ NETWORK(logistic_regression,
         "chances of classes from weighted sums, at their optimum or by "
         "gradients",
         logistic_rows, settle_logistic, train_logistic);
+const maas_learner maas_learner_fine_tune = {
+    .name = "fine_tune",
+    .help =
+        "goes on from any version that is a graph, imported ones too (kind update): some of its "
+        "weights, a new head",
+    .rows = tune_rows,
+    .n_rows = MAAS_COUNT(tune_rows),
+    .recipe_size = sizeof(maas_recipe),
+    .settle = settle_tune,
+    .train = maas_train_network,
+    .updates = true,
+    .any_parent = true,
+};

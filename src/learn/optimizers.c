@@ -214,9 +214,12 @@ static void move_weight(maas_net *net, const maas_net_weight *w, maas_vid g, maa
     const maas_type t = v->type;
     maas_vid state[3], old_state[3], new_state[3];
     for (int i = 0; opt->slots[i]; i++) {
-        char name[96];
-        snprintf(name, sizeof name, "optimizer.%s.%s", opt->slots[i], v->name);
-        state[i] = maas_net_state(net, name, t.rank, t.dims, 0);
+        AUTO(maas_buf_reset) maas_buf name = MAAS_BUF_INIT(1u << 20);
+        maas_buf_printf(&name, "optimizer.%s.%s", opt->slots[i], v->name);
+        maas_buf_char(&name, '\0');
+        if (name.failed)
+            maas_net_fail(net, MAAS_E_NOMEM, "state of weight '%.100s'", v->name);
+        state[i] = maas_net_state(net, name.p ? name.p : "", t.rank, t.dims, 0);
         v = b->status == MAAS_OK ? maas_graph_at(b->g, w->id) : v;
         old_state[i] = rows_at(b, state[i], ids);
     }

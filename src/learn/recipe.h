@@ -76,6 +76,14 @@ typedef struct maas_exact_spec { /* of linear_regression and logistic_regression
     const json_t *weight; /* borrowed: name of a column, or NULL */
 } maas_exact_spec;
 
+typedef enum maas_tune_form { MAAS_TUNE_FORM_AUTO, MAAS_TUNE_FORM_PROBABILITIES } maas_tune_form;
+typedef enum maas_tune_norm { MAAS_TUNE_NORM_TRAINED, MAAS_TUNE_NORM_KEPT } maas_tune_norm;
+
+typedef struct maas_tune_spec {                 /* of fine_tune; a new head is in `layers` */
+    const json_t *freeze, *head_after, *output; /* borrowed; freeze is a list of texts, or NULL */
+    int form, batch_norm;                       /* maas_tune_form, maas_tune_norm */
+} maas_tune_spec;
+
 typedef struct maas_recipe {
     maas_param_list layers; /* of maas_layer_spec */
     maas_loss_spec loss;
@@ -91,6 +99,7 @@ typedef struct maas_recipe {
     maas_task task; /* set by the learner, not by a parameter */
     maas_exact_spec exact;
     maas_preparation preparation;
+    maas_tune_spec tune;
 } maas_recipe;
 
 #endif

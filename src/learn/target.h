@@ -46,6 +46,9 @@ void maas_target_gather(const maas_target *t, const uint32_t *rows, int64_t n, v
 void maas_target_outputs(const maas_target *t, maas_net *net, maas_vid z);
 /* All labels as a constant [n_classes]. */
 maas_vid maas_target_labels(const maas_target *t, maas_builder *b);
+/* The labels as texts, in the order of the classes; empty for numbers. NULL: no memory or not
+ * UTF-8. */
+json_t *maas_target_texts(const maas_target *t);
 /* "maas.target": {"name","dtype","shape","labels"}; NULL: no memory or not UTF-8. */
 json_t *maas_target_json(const maas_target *t);
 

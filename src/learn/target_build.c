@@ -2,6 +2,8 @@
  * outputs. */
 #include "learn/target.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 
 #include "base/ban.h"
@@ -101,6 +103,20 @@ static json_t *labels_json(const maas_target *t)
         const maas_key *c = &t->classes[k];
         if (json_array_append_new(list, t->is_text ? json_stringn(c->text.p, c->text.n)
                                                    : json_integer(c->number)))
+            return NULL;
+    }
+    return STEAL(list);
+}
+
+json_t *maas_target_texts(const maas_target *t)
+{
+    AUTO(maas_json_unref) json_t *list = json_array();
+    for (int64_t k = 0; list && t->is_class && k < t->n_classes; k++) {
+        const maas_key *c = &t->classes[k];
+        char number[32];
+        snprintf(number, sizeof number, "%lld", (long long)c->number);
+        if (json_array_append_new(list, t->is_text ? json_stringn(c->text.p, c->text.n)
+                                                   : json_string(number)))
             return NULL;
     }
     return STEAL(list);

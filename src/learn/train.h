@@ -78,8 +78,9 @@ typedef struct maas_learner {
      * `params` as they came, or NULL. NULL: nothing to say. */
     maas_status (*settle)(void *recipe, const json_t *params, maas_arena *a, maas_err *err);
     maas_status (*train)(const maas_train_job *job, maas_train_result *out, maas_err *err);
-    bool updates;   /* goes on from a parent version: kind "update"                         */
-    bool no_target; /* learns from inputs alone: job->target may be NULL, or a column to skip */
+    bool updates;    /* goes on from a parent version: kind "update"                         */
+    bool any_parent; /* goes on from any graph, and from nothing else                         */
+    bool no_target;  /* learns from inputs alone: job->target may be NULL, or a column to skip */
 } maas_learner;
 extern const maas_learner *const maas_learners[];
 extern const size_t maas_n_learners;

@@ -59,6 +59,8 @@ static maas_status finish(maas_fit *r, maas_train_result *out, maas_err *err)
     maas_fit_copy_best(r, true);
     MAAS_TRY(final_metrics(r, &out->metrics, err));
     MAAS_TRY(write_model(r, &out->onnx, err));
+    if (r->tune.g && !(out->report = maas_tune_report(&r->tune)))
+        return maas_fail(err, MAAS_E_NOMEM, "a report");
     return r->recipe.keep_optimizer ? maas_fit_save_optimizer(r, &out->state, err) : MAAS_OK;
 }
 

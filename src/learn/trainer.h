@@ -19,6 +19,7 @@
 #include "learn/model.h"
 #include "learn/split.h"
 #include "learn/train.h"
+#include "learn/tune/tune.h"
 #include "runtime/plan.h"
 
 typedef struct maas_runner { /* a graph ready for one number of rows */
@@ -42,6 +43,7 @@ typedef struct maas_fit {
     maas_features features;
     maas_target target;
     maas_soft soft; /* a teacher's answers */
+    maas_tune tune; /* g NULL: the layers are those of the recipe */
     maas_model_parts parts;
     maas_train_graph train_graph;
     maas_graph *eval_graph;

@@ -31,15 +31,16 @@ static bool says_the_same(maas_fit *r, const json_t *params, const char *key, js
                       json_object_get(params, key));
 }
 
-static maas_status merge(maas_fit *r, json_t *params, const json_t *changes, maas_err *err)
+static maas_status merge(maas_fit *r, json_t *params, const json_t *changes,
+                         const char *const *fixed, maas_err *err)
 {
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)changes, key, v)
     {
         json_t *old = json_object_get(params, key);
-        for (int i = 0; kept[i]; i++)
-            if (strcmp(kept[i], key) == 0 && !says_the_same(r, params, key, v))
+        for (int i = 0; fixed[i]; i++)
+            if (strcmp(fixed[i], key) == 0 && !says_the_same(r, params, key, v))
                 return maas_fail(err, MAAS_E_INVALID,
                                  "params.%s: an update keeps that of its parent; leave it out",
                                  key);
@@ -78,12 +79,35 @@ static maas_status params_of_update(maas_fit *r, maas_err *err)
     r->params = json_incref(json_object_get(recipe, "params"));
     if (!json_is_object(r->params))
         return maas_fail(err, MAAS_E_FORMAT, "the parent version's recipe has no params");
-    return r->job->params ? merge(r, r->params, r->job->params, err) : MAAS_OK;
+    return r->job->params ? merge(r, r->params, r->job->params, kept, err) : MAAS_OK;
+}
+
+/* Any graph can be gone on from; one that fine_tune made says how it was done, but for its head. */
+static maas_status params_of_tuning(maas_fit *r, maas_err *err)
+{
+    static const char *const nothing[] = {NULL};
+    AUTO(maas_json_unref) json_t *recipe = NULL;
+    const char *text = maas_graph_meta(r->job->parent, "maas.recipe");
+    if (text)
+        MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
+    const char *learner = json_string_value(json_object_get(recipe, "learner"));
+    const json_t *old = json_object_get(recipe, "params");
+    r->params = learner && strcmp(learner, r->learner) == 0 && json_is_object(old)
+                    ? json_deep_copy(old)
+                    : json_object();
+    if (!r->params)
+        return maas_fail(err, MAAS_E_NOMEM, "reading params");
+    json_object_del(r->params, "head");
+    json_object_del(r->params, "head_after");
+    return r->job->params ? merge(r, r->params, r->job->params, nothing, err) : MAAS_OK;
 }
 
 static maas_status read_recipe(maas_fit *r, maas_err *err)
 {
-    if (r->job->parent)
+    const maas_learner *l = maas_learner_find(r->learner);
+    if (l && l->any_parent)
+        MAAS_TRY(params_of_tuning(r, err));
+    else if (r->job->parent)
         MAAS_TRY(params_of_update(r, err));
     else
         r->params = json_incref((json_t *)r->job->params);
@@ -160,7 +184,9 @@ static maas_status make_runners(maas_fit *r, maas_err *err)
     MAAS_TRY(maas_runner_init(r, g, n >= batch ? batch : 0, true, &r->full, err));
     MAAS_TRY(maas_runner_init(r, g, n % batch, true, &r->tail, err));
     /* Without validation rows the training rows are scored once, at the end. */
-    const int64_t n_eval = r->val.n ? r->val.n : n, most = batch > EVAL_ROWS ? batch : EVAL_ROWS;
+    const int64_t n_eval = r->val.n ? r->val.n : n;
+    /* A network from elsewhere may be large: what a step has memory for, evaluation has, too. */
+    const int64_t most = batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
     MAAS_TRY(
         maas_runner_init(r, r->eval_graph, n_eval >= most ? most : 0, false, &r->eval_full, err));
     return maas_runner_init(r, r->eval_graph, n_eval % most, false, &r->eval_tail, err);
@@ -171,6 +197,7 @@ static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
     r->parts = (maas_model_parts){.features = &r->features,
                                   .target = &r->target,
                                   .soft = &r->soft,
+                                  .tune = r->tune.g ? &r->tune : NULL,
                                   .recipe = &r->recipe,
                                   .learner = r->learner,
                                   .parent = r->job->parent,
@@ -194,11 +221,12 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
         .hash_buckets = r->recipe.hash_buckets,
         .preparation = r->recipe.preparation.on ? &r->recipe.preparation : NULL,
         .target = &r->target,
+        .by_name = r->tune.g && maas_tune_by_name(&r->tune),
         .skip = &job->target,
         .n_skip = 1,
     };
-    return maas_features_fit(&r->features, job->data, &opts, &r->train, job->parent, job->budget,
-                             err);
+    return maas_features_fit(&r->features, job->data, &opts, &r->train,
+                             r->tune.g ? NULL : job->parent, job->budget, err);
 }
 
 maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err)
@@ -206,6 +234,13 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
     *r = (maas_fit){.job = job, .learner = job->learner};
     maas_arena_init(&r->arena, job->budget);
     MAAS_TRY(read_recipe(r, err));
+    const maas_learner *l = maas_learner_find(r->learner);
+    const maas_graph *parent = job->parent; /* whose classes these are */
+    if (l && l->any_parent) {
+        MAAS_TRY(
+            maas_tune_init(&r->tune, parent, &r->recipe, job->data, job->target, job->budget, err));
+        parent = r->tune.new_head ? NULL : r->tune.g;
+    }
     maas_rng rng;
     maas_rng_seed(&rng, (uint64_t)r->recipe.seed);
     MAAS_TRY(maas_split_init(&r->split, job->data->n_rows, r->recipe.validation, r->recipe.shuffle,
@@ -214,7 +249,7 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
     r->val = r->split.val;
     r->order = r->split.order;
     settle_epochs(r);
-    MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, job->parent,
+    MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, parent,
                              job->budget, err));
     MAAS_TRY(maas_soft_init(&r->soft, job->teaching, &r->target, job->budget, err));
     MAAS_TRY(fit_features(r, job, err));
@@ -245,6 +280,7 @@ void maas_fit_reset(maas_fit *r)
     maas_score_reset(&r->val_score);
     maas_soft_reset(&r->soft);
     maas_target_reset(&r->target);
+    maas_tune_reset(&r->tune);
     maas_features_reset(&r->features);
     maas_split_reset(&r->split);
     maas_json_unref(&r->history);

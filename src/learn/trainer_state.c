@@ -148,12 +148,25 @@ maas_status maas_fit_save_optimizer(maas_fit *r, maas_buf *out, maas_err *err)
     return maas_checkpoint_write(&c, out, err);
 }
 
+/* Other weights move than those that the state is of. */
+static bool moves_others(const maas_fit *r, const json_t *old)
+{
+    const char *learner = json_string_value(json_object_get(old, "learner"));
+    const json_t *before = json_object_get(json_object_get(old, "params"), "freeze");
+    if (!r->tune.g)
+        return false;
+    return r->tune.new_head || !learner || strcmp(learner, r->learner) != 0 ||
+           (before != r->recipe.tune.freeze && !json_equal(before, r->recipe.tune.freeze));
+}
+
 /* The kind of optimizer may have changed since: then its old state means nothing. */
 static bool same_optimizer(const maas_fit *r)
 {
     AUTO(maas_json_unref) json_t *old = NULL;
     const char *text = maas_graph_meta(r->job->parent, "maas.recipe");
     if (!text || maas_json_parse(maas_span_str(text), &old, NULL) != MAAS_OK)
+        return false;
+    if (moves_others(r, old))
         return false;
     const json_t *o = json_object_get(json_object_get(old, "params"), "optimizer");
     const char *type = json_string_value(json_object_get(o, "type"));

@@ -19,6 +19,8 @@ static json_t *recipe_of(const maas_graph *g)
 static const maas_learner *learner_of(const json_t *recipe)
 {
     const char *name = json_string_value(json_object_get(recipe, "learner"));
+    if (!recipe) /* from elsewhere: a graph like any other */
+        return maas_learner_find("fine_tune");
     const maas_learner *l = name ? maas_learner_find(name) : NULL;
     return l && l->updates && json_is_object(json_object_get(recipe, "params")) &&
                    !json_object_get(recipe, "compressed")
@@ -85,7 +87,8 @@ static maas_status take_over(maas_step_call *c, bool goes_on, maas_train_result 
     maas_graph *g;
     const json_t *loss = json_object_get(r->metrics, "loss");
     MAAS_TRY(graph_of_file(&r->onnx, c->job->budget, &g, err));
-    const maas_status st = goes_on ? keep_recipe(c->g, g, err) : keep_split(c->whole, g, err);
+    const bool keeps = goes_on && maas_graph_meta(c->g, "maas.recipe");
+    const maas_status st = keeps ? keep_recipe(c->g, g, err) : keep_split(c->whole, g, err);
     if (st != MAAS_OK) {
         maas_graph_destroy(g);
         return st;

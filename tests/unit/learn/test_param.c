@@ -95,12 +95,12 @@ static json_t *wrap_top(const char *owner, const char *key, json_t *value)
     return json_pack("{s:o}", key, value);
 }
 
+static const char *wrap_key;
 static json_t *wrap_layer(const char *owner, const char *key, json_t *value)
 {
-    return json_pack("{s:[{s:s, s:o}]}", "layers", "type", owner, key, value);
+    return json_pack("{s:[{s:s, s:o}]}", wrap_key, "type", owner, key, value);
 }
 
-static const char *wrap_key;
 static json_t *wrap_variant(const char *owner, const char *key, json_t *value)
 {
     return json_pack("{s:{s:s, s:o}}", wrap_key, "type", owner, key, value);
