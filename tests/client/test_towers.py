@@ -50,7 +50,7 @@ user, item = draw(ROWS)
 upload("bought", columns(user, item) | {"bought": np.ones(ROWS, np.int64)})
 seen = np.zeros((USERS, ITEMS), bool)
 seen[user, item] = True
-COMMON = {"categories": ["user", "item"], "towers": {"query": ["user"]}, "validation": 0.1, "batch_size": 128, "seed": 1,
+COMMON = {"categories": ["user", "item"], "towers": {"query": ["user"]}, "validation": 0.04, "batch_size": 256, "seed": 1,
           "epochs": 8, "optimizer": {"type": "adam", "lr": 0.004}}
 
 
