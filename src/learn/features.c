@@ -8,6 +8,7 @@
 #include "learn/distinct.h"
 #include "learn/encoders.h"
 #include "learn/order_stats.h"
+#include "learn/towers.h"
 #include "ops/text_bucket.h"
 
 #include "base/ban.h"
@@ -54,8 +55,9 @@ void maas_features_reset(maas_features *fs)
  * prefix itself is also escaped, so two columns never meet. */
 static char *input_name(const char *column)
 {
-    static const char *const taken[] = {"label",  "probabilities", "value",
-                                        "scores", "distances",     "transformed"};
+    static const char *const taken[] = {"label",        "probabilities",   "value",
+                                        "scores",       "distances",       "transformed",
+                                        "query_vector", "candidate_vector"};
     static const char *const prefixes[] = {"layers.", "input.", "labels", "column."};
     bool clash = false;
     for (size_t i = 0; i < MAAS_COUNT(taken); i++)
@@ -193,6 +195,8 @@ static maas_status choose(maas_features *fs, const maas_dataset *data, const maa
     }
     if (o->fields)
         MAAS_TRY(check_names(fs, o, err));
+    if (o->towers)
+        MAAS_TRY(maas_towers_assign(fs, o->towers, err));
     MAAS_TRY(check_layout(fs, err));
     bool bytes = fs->layout == MAAS_LAYOUT_TENSOR && fs->f[0].col->desc.dtype == MAAS_U8;
     fs->raw = bytes ? MAAS_U8 : MAAS_F32;
@@ -525,7 +529,7 @@ maas_status maas_features_fit(maas_features *fs, const maas_dataset *data,
     fs->opts.n_skip = 0;
     fs->opts.preparation = NULL;
     fs->opts.target = NULL;
-    fs->opts.categories = fs->opts.hash_buckets = NULL;
+    fs->opts.categories = fs->opts.hash_buckets = fs->opts.towers = NULL;
     maas_arena_init(&fs->arena, budget);
     MAAS_TRY(choose(fs, data, opts, err));
     if (parent) {

@@ -41,6 +41,7 @@ typedef struct maas_features_opts {
     bool fields;  /* categories become rows of tables: text, and columns in `categories`   */
     bool by_name; /* every column is an input of its own, for a graph from elsewhere      */
     const json_t *categories;   /* fields: whole-number columns that are categories; or NULL */
+    const json_t *towers;       /* fields: see towers.h; or NULL */
     const json_t *hash_buckets; /* fields: a number, {"column": number}, or NULL: vocabularies */
     const maas_preparation *preparation; /* NULL: gaps become the mean, text one-hot */
     const struct maas_target *target;    /* for encoding by target; or NULL */
@@ -56,6 +57,7 @@ typedef struct maas_feature {
     maas_str *categories; /* text: sorted, bytes borrowed from the data set or the parent's meta */
     int64_t *numbers;
     int64_t n_categories;               /* or buckets */
+    int tower;                          /* maas_tower: whose column it is; ALL: none named */
     bool hashed;                        /* no list of categories: hashed into buckets */
     int32_t *codes;                     /* text: [rows], -1: no known category */
     const struct maas_encoder *encoder; /* text: another way than categories; NULL: none */
@@ -103,10 +105,16 @@ maas_vid maas_features_build_fields(const maas_features *fs, maas_net *net, bool
 /* "maas.columns": [{"name","input","dtype","shape","categories"}]; NULL: no memory or not UTF-8. */
 json_t *maas_features_json(const maas_features *fs);
 
-/* Copies rows[0..n) into the inputs: in[0] the numbers (if any), then one of codes a text column.
- */
-/* Rows [from, to) of a batch. */
-void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t from, int64_t to,
+/* Rows of a batch, in the order of learning. Candidate columns may come from another row: then it
+ * is a pair that was made up (negatives.h). */
+typedef struct maas_samples {
+    uint32_t *rows, *candidates; /* [n] rows of the data set; candidates NULL: the same rows */
+    int64_t n;
+} maas_samples;
+
+/* Copies rows [from, to) of a batch into the inputs: in[0] the numbers (if any), then one of codes
+ * a text column. */
+void maas_features_gather(const maas_features *fs, const maas_samples *s, int64_t from, int64_t to,
                           void *const *in);
 uint32_t maas_features_n_raw(const maas_features *fs);
 /* Largest value of the numbers, for embeddings; E_INVALID for what is not a whole number >= 0. */

@@ -138,33 +138,63 @@ static maas_vid category_code(const maas_feature *f, maas_builder *b, maas_vid i
     return maas_b_node(b, "LabelEncoder", attr, 3, &in, 1, NULL, 1);
 }
 
-/* Codes side by side, each moved to the rows of its table: behind the tables before it, and behind
- * its own row for what is unknown. */
-static void place_codes(const maas_features *fs, maas_net *net, const maas_vid *codes)
+/* Numbers of some of the columns. */
+static maas_vid some_numbers(maas_builder *b, maas_vid all, const int64_t *at, int64_t n)
 {
-    maas_net_fields *to = &net->fields;
-    AUTO_FREE int64_t *starts = maas_calloc(fs->n_text + 1u, sizeof *starts);
-    if (!starts) {
-        maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n_text);
+    const maas_attr axis = MAAS_A_INT("axis", 1);
+    const maas_vid in[2] = {all, maas_b_i64s(b, at, (int)n)};
+    return maas_b_node(b, "Gather", &axis, 1, in, 2, NULL, 1);
+}
+
+/* Codes side by side, each moved to the rows of its table: behind the tables before it, and behind
+ * its own row for what is unknown. A tower has its own tables. */
+static void place_tower(const maas_features *fs, maas_net *net, const maas_vid *codes,
+                        maas_vid numbers, int tower)
+{
+    maas_net_fields *to = &net->fields[tower];
+    AUTO_FREE int64_t *starts = maas_calloc(fs->n + 1u, sizeof *starts);
+    AUTO_FREE int64_t *places = maas_calloc(fs->n + 1u, sizeof *places);
+    AUTO_FREE maas_vid *its = maas_calloc(fs->n + 1u, sizeof *its);
+    if (!starts || !places || !its) {
+        maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n);
         return;
     }
-    for (uint32_t i = 0; i < fs->n; i++) {
-        if (!fs->f[i].is_text)
+    for (uint32_t i = 0, n_codes = 0, n_numbers = 0; i < fs->n; i++) {
+        const maas_feature *f = &fs->f[i];
+        const uint32_t at = f->is_text ? n_codes++ : n_numbers++;
+        if (tower != MAAS_TOWER_ALL && f->tower != tower)
             continue;
+        if (!f->is_text) {
+            places[to->n_numbers++] = at;
+            continue;
+        }
+        its[to->n_ids] = codes[at];
         starts[to->n_ids++] = to->n_rows + 1;
-        to->n_rows += fs->f[i].n_categories + 1;
+        to->n_rows += f->n_categories + 1;
     }
     const maas_tensor t = maas_tensor_of(MAAS_I64, 1, &to->n_ids, starts);
     if (to->n_ids)
-        to->ids = maas_b_op2(&net->b, "Add", concat(&net->b, codes, fs->n_text),
+        to->ids = maas_b_op2(&net->b, "Add", concat(&net->b, its, (uint32_t)to->n_ids),
                              maas_b_const(&net->b, NULL, &t));
+    if (to->n_numbers)
+        to->numbers = to->n_numbers == fs->n_numbers
+                          ? numbers
+                          : some_numbers(&net->b, numbers, places, to->n_numbers);
+}
+
+static void place_fields(const maas_features *fs, maas_net *net, const maas_vid *codes,
+                         maas_vid numbers)
+{
+    for (int tower = 0; tower < MAAS_N_TOWERS; tower++) {
+        net->fields[tower] = (maas_net_fields){.ids = MAAS_NO_VALUE, .numbers = MAAS_NO_VALUE};
+        if (maas_layers_read_tower(net->recipe, tower))
+            place_tower(fs, net, codes, numbers, tower);
+    }
 }
 
 maas_vid maas_features_build_fields(const maas_features *fs, maas_net *net, bool export)
 {
     maas_builder *b = &net->b;
-    net->fields = (maas_net_fields){
-        .ids = MAAS_NO_VALUE, .numbers = MAAS_NO_VALUE, .n_numbers = fs->n_numbers};
     AUTO_FREE maas_vid *numbers = maas_calloc(fs->n + 1, sizeof *numbers);
     AUTO_FREE maas_vid *codes = maas_calloc(fs->n + 1, sizeof *codes);
     if (!numbers || !codes) {
@@ -192,10 +222,9 @@ maas_vid maas_features_build_fields(const maas_features *fs, maas_net *net, bool
             codes[k] = category_code(&fs->f[i], b, codes[k]);
             k++;
         }
-    place_codes(fs, net, codes);
-    if (n_numbers)
-        net->fields.numbers = prepare(fs, b, concat(b, numbers, n_numbers));
-    return net->fields.numbers;
+    const maas_vid all = n_numbers ? prepare(fs, b, concat(b, numbers, n_numbers)) : MAAS_NO_VALUE;
+    place_fields(fs, net, codes, all);
+    return all;
 }
 
 /* Text -> the number of its category; unknown: -1, or NaN where the learner wants numbers. */

@@ -58,23 +58,40 @@ uint32_t maas_features_n_raw(const maas_features *fs)
     return fs->n_text + (fs->n_numbers > 0);
 }
 
-void maas_features_gather(const maas_features *fs, const uint32_t *rows, int64_t from, int64_t to,
+/* Numbers of candidates over those of the rows: columns of a table, so floats. */
+static void gather_candidates(const maas_features *fs, const uint32_t *rows, int64_t n, float *out)
+{
+    for (uint32_t c = 0; c < fs->n; c++) {
+        const maas_feature *f = &fs->f[c];
+        if (f->is_text)
+            continue;
+        if (f->tower == MAAS_TOWER_CANDIDATE)
+            maas_cells_of(f->col->desc.dtype)->gather(f->col->data, rows, n, out, fs->n_numbers);
+        out++;
+    }
+}
+
+void maas_features_gather(const maas_features *fs, const maas_samples *s, int64_t from, int64_t to,
                           void *const *in)
 {
     const int64_t n = to - from;
-    rows += from;
+    const uint32_t *own = s->rows + from, *theirs = s->candidates ? s->candidates + from : own;
     for (uint32_t c = 0; fs->layout == MAAS_LAYOUT_NAMED && c < fs->n; c++)
-        gather_column(fs->f[c].col, rows, n,
+        gather_column(fs->f[c].col, own, n,
                       (float *)in[c] + from * maas_column_width(fs->f[c].col));
     if (fs->layout == MAAS_LAYOUT_NAMED)
         return;
     if (fs->n_numbers) {
         const size_t row_bytes = (size_t)fs->n_numbers * maas_dtype_size(fs->raw);
-        gather_numbers(fs, rows, n, (char *)*in++ + (size_t)from * row_bytes);
+        char *at = (char *)*in++ + (size_t)from * row_bytes;
+        gather_numbers(fs, own, n, at);
+        if (theirs != own)
+            gather_candidates(fs, theirs, n, (float *)(void *)at);
     }
     for (uint32_t c = 0; c < fs->n; c++) {
         if (!fs->f[c].is_text)
             continue;
+        const uint32_t *rows = fs->f[c].tower == MAAS_TOWER_CANDIDATE ? theirs : own;
         if (fs->f[c].encoder) {
             const size_t row_bytes = (size_t)fs->f[c].width * sizeof(float);
             copy_rows((const char *)fs->f[c].values, row_bytes, rows, n,

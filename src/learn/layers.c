@@ -175,6 +175,12 @@ const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
                             ROWS(maas_fields_rows)},
                            NULL,
                            maas_fields_build},
+    [MAAS_LAYER_SIMILARITY] = {{"similarity",
+                                "how close two rows of numbers are, one a tower: one number",
+                                ROWS(maas_similarity_rows)},
+                               maas_similarity_check,
+                               NULL,
+                               maas_similarity_build},
     {{"dropout", "drops values at random while training", ROWS(dropout_rows)}, NULL, dropout_build},
     {{"batch_norm", "each column, or channel of images, to mean 0 and deviation 1",
       ROWS(maas_batch_norm_rows)},
@@ -229,6 +235,21 @@ bool maas_layers_have_fields(const maas_recipe *r)
         if (layers[i].type == MAAS_LAYER_FIELDS)
             return true;
     return false;
+}
+
+bool maas_layers_read_tower(const maas_recipe *r, int tower)
+{
+    const maas_layer_spec *layers = r->layers.items;
+    for (size_t i = 0; i < r->layers.n; i++)
+        if (layers[i].type == MAAS_LAYER_FIELDS && layers[i].tower == tower)
+            return true;
+    return false;
+}
+
+bool maas_layers_end_in_one(const maas_recipe *r)
+{
+    const maas_layer_spec *layers = r->layers.items;
+    return r->layers.n && layers[r->layers.n - 1].type == MAAS_LAYER_SIMILARITY;
 }
 
 int maas_layers_last_activation(const maas_recipe *r)

@@ -64,7 +64,15 @@ maas_vid maas_concat_build(maas_net *net, const maas_layer_spec *s, int index, c
                            int n);
 
 /* layers_fields.c: columns as vectors, and what meets in pairs of them: [batch, fields, dim] */
-enum { MAAS_N_FIELDS_ROWS = MAAS_N_WIRE_ROWS + 3, MAAS_N_SUM_ROWS = MAAS_N_WIRE_ROWS + 1 };
+enum {
+    MAAS_N_FIELDS_ROWS = MAAS_N_WIRE_ROWS + 4,
+    MAAS_N_SUM_ROWS = MAAS_N_WIRE_ROWS + 1,
+    MAAS_N_SIMILARITY_ROWS = MAAS_N_WIRE_ROWS + 4
+};
+extern const maas_param maas_similarity_rows[MAAS_N_SIMILARITY_ROWS];
+maas_status maas_similarity_check(const maas_layer_spec *s, const char *where, maas_err *err);
+maas_vid maas_similarity_build(maas_net *net, const maas_layer_spec *s, int index,
+                               const maas_vid *x, int n);
 extern const maas_param maas_fields_rows[MAAS_N_FIELDS_ROWS];
 extern const maas_param maas_sum_rows[MAAS_N_SUM_ROWS];
 maas_vid maas_fields_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);

@@ -16,6 +16,7 @@
     X("val_accuracy", true)                                                                        \
     X("val_f1", true)                                                                              \
     X("val_auc", true)                                                                             \
+    X("val_ndcg", true)                                                                            \
     X("val_rmse", false)                                                                           \
     X("val_mae", false)                                                                            \
     X("val_r2", true)                                                                              \
@@ -72,6 +73,36 @@ double maas_auc(const float *score, int64_t stride, const int32_t *truth, int32_
     if (n_positive == 0 || n_negative == 0)
         return NAN;
     return (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative);
+}
+
+/* Gains discounted from the best on; what ties shares the mean gain. */
+static double discounted(const ranking *r, const float *gain, int64_t n, int64_t k,
+                         const uint32_t *order)
+{
+    double sum = 0;
+    for (int64_t i = 0, j; i < k; i = j) { /* places from the best on: order counts up */
+        double gains = 0, places = 0;
+        for (j = i; j < n && by_score(&order[n - 1 - i], &order[n - 1 - j], (void *)r) == 0; j++) {
+            gains += (double)gain[order[n - 1 - j]];
+            places += j < k ? 1 / log2((double)j + 2) : 0;
+        }
+        sum += gains / (double)(j - i) * places;
+    }
+    return sum;
+}
+
+double maas_ndcg(const float *score, const float *gain, int64_t n, int64_t k, uint32_t *order)
+{
+    ranking by[2] = {{gain, 1}, {score, 1}};
+    double sums[2];
+    k = k == 0 || k > n ? n : k;
+    for (int i = 0; i < 2; i++) {
+        for (int64_t j = 0; j < n; j++)
+            order[j] = (uint32_t)j;
+        qsort_r(order, (size_t)n, sizeof *order, by_score, &by[i]);
+        sums[i] = discounted(&by[i], gain, n, k, order);
+    }
+    return sums[0] > 0 ? sums[1] / sums[0] : 0;
 }
 
 double maas_f1(const int32_t *truth, const int32_t *guess, int64_t n, int64_t k, int64_t *scratch3k)
@@ -167,11 +198,12 @@ static void keep_row(maas_score *s, int64_t i, const float *z, int64_t k)
             s->chances[i * k + c] = (float)(exp(z[c] - top) / sum);
 }
 
-static void add_classes(maas_score *s, const float *z, const uint32_t *rows, int64_t n)
+static void add_classes(maas_score *s, const float *z, const maas_samples *from)
 {
     const int64_t k = s->t->loss == MAAS_LOSS_BINARY ? 1 : s->t->n_classes;
-    for (int64_t i = 0; i < n; i++, z += k) {
-        const int32_t truth = s->t->codes[rows[i]], guess = k == 1 ? z[0] > 0 : largest(z, k);
+    for (int64_t i = 0; i < from->n; i++, z += k) {
+        const int32_t truth = maas_target_code(s->t, from, i),
+                      guess = k == 1 ? z[0] > 0 : largest(z, k);
         s->right += truth == guess;
         if (!s->keep || s->rows + i >= s->cap)
             continue;
@@ -200,14 +232,20 @@ static void add_values(maas_score *s, const float *z, const uint32_t *rows, int6
         }
 }
 
-void maas_score_add(maas_score *s, const float *z, const uint32_t *rows, int64_t n, double loss)
+void maas_score_add_samples(maas_score *s, const float *z, const maas_samples *samples, double loss)
 {
     if (s->t->is_class)
-        add_classes(s, z, rows, n);
+        add_classes(s, z, samples);
     else
-        add_values(s, z, rows, n);
-    s->loss += loss * (double)n;
-    s->rows += n;
+        add_values(s, z, samples->rows, samples->n);
+    s->loss += loss * (double)samples->n;
+    s->rows += samples->n;
+}
+
+void maas_score_add(maas_score *s, const float *z, const uint32_t *rows, int64_t n, double loss)
+{
+    const maas_samples samples = {.rows = (uint32_t *)rows, .n = n};
+    maas_score_add_samples(s, z, &samples, loss);
 }
 
 /* ---- reporting ---- */

@@ -35,6 +35,8 @@ void maas_score_clear(maas_score *s);
 void maas_score_reset(maas_score *s);
 /* z: [n][outputs] as the network gives it; `loss` is the mean of these rows. */
 void maas_score_add(maas_score *s, const float *z, const uint32_t *rows, int64_t n, double loss);
+void maas_score_add_samples(maas_score *s, const float *z, const maas_samples *samples,
+                            double loss);
 /* Adds "<prefix>loss", "<prefix>accuracy", ... to `o`; false: no memory. */
 bool maas_score_json(const maas_score *s, const char *prefix, json_t *o);
 
@@ -42,6 +44,10 @@ bool maas_score_json(const maas_score *s, const char *prefix, json_t *o);
  * side is empty. `order` is scratch [n]. */
 double maas_auc(const float *score, int64_t stride, const int32_t *truth, int32_t positive,
                 int64_t n, uint32_t *order);
+/* Normalised discounted cumulative gain of the first k of n (k 0: all): gains >= 0 as they are,
+ * discount 1/log2(place + 1), equal scores share the mean of their places; 0 where all gains are.
+ * As scikit-learn's ndcg_score. `order` is scratch [n]. */
+double maas_ndcg(const float *score, const float *gain, int64_t n, int64_t k, uint32_t *order);
 /* F1 of class 1 for two classes, the mean over all classes for more. */
 double maas_f1(const int32_t *truth, const int32_t *guess, int64_t n, int64_t k,
                int64_t *scratch3k);

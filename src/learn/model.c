@@ -231,6 +231,10 @@ static void export_layers(const maas_model_parts *p, maas_net *net)
     maas_vid z = maas_net_layers(net, x);
     if (net->b.status == MAAS_OK)
         maas_target_outputs(p->target, net, z);
+    if (net->b.status == MAAS_OK && p->recipe->towers && net->vectors[0] != MAAS_NO_VALUE) {
+        maas_b_output(&net->b, "query_vector", net->vectors[0]);
+        maas_b_output(&net->b, "candidate_vector", net->vectors[1]);
+    }
 }
 
 maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out, maas_err *err)

@@ -36,9 +36,18 @@ typedef struct maas_net_fields {
     int64_t n_rows; /* of all tables */
 } maas_net_fields;
 
+/* Whose columns a layer of fields reads (params.towers; towers.h). */
+typedef enum maas_tower {
+    MAAS_TOWER_ALL,
+    MAAS_TOWER_QUERY,
+    MAAS_TOWER_CANDIDATE,
+    MAAS_N_TOWERS
+} maas_tower;
+
 typedef struct maas_net {
     maas_builder b;
-    maas_net_fields fields;
+    maas_net_fields fields[MAAS_N_TOWERS]; /* empty where no layer reads them */
+    maas_vid vectors[2]; /* what the last layer of similarity compared; or MAAS_NO_VALUE */
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */
     maas_rng *rng;            /* draws fresh values; NULL: zeros        */
@@ -117,13 +126,18 @@ enum {
     MAAS_LAYER_ACTIVATION,
     MAAS_LAYER_EMBEDDING,
     MAAS_LAYER_FIELDS,
-    MAAS_N_LAYER_KINDS = 23
+    MAAS_LAYER_SIMILARITY,
+    MAAS_N_LAYER_KINDS = 24
 };
 extern const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS];
 /* The activation that ends the network: MAAS_ACTIVATION_NONE when the last layer has none. */
 int maas_layers_last_activation(const maas_recipe *r);
 maas_layer_spec *maas_layers_last_dense(const maas_recipe *r); /* NULL */
 bool maas_layers_have_fields(const maas_recipe *r);
+/* Whether a layer of fields reads these columns. */
+bool maas_layers_read_tower(const maas_recipe *r, int tower);
+/* One number ends the network, however many the target could use. */
+bool maas_layers_end_in_one(const maas_recipe *r);
 /* Names are unique, and what a layer reads comes before it. */
 maas_status maas_layers_check_wires(const maas_recipe *r, maas_err *err);
 

@@ -10,7 +10,9 @@
 #include "learn/classic/linear.h"
 #include "learn/losses.h"
 #include "learn/metrics.h"
+#include "learn/negatives.h"
 #include "learn/optimizers.h"
+#include "learn/towers.h"
 #include "learn/trainer.h"
 #include "learn/tune/tune.h"
 #include "learn/zoo.h"
@@ -45,7 +47,7 @@ static const maas_param early_rows[] = {
             .names = maas_zoo_names,                                                               \
             .help = "the network, from input to output; or the name of a known one: mlp, lenet, "  \
                     "text_cnn, resnet18, resnet18_small, resnet34, resnet50, mobilenet_v2, "       \
-                    "deepfm, wide_deep, dlrm"                                                      \
+                    "deepfm, wide_deep, dlrm, two_tower"                                           \
     }
 #define LOSS_ROW                                                                                   \
     {                                                                                              \
@@ -137,6 +139,8 @@ static const maas_param early_rows[] = {
         name_, MAAS_PARAM_NUM, AT(weight_decay), 0, 100, 0, .help = text                           \
     }
 
+static const char *const negatives_from_names[] = {"rows", "candidates", NULL};
+
 static const maas_param network_rows[] = {
     LAYERS_ROW,
     LOSS_ROW,
@@ -149,6 +153,20 @@ static const maas_param network_rows[] = {
     {"hash_buckets", MAAS_PARAM_JSON, AT(hash_buckets),
      .help = "with a layer of fields: hash categories into so many rows of a table instead of "
              "listing them; a number for all, or {\"column\": number}"},
+    {"towers", MAAS_PARAM_JSON, AT(towers),
+     .help =
+         "with a layer of fields: {\"query\": [columns], \"candidate\": [columns]}; a side that "
+         "is left out has all others"},
+    {"negatives", MAAS_PARAM_INT, AT(negatives), 0, 1000, 0,
+     .help = "rows made up for each of class 1: its query with another row's candidate, class 0; a "
+             "target of one class is enough then"},
+    {"negatives_from", MAAS_PARAM_CHOICE, AT(negatives_from), .preset = MAAS_NEGATIVES_ROWS,
+     .choices = negatives_from_names,
+     .help = "rows: a candidate is drawn as often as rows have it; candidates: each equally often"},
+    {"ndcg_at", MAAS_PARAM_INT, AT(ndcg_at), 1, 1e6, 10,
+     .help = "with towers: places that count in val_ndcg"},
+    {"ndcg_candidates", MAAS_PARAM_INT, AT(ndcg_candidates), 1, 1e6, 99,
+     .help = "with negatives: others that each validation row of class 1 is ranked among"},
     DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
     CLASS_WEIGHT_ROW,
     TARGET_SCALING_ROW,
@@ -324,6 +342,7 @@ static maas_status settle_network(void *recipe, const json_t *params, maas_arena
     MAAS_TRY(maas_layers_check_wires(r, err));
     MAAS_TRY(check_end(r, err));
     MAAS_TRY(settle_fields(r, params, err));
+    MAAS_TRY(maas_towers_check(r, err));
     MAAS_TRY(maas_preparation_check(&r->preparation, err));
     return check_rest(r, err);
 }

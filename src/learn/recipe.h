@@ -21,7 +21,9 @@ typedef struct maas_layer_spec { /* one flat struct for all kinds: each uses its
     int64_t units, size, dim, filters, dilation, groups;
     const json_t *kernel_size, *stride, *padding, *shape; /* borrowed; NULL: the default */
     int activation, init;
-    bool bias, with_numbers;
+    int tower, measure; /* maas_tower; maas_measure */
+    bool bias, with_numbers, learned;
+    double temperature;
     double rate, momentum, epsilon, alpha, beta; /* alpha, beta: NaN when not given */
 } maas_layer_spec;
 
@@ -94,6 +96,9 @@ typedef struct maas_recipe {
     int64_t epochs, batch_size, seed, max_categories;
     int scaling, target_scaling;             /* maas_scaling; for the target AUTO or NONE */
     const json_t *categories, *hash_buckets; /* borrowed: see maas_features_opts; or NULL */
+    const json_t *towers;                    /* borrowed: see towers.h; or NULL */
+    int64_t negatives, ndcg_at, ndcg_candidates;
+    int negatives_from;         /* maas_negatives_from */
     const json_t *class_weight; /* borrowed: "balanced" or {"label": weight}; NULL: none */
     bool keep_optimizer, shuffle;
     maas_task task; /* set by the learner, not by a parameter */

@@ -124,8 +124,22 @@ static maas_status class_of_no_key(const maas_target *t, int64_t row, maas_err *
 static bool is_binary(const maas_target *t, const maas_recipe *r)
 {
     const maas_layer_spec *last = maas_layers_last_dense(r);
-    return r->loss.type == MAAS_LOSS_AUTO && t->n_classes == 2 && last && last->units == 0 &&
-           maas_layers_last_activation(r) == MAAS_ACTIVATION_NONE;
+    return r->loss.type == MAAS_LOSS_AUTO && t->n_classes == 2 &&
+           (maas_layers_end_in_one(r) ||
+            (last && last->units == 0 && maas_layers_last_activation(r) == MAAS_ACTIVATION_NONE));
+}
+
+/* All rows are positives: 0 is the class of the pairs that will be made up. */
+static maas_status add_negative_class(const maas_target *t, maas_distinct *d, maas_err *err)
+{
+    const maas_key keys[2] = {{.number = 0}, {.number = d->keys[0].number}};
+    if (t->is_text || keys[1].number <= 0)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "target '%s' has 1 class: with params.negatives it must be a whole number "
+                         "above 0, as 1",
+                         t->col->desc.name);
+    maas_distinct_reset(d);
+    return maas_distinct_from(d, t->col, keys, 2, err);
 }
 
 static maas_status fit_classes(maas_target *t, const maas_recipe *r, const maas_graph *parent,
@@ -137,8 +151,14 @@ static maas_status fit_classes(maas_target *t, const maas_recipe *r, const maas_
     else
         MAAS_TRY(maas_distinct_build(&d, t->col, NULL, t->n_rows, err));
     const char *name = t->col->desc.name;
+    if (d.n == 1 && r->negatives > 0)
+        MAAS_TRY(add_negative_class(t, &d, err));
     if (d.n < 2)
         return maas_fail(err, MAAS_E_INVALID, "target '%s' has %lld class, 2 are needed", name,
+                         (long long)d.n);
+    if (d.n != 2 && r->negatives > 0)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.negatives: target '%s' has %lld classes, 1 or 2 are needed", name,
                          (long long)d.n);
     if (d.n > 65536)
         return maas_fail(
@@ -302,6 +322,15 @@ maas_status maas_target_fit(maas_target *t, const maas_dataset *data, const char
         return maas_fail(err, MAAS_E_UNSUPPORTED, "target '%s' holds neither numbers nor text",
                          name);
     MAAS_TRY(choose_task(t, r, err));
+    if (r->negatives > 0 && !t->is_class)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.negatives: target '%s' is no class: whole numbers or text are "
+                         "needed",
+                         name);
+    if (r->negatives > 0 && json_is_string(r->class_weight))
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.class_weight: with params.negatives name the weights, they cannot "
+                         "be counted");
     MAAS_TRY(t->is_class ? fit_classes(t, r, parent, err) : fit_values(t, r, train, parent, err));
     if (t->is_class && t->loss == MAAS_LOSS_BINARY && t->n_classes != 2)
         return maas_fail(err, MAAS_E_INVALID,

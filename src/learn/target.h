@@ -41,7 +41,12 @@ void maas_target_reset(maas_target *t);
 int64_t maas_target_n_outputs(const maas_target *t, int64_t n_have);
 /* The target as an input of the graph, in the form its loss wants. */
 maas_vid maas_target_input(const maas_target *t, maas_net *net);
-void maas_target_gather(const maas_target *t, const uint32_t *rows, int64_t n, void *out);
+/* Rows [0, n) of `s`; a made-up pair is class 0. */
+void maas_target_gather(const maas_target *t, const maas_samples *s, int64_t n, void *out);
+static inline int32_t maas_target_code(const maas_target *t, const maas_samples *s, int64_t i)
+{
+    return s->candidates && s->candidates[i] != s->rows[i] ? 0 : t->codes[s->rows[i]];
+}
 /* From the last values of the network (logits or numbers) to the named outputs of the model. */
 void maas_target_outputs(const maas_target *t, maas_net *net, maas_vid z);
 /* All labels as a constant [n_classes]. */

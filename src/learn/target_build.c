@@ -23,18 +23,18 @@ maas_vid maas_target_input(const maas_target *t, maas_net *net)
                         (int64_t[]){net->batch, t->is_class ? 1 : t->width});
 }
 
-void maas_target_gather(const maas_target *t, const uint32_t *rows, int64_t n, void *out)
+void maas_target_gather(const maas_target *t, const maas_samples *s, int64_t n, void *out)
 {
     if (!t->is_class) {
         for (int64_t i = 0; i < n; i++)
-            memcpy((float *)out + i * t->width, t->values + rows[i] * t->width,
+            memcpy((float *)out + i * t->width, t->values + s->rows[i] * t->width,
                    (size_t)t->width * sizeof(float));
     } else if (t->loss == MAAS_LOSS_BINARY) {
         for (int64_t i = 0; i < n; i++)
-            ((float *)out)[i] = (float)t->codes[rows[i]];
+            ((float *)out)[i] = (float)maas_target_code(t, s, i);
     } else {
         for (int64_t i = 0; i < n; i++)
-            ((int64_t *)out)[i] = t->codes[rows[i]];
+            ((int64_t *)out)[i] = maas_target_code(t, s, i);
     }
 }
 

@@ -42,9 +42,14 @@ static maas_status final_metrics(maas_fit *r, json_t **out, maas_err *err)
         return maas_fail(err, MAAS_E_NOMEM, "metrics");
     if (r->val.n == 0) {
         AUTO(maas_score_reset) maas_score s = {0};
-        MAAS_TRY(maas_score_init(&s, &r->target, r->train.n < MAX_END_SCORE ? r->train.n : 0,
-                                 r->job->budget, err));
-        MAAS_TRY(maas_fit_evaluate(r, &r->train, &s, err));
+        maas_samples all = {.rows = r->train.at, .n = r->train.n};
+        if (r->negatives.per_row) { /* drawn anew: a run resumed at its end has drawn none */
+            maas_fit_order(r);
+            all = r->order;
+        }
+        MAAS_TRY(maas_score_init(&s, &r->target, all.n < MAX_END_SCORE ? all.n : 0, r->job->budget,
+                                 err));
+        MAAS_TRY(maas_fit_evaluate(r, &all, &s, err));
         if (!maas_score_json(&s, "", m))
             return maas_fail(err, MAAS_E_NOMEM, "metrics");
     }

@@ -17,6 +17,7 @@
 #include "learn/checkpoint.h"
 #include "learn/metrics.h"
 #include "learn/model.h"
+#include "learn/negatives.h"
 #include "learn/split.h"
 #include "learn/train.h"
 #include "learn/tune/tune.h"
@@ -28,7 +29,7 @@ typedef struct maas_runner { /* a graph ready for one number of rows */
     int64_t rows;  /* 0: not made */
     void **inputs; /* of the features */
     const maas_features *features;
-    const uint32_t *now; /* [rows] of the data set: this run's */
+    maas_samples now; /* [rows] of the data set: this run's */
 } maas_runner;
 
 typedef struct maas_fit {
@@ -39,7 +40,10 @@ typedef struct maas_fit {
     json_t *params; /* what the recipe was read from */
     maas_split split;
     maas_rows train, val; /* of the split */
-    uint32_t *order;      /* of the split: [train.n] rows of this epoch, shuffled */
+    maas_negatives negatives;
+    maas_samples order;       /* rows of this epoch, shuffled, with those made up */
+    maas_samples val_samples; /* validation rows with those made up once for all epochs */
+    maas_ranking ranking;     /* of validation rows */
     maas_features features;
     maas_target target;
     maas_soft soft; /* a teacher's answers */
@@ -50,6 +54,7 @@ typedef struct maas_fit {
     maas_vars *vars;
     maas_runner full, tail;           /* of a training step */
     maas_runner eval_full, eval_tail; /* of evaluation      */
+    maas_runner rank_full, rank_tail; /* of the ranking     */
     maas_score score, val_score;
     maas_rng rng; /* order of rows and masks; part of a checkpoint */
 
@@ -73,8 +78,12 @@ void maas_runner_reset(maas_runner *x);
 
 /* One epoch and what follows it; *out_stop when early stopping says so. */
 maas_status maas_fit_epoch(maas_fit *r, bool *out_stop, maas_err *err);
-/* Scores `rows` with the weights as they are. */
-maas_status maas_fit_evaluate(maas_fit *r, const maas_rows *rows, maas_score *score, maas_err *err);
+/* The rows of the next epoch, drawn and shuffled. */
+void maas_fit_order(maas_fit *r);
+/* Scores what validation has, or all of `order`, with the weights as they are. */
+maas_status maas_fit_evaluate(maas_fit *r, const maas_samples *s, maas_score *score, maas_err *err);
+/* NDCG of the ranking; NaN: there is none. */
+maas_status maas_fit_rank(maas_fit *r, double *out, maas_err *err);
 bool maas_fit_should_stop(const maas_fit *r);
 void maas_fit_progress(maas_fit *r, double fraction, const json_t *metrics, bool always);
 

@@ -71,26 +71,34 @@ static void put_step_scalars(maas_fit *r, maas_exec *e)
     put_scalar(e, r->train_graph.rate, (float)rate);
 }
 
-static void score_batch(maas_score *score, const maas_exec *e, const uint32_t *rows, int64_t n)
+static void score_batch(maas_score *score, const maas_runner *x)
 {
-    const float *z = maas_exec_output(e, MAAS_OUT_Z)->data;
-    maas_score_add(score, z, rows, n, *(const float *)maas_exec_output(e, MAAS_OUT_LOSS)->data);
+    const float *z = maas_exec_output(x->exec, MAAS_OUT_Z)->data;
+    maas_score_add_samples(score, z, &x->now,
+                           *(const float *)maas_exec_output(x->exec, MAAS_OUT_LOSS)->data);
 }
 
-static maas_status train_batch(maas_fit *r, maas_runner *x, const uint32_t *rows, maas_err *err)
+static maas_samples from(const maas_samples *s, int64_t at, int64_t n)
+{
+    return (maas_samples){
+        .rows = s->rows + at, .candidates = s->candidates ? s->candidates + at : NULL, .n = n};
+}
+
+static maas_status train_batch(maas_fit *r, maas_runner *x, int64_t at, maas_err *err)
 {
     const maas_train_graph *g = &r->train_graph;
-    x->now = rows;
-    maas_target_gather(&r->target, rows, x->rows, maas_exec_input(x->exec, g->y)->data);
+    x->now = from(&r->order, at, x->rows);
+    maas_target_gather(&r->target, &x->now, x->rows, maas_exec_input(x->exec, g->y)->data);
     if (g->answers != MAAS_NO_INPUT)
-        maas_soft_gather(&r->soft, rows, x->rows, maas_exec_input(x->exec, g->answers)->data);
+        maas_soft_gather(&r->soft, x->now.rows, x->rows,
+                         maas_exec_input(x->exec, g->answers)->data);
     for (size_t i = 0; i < g->n_masks; i++) {
         maas_tensor *mask = maas_exec_input(x->exec, g->masks[i].input);
         draw_mask(&r->rng, g->masks[i].rate, mask->data, maas_n_elems(mask));
     }
     put_step_scalars(r, x->exec);
     MAAS_TRY(maas_exec_run(x->exec, err));
-    score_batch(&r->score, x->exec, rows, x->rows);
+    score_batch(&r->score, x);
     r->step++;
     const maas_train_hooks *h = r->job->hooks;
     if (h && h->stepped)
@@ -99,31 +107,42 @@ static maas_status train_batch(maas_fit *r, maas_runner *x, const uint32_t *rows
     return MAAS_OK;
 }
 
-static void order_rows(maas_fit *r)
+static void swap(uint32_t *at, int64_t i, int64_t k)
 {
-    memcpy(r->order, r->train.at, (size_t)r->train.n * sizeof *r->order);
-    for (int64_t i = r->recipe.shuffle ? r->train.n - 1 : 0; i > 0; i--) {
-        int64_t k = (int64_t)maas_rng_below(&r->rng, (uint64_t)i + 1);
-        uint32_t tmp = r->order[i];
-        r->order[i] = r->order[k];
-        r->order[k] = tmp;
+    const uint32_t tmp = at[i];
+    at[i] = at[k];
+    at[k] = tmp;
+}
+
+void maas_fit_order(maas_fit *r)
+{
+    maas_samples *o = &r->order;
+    if (r->negatives.per_row)
+        maas_negatives_draw(&r->negatives, &r->rng, &r->train, MAAS_KNOWN_TRAINING, o);
+    else
+        memcpy(o->rows, r->train.at, (size_t)o->n * sizeof *o->rows);
+    for (int64_t i = r->recipe.shuffle ? o->n - 1 : 0; i > 0; i--) {
+        const int64_t k = (int64_t)maas_rng_below(&r->rng, (uint64_t)i + 1);
+        swap(o->rows, i, k);
+        if (o->candidates)
+            swap(o->candidates, i, k);
     }
 }
 
 static maas_status train_rows(maas_fit *r, maas_err *err)
 {
-    order_rows(r);
+    maas_fit_order(r);
     maas_score_clear(&r->score);
     r->epoch_start_ns = maas_now_ns();
     const double share = 1.0 / (double)r->recipe.epochs;
-    for (int64_t at = 0; at < r->train.n;) {
+    for (int64_t at = 0; at < r->order.n;) {
         if (is_cancelled(r))
             return maas_fail(err, MAAS_E_CANCELLED, "cancelled in epoch %lld",
                              (long long)r->epoch + 1);
-        maas_runner *x = r->train.n - at >= r->recipe.batch_size ? &r->full : &r->tail;
-        MAAS_TRY(train_batch(r, x, r->order + at, err));
+        maas_runner *x = r->order.n - at >= r->recipe.batch_size ? &r->full : &r->tail;
+        MAAS_TRY(train_batch(r, x, at, err));
         at += x->rows;
-        maas_fit_progress(r, ((double)r->epoch + (double)at / (double)r->train.n) * share, NULL,
+        maas_fit_progress(r, ((double)r->epoch + (double)at / (double)r->order.n) * share, NULL,
                           false);
     }
     if (!isfinite(r->score.loss))
@@ -134,22 +153,49 @@ static maas_status train_rows(maas_fit *r, maas_err *err)
     return MAAS_OK;
 }
 
-maas_status maas_fit_evaluate(maas_fit *r, const maas_rows *rows, maas_score *score, maas_err *err)
+static maas_runner *runner_of(const maas_samples *s, int64_t at, maas_runner *full,
+                              maas_runner *tail)
+{
+    return full->rows && s->n - at >= full->rows ? full : tail;
+}
+
+static maas_status evaluate_at(maas_fit *r, maas_runner *x, const maas_samples *s, int64_t at,
+                               maas_err *err)
+{
+    if (is_cancelled(r))
+        return maas_fail(err, MAAS_E_CANCELLED, "cancelled after epoch %lld", (long long)r->epoch);
+    x->now = from(s, at, x->rows);
+    maas_target_gather(&r->target, &x->now, x->rows,
+                       maas_exec_input(x->exec, maas_features_n_raw(&r->features))->data);
+    return maas_exec_run(x->exec, err);
+}
+
+maas_status maas_fit_evaluate(maas_fit *r, const maas_samples *s, maas_score *score, maas_err *err)
 {
     maas_score_clear(score);
-    for (int64_t at = 0; at < rows->n;) {
-        if (is_cancelled(r))
-            return maas_fail(err, MAAS_E_CANCELLED, "cancelled after epoch %lld",
-                             (long long)r->epoch);
-        maas_runner *x = r->eval_full.rows && rows->n - at >= r->eval_full.rows ? &r->eval_full
-                                                                                : &r->eval_tail;
-        x->now = rows->at + at;
-        maas_target_gather(&r->target, rows->at + at, x->rows,
-                           maas_exec_input(x->exec, maas_features_n_raw(&r->features))->data);
-        MAAS_TRY(maas_exec_run(x->exec, err));
-        score_batch(score, x->exec, rows->at + at, x->rows);
+    for (int64_t at = 0; at < s->n;) {
+        maas_runner *x = runner_of(s, at, &r->eval_full, &r->eval_tail);
+        MAAS_TRY(evaluate_at(r, x, s, at, err));
+        score_batch(score, x);
         at += x->rows;
     }
+    return MAAS_OK;
+}
+
+maas_status maas_fit_rank(maas_fit *r, double *out, maas_err *err)
+{
+    maas_ranking *k = &r->ranking;
+    for (int64_t at = 0; at < k->samples.n;) {
+        maas_runner *x = runner_of(&k->samples, at, &r->rank_full, &r->rank_tail);
+        MAAS_TRY(evaluate_at(r, x, &k->samples, at, err));
+        const maas_tensor *z = maas_exec_output(x->exec, MAAS_OUT_Z);
+        const bool both = maas_n_elems(z) == 2 * x->rows; /* a logit a class */
+        const float *v = z->data;
+        for (int64_t i = 0; i < x->rows; i++)
+            k->z[at + i] = both ? v[2 * i + 1] - v[2 * i] : v[i];
+        at += x->rows;
+    }
+    *out = maas_ranking_ndcg(k, r->recipe.ndcg_at);
     return MAAS_OK;
 }
 
@@ -157,9 +203,13 @@ maas_status maas_fit_evaluate(maas_fit *r, const maas_rows *rows, maas_score *sc
 
 static maas_status note_epoch(maas_fit *r, json_t **out, maas_err *err)
 {
+    double ndcg = NAN;
+    if (r->val.n)
+        MAAS_TRY(maas_fit_rank(r, &ndcg, err));
     AUTO(maas_json_unref) json_t *m = json_pack("{s:I}", "epoch", (json_int_t)r->epoch);
     if (!m || !maas_score_json(&r->score, "", m) ||
         (r->val.n && !maas_score_json(&r->val_score, "val_", m)) ||
+        (isfinite(ndcg) && json_object_set_new(m, "val_ndcg", json_real(ndcg))) ||
         json_array_append(r->history, m))
         return maas_fail(err, MAAS_E_NOMEM, "metrics of epoch %lld", (long long)r->epoch);
     *out = STEAL(m);
@@ -223,7 +273,7 @@ maas_status maas_fit_epoch(maas_fit *r, bool *out_stop, maas_err *err)
     MAAS_TRY(train_rows(r, err));
     r->epoch++;
     if (r->val.n)
-        MAAS_TRY(maas_fit_evaluate(r, &r->val, &r->val_score, err));
+        MAAS_TRY(maas_fit_evaluate(r, &r->val_samples, &r->val_score, err));
     MAAS_TRY(note_epoch(r, &metrics, err));
     MAAS_TRY(watch(r, metrics, err));
     *out_stop = maas_fit_should_stop(r);

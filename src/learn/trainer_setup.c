@@ -14,9 +14,9 @@
 /* ---- recipe ---- */
 
 /* What an update may not change: the weights would not fit, or inputs would mean something else. */
-static const char *const kept[] = {"layers",         "loss",           "scaling",
-                                   "target_scaling", "max_categories", "preparation",
-                                   "categories",     "hash_buckets",   NULL};
+static const char *const kept[] = {"layers",         "loss",        "scaling",    "target_scaling",
+                                   "max_categories", "preparation", "categories", "hash_buckets",
+                                   "towers",         NULL};
 
 /* Is `v` only another way to write what the parent has? Both go through the table. */
 static bool says_the_same(maas_fit *r, const json_t *params, const char *key, json_t *v)
@@ -119,7 +119,7 @@ static maas_status read_recipe(maas_fit *r, maas_err *err)
 static void settle_epochs(maas_fit *r)
 {
     maas_recipe *c = &r->recipe;
-    r->steps_per_epoch = (r->train.n + c->batch_size - 1) / c->batch_size;
+    r->steps_per_epoch = (r->order.n + c->batch_size - 1) / c->batch_size;
     if (c->epochs != MAAS_EPOCHS_AUTO)
         return;
     c->epochs = (LINEAR_STEPS + r->steps_per_epoch - 1) / r->steps_per_epoch;
@@ -149,7 +149,7 @@ static void fix_rows(const maas_graph *g, int64_t rows, maas_type *out)
 static void gather_share(void *user, int ithr, int nthr)
 {
     const maas_runner *x = user;
-    maas_features_gather(x->features, x->now, x->rows * ithr / nthr, x->rows * (ithr + 1) / nthr,
+    maas_features_gather(x->features, &x->now, x->rows * ithr / nthr, x->rows * (ithr + 1) / nthr,
                          x->inputs);
 }
 
@@ -177,19 +177,27 @@ maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, boo
     return MAAS_OK;
 }
 
+/* For `n` rows, `most` at a time, and what is left. */
+static maas_status make_pair(maas_fit *r, const maas_graph *g, int64_t n, int64_t most,
+                             maas_runner *full, maas_runner *tail, maas_err *err)
+{
+    const bool training = g == r->train_graph.g;
+    MAAS_TRY(maas_runner_init(r, g, n >= most ? most : 0, training, full, err));
+    return maas_runner_init(r, g, n % most, training, tail, err);
+}
+
 static maas_status make_runners(maas_fit *r, maas_err *err)
 {
-    const int64_t batch = r->recipe.batch_size, n = r->train.n;
-    const maas_graph *g = r->train_graph.g;
-    MAAS_TRY(maas_runner_init(r, g, n >= batch ? batch : 0, true, &r->full, err));
-    MAAS_TRY(maas_runner_init(r, g, n % batch, true, &r->tail, err));
+    const int64_t batch = r->recipe.batch_size, most =
+                                                    /* A network from elsewhere may be large: what a
+                                                       step has memory for, evaluation has, too. */
+                                                batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
+    MAAS_TRY(make_pair(r, r->train_graph.g, r->order.n, batch, &r->full, &r->tail, err));
     /* Without validation rows the training rows are scored once, at the end. */
-    const int64_t n_eval = r->val.n ? r->val.n : n;
-    /* A network from elsewhere may be large: what a step has memory for, evaluation has, too. */
-    const int64_t most = batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
-    MAAS_TRY(
-        maas_runner_init(r, r->eval_graph, n_eval >= most ? most : 0, false, &r->eval_full, err));
-    return maas_runner_init(r, r->eval_graph, n_eval % most, false, &r->eval_tail, err);
+    MAAS_TRY(make_pair(r, r->eval_graph, r->val.n ? r->val_samples.n : r->order.n, most,
+                       &r->eval_full, &r->eval_tail, err));
+    return make_pair(r, r->eval_graph, r->ranking.samples.n, most, &r->rank_full, &r->rank_tail,
+                     err);
 }
 
 static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
@@ -219,6 +227,7 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
         .fields = maas_layers_have_fields(&r->recipe),
         .categories = r->recipe.categories,
         .hash_buckets = r->recipe.hash_buckets,
+        .towers = r->recipe.towers,
         .preparation = r->recipe.preparation.on ? &r->recipe.preparation : NULL,
         .target = &r->target,
         .by_name = r->tune.g && maas_tune_by_name(&r->tune),
@@ -227,6 +236,30 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
     };
     return maas_features_fit(&r->features, job->data, &opts, &r->train,
                              r->tune.g ? NULL : job->parent, job->budget, err);
+}
+
+/* Which rows an epoch has, and which validation. */
+static maas_status choose_samples(maas_fit *r, maas_err *err)
+{
+    maas_negatives *g = &r->negatives;
+    maas_budget *budget = r->job->budget;
+    MAAS_TRY(maas_negatives_init(g, &r->recipe, &r->features, &r->target, &r->train, &r->val,
+                                 budget, err));
+    MAAS_TRY(maas_ranking_init(&r->ranking, g, &r->recipe, &r->val, budget, err));
+    MAAS_TRY(maas_negatives_room(g, &r->train, &r->order, err));
+    MAAS_TRY(maas_negatives_room(g, &r->val, &r->val_samples, err));
+    if (!g->per_row) {
+        r->order.rows = r->split.order;
+        r->val_samples.rows = r->val.at;
+        return MAAS_OK;
+    }
+    if (r->soft.rows)
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "params.negatives: a teacher has no answers for rows that are made up");
+    maas_rng rng; /* of its own: validation is the same in every epoch, and after a resumption */
+    maas_rng_seed(&rng, (uint64_t)r->recipe.seed ^ 0x76616c);
+    maas_negatives_draw(g, &rng, &r->val, MAAS_KNOWN_ALL, &r->val_samples);
+    return MAAS_OK;
 }
 
 maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err)
@@ -247,16 +280,16 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
                              &rng, job->budget, err));
     r->train = r->split.train;
     r->val = r->split.val;
-    r->order = r->split.order;
-    settle_epochs(r);
     MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, parent,
                              job->budget, err));
     MAAS_TRY(maas_soft_init(&r->soft, job->teaching, &r->target, job->budget, err));
     MAAS_TRY(fit_features(r, job, err));
+    MAAS_TRY(choose_samples(r, err));
+    settle_epochs(r);
     MAAS_TRY(make_graphs(r, &rng, err));
     MAAS_TRY(make_runners(r, err));
     MAAS_TRY(maas_score_init(&r->score, &r->target, 0, job->budget, err));
-    MAAS_TRY(maas_score_init(&r->val_score, &r->target, r->val.n, job->budget, err));
+    MAAS_TRY(maas_score_init(&r->val_score, &r->target, r->val_samples.n, job->budget, err));
     r->rng = rng; /* first values are drawn; what follows is the order of rows */
     r->history = json_array();
     if (!r->history)
@@ -273,6 +306,8 @@ void maas_fit_reset(maas_fit *r)
     maas_runner_reset(&r->tail);
     maas_runner_reset(&r->eval_full);
     maas_runner_reset(&r->eval_tail);
+    maas_runner_reset(&r->rank_full);
+    maas_runner_reset(&r->rank_tail);
     maas_vars_destroy(r->vars);
     maas_train_graph_reset(&r->train_graph);
     maas_graph_destroy(r->eval_graph);
@@ -281,6 +316,12 @@ void maas_fit_reset(maas_fit *r)
     maas_soft_reset(&r->soft);
     maas_target_reset(&r->target);
     maas_tune_reset(&r->tune);
+    maas_ranking_reset(&r->ranking);
+    if (r->negatives.per_row) { /* else they are of the split */
+        maas_samples_free(&r->order);
+        maas_samples_free(&r->val_samples);
+    }
+    maas_negatives_reset(&r->negatives);
     maas_features_reset(&r->features);
     maas_split_reset(&r->split);
     maas_json_unref(&r->history);

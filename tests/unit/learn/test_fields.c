@@ -63,7 +63,7 @@ static double bayes(int n)
 
 static void chances_of_a_machine_are_found(void)
 {
-    static const char *const zoo[] = {"deepfm", "wide_deep", "dlrm"};
+    static const char *const zoo[] = {"deepfm", "wide_deep", "dlrm", "two_tower"};
     make_rows(N);
     const double best = bayes(N);
     EXPECT_MSG(best > 0.85, "%g", best);
@@ -73,8 +73,8 @@ static void chances_of_a_machine_are_found(void)
         maas_err err;
         snprintf(params, sizeof params,
                  "{'layers':'%s','categories':['user','item'],'epochs':12,'validation':0.25,'seed':"
-                 "1,'optimizer':{'type':'adam','lr':0.004},'weight_decay':0.0001}",
-                 zoo[i]);
+                 "1,'optimizer':{'type':'adam','lr':0.004},'weight_decay':0.0001%s}",
+                 zoo[i], i == 3 ? ",'towers':{'query':['user']}" : "");
         REQUIRE_OK(toy_train(&data, "network", "click", params, &r, &err), err);
         EXPECT_MSG(toy_epoch_metric(&r, 11, "val_auc") > best - 0.03, "%s: %g of %g", zoo[i],
                    toy_epoch_metric(&r, 11, "val_auc"), best);

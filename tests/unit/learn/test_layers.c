@@ -83,6 +83,10 @@ static const struct layers_row {
      "{'type':'reshape','shape':[-1]},{'type':'dense','units':32,'activation':'relu'},'dense'"},
     {"embedding", NULL}, /* whole numbers: test_train_input.c */
     {"fields", NULL},    /* columns of a table, and what reads them: test_fields.c */
+    {"similarity",
+     "{'type':'conv2d','filters':8,'kernel_size':[5,5],'padding':'same','activation':'relu'},"
+     "{'type':'global_max_pool','name':'both'},{'type':'dense','units':6,'name':'a'},{'type':"
+     "'dense','units':6,'inputs':['both'],'name':'b'},{'type':'similarity','inputs':['a','b']}"},
     {"fm", NULL},
     {"dot", NULL},
     {"sum", "{'type':'conv2d','filters':8,'kernel_size':5,'padding':2,'activation':'relu'},"
@@ -189,7 +193,8 @@ static void networks_of_the_zoo_are_legal(void)
         char params[100];
         maas_err err = {0};
         EXPECT_MSG(*help, "%s has no help", name);
-        snprintf(params, sizeof params, "{'layers':'%s'}", name);
+        snprintf(params, sizeof params, "{'layers':'%s'%s}", name,
+                 strcmp(name, "two_tower") == 0 ? ",'towers':{'query':['user']}" : "");
         json_t *p = toy_params(params);
         EXPECT_MSG(maas_train_check("network", p, &err) == MAAS_OK, "%s: %s", name, err.msg);
         json_decref(p);
