@@ -132,7 +132,10 @@ maas_cut maas_cut_find(maas_grower *g, int64_t from, int64_t to)
     for (int32_t j = 0; j < d->bins->n_cols && (j < d->max_features || !found); j++) {
         maas_stretch st = {.s = g->samples + from, .n = to - from, .feature = draw(g, j)};
         bool any = false;
-        if (d->random_cuts || !maas_scan_whole(g, &st, &best, &any)) {
+        const maas_bin_column *c = &d->bins->cols[st.feature];
+        if (g->in_cells && c->n <= MAAS_NARROW && !c->has_missing)
+            any = maas_scan_cells(g, &st, &best);
+        else if (d->random_cuts || !maas_scan_whole(g, &st, &best, &any)) {
             any = gather(g, &st);
             if (any)
                 look_at(g, &st, &best);

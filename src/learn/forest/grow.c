@@ -1,5 +1,5 @@
 /* learn/forest/grow.c - a tree from the root down: depth first, or the best cut first. */
-#include "learn/forest/grow.h"
+#include "learn/forest/scan.h"
 
 #include <math.h>
 
@@ -10,6 +10,27 @@
 #define HIST_MAX   (1 << 20) /* numbers in a histogram */
 #define POLL_EVERY (1 << 21) /* rows looked at between two questions whether to go on */
 #define DEEPEST    64        /* of the stack: the larger child waits, so each level halves */
+
+static maas_status make_cells(maas_grower *g, maas_err *err)
+{
+    const maas_grow_data *d = g->d;
+    size_t n_codes;
+    if (!d->is_class || d->isolate || d->entropy || d->random_cuts ||
+        d->n_stats > MAAS_CELL_CLASSES ||
+        __builtin_mul_overflow((size_t)d->bins->n_rows, (size_t)d->bins->n_cols, &n_codes) ||
+        n_codes > UINT32_MAX)
+        return MAAS_OK;
+    g->n_lanes = maas_cells_lanes(d->n_stats);
+    const size_t lanes = (size_t)g->n_lanes;
+    g->cells = maas_arena_array(&g->arena, MAAS_NARROW * lanes, sizeof *g->cells);
+    g->tally = maas_arena_array(&g->arena, MAAS_NARROW, sizeof *g->tally);
+    g->all = maas_arena_array(&g->arena, 2 * lanes, sizeof *g->all);
+    g->left16 = g->all + lanes;
+    g->brief = maas_arena_array(&g->arena, (size_t)g->cap, sizeof *g->brief);
+    return g->cells && g->tally && g->all && g->brief
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_NOMEM, "growing a tree of %lld rows", (long long)g->cap);
+}
 
 maas_status maas_grower_init(maas_grower *g, const maas_grow_data *d, int64_t cap, maas_err *err)
 {
@@ -29,6 +50,7 @@ maas_status maas_grower_init(maas_grower *g, const maas_grow_data *d, int64_t ca
     if (!g->samples || !g->spare || !g->codes || !g->keys || !g->keys2 || !g->hist || !sums ||
         !g->logs || !g->features)
         return maas_fail(err, MAAS_E_NOMEM, "growing a tree of %lld rows", (long long)cap);
+    MAAS_TRY(make_cells(g, err));
     g->left = sums;
     g->gaps = sums + k;
     g->stats.s = sums + 2 * k;
@@ -118,6 +140,9 @@ static void look(maas_grower *g, int64_t from, int64_t to)
     const int64_t n = to - from;
     maas_node_stats *out = &g->stats;
     *out = (maas_node_stats){.s = out->s, .n = (uint32_t)n, .pure = true};
+    g->in_cells = g->n_lanes && g->packed && maas_cells_sum(g, s, n);
+    if (g->in_cells)
+        return;
     memset(out->s, 0, (size_t)d->n_stats * sizeof *out->s);
     if (d->isolate) {
         out->w = (double)n;

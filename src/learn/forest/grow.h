@@ -97,6 +97,15 @@ typedef struct maas_node_stats {
     bool pure;      /* all targets are equal */
 } maas_node_stats;
 
+/* Nodes of classes, by Gini, of whole weights whose sum is at most this, are counted in 16 bits. */
+#define MAAS_CELL_WEIGHT  32767
+#define MAAS_CELL_CLASSES 128
+
+typedef struct maas_brief { /* what counting needs of a row */
+    uint32_t at;            /* of its first code */
+    uint16_t code, weight;
+} maas_brief;
+
 /* All that a thread needs besides the data. */
 typedef struct maas_grower {
     const maas_grow_data *d;
@@ -113,6 +122,14 @@ typedef struct maas_grower {
     maas_node_stats stats; /* of the node looked at */
     maas_rng rng;
     maas_arena arena;
+    /* cells.c: [MAAS_NARROW][n_lanes] and [MAAS_NARROW], all zero between two columns */
+    int16_t *cells;
+    uint32_t *tally;       /* of a bin: rows << 16 | weight */
+    int16_t *all, *left16; /* [n_lanes] of the node, and on the left */
+    maas_brief *brief;     /* [cap] of the node */
+    int32_t n_lanes;       /* classes in whole vectors; 0: they are not for cells */
+    bool in_cells;         /* the node is: `all` and `brief` are of it */
+
     bool packed; /* weights of this tree are small whole numbers, and so are classes */
     bool polls;  /* on the thread whose hooks may be called */
     int64_t n_since_poll;

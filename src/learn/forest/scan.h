@@ -1,6 +1,6 @@
 /*
  * learn/forest/scan.h - every place where a column of a node can be cut, from left to right.
- * Private to cut.c and scan.c.
+ * Private to this folder.
  */
 #ifndef MAAS_LEARN_FOREST_SCAN_H
 #define MAAS_LEARN_FOREST_SCAN_H
@@ -32,6 +32,14 @@ typedef struct maas_running {
     int64_t nl;
 } maas_running;
 
+/* ---- cells.c: columns of at most MAAS_NARROW bins without gaps ---- */
+int32_t maas_cells_lanes(int32_t n_classes);
+/* Statistics of a node, unless it weighs too much. */
+bool maas_cells_sum(maas_grower *g, const maas_sample *s, int64_t n);
+/* As maas_scan, when g->in_cells; false: the column has one value in this node. */
+bool maas_scan_cells(maas_grower *g, const maas_stretch *st, maas_best *best);
+
+/* ---- scan.c ---- */
 /* As maas_scan, from the bins at once, where that is possible (else false): *out_any says whether
  * the column has two different values in this node. Only n, s and feature of the stretch are set.
  */
