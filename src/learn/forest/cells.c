@@ -32,6 +32,7 @@ bool maas_cells_sum(maas_grower *g, const maas_sample *s, int64_t n)
     memset(all, 0, lanes * sizeof *all);
     for (int64_t i = 0; i < n; i++) {
         const uint32_t weight = (uint32_t)(int32_t)s[i].weight;
+        __builtin_prefetch(g->codes_of + s[i].row * (size_t)stride);
         g->brief[i] = (maas_brief){s[i].row * stride, (uint16_t)s[i].code, (uint16_t)weight};
         all[s[i].code] = (uint16_t)(all[s[i].code] + weight);
         w += weight;
@@ -50,13 +51,12 @@ bool maas_cells_sum(maas_grower *g, const maas_sample *s, int64_t n)
 }
 
 /* The rows of the node into the cells of their codes. */
-static void count(maas_grower *g, const maas_stretch *st)
+INLINE void count(maas_grower *g, const maas_stretch *st, const uint32_t lanes)
 {
-    const uint16_t *codes = g->d->bins->codes + st->feature;
+    const uint16_t *codes = g->codes_of + st->feature;
     const maas_brief *r = g->brief;
     uint16_t *cells = (uint16_t *)g->cells;
     uint32_t *tally = g->tally;
-    const uint32_t lanes = (uint32_t)g->n_lanes;
     for (int64_t i = 0; i < st->n; i++) {
         const uint32_t c = codes[r[i].at], w = r[i].weight;
         uint16_t *cell = &cells[c * lanes + r[i].code];
@@ -113,13 +113,15 @@ static uint64_t occur(const uint32_t *tally, uint32_t first, uint32_t n)
     return bits;
 }
 
-/* From the lowest bin up; gives how many there are. `lanes` is a constant of the caller. */
+/* Counts, then goes from the lowest bin up; gives how many there are. `lanes` is a constant of the
+ * caller. */
 INLINE int walk(maas_grower *g, const maas_stretch *st, place *best, const int lanes)
 {
     const uint32_t n_bins = g->d->bins->cols[st->feature].n;
     uint32_t left = 0, code = 0; /* of the tally; the last bin that came */
     int n_seen = 0;
     sums s = {0, 0};
+    count(g, st, (uint32_t)lanes);
     memset(g->left16, 0, (size_t)lanes * sizeof *g->left16);
     for (uint32_t first = 0; first < n_bins; first += 64) {
         const uint32_t n = n_bins - first < 64 ? n_bins - first : 64;
@@ -136,7 +138,7 @@ INLINE int walk(maas_grower *g, const maas_stretch *st, place *best, const int l
     return n_seen;
 }
 
-static int walk_all(maas_grower *g, const maas_stretch *st, place *best)
+INLINE int walk_all(maas_grower *g, const maas_stretch *st, place *best)
 {
     switch (g->n_lanes) {
     case 8: return walk(g, st, best, 8);
@@ -147,11 +149,30 @@ static int walk_all(maas_grower *g, const maas_stretch *st, place *best)
     }
 }
 
+static int walk_plain(maas_grower *g, const maas_stretch *st, place *best)
+{
+    return walk_all(g, st, best);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static int walk_avx2(maas_grower *g, const maas_stretch *st,
+                                                     place *best)
+{
+    return walk_all(g, st, best);
+}
+
+static int walk_here(maas_grower *g, const maas_stretch *st, place *best)
+{
+    return __builtin_cpu_supports("avx2") ? walk_avx2(g, st, best) : walk_plain(g, st, best);
+}
+#else
+#define walk_here walk_plain
+#endif
+
 bool maas_scan_cells(maas_grower *g, const maas_stretch *st, maas_best *best)
 {
     place found = {.gain = best->cut.gain};
-    count(g, st);
-    const int n_seen = walk_all(g, st, &found);
+    const int n_seen = walk_here(g, st, &found);
     if (found.gain > best->cut.gain) {
         best->cut = (maas_cut){
             .feature = st->feature, .code = found.code, .split = NAN, .gain = found.gain};

@@ -8,7 +8,7 @@
 
 static void gather_wide(maas_grower *g, maas_stretch *st)
 {
-    const uint16_t *codes = g->d->bins->codes + st->feature;
+    const uint16_t *codes = g->codes_of + st->feature;
     const size_t stride = (size_t)g->d->bins->n_cols;
     uint32_t low = MAAS_BIN_MISSING, high = 0;
     for (int64_t i = 0; i < st->n; i++) {
@@ -24,7 +24,7 @@ static void gather_wide(maas_grower *g, maas_stretch *st)
 /* As above, and counts the rows of each code. */
 static void gather_narrow(maas_grower *g, maas_stretch *st)
 {
-    const uint16_t *codes = g->d->bins->codes + st->feature;
+    const uint16_t *codes = g->codes_of + st->feature;
     const size_t stride = (size_t)g->d->bins->n_cols;
     const uint32_t n_bins = g->d->bins->cols[st->feature].n;
     uint32_t *counts = g->counts;

@@ -45,10 +45,11 @@ maas_status maas_grower_init(maas_grower *g, const maas_grow_data *d, int64_t ca
     g->keys2 = maas_arena_array(&g->arena, n, sizeof *g->keys2);
     g->hist = maas_arena_array(&g->arena, (size_t)g->n_hist, sizeof *g->hist);
     double *sums = maas_arena_array(&g->arena, 3 * k, sizeof *sums);
+    g->near = maas_arena_array(&g->arena, MAAS_NEAR, sizeof *g->near);
     g->logs = maas_arena_array(&g->arena, MAAS_N_LOGS, sizeof *g->logs);
     g->features = maas_arena_array(&g->arena, (size_t)d->bins->n_cols, sizeof *g->features);
     if (!g->samples || !g->spare || !g->codes || !g->keys || !g->keys2 || !g->hist || !sums ||
-        !g->logs || !g->features)
+        !g->near || !g->logs || !g->features)
         return maas_fail(err, MAAS_E_NOMEM, "growing a tree of %lld rows", (long long)cap);
     MAAS_TRY(make_cells(g, err));
     g->left = sums;
@@ -230,7 +231,7 @@ static maas_status evaluate(maas_grower *g, maas_grown *t, double total, frontie
 static int64_t part(maas_grower *g, const frontier *f)
 {
     const maas_bins *b = g->d->bins;
-    const uint16_t *codes = b->codes + f->cut.feature;
+    const uint16_t *codes = g->codes_of + f->cut.feature;
     maas_sample *s = g->samples;
     int64_t left = f->from, right = 0;
     for (int64_t i = f->from; i < f->to; i++) {
@@ -290,15 +291,35 @@ static maas_status leaf(maas_grower *g, maas_grown *t, const frontier *f, maas_e
     return MAAS_OK;
 }
 
+/* Copies the codes of a small node's rows, which its samples then number from 0: nothing below it
+ * needs to know which rows they were. */
+static bool gather_rows(maas_grower *g, const frontier *f)
+{
+    const size_t n_cols = (size_t)g->d->bins->n_cols;
+    maas_sample *s = g->samples;
+    g->codes_of = g->d->bins->codes;
+    if (n_cols > MAAS_NEAR || f->to - f->from > (int64_t)(MAAS_NEAR / n_cols))
+        return false;
+    for (int64_t i = f->from; i < f->to; i++) {
+        const size_t at = (size_t)(i - f->from);
+        memcpy(g->near + at * n_cols, g->codes_of + s[i].row * n_cols, n_cols * sizeof *g->near);
+        s[i].row = (uint32_t)at;
+    }
+    g->codes_of = g->near;
+    return true;
+}
+
 /* The smaller child is next, the larger one waits: so few wait however deep the tree is. */
 static maas_status depth_first(maas_grower *g, maas_grown *t, frontier root, double total,
                                maas_err *err)
 {
     frontier stack[DEEPEST];
-    size_t n = 0;
+    size_t n = 0, near = DEEPEST; /* the first place of the stack whose rows are near */
     stack[n++] = root;
     while (n) {
         frontier f = stack[--n], left, right;
+        if (n < near)
+            near = gather_rows(g, &f) ? n : DEEPEST;
         MAAS_TRY(evaluate(g, t, total, &f, err));
         if (f.cut.feature < 0) {
             MAAS_TRY(leaf(g, t, &f, err));
@@ -396,6 +417,7 @@ maas_status maas_grower_tree(maas_grower *g, int64_t n, maas_grown *out, maas_er
         return maas_fail(err, MAAS_E_NOMEM, "importances of %d columns", n_cols);
     for (int32_t i = 0; i < n_cols; i++)
         g->features[i] = i;
+    g->codes_of = g->d->bins->codes;
     frontier root = {.from = 0, .to = n};
     MAAS_TRY(add_node(out, &root.node, err));
     double total = 0, sum = 0;

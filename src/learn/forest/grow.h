@@ -63,6 +63,7 @@ typedef struct maas_cut {
 } maas_cut;
 
 #define MAAS_N_LOGS 4096
+#define MAAS_NEAR   8192 /* codes that are copied */
 #define MAAS_NARROW 256 /* bins that are counted one by one */
 
 typedef struct maas_grown_node {
@@ -110,6 +111,10 @@ typedef struct maas_brief { /* what counting needs of a row */
 typedef struct maas_grower {
     const maas_grow_data *d;
     int64_t cap; /* rows */
+    /* Codes of row r of a sample: codes_of[r * columns]. Of all rows, or of those of one small node,
+     * copied so that all nodes below it find them near (gather_rows in grow.c). */
+    const uint16_t *codes_of;
+    uint16_t *near;   /* [MAAS_NEAR] */
     maas_sample *samples, *spare;
     uint16_t *codes;                  /* [cap] of the column looked at */
     uint64_t *keys, *keys2;           /* [cap] code << 32 | place */
