@@ -50,18 +50,27 @@ bool maas_cells_sum(maas_grower *g, const maas_sample *s, int64_t n)
     return true;
 }
 
-/* The rows of the node into the cells of their codes. */
-INLINE void count(maas_grower *g, const maas_stretch *st, const uint32_t lanes)
+/* The rows of the node into the cells of their codes: of several columns at once, so that a row is
+ * looked at once and sums of one column do not wait for each other. */
+INLINE void count(maas_grower *g, const int32_t *columns, const int n, int64_t n_rows,
+                  const uint32_t lanes)
 {
-    const uint16_t *codes = g->codes_of + st->feature;
+    const uint16_t *codes = g->codes_of;
     const maas_brief *r = g->brief;
     uint16_t *cells = (uint16_t *)g->cells;
     uint32_t *tally = g->tally;
-    for (int64_t i = 0; i < st->n; i++) {
-        const uint32_t c = codes[r[i].at], w = r[i].weight;
-        uint16_t *cell = &cells[c * lanes + r[i].code];
-        *cell = (uint16_t)(*cell + w);
-        tally[c] += w | 1u << 16;
+    const uint16_t *of[MAAS_CELL_COLUMNS];
+    for (int j = 0; j < n; j++)
+        of[j] = codes + columns[j];
+    for (int64_t i = 0; i < n_rows; i++) {
+        const uint32_t at = r[i].at, k = r[i].code, w = r[i].weight;
+#pragma GCC unroll 4
+        for (int j = 0; j < n; j++) {
+            const uint32_t c = of[j][at] + (uint32_t)j * MAAS_NARROW;
+            uint16_t *cell = &cells[c * lanes + k];
+            *cell = (uint16_t)(*cell + w);
+            tally[c] += w | 1u << 16;
+        }
     }
 }
 
@@ -113,72 +122,90 @@ static uint64_t occur(const uint32_t *tally, uint32_t first, uint32_t n)
     return bits;
 }
 
-/* Counts, then goes from the lowest bin up; gives how many there are. `lanes` is a constant of the
- * caller. */
-INLINE int walk(maas_grower *g, const maas_stretch *st, place *best, const int lanes)
+/* From the lowest bin of a column up; gives how many there are. */
+INLINE int walk(maas_grower *g, const maas_columns *c, int j, place *best, const int lanes)
 {
-    const uint32_t n_bins = g->d->bins->cols[st->feature].n;
+    const uint32_t n_bins = g->d->bins->cols[c->column[j]].n;
+    int16_t *cells = g->cells + (size_t)j * MAAS_NARROW * (size_t)lanes;
+    uint32_t *tally = g->tally + (size_t)j * MAAS_NARROW;
     uint32_t left = 0, code = 0; /* of the tally; the last bin that came */
     int n_seen = 0;
     sums s = {0, 0};
-    count(g, st, (uint32_t)lanes);
     memset(g->left16, 0, (size_t)lanes * sizeof *g->left16);
     for (uint32_t first = 0; first < n_bins; first += 64) {
         const uint32_t n = n_bins - first < 64 ? n_bins - first : 64;
-        for (uint64_t bits = occur(g->tally, first, n); bits; bits &= bits - 1) {
+        for (uint64_t bits = occur(tally, first, n); bits; bits &= bits - 1) {
             const uint32_t b = first + (uint32_t)__builtin_ctzll(bits);
             if (n_seen++)
-                consider(g, st->n, s, left, code, b, best);
-            s = move(g->left16, g->cells + (size_t)b * (size_t)lanes, g->all, lanes);
-            left += g->tally[b];
-            g->tally[b] = 0;
+                consider(g, c->n_rows, s, left, code, b, best);
+            s = move(g->left16, cells + (size_t)b * (size_t)lanes, g->all, lanes);
+            left += tally[b];
+            tally[b] = 0;
             code = b;
         }
     }
     return n_seen;
 }
 
-INLINE int walk_all(maas_grower *g, const maas_stretch *st, place *best)
+static void keep(const place *found, int32_t column, maas_best *best)
+{
+    if (!(found->gain > best->cut.gain))
+        return;
+    best->cut = (maas_cut){
+        .feature = column, .code = found->code, .split = NAN, .gain = found->gain};
+    best->next = found->next;
+    best->gaps_seen = false;
+    best->n_left = found->n_left;
+}
+
+/* `lanes` is a constant of the caller. */
+INLINE bool scan(maas_grower *g, const maas_columns *c, maas_best *best, const int lanes)
+{
+    bool any = false;
+    if (c->n == MAAS_CELL_COLUMNS)
+        count(g, c->column, MAAS_CELL_COLUMNS, c->n_rows, (uint32_t)lanes);
+    else
+        count(g, c->column, c->n, c->n_rows, (uint32_t)lanes);
+    for (int j = 0; j < c->n; j++) {
+        place found = {.gain = best->cut.gain};
+        any |= walk(g, c, j, &found, lanes) > 1;
+        keep(&found, c->column[j], best);
+    }
+    return any;
+}
+
+INLINE bool scan_lanes(maas_grower *g, const maas_columns *c, maas_best *best)
 {
     switch (g->n_lanes) {
-    case 8: return walk(g, st, best, 8);
-    case 16: return walk(g, st, best, 16);
-    case 24: return walk(g, st, best, 24);
-    case 32: return walk(g, st, best, 32);
-    default: return walk(g, st, best, g->n_lanes);
+    case 8:
+        return scan(g, c, best, 8);
+    case 16:
+        return scan(g, c, best, 16);
+    case 32:
+        return scan(g, c, best, 32);
+    default:
+        return scan(g, c, best, g->n_lanes);
     }
 }
 
-static int walk_plain(maas_grower *g, const maas_stretch *st, place *best)
+static bool scan_plain(maas_grower *g, const maas_columns *c, maas_best *best)
 {
-    return walk_all(g, st, best);
+    return scan_lanes(g, c, best);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static int walk_avx2(maas_grower *g, const maas_stretch *st,
-                                                     place *best)
+__attribute__((target("avx2"))) static bool scan_avx2(maas_grower *g, const maas_columns *c,
+                                                      maas_best *best)
 {
-    return walk_all(g, st, best);
+    return scan_lanes(g, c, best);
 }
-
-static int walk_here(maas_grower *g, const maas_stretch *st, place *best)
-{
-    return __builtin_cpu_supports("avx2") ? walk_avx2(g, st, best) : walk_plain(g, st, best);
-}
-#else
-#define walk_here walk_plain
 #endif
 
-bool maas_scan_cells(maas_grower *g, const maas_stretch *st, maas_best *best)
+bool maas_scan_cells(maas_grower *g, const maas_columns *c, maas_best *best)
 {
-    place found = {.gain = best->cut.gain};
-    const int n_seen = walk_here(g, st, &found);
-    if (found.gain > best->cut.gain) {
-        best->cut = (maas_cut){
-            .feature = st->feature, .code = found.code, .split = NAN, .gain = found.gain};
-        best->next = found.next;
-        best->gaps_seen = false;
-        best->n_left = found.n_left;
-    }
-    return n_seen > 1;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        return scan_avx2(g, c, best);
+#endif
+    return scan_plain(g, c, best);
 }

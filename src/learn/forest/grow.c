@@ -22,8 +22,9 @@ static maas_status make_cells(maas_grower *g, maas_err *err)
         return MAAS_OK;
     g->n_lanes = maas_cells_lanes(d->n_stats);
     const size_t lanes = (size_t)g->n_lanes;
-    g->cells = maas_arena_array(&g->arena, MAAS_NARROW * lanes, sizeof *g->cells);
-    g->tally = maas_arena_array(&g->arena, MAAS_NARROW, sizeof *g->tally);
+    const size_t n_bins = MAAS_CELL_COLUMNS * MAAS_NARROW;
+    g->cells = maas_arena_array(&g->arena, n_bins * lanes, sizeof *g->cells);
+    g->tally = maas_arena_array(&g->arena, n_bins, sizeof *g->tally);
     g->all = maas_arena_array(&g->arena, 2 * lanes, sizeof *g->all);
     g->left16 = g->all + lanes;
     g->brief = maas_arena_array(&g->arena, (size_t)g->cap, sizeof *g->brief);

@@ -101,6 +101,7 @@ typedef struct maas_node_stats {
 /* Nodes of classes, by Gini, of whole weights whose sum is at most this, are counted in 16 bits. */
 #define MAAS_CELL_WEIGHT  32767
 #define MAAS_CELL_CLASSES 128
+#define MAAS_CELL_COLUMNS 4 /* at once */
 
 typedef struct maas_brief { /* what counting needs of a row */
     uint32_t at;            /* of its first code */
@@ -127,7 +128,8 @@ typedef struct maas_grower {
     maas_node_stats stats; /* of the node looked at */
     maas_rng rng;
     maas_arena arena;
-    /* cells.c: [MAAS_NARROW][n_lanes] and [MAAS_NARROW], all zero between two columns */
+    /* cells.c: [MAAS_CELL_COLUMNS][MAAS_NARROW][n_lanes], and one of each bin; all zero between two
+     * nodes */
     int16_t *cells;
     uint32_t *tally;       /* of a bin: rows << 16 | weight */
     int16_t *all, *left16; /* [n_lanes] of the node, and on the left */

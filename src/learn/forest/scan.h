@@ -36,8 +36,14 @@ typedef struct maas_running {
 int32_t maas_cells_lanes(int32_t n_classes);
 /* Statistics of a node, unless it weighs too much. */
 bool maas_cells_sum(maas_grower *g, const maas_sample *s, int64_t n);
-/* As maas_scan, when g->in_cells; false: the column has one value in this node. */
-bool maas_scan_cells(maas_grower *g, const maas_stretch *st, maas_best *best);
+/* All places of some columns, the first drawn first, when g->in_cells; false: each of them has one
+ * value in this node. */
+typedef struct maas_columns {
+    int32_t column[MAAS_CELL_COLUMNS];
+    int n;
+    int64_t n_rows;
+} maas_columns;
+bool maas_scan_cells(maas_grower *g, const maas_columns *c, maas_best *best);
 
 /* ---- scan.c ---- */
 /* As maas_scan, from the bins at once, where that is possible (else false): *out_any says whether
