@@ -2,9 +2,9 @@
  * learn/forest/cells.c - all cuts of a column of few bins, in whole numbers of 16 bits.
  *
  * Most nodes of a tree are small, so what is paid once a node matters more than what is paid a row:
- * here nothing is cleared, counted or walked but bins that occur, and each of them is one short loop
- * over the classes. With a node's weight at most MAAS_CELL_WEIGHT every sum of squares fits 32 bits,
- * so all of it is exact, and what is found is what the sums in double of scan.c find.
+ * here nothing is cleared, counted or walked but bins that occur, and each of them is one short
+ * loop over the classes. With a node's weight at most MAAS_CELL_WEIGHT every sum of squares fits 32
+ * bits, so all of it is exact, and what is found is what the sums in double of scan.c find.
  */
 #include <math.h>
 
@@ -108,7 +108,10 @@ INLINE void consider(const maas_grower *g, int64_t n, sums s, uint32_t tally, ui
     if (n_left < d->min_leaf || n - n_left < d->min_leaf || wl < d->min_leaf_weight ||
         wr < d->min_leaf_weight)
         return;
-    const double q = s.q, p = s.p, gain = q / wl + (g->stats.squares - p - p + q) / wr;
+    const double q = s.q, r = g->stats.squares - s.p - s.p + q;
+    if (maas_cut_is_worse(q, r, wl, wr, best->gain))
+        return;
+    const double gain = q / wl + r / wr;
     if (gain > best->gain)
         *best = (place){gain, code, next, (uint32_t)n_left};
 }
@@ -147,15 +150,14 @@ INLINE int walk(maas_grower *g, const maas_columns *c, int j, place *best, const
     return n_seen;
 }
 
-static void keep(const place *found, int32_t column, maas_best *best)
+void maas_best_keep(maas_best *best, int32_t column, double gain, uint32_t code, uint32_t next,
+                    int64_t n_left)
 {
-    if (!(found->gain > best->cut.gain))
+    if (!(gain > best->cut.gain))
         return;
-    best->cut = (maas_cut){
-        .feature = column, .code = found->code, .split = NAN, .gain = found->gain};
-    best->next = found->next;
-    best->gaps_seen = false;
-    best->n_left = found->n_left;
+    *best = (maas_best){.cut = {.feature = column, .code = code, .split = NAN, .gain = gain},
+                        .next = next,
+                        .n_left = n_left};
 }
 
 /* `lanes` is a constant of the caller. */
@@ -169,7 +171,7 @@ INLINE bool scan(maas_grower *g, const maas_columns *c, maas_best *best, const i
     for (int j = 0; j < c->n; j++) {
         place found = {.gain = best->cut.gain};
         any |= walk(g, c, j, &found, lanes) > 1;
-        keep(&found, c->column[j], best);
+        maas_best_keep(best, c->column[j], found.gain, found.code, found.next, found.n_left);
     }
     return any;
 }

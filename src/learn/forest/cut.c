@@ -134,6 +134,8 @@ static bool scan_column(maas_grower *g, int64_t from, int64_t to, int32_t column
 {
     maas_stretch st = {.s = g->samples + from, .n = to - from, .feature = column};
     bool any = false;
+    if (g->in_cells && g->light && !g->d->bins->cols[column].has_missing)
+        return maas_scan_ranks(g, st.n, column, best);
     if (!g->d->random_cuts && maas_scan_whole(g, &st, best, &any))
         return any;
     any = gather(g, &st);

@@ -423,9 +423,11 @@ maas_status maas_grower_tree(maas_grower *g, int64_t n, maas_grown *out, maas_er
     MAAS_TRY(add_node(out, &root.node, err));
     double total = 0, sum = 0;
     g->packed = g->d->is_class && g->d->n_stats <= UINT16_MAX;
+    g->light = g->packed;
     for (int64_t i = 0; i < n; i++) {
         const float w = g->samples[i].weight;
         total += w;
+        g->light &= w <= MAAS_RANK_WEIGHT;
         g->packed &= w <= UINT16_MAX && w == (float)(int32_t)w;
     }
     MAAS_TRY((g->d->max_leaf_nodes ? best_first : depth_first)(g, out, root, total, err));

@@ -9,7 +9,7 @@
 
 #define CHUNK_NUMBERS (1 << 20) /* predictions in memory at a time */
 #define CHUNK_ROWS    8192
-#define TASK_ROWS     64  /* at least; a tree that was fetched serves as many as there are */
+#define TASK_ROWS     64 /* at least; a tree that was fetched serves as many as there are */
 #define TASK_MOST     512
 #define TRAIN_ROWS    1000  /* training rows scored when there are no others */
 #define LEAST_CHANCE  1e-15 /* below it a chance counts as this, so that the loss is finite */
