@@ -14,7 +14,8 @@ typedef struct maas_forest_text {
     bool heard;                           /* a leaf of every row speaks of every target */
     int32_t *order, *number, *tree;       /* [n_order]; number: [n_nodes] node -> place in order */
     uint32_t n_order;
-    uint32_t checked; /* what the operator's infer notes of a forest that was verified (ml_trees.c) */
+    uint32_t
+        checked; /* what the operator's infer notes of a forest that was verified (ml_trees.c) */
 } maas_forest_text;
 
 /* Verifies the forest. */
