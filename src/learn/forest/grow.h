@@ -6,11 +6,11 @@
  * The rows of a tree lie in one array; a node is a stretch of it. What a node costs is decided by
  * its size and its weights:
  *
- *   cells.c  classes by Gini, whole weights of at most 32767 a node, columns of few bins: counted in
- *            16 bits, four columns at once, nothing touched but bins that occur
- *   ranks.c  such nodes, columns of many bins: sorted by code, walked in whole numbers
- *   scan.c   all else, in doubles: a histogram (many rows, few bins), or rows sorted by counting and
- *            walked one by one
+ *   cells.c   classes by Gini, whole weights, at most 32767 in a node, columns of few bins:
+ *             counted in 16 bits, four columns at once, nothing touched but bins that occur
+ *   ranks.c   such nodes, columns of many bins: sorted by code, walked in whole numbers
+ *   scan.c    all else, in doubles: a histogram (many rows, few bins), or rows sorted by
+ *             counting and walked one by one
  *
  * All look at every place between two different values, so the cut is exact as long as bins are
  * (bins.h), and sums of whole weights are the same numbers everywhere.
