@@ -1,11 +1,12 @@
 /*
  * bench_forest_train - a learner made of trees, whole: a table in, a model out, scored as served.
  *
- *   bench_forest_train DIRECTORY LEARNER PARAMS [THREADS]
+ *   bench_forest_train DIRECTORY LEARNER PARAMS [THREADS [FILE]]
  *
  * DIRECTORY holds train.x, train.y, test.x, test.y as bench/peers/forest_train.py writes them: rows
  * of float32, labels of int64. Training is timed from the table in memory to the model file; the
  * accuracy is that of the file on the test rows. Prints one line: seconds, CPU seconds, accuracy.
+ * FILE gets the model, to compare two builds by their bytes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,12 +123,19 @@ static double cpu_seconds(void)
            1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
+static void keep(const char *path, const maas_buf *onnx)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(onnx->p, 1, onnx->n, f) != onnx->n || fclose(f))
+        must(maas_fail(&failure, MAAS_E_IO, "%s cannot be written", path));
+}
+
 int main(int argc, char **argv)
 {
     json_t *params = NULL;
     int64_t threads = maas_sys_n_cores();
     if (argc < 4 || (argc > 4 && !maas_parse_i64(argv[4], &threads))) {
-        fprintf(stderr, "bench_forest_train DIRECTORY LEARNER PARAMS [THREADS]\n");
+        fprintf(stderr, "bench_forest_train DIRECTORY LEARNER PARAMS [THREADS [FILE]]\n");
         return 2;
     }
     must(maas_json_parse(maas_span_str(argv[3]), &params, &failure));
@@ -147,5 +155,7 @@ int main(int argc, char **argv)
     const double seconds = 1e-9 * (double)(maas_now_ns() - start), used = cpu_seconds() - cpu;
     printf("seconds %.3f cpu %.3f accuracy %.4f threads %lld MB %.1f version maas\n", seconds, used,
            accuracy(&r.onnx, &test), (long long)threads, 1e-6 * (double)r.onnx.n);
+    if (argc > 5)
+        keep(argv[5], &r.onnx);
     return 0;
 }

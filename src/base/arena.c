@@ -11,8 +11,12 @@
 struct maas_arena_block {
     maas_arena_block *next;
     size_t cap, len;
+    size_t dirty; /* what lies behind these bytes is zero still */
+    void *whole;  /* the allocation it lies in */
     _Alignas(64) char bytes[];
 };
+
+#define LARGE ((size_t)1 << 20) /* the system gives such blocks zeroed: that is not done twice */
 
 struct maas_arena_hook {
     maas_arena_hook *next;
@@ -46,12 +50,15 @@ static maas_arena_block *block_create(maas_arena *a, size_t size)
     size_t cap = size > least ? size : least;
     if (!maas_budget_take(a->budget, cap))
         return NULL;
-    maas_arena_block *b = maas_aligned(64, sizeof *b + cap);
-    if (!b) {
+    const size_t bytes = sizeof(maas_arena_block) + cap;
+    void *whole = cap >= LARGE ? maas_calloc(1, bytes + 63) : maas_aligned(64, bytes);
+    if (!whole) {
         maas_budget_give(a->budget, cap);
         return NULL;
     }
-    *b = (maas_arena_block){.next = a->blocks, .cap = cap};
+    maas_arena_block *b = (maas_arena_block *)(((uintptr_t)whole + 63) & ~(uintptr_t)63);
+    *b = (maas_arena_block){
+        .next = a->blocks, .cap = cap, .dirty = cap >= LARGE ? 0 : cap, .whole = whole};
     a->blocks = b;
     return b;
 }
@@ -70,7 +77,10 @@ void *maas_arena_alloc(maas_arena *a, size_t size)
         at = 0;
     }
     b->len = at + size;
-    return memset(b->bytes + at, 0, size);
+    if (at < b->dirty)
+        memset(b->bytes + at, 0, (b->len < b->dirty ? b->len : b->dirty) - at);
+    b->dirty = b->len > b->dirty ? b->len : b->dirty;
+    return b->bytes + at;
 }
 
 void *maas_arena_array(maas_arena *a, size_t n, size_t size)
@@ -150,7 +160,7 @@ static void release(maas_arena *a, maas_arena_block *keep)
         if (b == keep)
             continue;
         maas_budget_give(a->budget, b->cap);
-        maas_free(b);
+        maas_free(b->whole);
     }
     a->blocks = keep;
     if (keep) {

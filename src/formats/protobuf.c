@@ -217,15 +217,22 @@ static void put(maas_pb_writer *w, const void *p, size_t n)
         maas_buf_add(w->out, p, n);
 }
 
-static void put_varint(maas_pb_writer *w, uint64_t v)
+enum { MAX_VARINT = 10 };
+
+static size_t varint_to(uint8_t *bytes, uint64_t v)
 {
-    uint8_t bytes[10];
     size_t n = 0;
     do {
         bytes[n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
         v >>= 7;
     } while (v);
-    put(w, bytes, n);
+    return n;
+}
+
+static void put_varint(maas_pb_writer *w, uint64_t v)
+{
+    uint8_t bytes[MAX_VARINT];
+    put(w, bytes, varint_to(bytes, v));
 }
 
 static void put_tag(maas_pb_writer *w, uint32_t number, uint32_t wire)
@@ -269,8 +276,20 @@ void maas_pb_ints(maas_pb_writer *w, uint32_t number, const int64_t *v, size_t n
         bytes += varint_size((uint64_t)v[i]);
     put_tag(w, number, MAAS_PB_BYTES);
     put_varint(w, bytes);
-    for (size_t i = 0; i < n; i++)
-        put_varint(w, (uint64_t)v[i]);
+    if (!w->out) {
+        w->n += bytes;
+        return;
+    }
+    uint8_t block[512];
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (used > sizeof block - MAX_VARINT) {
+            put(w, block, used);
+            used = 0;
+        }
+        used += varint_to(block + used, (uint64_t)v[i]);
+    }
+    put(w, block, used);
 }
 
 void maas_pb_raw(maas_pb_writer *w, const void *p, size_t n)

@@ -192,7 +192,8 @@ const char *maas_graph_meta(const maas_graph *g, const char *key); /* NULL when 
 maas_status maas_graph_node(maas_graph *g, const maas_op *op, const char *name, const maas_vid *in,
                             uint32_t n_in, maas_vid *out, uint32_t n_out, maas_nid *out_node,
                             maas_err *err);
-/* Attributes are copied into the arena; setting a name again replaces it. A GRAPH is taken over: it
+/* Attributes are copied into the arena, but for long lists of numbers that lie there already;
+ * setting a name again replaces it. A GRAPH is taken over: it
  * dies with g. In it, a value that nothing produces is the one of that name further out, which
  * maas_graph_capture makes an input of the node. */
 maas_status maas_node_set(maas_graph *g, maas_nid n, const maas_attr *attr, maas_err *err);

@@ -96,8 +96,35 @@ static bool copy_string(maas_graph *g, const maas_str *from, maas_str *to)
     return to->p;
 }
 
+/* Lists that may have a number for each node of many trees: what its writer made in the arena stays
+ * where it is. */
+static bool lies_here(const maas_graph *g, const void *list, uint32_t n)
+{
+    enum { LONG = 4096 };
+    return n >= LONG && maas_arena_owns(&g->arena, list);
+}
+
+/* Words repeat in long lists: those at the same address are copied once while they are near. */
+static bool copy_strings(maas_graph *g, const maas_str *from, uint32_t n, maas_str *to)
+{
+    enum { NEAR = 8 };
+    maas_str had[NEAR] = {{0}}, copy[NEAR] = {{0}};
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t k = (uint32_t)((uintptr_t)from[i].p >> 3 ^ from[i].n) % NEAR;
+        if (!had[k].p || had[k].p != from[i].p || had[k].n != from[i].n) {
+            had[k] = from[i];
+            if (!copy_string(g, &from[i], &copy[k]))
+                return false;
+        }
+        to[i] = copy[k];
+    }
+    return true;
+}
+
 static bool copy_list(maas_graph *g, const maas_attr *from, maas_attr *to)
 {
+    if (from->type != MAAS_ATTR_STRINGS && lies_here(g, from->u.floats, from->n))
+        return true;
     switch (from->type) {
     case MAAS_ATTR_FLOATS:
         return (to->u.floats = maas_arena_dup(&g->arena, from->u.floats,
@@ -107,9 +134,8 @@ static bool copy_list(maas_graph *g, const maas_attr *from, maas_attr *to)
             to->u.ints = maas_arena_dup(&g->arena, from->u.ints, from->n * sizeof *from->u.ints));
     default: {
         maas_str *s = maas_arena_array(&g->arena, from->n, sizeof *s);
-        for (uint32_t i = 0; s && i < from->n; i++)
-            if (!copy_string(g, &from->u.strings[i], &s[i]))
-                return false;
+        if (!s || !copy_strings(g, from->u.strings, from->n, s))
+            return false;
         return (to->u.strings = s);
     }
     }

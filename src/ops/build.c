@@ -66,6 +66,8 @@ static maas_status add_node(maas_builder *b, const maas_op *op, const maas_attr 
     for (uint32_t i = 0; i < n_attr; i++)
         MAAS_TRY(maas_node_set(b->g, b->last, &attr[i], b->err));
     MAAS_TRY(maas_node_capture(b->g, b->last, b->err));
+    b->g->nodes[b->last].checked = b->checked;
+    b->checked = 0;
     AUTO_FREE maas_known *known = maas_calloc(n_out, sizeof *known);
     if (!known)
         return maas_fail(b->err, MAAS_E_NOMEM, "building %s", op->name);

@@ -19,6 +19,9 @@ struct maas_builder {
     maas_status status;
     maas_err *err; /* borrowed; may be NULL */
     maas_nid last; /* node made last: attributes go here */
+    /* Whoever writes a node from what it has checked says so: `checked` of the next node alone, as
+     * its infer would note it (graph.h). 0: it looks itself. */
+    uint32_t checked;
     /* Private: contents of shapes made lately, so that Reshape(x, Shape(y)) knows its type at once.
      * An older one is forgotten; maas_graph_infer finds it again. */
     struct {

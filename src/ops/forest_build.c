@@ -60,6 +60,7 @@ static maas_vid regressor(maas_builder *b, maas_forest_text *t)
         !maas_put_numbers(t, "base_values", "base_values_as_tensor", t->f->base,
                           (uint32_t)t->f->n_targets, &attr[n++]))
         return no_memory(b);
+    b->checked = t->checked;
     const maas_vid y = maas_b_node(b, "TreeEnsembleRegressor", attr, n, &t->x, 1, NULL, 1);
     return t->heard ? y : add_base(b, t->f, y);
 }

@@ -82,6 +82,7 @@ static maas_vid classifier(maas_builder *b, maas_forest_text *t, const ask *q, c
     if (!n || !put_labels(t, q, extra, &attr[n]) || !put_base(t, extra, &attr[n + 1]))
         return fail(b, MAAS_E_NOMEM, "writing trees");
     attr[n + 2] = MAAS_A_STR("post_transform", post);
+    b->checked = t->checked;
     return maas_b_node(b, "TreeEnsembleClassifier", attr, n + 3, &t->x, 1, out, 2);
 }
 

@@ -44,6 +44,12 @@ static void *list(maas_forest_text *t, size_t n, size_t size)
     return maas_arena_array(&t->arena, n ? n : 1, size);
 }
 
+/* A list of an attribute is made where the node will have it. */
+static void *kept(maas_forest_text *t, size_t n, size_t size)
+{
+    return maas_arena_array(&t->b->g->arena, n ? n : 1, size);
+}
+
 /* Parents before children, tree by tree: node t->order[k] is written as number k. */
 static void put_in_order(maas_forest_text *t, int32_t *wait)
 {
@@ -68,16 +74,25 @@ static void put_in_order(maas_forest_text *t, int32_t *wait)
 static void look(maas_forest_text *t)
 {
     const maas_forest *f = t->f;
+    int32_t most = 0;
     t->covers = true;
     for (uint32_t i = 0; i < f->n_nodes; i++) {
         const maas_tree_node *n = &f->nodes[i];
         t->members |= n->mode == MAAS_SPLIT_MEMBER;
+        if (n->mode != MAAS_SPLIT_LEAF && n->feature >= most)
+            most = n->feature + 1;
         t->covers = t->covers && n->cover > 0;
         t->many |= n->mode == MAAS_SPLIT_LEAF && n->count != 1;
     }
     t->negative = false;
-    for (uint32_t i = 0; i < f->n_weights; i++)
+    bool fits = true; /* as floats, weights and bases are numbers still */
+    for (uint32_t i = 0; i < f->n_weights; i++) {
         t->negative |= f->weights[i].weight < 0;
+        fits = fits && fabs(f->weights[i].weight) <= FLT_MAX;
+    }
+    for (int32_t i = 0; f->base && i < f->n_targets; i++)
+        fits = fits && fabs(f->base[i]) <= FLT_MAX;
+    t->checked = fits ? (uint32_t)most + 2 : 0;
 }
 
 /* Does every row hear of every target? Then there is a tree for each, all of whose leaves speak of
@@ -141,7 +156,7 @@ static maas_status listen(maas_forest_text *t, maas_err *err)
 maas_status maas_forest_text_init(maas_forest_text *t, maas_builder *b, const maas_forest *f,
                                   maas_vid x)
 {
-    *t = (maas_forest_text){.f = f, .x = x};
+    *t = (maas_forest_text){.f = f, .x = x, .b = b};
     maas_arena_init(&t->arena, b->g->arena.budget);
     const maas_type *type = maas_b_type(b, x);
     if (!type)
@@ -188,7 +203,7 @@ bool maas_put_numbers(maas_forest_text *t, const char *name, const char *tensor,
                       uint32_t n, maas_attr *out)
 {
     if (!t->doubles && name) {
-        float *f = list(t, n, sizeof *f);
+        float *f = kept(t, n, sizeof *f);
         for (uint32_t i = 0; f && i < n; i++)
             f[i] = (float)v[i];
         *out = (maas_attr){.name = name, .type = MAAS_ATTR_FLOATS, .n = n, .u.floats = f};
@@ -222,7 +237,7 @@ static uint32_t put_nodes(maas_forest_text *t, maas_attr *attr)
     const uint32_t n = t->n_order;
     int64_t *of[N_LISTS];
     for (int i = 0; i < N_LISTS; i++) {
-        if (!(of[i] = list(t, n, sizeof *of[i])))
+        if (!(of[i] = kept(t, n, sizeof *of[i])))
             return 0;
         attr[i] = MAAS_A_INTS(names[i], of[i], n);
     }
@@ -262,9 +277,9 @@ static uint32_t put_nodes(maas_forest_text *t, maas_attr *attr)
 static uint32_t put_weights(maas_forest_text *t, const maas_v3_names *names, maas_attr *attr)
 {
     const maas_forest *f = t->f;
-    int64_t *trees = list(t, f->n_weights, sizeof *trees),
-            *ids = list(t, f->n_weights, sizeof *ids);
-    int64_t *targets = list(t, f->n_weights, sizeof *targets);
+    int64_t *trees = kept(t, f->n_weights, sizeof *trees),
+            *ids = kept(t, f->n_weights, sizeof *ids);
+    int64_t *targets = kept(t, f->n_weights, sizeof *targets);
     double *weights = list(t, f->n_weights, sizeof *weights);
     uint32_t n = 0;
     int64_t first = 0;

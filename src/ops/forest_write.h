@@ -7,12 +7,15 @@
 typedef struct maas_forest_text {
     const maas_forest *f;
     maas_vid x;
-    maas_arena arena;                     /* lists of attributes until the node has copied them */
+    maas_builder *b;
+    maas_arena arena;                     /* lists that are only needed for writing */
     bool doubles;                         /* rows of F64 */
     bool members, many, covers, negative; /* MEMBER nodes; leaves of no or several weights; ... */
     bool heard;                           /* a leaf of every row speaks of every target */
     int32_t *order, *number, *tree;       /* [n_order]; number: [n_nodes] node -> place in order */
     uint32_t n_order;
+    uint32_t
+        checked; /* what the operator's infer notes of a forest that was verified (ml_trees.c) */
 } maas_forest_text;
 
 /* Verifies the forest. */

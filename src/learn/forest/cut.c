@@ -8,7 +8,7 @@
 
 static void gather_wide(maas_grower *g, maas_stretch *st)
 {
-    const uint16_t *codes = g->d->bins->codes + st->feature;
+    const uint16_t *codes = g->codes_of + st->feature;
     const size_t stride = (size_t)g->d->bins->n_cols;
     uint32_t low = MAAS_BIN_MISSING, high = 0;
     for (int64_t i = 0; i < st->n; i++) {
@@ -24,7 +24,7 @@ static void gather_wide(maas_grower *g, maas_stretch *st)
 /* As above, and counts the rows of each code. */
 static void gather_narrow(maas_grower *g, maas_stretch *st)
 {
-    const uint16_t *codes = g->d->bins->codes + st->feature;
+    const uint16_t *codes = g->codes_of + st->feature;
     const size_t stride = (size_t)g->d->bins->n_cols;
     const uint32_t n_bins = g->d->bins->cols[st->feature].n;
     uint32_t *counts = g->counts;
@@ -123,21 +123,47 @@ static int32_t draw(maas_grower *g, int32_t j)
     return f;
 }
 
-/* Looks at max_features columns, and at more while all were constant in this node. */
+static bool fits_cells(const maas_grower *g, int32_t column)
+{
+    const maas_bin_column *c = &g->d->bins->cols[column];
+    return g->in_cells && c->n <= MAAS_NARROW && !c->has_missing;
+}
+
+/* One column, all ways but cells; false: nothing to cut. */
+static bool scan_column(maas_grower *g, int64_t from, int64_t to, int32_t column, maas_best *best)
+{
+    maas_stretch st = {.s = g->samples + from, .n = to - from, .feature = column};
+    bool any = false;
+    if (g->in_cells && g->light && !g->d->bins->cols[column].has_missing)
+        return maas_scan_ranks(g, st.n, column, best);
+    if (!g->d->random_cuts && maas_scan_whole(g, &st, best, &any))
+        return any;
+    any = gather(g, &st);
+    if (any)
+        look_at(g, &st, best);
+    return any;
+}
+
+/* Looks at max_features columns, and at more while all were constant in this node. Those for cells
+ * are looked at together, which keeps the order of the columns: the first of equals is the best. */
 maas_cut maas_cut_find(maas_grower *g, int64_t from, int64_t to)
 {
     const maas_grow_data *d = g->d;
     maas_best best = {.cut = {.feature = -1, .gain = -INFINITY}};
+    maas_columns wait = {.n_rows = to - from};
     bool found = false;
     for (int32_t j = 0; j < d->bins->n_cols && (j < d->max_features || !found); j++) {
-        maas_stretch st = {.s = g->samples + from, .n = to - from, .feature = draw(g, j)};
-        bool any = false;
-        if (d->random_cuts || !maas_scan_whole(g, &st, &best, &any)) {
-            any = gather(g, &st);
-            if (any)
-                look_at(g, &st, &best);
+        const int32_t column = draw(g, j);
+        const bool cells = fits_cells(g, column);
+        if (cells)
+            wait.column[wait.n++] = column;
+        if (wait.n && (!cells || wait.n == MAAS_CELL_COLUMNS || j + 1 >= d->max_features ||
+                       j + 1 == d->bins->n_cols)) {
+            found |= maas_scan_cells(g, &wait, &best);
+            wait.n = 0;
         }
-        found |= any;
+        if (!cells)
+            found |= scan_column(g, from, to, column, &best);
     }
     maas_cut *c = &best.cut;
     if (c->feature < 0)

@@ -4,29 +4,54 @@
 
 #include "base/ban.h"
 
+static maas_status add_leaf(maas_forest *f, const maas_grown *t, const maas_grown_node *n,
+                            double scale, maas_tree_node *to, maas_err *err)
+{
+    to->first = f->n_weights;
+    to->count = n->count;
+    for (uint32_t v = 0; v < n->count; v++)
+        MAAS_TRY(maas_forest_add_weight(f, t->values[n->first + v].target,
+                                        t->values[n->first + v].value * scale, NULL, err));
+    return MAAS_OK;
+}
+
+/* In the order in which trees are written and walked: a node, then all below its `yes`. So whoever
+ * goes through the forest later goes through memory once. */
 static maas_status add_tree(maas_forest *f, const maas_grown *t, double scale, maas_err *err)
 {
-    const int32_t first = (int32_t)f->n_nodes;
-    for (size_t i = 0; i < t->n_nodes; i++) {
-        const maas_grown_node *n = &t->nodes[i];
-        maas_tree_node to = {.cover = n->cover, .mode = MAAS_SPLIT_LEAF};
-        if (n->feature >= 0) {
-            to.mode = MAAS_SPLIT_LEQ;
-            to.split = n->split;
-            to.feature = n->feature;
-            to.yes = first + n->left;
-            to.no = first + n->right;
-            to.missing_yes = n->missing_left;
-        } else {
-            to.first = f->n_weights;
-            to.count = n->count;
-            for (uint32_t v = 0; v < n->count; v++)
-                MAAS_TRY(maas_forest_add_weight(f, t->values[n->first + v].target,
-                                                t->values[n->first + v].value * scale, NULL, err));
+    typedef struct waiting { /* for its turn: the `no` of a node */
+        int32_t node, parent;
+    } waiting;
+    AUTO_FREE waiting *wait = maas_calloc(t->n_nodes, sizeof *wait);
+    const int32_t root = (int32_t)f->n_nodes;
+    size_t n_wait = 1; /* the root */
+    if (!wait)
+        return maas_fail(err, MAAS_E_NOMEM, "a tree of %zu nodes", t->n_nodes);
+    wait[0].parent = -1;
+    while (n_wait) {
+        waiting w = wait[--n_wait];
+        if (w.parent >= 0)
+            f->nodes[w.parent].no = (int32_t)f->n_nodes;
+        for (bool inner = true; inner;) {
+            const maas_grown_node *n = &t->nodes[w.node];
+            maas_tree_node to = {.cover = n->cover, .mode = MAAS_SPLIT_LEAF};
+            inner = n->feature >= 0;
+            if (inner) {
+                const int32_t at = (int32_t)f->n_nodes;
+                to.mode = MAAS_SPLIT_LEQ;
+                to.split = n->split;
+                to.feature = n->feature;
+                to.yes = at + 1;
+                to.missing_yes = n->missing_left;
+                wait[n_wait++] = (waiting){n->right, at};
+                w.node = n->left;
+            } else {
+                MAAS_TRY(add_leaf(f, t, n, scale, &to, err));
+            }
+            MAAS_TRY(maas_forest_add_node(f, &to, NULL, err));
         }
-        MAAS_TRY(maas_forest_add_node(f, &to, NULL, err));
     }
-    return maas_forest_add_tree(f, first, err);
+    return maas_forest_add_tree(f, root, err);
 }
 
 maas_status maas_forest_of_grown(const maas_forest_run *r, maas_forest_aggregate how,

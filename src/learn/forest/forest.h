@@ -4,8 +4,9 @@
  *
  *   rows.c    what the learners take      train.c   rows, weights, the trees in parallel
  *   bins.c    columns as codes            score.c   out of bag, validation, importances
- *   grow.c    a tree (cut.c, scan.c,      export.c  the trees as a graph
- *             sort.c: its cuts)         isolation.c  isolation_forest, from the same parts
+ *   grow.c    a tree (cut.c, cells.c,     export.c  the trees as a graph
+ *             ranks.c, scan.c, sort.c:  isolation.c  isolation_forest, from the same parts
+ *             its cuts)
  *
  * Every tree draws from a generator of its own, seeded by its number; scores are summed in the
  * order of the trees. So the model is the same whatever the number of threads.

@@ -1,5 +1,5 @@
 /* learn/forest/grow.c - a tree from the root down: depth first, or the best cut first. */
-#include "learn/forest/grow.h"
+#include "learn/forest/scan.h"
 
 #include <math.h>
 
@@ -10,6 +10,28 @@
 #define HIST_MAX   (1 << 20) /* numbers in a histogram */
 #define POLL_EVERY (1 << 21) /* rows looked at between two questions whether to go on */
 #define DEEPEST    64        /* of the stack: the larger child waits, so each level halves */
+
+static maas_status make_cells(maas_grower *g, maas_err *err)
+{
+    const maas_grow_data *d = g->d;
+    size_t n_codes;
+    if (!d->is_class || d->isolate || d->entropy || d->random_cuts ||
+        d->n_stats > MAAS_CELL_CLASSES ||
+        __builtin_mul_overflow((size_t)d->bins->n_rows, (size_t)d->bins->n_cols, &n_codes) ||
+        n_codes > UINT32_MAX)
+        return MAAS_OK;
+    g->n_lanes = maas_cells_lanes(d->n_stats);
+    const size_t lanes = (size_t)g->n_lanes;
+    const size_t n_bins = MAAS_CELL_COLUMNS * MAAS_NARROW;
+    g->cells = maas_arena_array(&g->arena, n_bins * lanes, sizeof *g->cells);
+    g->tally = maas_arena_array(&g->arena, n_bins, sizeof *g->tally);
+    g->all = maas_arena_array(&g->arena, 2 * lanes, sizeof *g->all);
+    g->left16 = g->all + lanes;
+    g->brief = maas_arena_array(&g->arena, (size_t)g->cap, sizeof *g->brief);
+    return g->cells && g->tally && g->all && g->brief
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_NOMEM, "growing a tree of %lld rows", (long long)g->cap);
+}
 
 maas_status maas_grower_init(maas_grower *g, const maas_grow_data *d, int64_t cap, maas_err *err)
 {
@@ -24,11 +46,13 @@ maas_status maas_grower_init(maas_grower *g, const maas_grow_data *d, int64_t ca
     g->keys2 = maas_arena_array(&g->arena, n, sizeof *g->keys2);
     g->hist = maas_arena_array(&g->arena, (size_t)g->n_hist, sizeof *g->hist);
     double *sums = maas_arena_array(&g->arena, 3 * k, sizeof *sums);
+    g->near = maas_arena_array(&g->arena, MAAS_NEAR, sizeof *g->near);
     g->logs = maas_arena_array(&g->arena, MAAS_N_LOGS, sizeof *g->logs);
     g->features = maas_arena_array(&g->arena, (size_t)d->bins->n_cols, sizeof *g->features);
     if (!g->samples || !g->spare || !g->codes || !g->keys || !g->keys2 || !g->hist || !sums ||
-        !g->logs || !g->features)
+        !g->near || !g->logs || !g->features)
         return maas_fail(err, MAAS_E_NOMEM, "growing a tree of %lld rows", (long long)cap);
+    MAAS_TRY(make_cells(g, err));
     g->left = sums;
     g->gaps = sums + k;
     g->stats.s = sums + 2 * k;
@@ -118,6 +142,9 @@ static void look(maas_grower *g, int64_t from, int64_t to)
     const int64_t n = to - from;
     maas_node_stats *out = &g->stats;
     *out = (maas_node_stats){.s = out->s, .n = (uint32_t)n, .pure = true};
+    g->in_cells = g->n_lanes && g->packed && maas_cells_sum(g, s, n);
+    if (g->in_cells)
+        return;
     memset(out->s, 0, (size_t)d->n_stats * sizeof *out->s);
     if (d->isolate) {
         out->w = (double)n;
@@ -205,7 +232,7 @@ static maas_status evaluate(maas_grower *g, maas_grown *t, double total, frontie
 static int64_t part(maas_grower *g, const frontier *f)
 {
     const maas_bins *b = g->d->bins;
-    const uint16_t *codes = b->codes + f->cut.feature;
+    const uint16_t *codes = g->codes_of + f->cut.feature;
     maas_sample *s = g->samples;
     int64_t left = f->from, right = 0;
     for (int64_t i = f->from; i < f->to; i++) {
@@ -265,15 +292,35 @@ static maas_status leaf(maas_grower *g, maas_grown *t, const frontier *f, maas_e
     return MAAS_OK;
 }
 
+/* Copies the codes of a small node's rows, which its samples then number from 0: nothing below it
+ * needs to know which rows they were. */
+static bool gather_rows(maas_grower *g, const frontier *f)
+{
+    const size_t n_cols = (size_t)g->d->bins->n_cols;
+    maas_sample *s = g->samples;
+    g->codes_of = g->d->bins->codes;
+    if (n_cols > MAAS_NEAR || f->to - f->from > (int64_t)(MAAS_NEAR / n_cols))
+        return false;
+    for (int64_t i = f->from; i < f->to; i++) {
+        const size_t at = (size_t)(i - f->from);
+        memcpy(g->near + at * n_cols, g->codes_of + s[i].row * n_cols, n_cols * sizeof *g->near);
+        s[i].row = (uint32_t)at;
+    }
+    g->codes_of = g->near;
+    return true;
+}
+
 /* The smaller child is next, the larger one waits: so few wait however deep the tree is. */
 static maas_status depth_first(maas_grower *g, maas_grown *t, frontier root, double total,
                                maas_err *err)
 {
     frontier stack[DEEPEST];
-    size_t n = 0;
+    size_t n = 0, near = DEEPEST; /* the first place of the stack whose rows are near */
     stack[n++] = root;
     while (n) {
         frontier f = stack[--n], left, right;
+        if (n < near)
+            near = gather_rows(g, &f) ? n : DEEPEST;
         MAAS_TRY(evaluate(g, t, total, &f, err));
         if (f.cut.feature < 0) {
             MAAS_TRY(leaf(g, t, &f, err));
@@ -371,13 +418,16 @@ maas_status maas_grower_tree(maas_grower *g, int64_t n, maas_grown *out, maas_er
         return maas_fail(err, MAAS_E_NOMEM, "importances of %d columns", n_cols);
     for (int32_t i = 0; i < n_cols; i++)
         g->features[i] = i;
+    g->codes_of = g->d->bins->codes;
     frontier root = {.from = 0, .to = n};
     MAAS_TRY(add_node(out, &root.node, err));
     double total = 0, sum = 0;
     g->packed = g->d->is_class && g->d->n_stats <= UINT16_MAX;
+    g->light = g->packed;
     for (int64_t i = 0; i < n; i++) {
         const float w = g->samples[i].weight;
         total += w;
+        g->light &= w <= MAAS_RANK_WEIGHT;
         g->packed &= w <= UINT16_MAX && w == (float)(int32_t)w;
     }
     MAAS_TRY((g->d->max_leaf_nodes ? best_first : depth_first)(g, out, root, total, err));

@@ -3,10 +3,17 @@
  *
  *   rows ──► node: statistics ──► best cut over drawn columns ──► rows parted in place ──► children
  *
- * The rows of a tree lie in one array; a node is a stretch of it. For each drawn column of a node
- * the codes are gathered, and then, whichever is less work: counted into a histogram (many rows,
- * few bins), or sorted by counting (all else) and walked row by row. Both look at every place
- * between two different values, so the cut is exact as long as bins are (bins.h).
+ * The rows of a tree lie in one array; a node is a stretch of it. What a node costs is decided by
+ * its size and its weights:
+ *
+ *   cells.c   classes by Gini, whole weights, at most 32767 in a node, columns of few bins:
+ *             counted in 16 bits, four columns at once, nothing touched but bins that occur
+ *   ranks.c   such nodes, columns of many bins: sorted by code, walked in whole numbers
+ *   scan.c    all else, in doubles: a histogram (many rows, few bins), or rows sorted by
+ *             counting and walked one by one
+ *
+ * All look at every place between two different values, so the cut is exact as long as bins are
+ * (bins.h), and sums of whole weights are the same numbers everywhere.
  *
  * Classes: S_k is the weight of class k in a node. Numbers: S_k is the weighted sum of the k-th
  * number, from its mean over the data. Gini and squared error then are the same formula: a cut is
@@ -63,7 +70,8 @@ typedef struct maas_cut {
 } maas_cut;
 
 #define MAAS_N_LOGS 4096
-#define MAAS_NARROW 256 /* bins that are counted one by one */
+#define MAAS_NEAR   8192 /* codes that are copied */
+#define MAAS_NARROW 256  /* bins that are counted one by one */
 
 typedef struct maas_grown_node {
     int32_t feature; /* < 0: a leaf */
@@ -97,10 +105,26 @@ typedef struct maas_node_stats {
     bool pure;      /* all targets are equal */
 } maas_node_stats;
 
+/* Nodes of classes, by Gini, of whole weights whose sum is at most this, are counted in 16 bits. */
+#define MAAS_CELL_WEIGHT  32767
+#define MAAS_CELL_CLASSES 128
+#define MAAS_RANK_WEIGHT  511 /* of a row in ranks.c */
+#define MAAS_RANK_BITS    11
+#define MAAS_CELL_COLUMNS 4 /* at once */
+
+typedef struct maas_brief { /* what counting needs of a row */
+    uint32_t at;            /* of its first code */
+    uint16_t code, weight;
+} maas_brief;
+
 /* All that a thread needs besides the data. */
 typedef struct maas_grower {
     const maas_grow_data *d;
     int64_t cap; /* rows */
+    /* Codes of row r of a sample: codes_of[r * columns]. Of all rows, or of those of one small
+     * node, copied so that all nodes below it find them near (gather_rows in grow.c). */
+    const uint16_t *codes_of;
+    uint16_t *near; /* [MAAS_NEAR] */
     maas_sample *samples, *spare;
     uint16_t *codes;                  /* [cap] of the column looked at */
     uint64_t *keys, *keys2;           /* [cap] code << 32 | place */
@@ -113,7 +137,18 @@ typedef struct maas_grower {
     maas_node_stats stats; /* of the node looked at */
     maas_rng rng;
     maas_arena arena;
+    /* cells.c: [MAAS_CELL_COLUMNS][MAAS_NARROW][n_lanes], and one of each bin; all zero between two
+     * nodes */
+    int16_t *cells;
+    uint32_t *tally;                       /* of a bin: rows << 16 | weight */
+    int16_t *all, *left16;                 /* [n_lanes] of the node, and on the left */
+    maas_brief *brief;                     /* [cap] of the node */
+    int32_t n_lanes;                       /* classes in whole vectors; 0: they are not for cells */
+    uint32_t buckets[1 << MAAS_RANK_BITS]; /* ranks.c */
+    bool in_cells;                         /* the node is: `all` and `brief` are of it */
+
     bool packed; /* weights of this tree are small whole numbers, and so are classes */
+    bool light;  /* none is above MAAS_RANK_WEIGHT */
     bool polls;  /* on the thread whose hooks may be called */
     int64_t n_since_poll;
 } maas_grower;

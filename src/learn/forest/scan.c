@@ -287,7 +287,7 @@ INLINE void scan_bins(maas_grower *g, const maas_stretch *st, maas_best *best, i
 INLINE bool scan_whole(maas_grower *g, maas_stretch *st, maas_best *best, int kind)
 {
     const maas_bins *b = g->d->bins;
-    const uint16_t *codes = b->codes + st->feature;
+    const uint16_t *codes = g->codes_of + st->feature;
     const size_t width = width_of(g->d, kind), n = (size_t)g->d->n_stats,
                  stride = (size_t)b->n_cols;
     const uint32_t n_bins = b->cols[st->feature].n;

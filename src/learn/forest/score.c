@@ -9,14 +9,15 @@
 
 #define CHUNK_NUMBERS (1 << 20) /* predictions in memory at a time */
 #define CHUNK_ROWS    8192
-#define TASK_ROWS     64
+#define TASK_ROWS     64 /* at least; a tree that was fetched serves as many as there are */
+#define TASK_MOST     512
 #define TRAIN_ROWS    1000  /* training rows scored when there are no others */
 #define LEAST_CHANCE  1e-15 /* below it a chance counts as this, so that the loss is finite */
 
 typedef struct scoring {
     const maas_forest_run *r;
     const uint32_t *rows; /* of the data, or of the bins */
-    int64_t n;            /* in this chunk */
+    int64_t n, task;      /* in this chunk, in a task */
     bool by_bins;
     int64_t k;
     double *sums; /* [n][k] */
@@ -32,7 +33,7 @@ static void predict_task(void *arg, int64_t task, int ithr)
 {
     scoring *s = arg;
     const maas_forest_run *r = s->r;
-    const int64_t from = task * TASK_ROWS, to = from + TASK_ROWS < s->n ? from + TASK_ROWS : s->n;
+    const int64_t from = task * s->task, to = from + s->task < s->n ? from + s->task : s->n;
     memset(s->sums + from * s->k, 0, (size_t)((to - from) * s->k) * sizeof *s->sums);
     for (int64_t t = 0; t < r->recipe.n_estimators; t++) /* trees outside: one stays in cache */
         for (int64_t i = from; i < to; i++) {
@@ -49,7 +50,10 @@ void maas_forest_sums(const maas_forest_run *r, const uint32_t *rows, bool by_bi
                       int64_t k, double *sums)
 {
     scoring s = {.r = r, .rows = rows, .n = n, .by_bins = by_bins, .k = k, .sums = sums};
-    maas_threads_loop(r->job->n_threads, (n + TASK_ROWS - 1) / TASK_ROWS, predict_task, &s);
+    const int64_t threads = r->job->n_threads < 1 ? 1 : r->job->n_threads;
+    const int64_t share = (n + threads - 1) / threads;
+    s.task = share < TASK_ROWS ? TASK_ROWS : share < TASK_MOST ? share : TASK_MOST;
+    maas_threads_loop(r->job->n_threads, (n + s.task - 1) / s.task, predict_task, &s);
 }
 
 /* What a score takes: logarithms of chances, or values; *loss is the mean of these rows. */
