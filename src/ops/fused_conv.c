@@ -12,7 +12,7 @@ const char *const maas_conv_act_names[MAAS_N_CONV_ACTS] = {
     "Relu",      "LeakyRelu",   "Clip",  "Sigmoid", "Tanh",
     "HardSwish", "HardSigmoid", "Swish", "Elu",     "Linear"};
 
-static double activate(const maas_conv_act *act, double x)
+double maas_conv_activate(const maas_conv_act *act, double x)
 {
     const double a = act->a, b = act->b;
     switch (act->kind) {
@@ -51,7 +51,7 @@ static maas_status find_act(maas_str name, maas_conv_act_kind *out, maas_err *er
                      (int)(name.n < 20 ? name.n : 20), name.p);
 }
 
-static maas_status read_acts(const maas_node *node, maas_conv_act *act, int *n, maas_err *err)
+maas_status maas_conv_acts_read(const maas_node *node, maas_conv_act *act, int *n, maas_err *err)
 {
     const maas_attr *names = maas_node_attr(node, "activations");
     const maas_attr *params = maas_node_attr(node, "params");
@@ -116,7 +116,7 @@ static maas_status fused_types(const maas_infer *q, int first, maas_type *out, m
     int64_t groups, channels;
     maas_conv_act act[MAAS_MAX_CONV_ACTS];
     int n;
-    MAAS_TRY(read_acts(q->node, act, &n, err));
+    MAAS_TRY(maas_conv_acts_read(q->node, act, &n, err));
     MAAS_TRY(maas_conv_groups(q->node, &groups, err));
     if (block != 0 && block != 8 && block != 16)
         return maas_fail(err, MAAS_E_INVALID, "block is %" PRId64 ", must be 0, 8 or 16", block);
@@ -171,7 +171,7 @@ maas_status maas_fused_conv_init(maas_fused_conv *f, const maas_call *c, maas_er
     const bool blocked = f->x->rank > f->w->rank;
     f->x_block = blocked ? f->x->dims[f->x->rank - 1] : 0;
     f->y_block = maas_attr_i(c->node, "block", 0);
-    MAAS_TRY(read_acts(c->node, f->act, &f->n_acts, err));
+    MAAS_TRY(maas_conv_acts_read(c->node, f->act, &f->n_acts, err));
     f->px = plain(f->x, blocked, f->w->dims[1] * maas_attr_i(c->node, "group", 1));
     f->py = plain(&c->out[0], f->y_block != 0, f->w->dims[0]);
     return maas_conv_init(&f->v, c->node, &f->px, f->w, &f->py, err);
@@ -212,7 +212,7 @@ static void one_channel(const maas_fused_conv *f, const maas_tensor *y, int64_t 
             r = one_sum(f, n, m, place) * (f->s ? maas_ld(f->s, m) : 1) +
                 (f->b ? maas_ld(f->b, m) : 0) + (f->z ? maas_ld(f->z, at) : 0);
             for (int i = 0; i < f->n_acts; i++)
-                r = activate(&f->act[i], r);
+                r = maas_conv_activate(&f->act[i], r);
         }
         maas_st(y, at, r);
     }

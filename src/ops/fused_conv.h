@@ -37,6 +37,9 @@ typedef struct maas_conv_act {
     maas_conv_act_kind kind;
     float a, b;
 } maas_conv_act;
+double maas_conv_activate(const maas_conv_act *act, double x);
+/* Attributes `activations` and `params`; act holds MAAS_MAX_CONV_ACTS. */
+maas_status maas_conv_acts_read(const maas_node *node, maas_conv_act *act, int *n, maas_err *err);
 
 typedef struct maas_fused_conv {
     maas_conv v;              /* groups, windows, sizes without blocks; points into px, py */

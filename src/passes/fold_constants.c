@@ -131,11 +131,23 @@ static maas_status fold(maas_graph *g, maas_node *n, maas_tensor *in, maas_tenso
     return MAAS_OK;
 }
 
-static maas_status fold_all(maas_graph *g, bool *out_any, bool *out_more, maas_err *err)
+/* Weights that are bytes wait for fuse-int8. */
+static bool is_weights(const maas_graph *g, const maas_node *n)
+{
+    if (strcmp(n->op->name, "DequantizeLinear") != 0 || !maas_value_is(g, n->in[0], MAAS_VALUE_CONST))
+        return false;
+    const maas_tensor *t = &maas_graph_at(g, n->in[0])->init;
+    return t->dtype == MAAS_I8 && t->rank >= 2;
+}
+
+static maas_status fold_all(maas_graph *g, bool weights, bool *out_any, bool *out_more,
+                            maas_err *err)
 {
     *out_any = *out_more = false;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         maas_node *n = &g->nodes[i];
+        if (!weights && is_weights(g, n))
+            continue;
         AUTO_FREE maas_tensor *operands = maas_calloc((size_t)n->n_in + n->n_out, sizeof *operands);
         if (!operands)
             return maas_fail(err, MAAS_E_NOMEM, "folding '%s'", n->name);
@@ -147,13 +159,29 @@ static maas_status fold_all(maas_graph *g, bool *out_any, bool *out_more, maas_e
 }
 
 /* Folding what told its shape to nobody before lets what follows it be inferred and folded, too. */
-maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+static maas_status fold_rounds(maas_graph *g, bool weights, maas_err *err)
 {
     bool any = true, more = true;
     for (int round = 0; more && round < MAX_ROUNDS; round++) {
         if (round)
             MAAS_TRY(maas_graph_infer(g, err));
-        MAAS_TRY(fold_all(g, &any, &more, err));
+        MAAS_TRY(fold_all(g, weights, &any, &more, err));
     }
     return MAAS_OK;
+}
+
+/* Is there a pass that wants bytes? */
+static bool wants_bytes(const maas_pass_opts *o)
+{
+    return o->int8 && o->level >= 2 && !o->training;
+}
+
+maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    return fold_rounds(g, !wants_bytes(o), err);
+}
+
+maas_status maas_pass_fold_weights(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    return wants_bytes(o) ? fold_rounds(g, true, err) : MAAS_OK;
 }

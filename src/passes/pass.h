@@ -12,6 +12,7 @@ typedef struct maas_pass_opts {
     bool check;    /* verify after every pass                      */
     bool training; /* keep Dropout and batch statistics            */
     int64_t block; /* channels of a block that kernels want; 0: do not change layouts */
+    bool int8;     /* kernels take quantized tensors with channels last */
 } maas_pass_opts;
 
 typedef struct maas_pass {

@@ -3,6 +3,7 @@
  * they are; others are moved to the order that the primitive likes best, which costs less than it
  * gains.
  */
+#include "kernels/dnnl/conv_act.h"
 #include "kernels/dnnl/conv_pack.h"
 #include "ops/fused_conv.h"
 
@@ -19,15 +20,13 @@ typedef struct state {
     bool has_z;
 } state;
 
-/* oneDNN gives an algorithm that comes twice the numbers of the first. */
-static bool acts_differ(const maas_fused_conv *f)
+bool maas_dnnl_acts_differ(const maas_conv_act *act, int n, int linear, int clip)
 {
-    int linear = 0, clip = 0;
-    for (int i = 0; i < f->n_acts; i++) {
-        linear += f->act[i].kind == MAAS_CONV_LINEAR || f->act[i].kind == MAAS_CONV_HARD_SIGMOID;
-        clip += f->act[i].kind == MAAS_CONV_CLIP || f->act[i].kind == MAAS_CONV_HARD_SIGMOID;
+    for (int i = 0; i < n; i++) {
+        linear += act[i].kind == MAAS_CONV_LINEAR || act[i].kind == MAAS_CONV_HARD_SIGMOID;
+        clip += act[i].kind == MAAS_CONV_CLIP || act[i].kind == MAAS_CONV_HARD_SIGMOID;
         for (int k = 0; k < i; k++)
-            if (f->act[k].kind == f->act[i].kind)
+            if (act[k].kind == act[i].kind)
                 return false;
     }
     return linear < 2 && clip < 2;
@@ -46,7 +45,7 @@ static bool packs_well(const maas_conv *v, const maas_tensor *w)
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_fused_conv f;
-    if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 || !acts_differ(&f))
+    if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 || !maas_dnnl_acts_differ(f.act, f.n_acts, 0, 0))
         return false;
     return maas_dnnl_small(f.x) && maas_dnnl_small(f.w) && maas_dnnl_small(&c->out[0]) &&
            packs_well(&f.v, f.w) && (!f.s || (f.s->data && f.w->data));
@@ -88,7 +87,7 @@ static bool describe(const maas_fused_conv *f, shapes *s)
            dnnl_memory_desc_init_by_tag(&s->b, 1, channels, dnnl_f32, dnnl_a) == dnnl_success;
 }
 
-static void append(dnnl_post_ops_t ops, const maas_conv_act *a)
+void maas_dnnl_append_act(dnnl_post_ops_t ops, const maas_conv_act *a)
 {
     static const struct {
         dnnl_alg_kind_t alg;
@@ -122,7 +121,7 @@ static dnnl_primitive_attr_t attributes(const maas_fused_conv *f)
         if (f->z)
             dnnl_post_ops_append_sum(ops, 1);
         for (int i = 0; i < f->n_acts; i++)
-            append(ops, &f->act[i]);
+            maas_dnnl_append_act(ops, &f->act[i]);
         dnnl_primitive_attr_set_post_ops(attr, ops);
         dnnl_post_ops_destroy(ops);
     }
