@@ -57,10 +57,10 @@ static maas_status read_byte(const maas_node *n, const char *name, int32_t *out,
 {
     const int64_t v = maas_attr_i(n, name, 0);
     *out = (int32_t)v;
-    return v >= -128 && v <= 255 ? MAAS_OK
-                                 : maas_fail(err, MAAS_E_INVALID,
-                                             "attribute '%s' is %lld, no code of a byte", name,
-                                             (long long)v);
+    return v >= -128 && v <= 255
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_INVALID, "attribute '%s' is %lld, no code of a byte", name,
+                           (long long)v);
 }
 
 static maas_status read_attrs(maas_qconv *q, const maas_node *n, maas_err *err)
@@ -219,7 +219,7 @@ static int64_t pool_flops(const maas_call *c)
 
 /* ---- examples ---- */
 
-#define N_CASES 10
+#define N_CASES 14
 static const struct {
     maas_dtype x, y;
     int group, bias, middle, n_acts;
@@ -237,13 +237,17 @@ static const struct {
     {MAAS_U8, MAAS_F32, 1, 1, 0, 0, "", {0}, {2, 4, 4, 64}, {32, 64, 1, 1}, 1, 1, 0, 0, 0, 0},
     {MAAS_U8, MAAS_U8, 32, 1, 0, 1, "Relu", {0}, {1, 6, 6, 32}, {32, 1, 3, 3}, 1, 1, 1, 2, 1, 0},
     {MAAS_U8, MAAS_U8, 2, 1, 0, 0, "", {0}, {1, 5, 5, 32}, {32, 16, 3, 3}, 1, 1, 1, 4, 6, 0},
+    {MAAS_U8, MAAS_U8, 1, 1, 1, 1, "Relu", {0}, {2, 9, 12, 3}, {3, 3, 3, 3}, 1, 1, 1, 0, 0, 129},
+    {MAAS_U8, MAAS_U8, 1, 1, 0, 1, "Relu", {0}, {2, 9, 12, 3}, {3, 3, 3, 3}, 1, 1, 1, 129, 0, 129},
+    {MAAS_U8, MAAS_U8, 1, 1, 0, 0, "", {0}, {2, 5, 6, 8}, {24, 8, 1, 1}, 2, 1, 0, 0, 135, 2},
+    {MAAS_U8, MAAS_U8, 1, 1, 1, 1, "Relu", {0}, {2, 3, 3, 24}, {24, 24, 3, 3}, 1, 1, 1, 0, 0, 135},
     {MAAS_U8, MAAS_U8, 1, 1, 0, 1, "Relu", {0}, {0, 5, 6, 16}, {24, 16, 1, 1}, 1, 1, 0, 0, 0, 0},
 };
 
 static maas_vid numbers(maas_example *e, maas_dtype t, int rank, const int64_t *dims, double lo,
                         double hi)
 {
-    float room[16 * 32 * 9];
+    float room[24 * 24 * 9];
     maas_tensor x = maas_tensor_of(t, rank, dims, room);
     const int64_t n = maas_n_elems(&x);
     MAAS_CHECK(n <= (int64_t)MAAS_COUNT(room));
@@ -281,7 +285,8 @@ static void example_of(maas_example *e, const char *op)
     maas_quant_range(cases[k].x, &lo, &hi);
     in[first] = maas_ex_in(e, cases[k].x, lo, hi + 1, 4, cases[k].in);
     in[first + 1] = numbers(e, MAAS_I8, 4, cases[k].w, -128, 128);
-    const double by = 90 / (60 * 128 * sqrt((double)(cases[k].w[1] * cases[k].w[2] * cases[k].w[3])));
+    const double by = 90 /
+                      (60 * 128 * sqrt((double)(cases[k].w[1] * cases[k].w[2] * cases[k].w[3])));
     in[first + 2] = numbers(e, MAAS_F32, 1, &m, by, 2 * by);
     in[first + 3] = cases[k].bias ? numbers(e, MAAS_F32, 1, &m, -5000, 5000) : MAAS_NO_VALUE;
     if (first) {

@@ -21,8 +21,8 @@
 #include "ops/fused_conv.h"
 
 typedef struct maas_qconv {
-    maas_conv v;        /* points into px, py */
-    maas_tensor px, py; /* shapes with channels second */
+    maas_conv v;                          /* points into px, py */
+    maas_tensor px, py;                   /* shapes with channels second */
     const maas_tensor *x, *w, *s, *b, *z; /* b, z may be NULL */
     int32_t x_zero, y_zero, z_zero;
     float z_scale, low, high, step; /* of `middle`; step 0: there is none */

@@ -134,7 +134,8 @@ static maas_status fold(maas_graph *g, maas_node *n, maas_tensor *in, maas_tenso
 /* Weights that are bytes wait for fuse-int8. */
 static bool is_weights(const maas_graph *g, const maas_node *n)
 {
-    if (strcmp(n->op->name, "DequantizeLinear") != 0 || !maas_value_is(g, n->in[0], MAAS_VALUE_CONST))
+    if (strcmp(n->op->name, "DequantizeLinear") != 0 ||
+        !maas_value_is(g, n->in[0], MAAS_VALUE_CONST))
         return false;
     const maas_tensor *t = &maas_graph_at(g, n->in[0])->init;
     return t->dtype == MAAS_I8 && t->rank >= 2;

@@ -69,8 +69,7 @@ static bool is_weights(const maas_graph *g, const maas_chain *c)
 
 static bool has_numbers(const maas_graph *g, const maas_chain *c)
 {
-    return is_weights(g, c) &&
-           (c->b < 0 || maas_value_is(g, c->b, MAAS_VALUE_CONST));
+    return is_weights(g, c) && (c->b < 0 || maas_value_is(g, c->b, MAAS_VALUE_CONST));
 }
 
 static maas_status begin_numbers(const maas_graph *g, maas_chain *c, maas_err *err)

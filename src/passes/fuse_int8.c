@@ -166,7 +166,8 @@ static bool quantize(maas_int8 *w, maas_nid i)
     if (!maas_int8_is(n, "QuantizeLinear") || (uint32_t)n->in[0] >= w->n_values ||
         w->twin[n->in[0]] < 0 || !numbers_of(w, n, n->out[0], &y) || n->n_in < 3 || n->in[2] < 0)
         return false;
-    const maas_vid twin = maas_b_op3(&w->b, "QuantizeLinear", w->twin[n->in[0]], n->in[1], n->in[2]);
+    const maas_vid twin = maas_b_op3(&w->b, "QuantizeLinear", w->twin[n->in[0]], n->in[1],
+                                     n->in[2]);
     maas_int8_give(w, y.q, twin);
     return true;
 }

@@ -16,8 +16,8 @@ typedef struct product {
     int64_t m;         /* channels that come out */
     const float *step; /* of weights: one, or [m] */
     bool one_step;
-    maas_vid scale, bias;       /* constants [m], or MAAS_NO_VALUE */
-    const maas_tensor *whole;   /* bias in units of the sums; or NULL */
+    maas_vid scale, bias;     /* constants [m], or MAAS_NO_VALUE */
+    const maas_tensor *whole; /* bias in units of the sums; or NULL */
     maas_conv_act act[MAAS_MAX_CONV_ACTS];
     int n_acts;
     float z_scale;
@@ -122,7 +122,7 @@ enum { OWN_ATTRS = 9, MOST_ATTRS = 24 };
 
 static bool is_own(const char *name)
 {
-    static const char *const own[] = {"activations", "params",  "block",   "to",    "x_zero",
+    static const char *const own[] = {"activations", "params",  "block",  "to",    "x_zero",
                                       "y_zero",      "z_scale", "z_zero", "middle"};
     for (size_t i = 0; i < MAAS_COUNT(own); i++)
         if (strcmp(own[i], name) == 0)
@@ -148,12 +148,10 @@ static maas_vid emit(maas_int8 *w, const product *p, const maas_node *n, const m
         params[2 * i + 1] = p->act[i].b;
     }
     const uint32_t n_acts = (uint32_t)p->n_acts;
-    const maas_attr acts = {.name = "activations", .type = MAAS_ATTR_STRINGS, .n = n_acts,
-                            .u.strings = names},
-                    numbers = {.name = "params", .type = MAAS_ATTR_FLOATS, .n = 2 * n_acts,
-                               .u.floats = params},
-                    between = {.name = "middle", .type = MAAS_ATTR_FLOATS, .n = 3,
-                               .u.floats = middle};
+    const maas_attr
+        acts = {.name = "activations", .type = MAAS_ATTR_STRINGS, .n = n_acts, .u.strings = names},
+        numbers = {.name = "params", .type = MAAS_ATTR_FLOATS, .n = 2 * n_acts, .u.floats = params},
+        between = {.name = "middle", .type = MAAS_ATTR_FLOATS, .n = 3, .u.floats = middle};
     a[k++] = MAAS_A_INT("to", p->y.dtype);
     a[k++] = MAAS_A_INT("x_zero", p->x.zero);
     a[k++] = MAAS_A_INT("y_zero", p->y.zero);
@@ -172,7 +170,8 @@ static maas_vid emit(maas_int8 *w, const product *p, const maas_node *n, const m
                        (in[4] >= 0 ? 4 : 3) + (uint32_t)add, NULL, 1);
 }
 
-static maas_vid product_of(maas_int8 *w, const product *p, const maas_node *n, maas_vid x, maas_vid wt)
+static maas_vid product_of(maas_int8 *w, const product *p, const maas_node *n, maas_vid x,
+                           maas_vid wt)
 {
     const bool bias = p->bias >= 0 || p->whole;
     const maas_vid in[] = {p->z, x, wt, vector(w, p, false),
@@ -262,8 +261,10 @@ bool maas_int8_qlinear_conv(maas_int8 *w, maas_nid i)
     product p = {.scale = MAAS_NO_VALUE, .bias = MAAS_NO_VALUE, .z = MAAS_NO_VALUE};
     if (!maas_int8_is(&n, "QLinearConv") || n.n_attr > MOST_ATTRS ||
         !maas_int8_is_picture(w, n.in[X]) || !maas_int8_is_picture(w, n.out[0]) ||
-        !maas_int8_number(w, n.in[X_SCALE], f32, &xs) || !maas_int8_number(w, n.in[X_ZERO], bytes, &xz) ||
-        !maas_int8_number(w, n.in[Y_SCALE], f32, &ys) || !maas_int8_number(w, n.in[Y_ZERO], bytes, &yz))
+        !maas_int8_number(w, n.in[X_SCALE], f32, &xs) ||
+        !maas_int8_number(w, n.in[X_ZERO], bytes, &xz) ||
+        !maas_int8_number(w, n.in[Y_SCALE], f32, &ys) ||
+        !maas_int8_number(w, n.in[Y_ZERO], bytes, &yz))
         return false;
     for (int k = W; k <= W_ZERO; k++)
         if (!maas_value_is(w->g, n.in[k], MAAS_VALUE_CONST))
@@ -282,9 +283,8 @@ bool maas_int8_qlinear_conv(maas_int8 *w, maas_nid i)
     p.m = wt->dims[0];
     p.step = s->data;
     p.one_step = maas_n_elems(s) == 1;
-    if (wt->dtype != MAAS_I8 || !all_zero(&maas_graph_at(w->g, n.in[W_ZERO])->init) ||
-        !(ys > 0) || !groups_fit(&n, maas_graph_at(w->g, n.in[X])->type.dims[1], p.m) ||
-        !units_fit(w, &p))
+    if (wt->dtype != MAAS_I8 || !all_zero(&maas_graph_at(w->g, n.in[W_ZERO])->init) || !(ys > 0) ||
+        !groups_fit(&n, maas_graph_at(w->g, n.in[X])->type.dims[1], p.m) || !units_fit(w, &p))
         return false;
     maas_int8_give(w, n.out[0], product_of(w, &p, &n, maas_int8_last(w, p.x.q), p.w));
     return true;
@@ -333,7 +333,8 @@ bool maas_int8_gemm(maas_int8 *w, maas_nid i)
     const maas_vid wide = maas_b_i64s(&w->b, (const int64_t[]){x.dims[0], 1, x.dims[1]}, 3),
                    flat = maas_b_i64s(&w->b, (const int64_t[]){x.dims[0], p.m}, 2);
     const maas_vid rows = maas_b_op2(&w->b, "Reshape", p.x.q, wide);
-    const maas_vid out = product_of(w, &p, NULL, rows, as_kernel(w, p.w, transposed, p.m, x.dims[1]));
+    const maas_vid out = product_of(w, &p, NULL, rows,
+                                    as_kernel(w, p.w, transposed, p.m, x.dims[1]));
     if (w->b.status != MAAS_OK)
         return false;
     const maas_vid in[] = {out, flat};
@@ -353,8 +354,7 @@ bool maas_int8_gemm(maas_int8 *w, maas_nid i)
 /* A convolution of ours whose bytes nobody but the Add reads. */
 static const maas_node *conv_behind(const maas_int8 *w, maas_vid v, const maas_codes *c)
 {
-    if ((uint32_t)c->q >= w->n_values || w->twin[c->q] < 0 || w->uses[c->q] != 1 ||
-        w->uses[v] != 1)
+    if ((uint32_t)c->q >= w->n_values || w->twin[c->q] < 0 || w->uses[c->q] != 1 || w->uses[v] != 1)
         return NULL;
     const maas_node *n = maas_int8_producer(w, w->twin[c->q]);
     return maas_int8_is(n, "FusedQLinearConv") && !maas_node_attr(n, "activations") ? n : NULL;
@@ -386,7 +386,8 @@ bool maas_int8_add(maas_int8 *w, maas_nid i)
         return false;
     for (int k = 0; k < 2; k++)
         if (!maas_codes_of(w, n.in[k], &c[k]) || (uint32_t)c[k].q >= w->n_values ||
-            !maas_type_eq(&maas_graph_at(w->g, n.in[k])->type, &maas_graph_at(w->g, n.out[0])->type))
+            !maas_type_eq(&maas_graph_at(w->g, n.in[k])->type,
+                          &maas_graph_at(w->g, n.out[0])->type))
             return false;
     relu = maas_int8_only_reader(w, n.out[0]);
     if (relu >= 0 && maas_int8_is(&w->g->nodes[relu], "Relu"))

@@ -25,6 +25,7 @@ const maas_pass maas_passes[] = {
      "operators between DequantizeLinear and QuantizeLinear run on bytes, channels last"},
     {"fold-weights", 1, maas_pass_fold_weights, "computes the floats of weights that stay floats"},
     {"layout", 2, maas_pass_layout, "channels in blocks between convolutions"},
+    {"bf16", 2, maas_pass_bf16, "convolutions in bfloat16, in models that ask for it"},
     {"einsum", 2, maas_pass_einsum, "sums over labels that are matrix products"},
     {"fuse-patterns", 2, maas_pass_fuse_patterns,
      "small operators that stand for one: attention, normalizations, Gelu"},

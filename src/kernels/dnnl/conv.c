@@ -42,13 +42,24 @@ static bool packs_well(const maas_conv *v, const maas_tensor *w)
     return m * c <= (most > (1 << 22) ? most : 1 << 22) / v->kernel_n / v->groups;
 }
 
+static bool takes_half(const maas_tensor *t)
+{
+    const int64_t n = maas_n_elems(t);
+    return (t->dtype == MAAS_F32 || t->dtype == MAAS_BF16) && n > 0 && n <= INT32_MAX;
+}
+
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_fused_conv f;
-    if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 || !maas_dnnl_acts_differ(f.act, f.n_acts, 0, 0))
+    if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 ||
+        !maas_dnnl_acts_differ(f.act, f.n_acts, 0, 0))
         return false;
-    return maas_dnnl_small(f.x) && maas_dnnl_small(f.w) && maas_dnnl_small(&c->out[0]) &&
-           packs_well(&f.v, f.w) && (!f.s || (f.s->data && f.w->data));
+    if (!maas_dnnl_small(f.w) || !packs_well(&f.v, f.w) || (f.s && (!f.s->data || !f.w->data)))
+        return false;
+    if (f.half)
+        return cpu->avx512_bf16 && f.w->data && takes_half(f.x) && takes_half(&c->out[0]) &&
+               (f.x_block || f.v.groups == 1);
+    return maas_dnnl_small(f.x) && maas_dnnl_small(&c->out[0]);
 }
 
 /* ---- description ---- */
@@ -72,6 +83,11 @@ static bool weights_md(const maas_fused_conv *f, dnnl_memory_desc_t *md)
            dnnl_success;
 }
 
+static dnnl_data_type_t type_of(const maas_tensor *t)
+{
+    return t->dtype == MAAS_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
 static bool describe(const maas_fused_conv *f, shapes *s)
 {
     const maas_window *w = &f->v.w;
@@ -82,8 +98,9 @@ static bool describe(const maas_fused_conv *f, shapes *s)
         s->before[a] = w->before[a];
         s->after[a] = w->after[a];
     }
-    return maas_dnnl_md(&s->x, f->px.rank, f->px.dims, f->x_block) &&
-           maas_dnnl_md(&s->y, f->py.rank, f->py.dims, f->y_block) && weights_md(f, &s->w) &&
+    return maas_dnnl_md_of(&s->x, type_of(&f->px), f->px.rank, f->px.dims, f->x_block) &&
+           maas_dnnl_md_of(&s->y, type_of(&f->py), f->py.rank, f->py.dims, f->y_block) &&
+           weights_md(f, &s->w) &&
            dnnl_memory_desc_init_by_tag(&s->b, 1, channels, dnnl_f32, dnnl_a) == dnnl_success;
 }
 
@@ -140,7 +157,8 @@ static void open_step(maas_dnnl_step *step, const maas_fused_conv *f, const shap
         maas_dnnl_md_any(&any.x, &s->x);
     if (!keep || !f->y_block)
         maas_dnnl_md_any(&any.y, &s->y);
-    maas_dnnl_md_any(&any.w, &s->w);
+    any.w.data_type = type_of(f->x);
+    maas_dnnl_md_any(&any.w, &any.w);
     *step = (maas_dnnl_step){.failed = true};
     if (dnnl_dilated_convolution_forward_desc_init(
             &desc, dnnl_forward_inference, alg, &any.x, &any.w, f->b ? &any.b : NULL, &any.y,
@@ -152,8 +170,8 @@ static void open_step(maas_dnnl_step *step, const maas_fused_conv *f, const shap
 static bool is_winograd(const maas_fused_conv *f)
 {
     const maas_conv *v = &f->v;
-    bool ok = v->w.n == 2 && v->groups == 1 && f->x_block && f->y_block && v->narrow_n >= 100 &&
-              v->wide_c >= 32 && v->narrow_c >= 32;
+    bool ok = v->w.n == 2 && v->groups == 1 && !f->half && f->x_block && f->y_block &&
+              v->narrow_n >= 100 && v->wide_c >= 32 && v->narrow_c >= 32;
     for (int a = 0; a < 2 && ok; a++)
         ok = v->w.kernel[a] == 3 && v->w.stride[a] == 1 && v->w.dilation[a] == 1;
     return ok;

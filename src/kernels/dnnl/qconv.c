@@ -128,8 +128,8 @@ static void open_step(maas_dnnl_step *step, const maas_qconv *q, const shapes *s
             dnnl_success &&
         dnnl_dilated_convolution_forward_desc_init(
             &desc, dnnl_forward_inference, dnnl_convolution_direct, &s->x, &any,
-            q->b ? &s->b : NULL, &s->y, s->strides, s->dilations, s->before, s->after) ==
-            dnnl_success)
+            q->b ? &s->b : NULL, &s->y, s->strides, s->dilations, s->before,
+            s->after) == dnnl_success)
         maas_dnnl_step_open(step, &desc, attr, NULL);
 }
 
@@ -202,4 +202,5 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
         .op = &maas_op_##Name, .name = #Name ".dnnl", .flags = MAAS_KERNEL_WHOLE, .fits = fits,    \
         .prepare = prepare, .release = release, .run = run                                         \
     }
-const maas_kernel maas_kernels_dnnl_qconv[] = {ROW(FusedQLinearConv), ROW(FusedQLinearConvAdd), {0}};
+const maas_kernel maas_kernels_dnnl_qconv[] = {
+    ROW(FusedQLinearConv), ROW(FusedQLinearConvAdd), {0}};
