@@ -426,6 +426,27 @@ bench_onnx() {
     done
     mean=$(awk '{ s += log($1) } END { if (NR) printf "%.2fx", exp(s / NR) }' "$tmp/onnx.ratios")
     row 'geometric mean of the ratios' - - "$mean" '>= 1.15x' -
+    section "ResNet-50 in fewer bits, $cores threads, us a call (median)"
+    "$clients" bench/peers/onnx_quantize.py "$tmp/onnx" resnet50 2>"$tmp/why" || { skipped 'fewer bits' "$(why)" && return 0; }
+    for batch in 1 16; do
+        onnx_fewer_bits bf16 $batch '>= 1.5x' 'float32'
+        onnx_fewer_bits int8 $batch '>= 2.5x' 'int8'
+    done
+}
+onnx_fewer_bits() { # KIND BATCH ASKED WHAT_THE_PEER_RUNS: ours against our own f32, and against ONNX Runtime on the file
+    at="$tmp/onnx/resnet50-$1.$2"
+    for round in $(seq "$rounds"); do
+        field us "$("$clients" bench/peers/onnx_infer.py "$tmp/onnx/resnet50-$1" "$2" "$cores" 2>"$tmp/why")" >>"$at.ort"
+        line=$(GOMP_SPINCOUNT=2000 "$build/bench/bench_onnx" "$tmp/onnx/resnet50" "$2" "$cores" 2>"$tmp/why") || break
+        field us "$line" >>"$at.f32"
+        line=$(GOMP_SPINCOUNT=2000 "$build/bench/bench_onnx" "$tmp/onnx/resnet50-$1" "$2" "$cores" 2>"$tmp/why") || break
+        field us "$line" >>"$at.us"
+    done
+    [ -s "$at.us" ] && [ -s "$at.ort" ] || { skipped "$1, batch $2" "$(why)" && return 0; }
+    us=$(median "$at.us") ort=$(median "$at.ort") f32=$(median "$at.f32")
+    row "$1, batch $2: us, our float32" "$us" "$f32" "$(ratio "$f32" "$us")" "$3" -
+    row "$1, batch $2: us, ONNX Runtime in $4" "$us" "$ort" "$(ratio "$ort" "$us")" - -
+    row '  largest difference of the answers' "$(field difference "$line")" - - - -
 }
 
 # Rows of one table: a random forest of 100 trees by us and by scikit-learn, in turns.

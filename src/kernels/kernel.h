@@ -50,6 +50,9 @@ const maas_kernel *maas_kernel_pick(const maas_call *c, const maas_cpu *cpu); /*
  */
 int64_t maas_kernel_block(const maas_cpu *cpu);
 
+/* Are there fast convolutions of bytes with channels last? */
+bool maas_kernel_int8(const maas_cpu *cpu);
+
 /* For MAAS_KERNEL_BARRIER kernels: returns when every thread of the running call got here. */
 void maas_call_barrier(void);
 

@@ -125,12 +125,32 @@ static maas_status elements_run(const maas_call *c, int ithr, int nthr, maas_err
     return MAAS_OK;
 }
 
-/* ---- Cast between floats and doubles ---- */
+/* ---- Cast between floats and doubles, or bfloat16 ---- */
 
 static bool cast_fits(const maas_call *c, const maas_cpu *cpu)
 {
     const int from = c->in[0].dtype, to = c->out[0].dtype;
-    return (from == MAAS_F32 && to == MAAS_F64) || (from == MAAS_F64 && to == MAAS_F32);
+    return (from == MAAS_F32 && (to == MAAS_F64 || to == MAAS_BF16)) ||
+           ((from == MAAS_F64 || from == MAAS_BF16) && to == MAAS_F32);
+}
+
+/* To the nearest, to even; without a branch, for vectors. NaN stays NaN. */
+static void to_bf16(uint16_t *restrict y, const float *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, x + i, sizeof u);
+        const uint32_t round = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = (u >> 16) | 0x40;
+        y[i] = (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? nan : round);
+    }
+}
+
+static void from_bf16(float *restrict y, const uint16_t *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t u = (uint32_t)x[i] << 16;
+        memcpy(y + i, &u, sizeof u);
+    }
 }
 
 static maas_status cast_run(const maas_call *c, int ithr, int nthr, maas_err *err)
@@ -139,7 +159,12 @@ static maas_status cast_run(const maas_call *c, int ithr, int nthr, maas_err *er
     const double *d = c->in[0].data;
     int64_t from, to;
     maas_share(maas_n_elems(&c->in[0]), 64, ithr, nthr, &from, &to);
-    if (c->in[0].dtype == MAAS_F32)
+    if (c->out[0].dtype == MAAS_BF16)
+        to_bf16((uint16_t *)c->out[0].data + from, f + from, to - from);
+    else if (c->in[0].dtype == MAAS_BF16)
+        from_bf16((float *)c->out[0].data + from, (const uint16_t *)c->in[0].data + from,
+                  to - from);
+    else if (c->in[0].dtype == MAAS_F32)
         for (int64_t i = from; i < to; i++)
             ((double *)c->out[0].data)[i] = (double)f[i];
     else

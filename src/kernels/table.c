@@ -28,7 +28,8 @@ static bool has_avx512(const maas_cpu *cpu)
     T(maas_kernels_dnnl_gemm, anywhere)                                                            \
     T(maas_kernels_dnnl_conv, anywhere)                                                            \
     T(maas_kernels_dnnl_conv_grad, anywhere)                                                       \
-    T(maas_kernels_dnnl_pool, anywhere)
+    T(maas_kernels_dnnl_pool, anywhere)                                                            \
+    T(maas_kernels_dnnl_qconv, anywhere)
 #else
 #define DNNL(T)
 #endif
@@ -70,6 +71,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_resize)          \
     T(maas_kernels_blocks, anywhere)      \
     T(maas_kernels_pool, anywhere)        \
+    T(maas_kernels_pool_last, anywhere)   \
     T(maas_kernels_lookup, anywhere)      \
     T(maas_kernels_views, anywhere)       \
     T(maas_kernels_pad, anywhere)         \
@@ -104,5 +106,14 @@ int64_t maas_kernel_block(const maas_cpu *cpu)
     return has_avx512(cpu) ? 16 : has_avx2(cpu) ? 8 : 0;
 #else
     return 0;
+#endif
+}
+
+bool maas_kernel_int8(const maas_cpu *cpu)
+{
+#if defined(MAAS_HAVE_DNNL) && defined(MAAS_HAVE_X86)
+    return has_avx512(cpu) && cpu->avx512_vnni;
+#else
+    return false;
 #endif
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "ops/conv_int.h"
+#include "tensor/small.h"
 
 #include "base/ban.h"
 
@@ -12,7 +13,7 @@ const char *const maas_conv_act_names[MAAS_N_CONV_ACTS] = {
     "Relu",      "LeakyRelu",   "Clip",  "Sigmoid", "Tanh",
     "HardSwish", "HardSigmoid", "Swish", "Elu",     "Linear"};
 
-static double activate(const maas_conv_act *act, double x)
+double maas_conv_activate(const maas_conv_act *act, double x)
 {
     const double a = act->a, b = act->b;
     switch (act->kind) {
@@ -51,7 +52,7 @@ static maas_status find_act(maas_str name, maas_conv_act_kind *out, maas_err *er
                      (int)(name.n < 20 ? name.n : 20), name.p);
 }
 
-static maas_status read_acts(const maas_node *node, maas_conv_act *act, int *n, maas_err *err)
+maas_status maas_conv_acts_read(const maas_node *node, maas_conv_act *act, int *n, maas_err *err)
 {
     const maas_attr *names = maas_node_attr(node, "activations");
     const maas_attr *params = maas_node_attr(node, "params");
@@ -116,7 +117,7 @@ static maas_status fused_types(const maas_infer *q, int first, maas_type *out, m
     int64_t groups, channels;
     maas_conv_act act[MAAS_MAX_CONV_ACTS];
     int n;
-    MAAS_TRY(read_acts(q->node, act, &n, err));
+    MAAS_TRY(maas_conv_acts_read(q->node, act, &n, err));
     MAAS_TRY(maas_conv_groups(q->node, &groups, err));
     if (block != 0 && block != 8 && block != 16)
         return maas_fail(err, MAAS_E_INVALID, "block is %" PRId64 ", must be 0, 8 or 16", block);
@@ -126,7 +127,11 @@ static maas_status fused_types(const maas_infer *q, int first, maas_type *out, m
         MAAS_TRY(maas_check_blocks(&x, channels, err));
         x = maas_type_unblocked(&x, channels);
     }
-    MAAS_TRY(maas_conv_infer(q, &x, w, (maas_dtype)x.dtype, out, err));
+    const int64_t to = maas_attr_i(q->node, "to", x.dtype);
+    if (to < 0 || to >= 32 || !maas_dtype_in((maas_dtype)to, MAAS_DTS_FLOAT))
+        return maas_fail(err, MAAS_E_INVALID, "attribute 'to': data type %" PRId64 " is no float",
+                         to);
+    MAAS_TRY(maas_conv_infer(q, &x, w, (maas_dtype)to, out, err));
     if (block && out->rank == MAAS_MAX_RANK)
         return maas_fail(err, MAAS_E_INVALID, "too many axes for blocks");
     if (block)
@@ -146,6 +151,8 @@ static maas_status add_infer(maas_infer *q, maas_err *err)
     const maas_type *z = &q->in[0];
     maas_type *y = &q->out[0];
     MAAS_TRY(fused_types(q, 1, y, err));
+    if (z->dtype != y->dtype)
+        return maas_fail(err, MAAS_E_INVALID, "Z and Y must have the same type");
     if (z->rank >= 0 && y->rank >= 0 && z->rank != y->rank)
         return maas_fail(err, MAAS_E_INVALID, "Z has rank %d, Y %d", z->rank, y->rank);
     for (int i = 0; i < y->rank && z->rank >= 0; i++)
@@ -168,10 +175,11 @@ maas_status maas_fused_conv_init(maas_fused_conv *f, const maas_call *c, maas_er
     f->b = maas_c_in(c, first + 2);
     f->s = maas_c_in(c, first + 3);
     f->z = first ? &c->in[0] : NULL;
+    f->half = f->x->dtype == MAAS_BF16 && f->w->dtype == MAAS_F32;
     const bool blocked = f->x->rank > f->w->rank;
     f->x_block = blocked ? f->x->dims[f->x->rank - 1] : 0;
     f->y_block = maas_attr_i(c->node, "block", 0);
-    MAAS_TRY(read_acts(c->node, f->act, &f->n_acts, err));
+    MAAS_TRY(maas_conv_acts_read(c->node, f->act, &f->n_acts, err));
     f->px = plain(f->x, blocked, f->w->dims[1] * maas_attr_i(c->node, "group", 1));
     f->py = plain(&c->out[0], f->y_block != 0, f->w->dims[0]);
     return maas_conv_init(&f->v, c->node, &f->px, f->w, &f->py, err);
@@ -186,6 +194,16 @@ static int64_t element(const maas_tensor *t, int64_t block, int64_t channels, in
     return ((n * t->dims[1] + c / block) * places + p) * block + c % block;
 }
 
+/* What a weight is multiplied with before it counts, and what it counts then. */
+static double weight(const maas_fused_conv *f, int64_t m, int64_t i)
+{
+    const double w = maas_ld(f->w, i);
+    if (!f->half)
+        return w;
+    const float product = (float)w * (f->s ? (float)maas_ld(f->s, m) : 1);
+    return (double)maas_bf16_to_f32(maas_f32_to_bf16(product));
+}
+
 static double one_sum(const maas_fused_conv *f, int64_t n, int64_t m, const int64_t *place)
 {
     const maas_conv *v = &f->v;
@@ -196,7 +214,7 @@ static double one_sum(const maas_fused_conv *f, int64_t n, int64_t m, const int6
         for (int64_t c = 0; c < v->wide_c; c++)
             sum += maas_ld(f->x, element(f->x, f->x_block, channels, v->wide_n, n,
                                          g * v->wide_c + c, t.at)) *
-                   maas_ld(f->w, (m * v->wide_c + c) * v->kernel_n + t.k);
+                   weight(f, m, (m * v->wide_c + c) * v->kernel_n + t.k);
     return sum;
 }
 
@@ -209,10 +227,10 @@ static void one_channel(const maas_fused_conv *f, const maas_tensor *y, int64_t 
         const int64_t at = element(y, f->y_block, channels, v->narrow_n, n, m, o);
         double r = 0;
         if (m < channels) {
-            r = one_sum(f, n, m, place) * (f->s ? maas_ld(f->s, m) : 1) +
+            r = one_sum(f, n, m, place) * (f->s && !f->half ? maas_ld(f->s, m) : 1) +
                 (f->b ? maas_ld(f->b, m) : 0) + (f->z ? maas_ld(f->z, at) : 0);
             for (int i = 0; i < f->n_acts; i++)
-                r = activate(&f->act[i], r);
+                r = maas_conv_activate(&f->act[i], r);
         }
         maas_st(y, at, r);
     }
@@ -365,22 +383,19 @@ static void add_example(maas_example *e)
 }
 
 static const maas_io_schema fused_in[] = {
-    MAAS_REQ("X", "T", MAAS_DTS_FLOAT), MAAS_REQ("W", "T", MAAS_DTS_FLOAT),
+    MAAS_REQ("X", NULL, MAAS_DTS_FLOAT), MAAS_REQ("W", "T", MAAS_DTS_FLOAT),
     MAAS_OPT("B", "T", MAAS_DTS_FLOAT), MAAS_OPT("S", "T", MAAS_DTS_FLOAT)};
 static const maas_io_schema add_in[] = {
-    MAAS_REQ("Z", "T", MAAS_DTS_FLOAT), MAAS_REQ("X", "T", MAAS_DTS_FLOAT),
+    MAAS_REQ("Z", NULL, MAAS_DTS_FLOAT), MAAS_REQ("X", NULL, MAAS_DTS_FLOAT),
     MAAS_REQ("W", "T", MAAS_DTS_FLOAT), MAAS_OPT("B", "T", MAAS_DTS_FLOAT),
     MAAS_OPT("S", "T", MAAS_DTS_FLOAT)};
-static const maas_io_schema out[] = {MAAS_REQ("Y", "T", MAAS_DTS_FLOAT)};
-static const maas_attr_schema attrs[] = {{"auto_pad", MAAS_ATTR_STRING, false},
-                                         {"dilations", MAAS_ATTR_INTS, false},
-                                         {"group", MAAS_ATTR_INT, false},
-                                         {"kernel_shape", MAAS_ATTR_INTS, false},
-                                         {"pads", MAAS_ATTR_INTS, false},
-                                         {"strides", MAAS_ATTR_INTS, false},
-                                         {"activations", MAAS_ATTR_STRINGS, false},
-                                         {"params", MAAS_ATTR_FLOATS, false},
-                                         {"block", MAAS_ATTR_INT, false}};
+static const maas_io_schema out[] = {MAAS_REQ("Y", NULL, MAAS_DTS_FLOAT)};
+static const maas_attr_schema attrs[] = {
+    {"auto_pad", MAAS_ATTR_STRING, false},     {"dilations", MAAS_ATTR_INTS, false},
+    {"group", MAAS_ATTR_INT, false},           {"kernel_shape", MAAS_ATTR_INTS, false},
+    {"pads", MAAS_ATTR_INTS, false},           {"strides", MAAS_ATTR_INTS, false},
+    {"activations", MAAS_ATTR_STRINGS, false}, {"params", MAAS_ATTR_FLOATS, false},
+    {"block", MAAS_ATTR_INT, false},           {"to", MAAS_ATTR_INT, false}};
 
 const maas_op maas_op_FusedConv = {
     .domain = MAAS_DOMAIN_OWN,

@@ -4,6 +4,9 @@
  *   FusedConv     (   X, W, B?, S?)   y = a(S[m] * conv(X, W)[m] + B[m])
  *   FusedConvAdd  (Z, X, W, B?, S?)   y = a(S[m] * conv(X, W)[m] + B[m] + Z), may overwrite Z
  *
+ * Y is of the type of X, or as the attribute `to` says. Where X is BFLOAT16 and W is FLOAT, S[m]
+ * W[m] is rounded to bfloat16, as X is; sums are of floats.
+ *
  * a: `activations`, one after the other, each with two numbers of `params`.
  *
  * X and Y may be in blocks of channels: a row-major array [N][ceil(C / b)][d..][b]. What fills the
@@ -37,12 +40,16 @@ typedef struct maas_conv_act {
     maas_conv_act_kind kind;
     float a, b;
 } maas_conv_act;
+double maas_conv_activate(const maas_conv_act *act, double x);
+/* Attributes `activations` and `params`; act holds MAAS_MAX_CONV_ACTS. */
+maas_status maas_conv_acts_read(const maas_node *node, maas_conv_act *act, int *n, maas_err *err);
 
 typedef struct maas_fused_conv {
     maas_conv v;              /* groups, windows, sizes without blocks; points into px, py */
     maas_tensor px, py;       /* shapes without blocks                                     */
     int64_t x_block, y_block; /* 0: not in blocks                                          */
     const maas_tensor *x, *w, *b, *s, *z; /* b, s, z may be NULL */
+    bool half;                            /* S W in bfloat16 */
     maas_conv_act act[MAAS_MAX_CONV_ACTS];
     int n_acts;
 } maas_fused_conv;

@@ -131,11 +131,45 @@ static maas_status fold(maas_graph *g, maas_node *n, maas_tensor *in, maas_tenso
     return MAAS_OK;
 }
 
-static maas_status fold_all(maas_graph *g, bool *out_any, bool *out_more, maas_err *err)
+static bool is_dequantize(const maas_graph *g, maas_vid v)
+{
+    const maas_nid p = v >= 0 ? maas_graph_at(g, v)->producer : MAAS_NO_NODE;
+    return p >= 0 && strcmp(g->nodes[p].op->name, "DequantizeLinear") == 0;
+}
+
+/* For each value: is it the weights of a product whose other side was bytes, too? NULL: no memory.
+ */
+static bool *weights_of_bytes(const maas_graph *g)
+{
+    static const char *const products[] = {"Conv", "Gemm", "MatMul"};
+    bool *is = maas_calloc(g->n_values, sizeof *is);
+    for (uint32_t i = 0; i < g->n_nodes && is; i++) {
+        const maas_node *n = &g->nodes[i];
+        for (size_t k = 0; k < MAAS_COUNT(products); k++)
+            if (strcmp(n->op->name, products[k]) == 0 && is_dequantize(g, n->in[0]) &&
+                is_dequantize(g, n->in[1]))
+                is[n->in[1]] = true;
+    }
+    return is;
+}
+
+/* They wait for fuse-int8. */
+static bool waits(const maas_graph *g, const maas_node *n, const bool *weights)
+{
+    if (!weights || strcmp(n->op->name, "DequantizeLinear") != 0 || n->out[0] < 0 ||
+        !weights[n->out[0]] || !maas_value_is(g, n->in[0], MAAS_VALUE_CONST))
+        return false;
+    return maas_graph_at(g, n->in[0])->init.dtype == MAAS_I8;
+}
+
+static maas_status fold_all(maas_graph *g, const bool *weights, bool *out_any, bool *out_more,
+                            maas_err *err)
 {
     *out_any = *out_more = false;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         maas_node *n = &g->nodes[i];
+        if (waits(g, n, weights))
+            continue;
         AUTO_FREE maas_tensor *operands = maas_calloc((size_t)n->n_in + n->n_out, sizeof *operands);
         if (!operands)
             return maas_fail(err, MAAS_E_NOMEM, "folding '%s'", n->name);
@@ -147,13 +181,34 @@ static maas_status fold_all(maas_graph *g, bool *out_any, bool *out_more, maas_e
 }
 
 /* Folding what told its shape to nobody before lets what follows it be inferred and folded, too. */
-maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+static maas_status fold_rounds(maas_graph *g, const bool *weights, maas_err *err)
 {
     bool any = true, more = true;
     for (int round = 0; more && round < MAX_ROUNDS; round++) {
         if (round)
             MAAS_TRY(maas_graph_infer(g, err));
-        MAAS_TRY(fold_all(g, &any, &more, err));
+        MAAS_TRY(fold_all(g, weights, &any, &more, err));
     }
     return MAAS_OK;
+}
+
+/* Is there a pass that wants bytes? */
+static bool wants_bytes(const maas_pass_opts *o)
+{
+    return o->int8 && o->level >= 2 && !o->training;
+}
+
+maas_status maas_pass_fold_constants(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    if (!wants_bytes(o))
+        return fold_rounds(g, NULL, err);
+    AUTO_FREE bool *weights = weights_of_bytes(g);
+    if (!weights)
+        return maas_fail(err, MAAS_E_NOMEM, "folding constants");
+    return fold_rounds(g, weights, err);
+}
+
+maas_status maas_pass_fold_weights(maas_graph *g, const maas_pass_opts *o, maas_err *err)
+{
+    return wants_bytes(o) ? fold_rounds(g, NULL, err) : MAAS_OK;
 }

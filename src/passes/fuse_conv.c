@@ -57,10 +57,19 @@ static const float *channel_numbers(const maas_graph *g, maas_vid v, const maas_
     return at >= 0 && t->dims[at] == y->dims[1] && n == y->dims[1] ? t->data : NULL;
 }
 
+/* Constant, or about to be: fold-constants leaves weights of bytes to fuse-int8. */
+static bool is_weights(const maas_graph *g, const maas_chain *c)
+{
+    const maas_nid p = maas_graph_at(g, c->w)->producer;
+    return maas_value_is(g, c->w, MAAS_VALUE_CONST) ||
+           (!c->square && p >= 0 && strcmp(g->nodes[p].op->name, "DequantizeLinear") == 0 &&
+            maas_value_is(g, g->nodes[p].in[0], MAAS_VALUE_CONST) &&
+            maas_value_is(g, g->nodes[p].in[1], MAAS_VALUE_CONST));
+}
+
 static bool has_numbers(const maas_graph *g, const maas_chain *c)
 {
-    return maas_value_is(g, c->w, MAAS_VALUE_CONST) &&
-           (c->b < 0 || maas_value_is(g, c->b, MAAS_VALUE_CONST));
+    return is_weights(g, c) && (c->b < 0 || maas_value_is(g, c->b, MAAS_VALUE_CONST));
 }
 
 static maas_status begin_numbers(const maas_graph *g, maas_chain *c, maas_err *err)

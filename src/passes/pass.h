@@ -12,7 +12,14 @@ typedef struct maas_pass_opts {
     bool check;    /* verify after every pass                      */
     bool training; /* keep Dropout and batch statistics            */
     int64_t block; /* channels of a block that kernels want; 0: do not change layouts */
+    bool int8;     /* kernels take quantized tensors with channels last */
+    bool bf16;     /* convolutions in bfloat16: the model asks for it, the machine has it */
 } maas_pass_opts;
+
+/* Metadata of a model, "bf16": convolutions may round what they read, and what they write for each
+ * other, to bfloat16. */
+#define MAAS_META_PRECISION "maas.precision"
+bool maas_graph_wants_bf16(const maas_graph *g);
 
 typedef struct maas_pass {
     const char *name;

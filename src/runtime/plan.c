@@ -138,7 +138,10 @@ maas_status maas_plan_create(const maas_graph *g, const maas_type *in_types,
     const maas_pass_opts passes = {.level = o->level,
                                    .check = o->check,
                                    .training = o->training,
-                                   .block = o->reference ? 0 : maas_kernel_block(maas_cpu_get())};
+                                   .block = o->reference ? 0 : maas_kernel_block(maas_cpu_get()),
+                                   .bf16 = !o->reference && maas_cpu_get()->avx512_bf16 &&
+                                           maas_graph_wants_bf16(g),
+                                   .int8 = !o->reference && maas_kernel_int8(maas_cpu_get())};
     maas_plan *p = plan_open(o->budget, &passes, o->reference);
     if (!p)
         return maas_fail(err, MAAS_E_NOMEM, "a plan");

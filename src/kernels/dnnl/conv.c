@@ -3,6 +3,7 @@
  * they are; others are moved to the order that the primitive likes best, which costs less than it
  * gains.
  */
+#include "kernels/dnnl/conv_act.h"
 #include "kernels/dnnl/conv_pack.h"
 #include "ops/fused_conv.h"
 
@@ -19,15 +20,13 @@ typedef struct state {
     bool has_z;
 } state;
 
-/* oneDNN gives an algorithm that comes twice the numbers of the first. */
-static bool acts_differ(const maas_fused_conv *f)
+bool maas_dnnl_acts_differ(const maas_conv_act *act, int n, int linear, int clip)
 {
-    int linear = 0, clip = 0;
-    for (int i = 0; i < f->n_acts; i++) {
-        linear += f->act[i].kind == MAAS_CONV_LINEAR || f->act[i].kind == MAAS_CONV_HARD_SIGMOID;
-        clip += f->act[i].kind == MAAS_CONV_CLIP || f->act[i].kind == MAAS_CONV_HARD_SIGMOID;
+    for (int i = 0; i < n; i++) {
+        linear += act[i].kind == MAAS_CONV_LINEAR || act[i].kind == MAAS_CONV_HARD_SIGMOID;
+        clip += act[i].kind == MAAS_CONV_CLIP || act[i].kind == MAAS_CONV_HARD_SIGMOID;
         for (int k = 0; k < i; k++)
-            if (f->act[k].kind == f->act[i].kind)
+            if (act[k].kind == act[i].kind)
                 return false;
     }
     return linear < 2 && clip < 2;
@@ -43,13 +42,24 @@ static bool packs_well(const maas_conv *v, const maas_tensor *w)
     return m * c <= (most > (1 << 22) ? most : 1 << 22) / v->kernel_n / v->groups;
 }
 
+static bool takes_half(const maas_tensor *t)
+{
+    const int64_t n = maas_n_elems(t);
+    return (t->dtype == MAAS_F32 || t->dtype == MAAS_BF16) && n > 0 && n <= INT32_MAX;
+}
+
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_fused_conv f;
-    if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 || !acts_differ(&f))
+    if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 ||
+        !maas_dnnl_acts_differ(f.act, f.n_acts, 0, 0))
         return false;
-    return maas_dnnl_small(f.x) && maas_dnnl_small(f.w) && maas_dnnl_small(&c->out[0]) &&
-           packs_well(&f.v, f.w) && (!f.s || (f.s->data && f.w->data));
+    if (!maas_dnnl_small(f.w) || !packs_well(&f.v, f.w) || (f.s && (!f.s->data || !f.w->data)))
+        return false;
+    if (f.half)
+        return cpu->avx512_bf16 && f.w->data && takes_half(f.x) && takes_half(&c->out[0]) &&
+               (f.x_block || f.v.groups == 1);
+    return maas_dnnl_small(f.x) && maas_dnnl_small(&c->out[0]);
 }
 
 /* ---- description ---- */
@@ -73,6 +83,11 @@ static bool weights_md(const maas_fused_conv *f, dnnl_memory_desc_t *md)
            dnnl_success;
 }
 
+static dnnl_data_type_t type_of(const maas_tensor *t)
+{
+    return t->dtype == MAAS_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
 static bool describe(const maas_fused_conv *f, shapes *s)
 {
     const maas_window *w = &f->v.w;
@@ -83,12 +98,13 @@ static bool describe(const maas_fused_conv *f, shapes *s)
         s->before[a] = w->before[a];
         s->after[a] = w->after[a];
     }
-    return maas_dnnl_md(&s->x, f->px.rank, f->px.dims, f->x_block) &&
-           maas_dnnl_md(&s->y, f->py.rank, f->py.dims, f->y_block) && weights_md(f, &s->w) &&
+    return maas_dnnl_md_of(&s->x, type_of(&f->px), f->px.rank, f->px.dims, f->x_block) &&
+           maas_dnnl_md_of(&s->y, type_of(&f->py), f->py.rank, f->py.dims, f->y_block) &&
+           weights_md(f, &s->w) &&
            dnnl_memory_desc_init_by_tag(&s->b, 1, channels, dnnl_f32, dnnl_a) == dnnl_success;
 }
 
-static void append(dnnl_post_ops_t ops, const maas_conv_act *a)
+void maas_dnnl_append_act(dnnl_post_ops_t ops, const maas_conv_act *a)
 {
     static const struct {
         dnnl_alg_kind_t alg;
@@ -122,7 +138,7 @@ static dnnl_primitive_attr_t attributes(const maas_fused_conv *f)
         if (f->z)
             dnnl_post_ops_append_sum(ops, 1);
         for (int i = 0; i < f->n_acts; i++)
-            append(ops, &f->act[i]);
+            maas_dnnl_append_act(ops, &f->act[i]);
         dnnl_primitive_attr_set_post_ops(attr, ops);
         dnnl_post_ops_destroy(ops);
     }
@@ -141,7 +157,8 @@ static void open_step(maas_dnnl_step *step, const maas_fused_conv *f, const shap
         maas_dnnl_md_any(&any.x, &s->x);
     if (!keep || !f->y_block)
         maas_dnnl_md_any(&any.y, &s->y);
-    maas_dnnl_md_any(&any.w, &s->w);
+    any.w.data_type = type_of(f->x);
+    maas_dnnl_md_any(&any.w, &any.w);
     *step = (maas_dnnl_step){.failed = true};
     if (dnnl_dilated_convolution_forward_desc_init(
             &desc, dnnl_forward_inference, alg, &any.x, &any.w, f->b ? &any.b : NULL, &any.y,
@@ -153,8 +170,8 @@ static void open_step(maas_dnnl_step *step, const maas_fused_conv *f, const shap
 static bool is_winograd(const maas_fused_conv *f)
 {
     const maas_conv *v = &f->v;
-    bool ok = v->w.n == 2 && v->groups == 1 && f->x_block && f->y_block && v->narrow_n >= 100 &&
-              v->wide_c >= 32 && v->narrow_c >= 32;
+    bool ok = v->w.n == 2 && v->groups == 1 && !f->half && f->x_block && f->y_block &&
+              v->narrow_n >= 100 && v->wide_c >= 32 && v->narrow_c >= 32;
     for (int a = 0; a < 2 && ok; a++)
         ok = v->w.kernel[a] == 3 && v->w.stride[a] == 1 && v->w.dilation[a] == 1;
     return ok;

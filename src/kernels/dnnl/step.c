@@ -36,6 +36,12 @@ void maas_dnnl_threads(int n)
 
 bool maas_dnnl_md(dnnl_memory_desc_t *md, int rank, const int64_t *dims, int64_t block)
 {
+    return maas_dnnl_md_of(md, dnnl_f32, rank, dims, block);
+}
+
+bool maas_dnnl_md_of(dnnl_memory_desc_t *md, dnnl_data_type_t t, int rank, const int64_t *dims,
+                     int64_t block)
+{
     static const dnnl_format_tag_t tags[][3] = {{dnnl_ncw, dnnl_nCw8c, dnnl_nCw16c},
                                                 {dnnl_nchw, dnnl_nChw8c, dnnl_nChw16c},
                                                 {dnnl_ncdhw, dnnl_nCdhw8c, dnnl_nCdhw16c}};
@@ -44,12 +50,12 @@ bool maas_dnnl_md(dnnl_memory_desc_t *md, int rank, const int64_t *dims, int64_t
         return false;
     memcpy(d, dims, (size_t)rank * sizeof *dims);
     const dnnl_format_tag_t tag = tags[rank - 3][block == 0 ? 0 : block == 8 ? 1 : 2];
-    return dnnl_memory_desc_init_by_tag(md, rank, d, dnnl_f32, tag) == dnnl_success;
+    return dnnl_memory_desc_init_by_tag(md, rank, d, t, tag) == dnnl_success;
 }
 
 bool maas_dnnl_md_any(dnnl_memory_desc_t *md, const dnnl_memory_desc_t *like)
 {
-    return dnnl_memory_desc_init_by_tag(md, like->ndims, like->dims, dnnl_f32,
+    return dnnl_memory_desc_init_by_tag(md, like->ndims, like->dims, like->data_type,
                                         dnnl_format_tag_any) == dnnl_success;
 }
 

@@ -41,6 +41,8 @@ typedef struct maas_dnnl_step {
 void maas_dnnl_threads(int n);
 /* [N][C][d..] in blocks of `block` channels, 0: not. False: no such order. */
 bool maas_dnnl_md(dnnl_memory_desc_t *md, int rank, const int64_t *dims, int64_t block);
+bool maas_dnnl_md_of(dnnl_memory_desc_t *md, dnnl_data_type_t t, int rank, const int64_t *dims,
+                     int64_t block);
 bool maas_dnnl_md_any(dnnl_memory_desc_t *md, const dnnl_memory_desc_t *like);
 bool maas_dnnl_small(const maas_tensor *t); /* f32, not empty, sizes that fit its counters */
 /* Is the code made for this primitive, and not the one that takes everything? */

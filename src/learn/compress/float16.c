@@ -4,11 +4,18 @@
 
 #include "learn/compress/step.h"
 #include "learn/compress/weights.h"
+#include "passes/pass.h"
 #include "base/ban.h"
 
 const maas_param maas_step_float_rows[1] = {
     {"min_elements", MAAS_PARAM_INT, MAAS_STEP_AT(min_elements), 1, 1e9, 64,
      .help = "smaller tensors stay as they are"},
+};
+const maas_param maas_step_bf16_rows[2] = {
+    {"min_elements", MAAS_PARAM_INT, MAAS_STEP_AT(min_elements), 1, 1e9, 64,
+     .help = "smaller tensors stay as they are"},
+    {"compute", MAAS_PARAM_BOOL, MAAS_STEP_AT(compute), .preset = 0,
+     .help = "convolutions run in bfloat16 where the processor multiplies it, with sums of floats"},
 };
 
 static const struct half_kind {
@@ -69,5 +76,7 @@ maas_status maas_step_f16(maas_step_call *c, maas_err *err)
 
 maas_status maas_step_bf16(maas_step_call *c, maas_err *err)
 {
+    if (c->spec->compute)
+        MAAS_TRY(maas_graph_set_meta(c->g, MAAS_META_PRECISION, "bf16", err));
     return run(c, &halves[1], err);
 }

@@ -16,7 +16,7 @@ typedef struct maas_step_spec { /* one flat struct for all steps: each uses its 
     const json_t *student; /* borrowed; NULL: the model goes on */
     int64_t rank, bits, min_elements, rows, fine_tune;
     int method, format, by, scope;
-    bool per_channel, reduce_range, gradual;
+    bool per_channel, reduce_range, gradual, compute;
 } maas_step_spec;
 
 typedef struct maas_compress_target {

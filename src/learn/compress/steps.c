@@ -11,7 +11,7 @@
 
 const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS] = {
     STEP(f16, float, false, "weights as halves: half the file, three digits"),
-    STEP(bf16, float, false, "weights as bfloat16: half the file, two digits, the range of floats"),
+    STEP(bf16, bf16, false, "weights as bfloat16: half the file, two digits, the range of floats"),
     STEP(int8, int8, false, "weights as bytes with a scale a channel; computed in floats"),
     STEP(dynamic_int8, dynamic, false,
          "products of bytes; the range of what goes in is measured in every run"),

@@ -9,6 +9,7 @@
 #include "learn/compress/step.h"
 #include "learn/compress/weights.h"
 #include "ops/build.h"
+#include "passes/pass.h"
 #include "toy.h"
 
 /* ---- a model by hand: x [rows,IN] -> Gemm -> Relu -> Gemm -> value [rows,1] ---- */
@@ -151,6 +152,12 @@ static void check_bf16(const hand *h, const maas_graph *g, const json_t *said)
         EXPECT(fabs(maas_tensor_get(t, i) - h->w1[i]) <= fabs(h->w1[i]) * 0x1p-8);
 }
 
+static void check_bf16_compute(const hand *h, const maas_graph *g, const json_t *said)
+{
+    check_bf16(h, g, said);
+    EXPECT(maas_graph_wants_bf16(g));
+}
+
 static void check_int8(const hand *h, const maas_graph *g, const json_t *said)
 {
     const maas_tensor *q = constant(g, "w1.int8"), *s = constant(g, "w1.scale");
@@ -259,6 +266,7 @@ static const struct step_case {
 } cases[] = {
     {"f16", "'f16'", 1e-3, 0.7, check_f16},
     {"bf16", "'bf16'", 8e-3, 0.7, check_bf16},
+    {"bf16", "{'type':'bf16','compute':true}", 8e-3, 0.7, check_bf16_compute},
     {"int8", "{'type':'int8','min_elements':1}", 7e-2, 0.55, check_int8},
     {"int8", "{'type':'int8','per_channel':false}", 7e-2, 0.5, check_int8},
     {"dynamic_int8", "{'type':'dynamic_int8','min_elements':1}", 0.42, 0.65, check_codes},

@@ -6,7 +6,9 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "kernels/kernel.h"
 #include "ops/build.h"
+#include "passes/pass.h"
 #include "runtime/plan.h"
 
 #define BATCH    2
@@ -246,7 +248,8 @@ static void stop(side *s)
     maas_plan_destroy(s->plan);
 }
 
-static void compare(const maker *m, const side *fast, const side *slow, uint64_t seed)
+static void compare(const maker *m, const side *fast, const side *slow, uint64_t seed,
+                    double tolerance)
 {
     for (uint32_t i = 0; i < m->g->n_outputs; i++) {
         const maas_tensor *a = maas_exec_output(fast->exec, i),
@@ -258,26 +261,39 @@ static void compare(const maker *m, const side *fast, const side *slow, uint64_t
             largest = fmax(largest, fabs(maas_tensor_get(b, k)));
         for (int64_t k = 0; k < maas_n_elems(a) && !mt_failed; k++) {
             const double x = maas_tensor_get(a, k), y = maas_tensor_get(b, k);
-            EXPECT_MSG(fabs(x - y) <= 1e-4 * largest, "seed %llu, output %u: %g is not %g",
+            EXPECT_MSG(fabs(x - y) <= tolerance * largest, "seed %llu, output %u: %g is not %g",
                        (unsigned long long)seed, i, x, y);
         }
     }
 }
 
-static void passes_and_kernels_change_nothing(void)
+static bool has_bf16(const side *s)
 {
+    AUTO(maas_buf_reset) maas_buf text = MAAS_BUF_INIT(1u << 20);
+    maas_plan_dump(s->plan, &text);
+    maas_buf_char(&text, '\0');
+    return text.p && strstr(text.p, "bfloat16");
+}
+
+/* precision: as the model asks for; NULL: as it is. Gives how many plans have bfloat16. */
+static int compare_all(const char *precision, double tolerance)
+{
+    int n_bf16 = 0;
     for (uint64_t seed = 1; seed <= 150 && !mt_failed; seed++) {
         maker m;
         side fast = {0}, slow = {0};
         make(&m, seed);
         EXPECT_EQ(m.b.status, MAAS_OK);
+        if (precision)
+            EXPECT_EQ(maas_graph_set_meta(m.g, MAAS_META_PRECISION, precision, NULL), MAAS_OK);
         const maas_plan_opts of = {.n_threads = 1 + (int)(seed % 2), .level = 2, .check = true},
                              os = {.n_threads = 1, .level = 0, .reference = true};
         if (start(&fast, &m, &of) && start(&slow, &m, &os)) {
+            n_bf16 += has_bf16(&fast);
             EXPECT_EQ(maas_exec_run(slow.exec, NULL), MAAS_OK);
             for (int run = 0; run < 2 && !mt_failed; run++) {
                 EXPECT_EQ(maas_exec_run(fast.exec, NULL), MAAS_OK);
-                compare(&m, &fast, &slow, seed);
+                compare(&m, &fast, &slow, seed, tolerance);
             }
         }
         stop(&fast);
@@ -285,10 +301,27 @@ static void passes_and_kernels_change_nothing(void)
         maas_graph_destroy(m.g);
     }
     EXPECT_EQ(maas_mem_live(), 0);
+    return n_bf16;
+}
+
+static void passes_and_kernels_change_nothing(void)
+{
+    EXPECT_EQ(compare_all(NULL, 1e-4), 0);
+}
+
+/* Each of some ten operators in a row rounds to eight bits. */
+static void bf16_is_near_where_it_is_asked_for(void)
+{
+    const int n = compare_all("bf16", 10 * 0x1p-8);
+    if (maas_cpu_get()->avx512_bf16 && maas_kernel_block(maas_cpu_get()) == 16)
+        EXPECT_MSG(n > 100, "%d plans have bfloat16", n);
+    else
+        EXPECT_EQ(n, 0);
 }
 
 static const mt_case cases[] = {
     MT_CASE(passes_and_kernels_change_nothing),
+    MT_CASE(bf16_is_near_where_it_is_asked_for),
 };
 int main(int argc, char **argv)
 {
