@@ -56,7 +56,10 @@ class Quant:
 
 
 class Model:
-    def __init__(self):
+    """real: the same net without quantization, from the numbers that codes stand for."""
+
+    def __init__(self, real=False):
+        self.real = real
         self.tensors, self.ops, self.ins, self.outs, self.buffers = [], [], [], [], [b""]
         self.used, self.lo, self.hi = set(), {}, {}
 
@@ -70,6 +73,8 @@ class Model:
 
     def input(self, shape, dtype="float32", quant=None, name=None, lo=-2, hi=2):
         """-1: open in the signature, 1 in the shape, as the converter writes it."""
+        if self.real and quant:
+            dtype, quant = "float32", None
         open_ = any(d < 0 for d in shape)
         i = self.tensor([1 if d < 0 else d for d in shape], dtype, quant, name or f"in{len(self.ins)}",
                         signature=list(shape) if open_ else None)
@@ -79,6 +84,8 @@ class Model:
 
     def const(self, a, dtype=None, quant=None):
         a = np.asarray(a)
+        if self.real and quant:
+            a, dtype, quant = quant.numbers(a), "float32", None
         a = a.astype(dtype or {"float64": "float32", "int64": "int32"}.get(a.dtype.name, a.dtype.name))
         return self.tensor(a.shape, a.dtype, quant, data=a.tobytes())
 
@@ -86,8 +93,14 @@ class Model:
         """A constant of codes for real numbers."""
         return self.const(quant.codes(np.asarray(x, np.float32), dtype), quant=quant)
 
+    def bias(self, x, quant):
+        """int32 of the scale that products have; without their zero points."""
+        return self.const(np.rint(x / quant.scale).astype(np.int32), "int32", quant)
+
     def op(self, name, ins, dtype="float32", quant=None, options=None, n_out=1, shape=(), custom=None, **fields):
         """Numbers of its outputs, or the one; options: "Conv2DOptions" with fields."""
+        if self.real and quant:
+            dtype, quant = "float32", None
         dtypes = dtype if isinstance(dtype, (list, tuple)) else [dtype] * n_out
         outs = [self.tensor(shape, d, quant) for d in dtypes]
         self.ops.append((name, [-1 if i is None else i for i in ins], outs, options, fields, custom))

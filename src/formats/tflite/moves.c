@@ -1,6 +1,8 @@
 /* formats/tflite/moves.c - operators that pick elements: slices, borders, indices. */
 #include "formats/tflite/tflite_int.h"
 
+#include <string.h>
+
 #include "base/ban.h"
 
 static maas_vid as_i64(tl *t, const tl_op *op, uint32_t i)
@@ -205,24 +207,53 @@ static void mirror_pad(tl *t, tl_op *op)
 
 /* ---- pieces of pictures as rows of the batch ---- */
 
+/* One axis is a picture of one row. Returns whether it is. */
 static bool read_blocks(tl *t, const tl_op *op, int64_t block[2], int64_t pads[4])
 {
-    if (tl_ints(t, op, 1, block, 2) != 2 || tl_ints(t, op, 2, pads, 4) != 4)
-        tl_fail(t, MAAS_E_UNSUPPORTED, "blocks of other than two axes");
+    const int n = tl_ints(t, op, 1, block, 2);
+    if (tl_ints(t, op, 2, pads, 4) != 2 * n || n < 1)
+        tl_fail(t, MAAS_E_FORMAT, "not a block and two borders for each axis");
+    if (n == 1) {
+        block[1] = block[0];
+        block[0] = 1;
+        memcpy(pads + 2, pads, 2 * sizeof *pads);
+        pads[0] = pads[1] = 0;
+    }
     for (int i = 0; i < 2 && tl_ok(t); i++)
         if (block[i] < 1 || block[i] > TL_MAX_STEP)
             tl_fail(t, MAAS_E_FORMAT, "blocks of %lld", (long long)block[i]);
     for (int i = 0; i < 4 && tl_ok(t); i++)
         if (pads[i] < 0 || pads[i] > INT32_MAX)
             tl_fail(t, MAAS_E_FORMAT, "border %d is %lld", i, (long long)pads[i]);
-    return tl_ok(t);
+    return n == 1;
+}
+
+static maas_vid block_input(tl *t, const tl_op *op, bool one_axis)
+{
+    if (!one_axis)
+        return tl_in_first(t, op, 0);
+    const maas_vid x = tl_in(t, op, 0);
+    if (tl_ok(t) && tl_type(t, x)->rank != 3)
+        tl_fail(t, MAAS_E_UNSUPPORTED, "blocks of one axis of %d", tl_type(t, x)->rank);
+    return tl_to_first(t, maas_b_op2(&t->b, "Unsqueeze", x, maas_b_i64s(&t->b, (int64_t[]){1}, 1)));
+}
+
+static void block_output(tl *t, const tl_op *op, maas_vid y, bool one_axis)
+{
+    if (!one_axis) {
+        tl_give_first(t, op, 0, y);
+        return;
+    }
+    y = tl_to_last(t, y);
+    tl_give(t, op, 0, maas_b_op2(&t->b, "Squeeze", y, maas_b_i64s(&t->b, (int64_t[]){1}, 1)));
 }
 
 static void space_to_batch(tl *t, tl_op *op)
 {
     int64_t b[2], p[4];
-    maas_vid x = tl_in_first(t, op, 0);
-    if (!read_blocks(t, op, b, p))
+    const bool one_axis = read_blocks(t, op, b, p);
+    maas_vid x = block_input(t, op, one_axis);
+    if (!tl_ok(t))
         return;
     const int64_t all[8] = {0, 0, p[0], p[1], p[2], p[3], 0, 0};
     x = padded(t, x, all, 4, true, "constant", MAAS_NO_VALUE);
@@ -231,14 +262,15 @@ static void space_to_batch(tl *t, tl_op *op)
         tl_fail(t, MAAS_E_FORMAT, "blocks do not divide the picture");
     x = tl_reshape(t, x, (int64_t[]){-1, c, h / b[0], b[0], w / b[1], b[1]}, 6);
     x = tl_transpose(t, x, 6, (int64_t[]){3, 5, 0, 1, 2, 4});
-    tl_give_first(t, op, 0, tl_reshape(t, x, (int64_t[]){-1, c, h / b[0], w / b[1]}, 4));
+    block_output(t, op, tl_reshape(t, x, (int64_t[]){-1, c, h / b[0], w / b[1]}, 4), one_axis);
 }
 
 static void batch_to_space(tl *t, tl_op *op)
 {
     int64_t b[2], crop[4];
-    maas_vid x = tl_in_first(t, op, 0);
-    if (!read_blocks(t, op, b, crop))
+    const bool one_axis = read_blocks(t, op, b, crop);
+    maas_vid x = block_input(t, op, one_axis);
+    if (!tl_ok(t))
         return;
     const int64_t c = tl_size(t, x, 1), h = tl_size(t, x, 2), w = tl_size(t, x, 3);
     x = tl_reshape(t, x, (int64_t[]){b[0], b[1], -1, c, h, w}, 6);
@@ -248,7 +280,7 @@ static void batch_to_space(tl *t, tl_op *op)
         tl_fail(t, MAAS_E_FORMAT, "nothing is left of the picture");
     x = tl_slice(t, x, (int64_t[]){2, 3}, (int64_t[]){crop[0], crop[2]},
                  (int64_t[]){h * b[0] - crop[1], w * b[1] - crop[3]}, (int64_t[]){1, 1}, 2);
-    tl_give_first(t, op, 0, x);
+    block_output(t, op, x, one_axis);
 }
 
 /* ---- indices ---- */

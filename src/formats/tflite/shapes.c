@@ -29,13 +29,31 @@ static maas_vid reshaped(tl *t, maas_vid x, const int64_t *dims, int n)
     return tl_op2(t, "Reshape", MAAS_A_INT("allowzero", zero), x, maas_b_i64s(&t->b, dims, n));
 }
 
+/* What the file says of the output, if one size at most is open: the same as the computed shape,
+ * and known before it is computed. */
+static bool declared(tl *t, const tl_op *op, int64_t *dims)
+{
+    const tl_tensor *y = tl_of_out(t, op, 0);
+    const maas_type *shape = tl_type(t, tl_codes(t, op, 1));
+    int n_open = 0;
+    if (!tl_ok(t) || shape->rank != 1 || shape->dims[0] != y->rank || y->rank < 1)
+        return false;
+    for (int i = 0; i < y->rank; i++) {
+        dims[i] = y->dims[i];
+        n_open += dims[i] < 1;
+    }
+    return n_open == 1;
+}
+
 /* The new shape is a constant, computed, or (in old files) in the options. */
 static void reshape(tl *t, tl_op *op)
 {
     int64_t dims[MAAS_MAX_RANK];
     const maas_vid x = tl_in(t, op, 0);
     if (tl_has(op, 1) && !tl_is_const(t, op, 1)) {
-        tl_give(t, op, 0, maas_b_op2(&t->b, "Reshape", x, as_i64(t, op, 1)));
+        tl_give(t, op, 0,
+                declared(t, op, dims) ? reshaped(t, x, dims, tl_of_out(t, op, 0)->rank)
+                                      : maas_b_op2(&t->b, "Reshape", x, as_i64(t, op, 1)));
         return;
     }
     if (tl_has(op, 1)) {
@@ -170,13 +188,13 @@ static void concatenation(tl *t, tl_op *op)
     if (!v)
         return;
     if (fb_i8(&t->f, &op->options, 1, ACT_NONE) != ACT_NONE)
-        op->form = TL_REAL;
+        tl_fail(t, MAAS_E_UNSUPPORTED, "its fused activation");
     const bool first = all_first(t, op);
     for (uint32_t i = 0; i < op->in.n; i++)
         v[i] = first ? tl_in_first(t, op, i) : tl_in(t, op, i);
     const int axis = tl_axis(t, fb_i32(&t->f, &op->options, 0, 0), tl_type(t, v[0])->rank);
     const maas_vid y = tl_concat(t, v, op->in.n, first ? tl_axis_first(axis) : axis);
-    tl_give_in(t, op, 0, tl_activated(t, op, 1, y), first ? TL_FIRST : TL_LAST);
+    tl_give_in(t, op, 0, y, first ? TL_FIRST : TL_LAST);
 }
 
 static void pack(tl *t, tl_op *op)

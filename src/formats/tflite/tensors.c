@@ -128,6 +128,8 @@ static maas_status read_data(tl *t, const fb_table *from, tl_tensor *x)
     if (number < 0 || number >= t->buffers.n)
         return wrong(t, x, MAAS_E_FORMAT, "its buffer is not in the file");
     const maas_span data = number ? buffer_bytes(t, (uint32_t)number) : (maas_span){0};
+    if (fb_has(&t->f, from, TENSOR_SPARSITY))
+        return wrong(t, x, MAAS_E_UNSUPPORTED, "it is sparse");
     if (t->f.wrong || x->dtype == MAAS_DT_NONE) /* the latter is refused when it is used */
         return MAAS_OK;
     if (!data.n) {
@@ -137,8 +139,6 @@ static maas_status read_data(tl *t, const fb_table *from, tl_tensor *x)
     if (maas_shape_bytes((maas_dtype)x->dtype, x->dims, x->rank, &bytes, NULL) != MAAS_OK ||
         data.n != bytes)
         return wrong(t, x, MAAS_E_FORMAT, "its buffer is not as long as its shape says");
-    if (fb_has(&t->f, from, TENSOR_SPARSITY))
-        return wrong(t, x, MAAS_E_UNSUPPORTED, "it is sparse");
     if (x->dtype == MAAS_BOOL)
         MAAS_TRY(check_bools(t, x, data));
     x->data = data.p;
