@@ -318,6 +318,20 @@ def halves():
     return m.out(m.op("CONV_2D", [x, w, b], options="Conv2DOptions", StrideH=1, StrideW=1))
 
 
+def sparse():
+    """Weights without their zeros, one by one and in blocks."""
+    m = Model()
+    a = np.where(random.random((8, 12)) < 0.3, normal(8, 12), 0).astype(np.float32)
+    a[2] = 0
+    b = a.copy()
+    b[:4, 4:8] = b[4:, :4] = 0
+    x = m.input([-1, 12])
+    for w in (m.csr(a), m.blocked(b, 4, 4), m.blocked(b, 2, 4)):
+        dense = m.op("DENSIFY", [w], options="DensifyOptions", shape=(8, 12))
+        m.out(m.op("BATCH_MATMUL", [x, dense], options="BatchMatMulOptions", AdjY=1), m.op("ABS", [dense]))
+    return m
+
+
 def weights(m, shape, dtype, axis):
     """int8: codes by channel; uint8: one scale. Codes and how they are read."""
     n = shape[axis]
@@ -368,6 +382,24 @@ def one_by_one(dtype, real=False):
     return m
 
 
+def wide(real=False):
+    """Activations of int16, which have no zero point; biases of int64."""
+    global random
+    random = np.random.default_rng(12)
+    m, q, out = Model(real), Quant(0.0004), Quant(0.0009)
+    x, rows = m.input([-1, 7, 6, 4], "int16", q), m.input([-1, 16], "int16", q)
+
+    def bias(n, w):
+        return m.bias(normal(n), Quant(q.scale * w.scale, np.zeros(len(w.scale))), "int64")
+
+    w, qw = weights(m, (8, 3, 3, 4), "int8", 0)
+    m.out(m.op("CONV_2D", [x, w, bias(8, qw)], "int16", out, options="Conv2DOptions", StrideH=1, StrideW=1))
+    w, qw = m.coded(normal(5, 16), "int8", Quant(0.01)), Quant(0.01)
+    m.out(m.op("FULLY_CONNECTED", [rows, w, bias(5, qw)], "int16", out, options="FullyConnectedOptions"))
+    m.out(m.op("TRANSPOSE", [x, m.const([0, 2, 1, 3])], "int16", q), m.op("RELU", [x], "int16", q))
+    return m
+
+
 def net(dtype):
     """One after the other, from float32 to float32."""
     m, z = Model(), 3 if dtype == "int8" else 131
@@ -405,7 +437,7 @@ def hybrid(whole):
 
 def models():
     for make in (unary, arithmetic, integers, comparisons, convolutions, volumes, pools, resizes, blocks, mobile, products, reductions,
-                 embeddings, shapes, slices, indices, halves):
+                 embeddings, shapes, slices, indices, halves, sparse):
         yield make.__name__, make()
     for bias in (False, True):
         yield f"transposed, bias {bias}", transposed(bias)
@@ -498,10 +530,10 @@ def compare(server, name, content, lo=None, hi=None, expected=None, slack=1e-5):
     return wrong
 
 
-def exact_rounding(server, dtype):
+def exact_rounding(server, dtype, make=one_by_one):
     """Codes are what the real numbers round to: those of LiteRT for the same net in float32, from the numbers that the codes stand
     for. From LiteRT's codes for the quantized net, which it computes with whole numbers, they are one step away at most."""
-    m, real = one_by_one(dtype), one_by_one(dtype, real=True)
+    m, real = (make(), make(real=True)) if make is wide else (make(dtype), make(dtype, real=True))
     content = m.bytes()
     inputs, want, coded = run(content, resolver=REFERENCE)
     quants = [m.tensors[i][2] for i in m.ins]
@@ -605,6 +637,7 @@ def main():
             used |= one_by_one(dtype).used | net(dtype).used
             exact_rounding(server, dtype)
             nets_of_codes(server, dtype)
+        exact_rounding(server, "int16", wide)
         wrong = compare(server, "hybrid", hybrid(False).bytes(), expected=hybrid(True).bytes())
         check("weights of int8 beside float32", not wrong, "\n  ".join(wrong))
         for name, m, words in refused():
@@ -612,6 +645,9 @@ def main():
             check(f"refused: {name}", r.status in (422, 501) and all(w in r.body.decode() for w in words), r)
         names_and_shapes(server)
         check("every row of the reader's tables is in a model", set(rows()) <= used and len(set(rows())) > 100, sorted(set(rows()) - used))
+        with open(os.path.join(HERE, "..", "..", "docs", "tflite.md")) as f:
+            named = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", "".join(line for line in f if line.startswith("| "))))
+        check("docs/tflite.md names every row and no other", named == set(rows()), named ^ set(rows()))
     finish()
 
 

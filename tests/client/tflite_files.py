@@ -61,7 +61,7 @@ class Model:
     def __init__(self, real=False):
         self.real = real
         self.tensors, self.ops, self.ins, self.outs, self.buffers = [], [], [], [], [b""]
-        self.used, self.lo, self.hi = set(), {}, {}
+        self.used, self.lo, self.hi, self.sparse = set(), {}, {}, {}
 
     def tensor(self, shape, dtype, quant=None, name=None, data=None, signature=None, variable=False):
         if data is not None:
@@ -93,9 +93,28 @@ class Model:
         """A constant of codes for real numbers."""
         return self.const(quant.codes(np.asarray(x, np.float32), dtype), quant=quant)
 
-    def bias(self, x, quant):
-        """int32 of the scale that products have; without their zero points."""
-        return self.const(np.rint(x / quant.scale).astype(np.int32), "int32", quant)
+    def csr(self, a):
+        """A constant of two dimensions without its zeros: rows are dense, columns compressed."""
+        found = [np.flatnonzero(row) for row in a]
+        values = np.concatenate([row[at] for row, at in zip(a, found)])
+        i = self.tensor(a.shape, a.dtype, data=values.astype(a.dtype).tobytes())
+        self.sparse[i] = ([0, 1], [], [("dense", a.shape[0]), ("csr", np.cumsum([0] + [len(at) for at in found]), np.concatenate(found))])
+        return i
+
+    def blocked(self, a, high, wide):
+        """The same of blocks: those that have a number other than zero are there as a whole."""
+        rows, columns = a.shape[0] // high, a.shape[1] // wide
+        cut = a.reshape(rows, high, columns, wide).transpose(0, 2, 1, 3)
+        found = [[c for c in range(columns) if np.any(cut[r, c])] for r in range(rows)]
+        values = np.concatenate([cut[r, c].ravel() for r in range(rows) for c in found[r]])
+        i = self.tensor(a.shape, a.dtype, data=values.astype(a.dtype).tobytes())
+        self.sparse[i] = ([0, 1, 2, 3], [0, 1], [("dense", rows), ("csr", np.cumsum([0] + [len(f) for f in found]), sum(found, [])),
+                                                 ("dense", high), ("dense", wide)])
+        return i
+
+    def bias(self, x, quant, dtype="int32"):
+        """Codes of the scale that products have; without their zero points."""
+        return self.const(np.rint(x / quant.scale).astype(dtype), dtype, quant)
 
     def op(self, name, ins, dtype="float32", quant=None, options=None, n_out=1, shape=(), custom=None, **fields):
         """Numbers of its outputs, or the one; options: "Conv2DOptions" with fields."""
@@ -119,13 +138,26 @@ class Model:
         scale, zero = vector(b, q.scale, "f4"), vector(b, q.zero, "i8")
         return table(b, "QuantizationParameters", Scale=scale, ZeroPoint=zero, QuantizedDimension=q.axis)
 
-    def write_tensor(self, b, t):
+    def write_level(self, b, level):
+        if level[0] == "dense":
+            return table(b, "DimensionMetadata", Format=0, DenseSize=int(level[1]))
+        segments, indices = [table(b, "Int32Vector", Values=vector(b, v, "i4")) for v in level[1:]]
+        return table(b, "DimensionMetadata", Format=1, ArraySegmentsType=1, ArraySegments=segments, ArrayIndicesType=1,
+                     ArrayIndices=indices)
+
+    def write_sparsity(self, b, order, blocks, levels):
+        o, m = vector(b, order, "i4"), vector(b, blocks, "i4") if blocks else None
+        levels = vector(b, [self.write_level(b, level) for level in levels], None)
+        return table(b, "SparsityParameters", TraversalOrder=o, BlockMap=m, DimMetadata=levels)
+
+    def write_tensor(self, b, t, number):
+        p = self.write_sparsity(b, *self.sparse[number]) if number in self.sparse else None
         shape, dtype, quant, name, buffer, signature, variable = t
         s = vector(b, shape, "i4")
         g = vector(b, signature, "i4") if signature else None
         n, q = b.CreateString(name), self.write_quant(b, quant)
         return table(b, "Tensor", Shape=s, Type=TYPES[dtype], Buffer=buffer, Name=n, Quantization=q, ShapeSignature=g,
-                     IsVariable=variable or None)
+                     IsVariable=variable or None, Sparsity=p)
 
     def write_op(self, b, op, codes):
         name, ins, outs, options, fields, custom = op
@@ -161,7 +193,7 @@ class Model:
         """signature: (key, names of inputs, names of outputs)"""
         b = flatbuffers.Builder(1024)
         codes = sorted({(op[0], op[5]) for op in self.ops}, key=str)
-        tensors = vector(b, [self.write_tensor(b, t) for t in self.tensors], None)
+        tensors = vector(b, [self.write_tensor(b, t, i) for i, t in enumerate(self.tensors)], None)
         ops = vector(b, [self.write_op(b, op, codes) for op in self.ops], None)
         ins, outs = vector(b, self.ins, "i4"), vector(b, self.outs, "i4")
         graph = vector(b, [table(b, "SubGraph", Tensors=tensors, Inputs=ins, Outputs=outs, Operators=ops)], None)

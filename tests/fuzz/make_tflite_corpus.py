@@ -109,6 +109,15 @@ def codes(m):
     m.out(m.op("DEQUANTIZE", [m.op("RESHAPE", [y, m.const([-1, 75])], "int8", r)]), m.op("LOGISTIC", [y], "int8", Quant(1 / 256, -128)))
 
 
+def sparse(m):
+    a = normal(4, 8)
+    a[1] = a[:2, :4] = 0
+    x = m.input([-1, 8])
+    for w in (m.csr(a), m.blocked(a, 2, 4)):
+        dense = m.op("DENSIFY", [w], options="DensifyOptions", shape=(4, 8))
+        m.out(m.op("BATCH_MATMUL", [x, dense], options="BatchMatMulOptions", AdjY=1))
+
+
 def halves(m):
     w = m.op("DEQUANTIZE", [m.const(normal(3, 4), "float16")])
     m.out(m.op("FULLY_CONNECTED", [m.input([-1, 4]), w, None], options="FullyConnectedOptions"))
@@ -117,7 +126,7 @@ def halves(m):
 def main():
     folder = os.path.join(HERE, "corpus", "tflite")
     os.makedirs(folder, exist_ok=True)
-    for make in (dense, picture, grown, blocks, slices, shapes, indices, elements, reductions, lstm, codes, halves):
+    for make in (dense, picture, grown, blocks, slices, shapes, indices, elements, reductions, lstm, codes, halves, sparse):
         m = Model()
         make(m)
         with open(os.path.join(folder, make.__name__ + ".tflite"), "wb") as f:

@@ -213,6 +213,13 @@ static void cast(tl *t, tl_op *op)
     tl_give(t, op, 0, tl_as_output(t, op, 0, tl_codes(t, op, 0)));
 }
 
+/* DENSIFY: constants have all of their elements when they were read */
+static void densify(tl *t, tl_op *op)
+{
+    op->form = TL_CODES;
+    tl_give(t, op, 0, tl_codes(t, op, 0));
+}
+
 /* QUANTIZE and DEQUANTIZE: what reads and gives already does; float16 becomes float32 */
 static void convert(tl *t, tl_op *op)
 {
@@ -280,6 +287,7 @@ const tl_row tl_elementwise[] = {
     ONE(116, "ROUND", "Round"),
     ONE(117, "HARD_SWISH", "HardSwish"),
     {123, "SELECT_V2", select_each, 3, 3, 0, NULL},
+    {124, "DENSIFY", densify, 1, 1, 0, NULL},
     {150, "GELU", by_formula, 1, 1, 0, &as_gelu},
     {152, "RELU_0_TO_1", by_formula, 1, 1, 0, &as_relu_0_to_1},
     ONE(158, "SIGN", "Sign"),

@@ -30,7 +30,6 @@ static const struct {
     {119, "WHILE"},
     {120, "NON_MAX_SUPPRESSION_V4"},
     {121, "NON_MAX_SUPPRESSION_V5"},
-    {124, "DENSIFY"},
     {125, "SEGMENT_SUM"},
     {129, "CALL_ONCE"},
     {131, "RFFT2D"},

@@ -121,6 +121,18 @@ static bool is_empty(const tl_tensor *x)
     return false;
 }
 
+static maas_status read_sparse(tl *t, const fb_table *from, tl_tensor *x, maas_span data,
+                               size_t bytes)
+{
+    const fb_table sparsity = fb_sub(&t->f, from, TENSOR_SPARSITY);
+    if (x->dtype == MAAS_BOOL)
+        return wrong(t, x, MAAS_E_UNSUPPORTED, "it is sparse and of bools");
+    const maas_status st = tl_sparse_read(t, &sparsity, x, data, bytes, &x->data);
+    if (st != MAAS_OK)
+        maas_err_prefix(t->err, "tensor %u '%.60s'", (unsigned)(x - t->tensors), x->name);
+    return st;
+}
+
 static maas_status read_data(tl *t, const fb_table *from, tl_tensor *x)
 {
     const int64_t number = fb_i32(&t->f, from, TENSOR_BUFFER, 0);
@@ -128,16 +140,17 @@ static maas_status read_data(tl *t, const fb_table *from, tl_tensor *x)
     if (number < 0 || number >= t->buffers.n)
         return wrong(t, x, MAAS_E_FORMAT, "its buffer is not in the file");
     const maas_span data = number ? buffer_bytes(t, (uint32_t)number) : (maas_span){0};
-    if (fb_has(&t->f, from, TENSOR_SPARSITY))
-        return wrong(t, x, MAAS_E_UNSUPPORTED, "it is sparse");
     if (t->f.wrong || x->dtype == MAAS_DT_NONE) /* the latter is refused when it is used */
         return MAAS_OK;
     if (!data.n) {
         x->data = number && is_empty(x) ? "" : NULL;
         return MAAS_OK;
     }
-    if (maas_shape_bytes((maas_dtype)x->dtype, x->dims, x->rank, &bytes, NULL) != MAAS_OK ||
-        data.n != bytes)
+    if (maas_shape_bytes((maas_dtype)x->dtype, x->dims, x->rank, &bytes, NULL) != MAAS_OK)
+        return wrong(t, x, MAAS_E_FORMAT, "its shape has no size");
+    if (fb_has(&t->f, from, TENSOR_SPARSITY))
+        return read_sparse(t, from, x, data, bytes);
+    if (data.n != bytes)
         return wrong(t, x, MAAS_E_FORMAT, "its buffer is not as long as its shape says");
     if (x->dtype == MAAS_BOOL)
         MAAS_TRY(check_bools(t, x, data));

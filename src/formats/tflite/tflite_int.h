@@ -89,6 +89,9 @@ static inline bool tl_ok(tl *t)
 /* ---- tensors.c ---- */
 
 maas_status tl_tensors_read(tl *t, const fb_table *graph);
+/* Of a table of sparsity: all elements, in the graph's memory; errors do not name the tensor. */
+maas_status tl_sparse_read(tl *t, const fb_table *from, const tl_tensor *x, maas_span data,
+                           size_t bytes, const void **out);
 maas_dtype tl_dtype(int64_t type); /* of the schema; MAAS_DT_NONE: unknown or not supported */
 
 /* ---- values.c: inputs and outputs of an operator ---- */

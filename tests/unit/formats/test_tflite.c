@@ -100,7 +100,7 @@ static void channels_stay_first(void)
 /* Every place that may be an offset, a length or a field, with what leads astray. */
 static void every_offset_is_checked(void)
 {
-    static const char *const names[] = {"dense", "codes", "shapes", "lstm"};
+    static const char *const names[] = {"dense", "codes", "shapes", "lstm", "sparse"};
     uint32_t n_refused = 0, n_read = 0;
     for (size_t k = 0; k < MAAS_COUNT(names); k++) {
         const bytes whole = load(names[k]);
