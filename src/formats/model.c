@@ -9,6 +9,7 @@
 #include "formats/pmml/pmml.h"
 #include "formats/sklearn/sklearn.h"
 #include "formats/svm/svm.h"
+#include "formats/tflite/tflite.h"
 #include "base/ban.h"
 
 static maas_status read_onnx(maas_span file, maas_budget *budget, maas_graph **out, maas_err *err)
@@ -26,6 +27,7 @@ const maas_model_format maas_model_formats[] = {
     {"onnx", ".onnx", maas_onnx_probe, read_onnx, maas_onnx_read},
     {"pmml", ".pmml .xml", maas_pmml_probe, maas_pmml_read, NULL},
     {"sklearn", ".pkl .pickle .joblib", maas_sk_probe, maas_sk_read, NULL},
+    {"tflite", ".tflite", maas_tflite_probe, maas_tflite_read, NULL},
     {"xgboost", ".json .ubj .bst .model", maas_xgboost_probe, maas_xgboost_read, NULL},
 };
 const size_t maas_n_model_formats = MAAS_COUNT(maas_model_formats);

@@ -34,7 +34,8 @@ static maas_status cast_out(maas_infer *q, maas_dtype to, maas_err *err)
     q->out[0] = q->in[0];
     q->out[0].dtype = (uint8_t)to;
     const maas_known *k = &q->in_known[0];
-    bool kept = k->n >= 0 && (to == MAAS_I64 || (to == MAAS_I32 && k->exact));
+    /* Symbols as well: a size that int32 cannot hold is seen when sizes are numbers. */
+    bool kept = k->n >= 0 && (to == MAAS_I64 || to == MAAS_I32);
     for (int i = 0; i < k->n && kept && to == MAAS_I32; i++)
         kept = k->v[i] == (int32_t)k->v[i];
     if (kept)

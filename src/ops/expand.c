@@ -9,6 +9,14 @@ static maas_status expand_infer(maas_infer *q, maas_err *err)
 {
     const maas_known *k = &q->in_known[1];
     const maas_dtype t = (maas_dtype)q->in[0].dtype;
+    if (k->n < 0 && q->in[0].rank >= 0 && q->in[1].rank == 1 && q->in[1].dims[0] >= 0 &&
+        q->in[1].dims[0] <= MAAS_MAX_RANK) { /* how many sizes, if not which */
+        int64_t dims[MAAS_MAX_RANK];
+        for (int i = 0; i < MAAS_MAX_RANK; i++)
+            dims[i] = MAAS_DIM_UNKNOWN;
+        maas_type open = maas_type_tensor(t, (int)q->in[1].dims[0], dims);
+        return maas_type_broadcast(&q->in[0], &open, &q->out[0], err);
+    }
     if (k->n < 0 || q->in[0].rank < 0) {
         maas_q_unranked(q, 0, t);
         return MAAS_OK;

@@ -12,6 +12,7 @@
 #   structured        the same clients, and what checks the JSON that they get
 #   keras             Keras and what it exports ONNX with
 #   keras-files       Keras with JAX below it, and h5py: what .keras and .h5 files are checked against
+#   tflite            LiteRT, which runs .tflite files, and what writes them field by field
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
 set_name=${2:-clients}
@@ -55,6 +56,10 @@ keras)
 keras-files)
     packages='keras jax h5py numpy'
     probe='import os; os.environ["KERAS_BACKEND"] = "jax"; import keras, h5py'
+    ;;
+tflite)
+    packages='ai-edge-litert tflite flatbuffers numpy'
+    probe='import ai_edge_litert.interpreter, tflite, flatbuffers, numpy'
     ;;
 sklearn-*)
     packages="scikit-learn==${set_name#sklearn-} numpy<2 scipy<1.14 pandas<2.3 joblib"

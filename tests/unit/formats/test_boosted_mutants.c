@@ -10,6 +10,7 @@
 #include "formats/boosted.h"
 #include "formats/pmml/pmml.h"
 #include "formats/svm/svm.h"
+#include "formats/tflite/tflite.h"
 #include "../../fuzz/keras_fake.h"
 #include "../../fuzz/onnx_run.h"
 
@@ -219,6 +220,10 @@ static void keras(void)
 {
     attack(&(format){"keras", keras_fake_read});
 }
+static void tflite(void)
+{
+    attack(&(format){"tflite", maas_tflite_read});
+}
 static void liblinear(void)
 {
     attack(&(format){"liblinear", maas_liblinear_read});
@@ -231,6 +236,7 @@ static void failing_allocations(void)
                                      {"liblinear", maas_liblinear_read},
                                      {"pmml", maas_pmml_read},
                                      {"keras", keras_fake_read},
+                                     {"tflite", maas_tflite_read},
                                      {"xgboost", maas_xgboost_read},
                                      {"lightgbm", maas_lightgbm_read},
                                      {"catboost", maas_catboost_read}};
@@ -256,8 +262,9 @@ static void failing_allocations(void)
 }
 
 static const mt_case cases[] = {
-    MT_CASE(libsvm),  MT_CASE(liblinear), MT_CASE(pmml),     MT_CASE(keras),
-    MT_CASE(xgboost), MT_CASE(lightgbm),  MT_CASE(catboost), MT_CASE(failing_allocations)};
+    MT_CASE(libsvm),   MT_CASE(liblinear), MT_CASE(pmml),
+    MT_CASE(keras),    MT_CASE(xgboost),   MT_CASE(lightgbm),
+    MT_CASE(catboost), MT_CASE(tflite),    MT_CASE(failing_allocations)};
 int main(int argc, char **argv)
 {
     return mt_main(argc, argv, cases, sizeof cases / sizeof *cases);
