@@ -9,6 +9,7 @@ rooms=${*:-base tensor graph ops kernels passes lm}
 # What the emulator cannot do is left out by name, with the reason.
 without="base/sys: qemu-user of Debian 12 has no openat2
 ops/gradients: minutes under an emulator
+ops/hostile: minutes under an emulator
 passes/gradient: minutes under an emulator"
 why=$( (tools/packages.sh build aarch64 && tools/sysroot.sh "$root" arm64) 2>&1) || {
     echo "SKIPPED: aarch64: compiler, emulator or libraries cannot be had: $(echo "$why" | tail -n 1)"
