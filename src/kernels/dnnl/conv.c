@@ -48,8 +48,8 @@ static bool fits(const maas_call *c, const maas_cpu *cpu)
     maas_fused_conv f;
     if (maas_fused_conv_init(&f, c, NULL) != MAAS_OK || f.v.w.n > 3 || !acts_differ(&f))
         return false;
-    if (cpu->sve_512 && f.n_acts)
-        return false; /* oneDNN 2.6 leaves activations out of some convolutions */
+    if (cpu->sve_512 && f.n_acts && f.w->data)
+        return false; /* oneDNN 2.6 leaves activations out where weights lie as it likes best */
     return maas_dnnl_small(f.x) && maas_dnnl_small(f.w) && maas_dnnl_small(&c->out[0]) &&
            packs_well(&f.v, f.w) && (!f.s || (f.s->data && f.w->data));
 }
