@@ -1,5 +1,5 @@
 # The short front of the Meson build. `make` leaves the release binary at build/maas.
-.PHONY: all demo check asan tsan lint fuzz bench conformance install docs clean packages
+.PHONY: all demo check asan tsan aarch64 lint fuzz bench conformance install docs clean packages
 PREFIX ?= /usr/local
 
 all: build/build.ninja
@@ -16,6 +16,8 @@ asan:
 	@CHECK_UNIT_ONLY=1 tools/check.sh build-asan -Dfaults=true -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized
 tsan:
 	@CHECK_UNIT_ONLY=1 CHECK_ROOMS="base http registry sched jobs serve api" tools/check.sh build-tsan -Db_sanitize=thread -Donednn=false -Db_lundef=false -Dbuildtype=debugoptimized
+aarch64:
+	@tools/aarch64.sh
 lint:
 	@tools/lint.sh
 fuzz:

@@ -2,7 +2,9 @@
 # tools/check.sh BUILD_DIR [MESON_OPTION...] - builds everything, runs every test, counts the cases.
 # The last line is `N passed, N failed`. CHECK_UNIT_ONLY=1 leaves out the tests of tests/client and
 # tests/server; CHECK_ROOMS="a b" runs only the unit tests of those rooms; CHECK_JOBS tests run at once (2). A script
-# of tests/ with a line `# alone: REASON` runs when the others have ended.
+# of tests/ with a line `# alone: REASON` runs when the others have ended. For another machine (tools/aarch64.sh):
+# CHECK_RUNNER="qemu..." runs each program, CHECK_TARGETS="a b" are all that is built, lines of CHECK_WITHOUT,
+# "room/name: reason", are left out.
 set -u
 cd "$(dirname "$0")/.."
 dir=$1
@@ -13,7 +15,7 @@ tools/packages.sh build check || exit 1
     exit 1
 }
 rm -f "$dir.setup.log"
-ninja -C "$dir" >"$dir/build.log" 2>&1 || {
+ninja -C "$dir" ${CHECK_TARGETS:-} >"$dir/build.log" 2>&1 || {
     grep -E 'error|warning|FAILED|undefined' "$dir/build.log" | head -n 40
     echo "the build failed: $dir/build.log"
     echo "0 passed, 1 failed"
@@ -29,6 +31,8 @@ meson introspect --tests "$dir" >"$dir/tests.json"
 # One line a test: its name (room/file), its command.
 tr -d '\n' <"$dir/tests.json" | sed 's/}, {"cmd"/}\n{"cmd"/g' |
     sed -nE 's/.*"cmd": \[([^]]*)\].*"name": "([^"]*)".*/\2 \1/p' | tr -d '",' >"$dir/tests.txt"
+rm -rf "$dir/check.d"
+mkdir "$dir/check.d"
 together=$dir/tests.together alone=$dir/tests.alone
 : >"$alone"
 {
@@ -38,11 +42,11 @@ together=$dir/tests.together alone=$dir/tests.alone
         done
     fi
     while read -r name cmd; do
-        case " ${CHECK_ROOMS:-${name%%/*}} " in *" ${name%%/*} "*) echo "$cmd" ;; esac
+        case " ${CHECK_ROOMS:-${name%%/*}} " in *" ${name%%/*} "*) ;; *) continue ;; esac
+        why=$(printf '%s\n' "${CHECK_WITHOUT:-}" | grep "^$name: ") && echo "SKIPPED: $why" >>"$dir/check.d/skipped" && continue
+        echo "${CHECK_RUNNER:+$CHECK_RUNNER }$cmd"
     done <"$dir/tests.txt"
 } >"$together"
-rm -rf "$dir/check.d"
-mkdir "$dir/check.d"
 xargs -P "${CHECK_JOBS:-2}" -L 1 tools/check_one.sh "$dir/check.d" <"$together"
 xargs -r -L 1 tools/check_one.sh "$dir/check.d" <"$alone"
 cat "$dir"/check.d/* >"$log"

@@ -1,8 +1,10 @@
 /* formats/csv_split.c - see csv_split.h. */
 #include "formats/csv_split.h"
 
-#ifdef __SSE2__
+#if defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "base/limits.h"
@@ -14,7 +16,7 @@
 /* ---- special bytes ---- */
 
 /* Bit i: p[i] is the delimiter, a line feed or a quote. */
-#ifdef __SSE2__
+#if defined(__SSE2__)
 static inline uint64_t special_64(const uint8_t *p, uint8_t delimiter)
 {
     const __m128i d = _mm_set1_epi8((char)delimiter), lf = _mm_set1_epi8('\n'),
@@ -27,6 +29,20 @@ static inline uint64_t special_64(const uint8_t *p, uint8_t delimiter)
         mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(hit) << (16 * i);
     }
     return mask;
+}
+#elif defined(__aarch64__)
+static inline uint64_t special_64(const uint8_t *p, uint8_t delimiter)
+{
+    static const uint8_t bits[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t d = vdupq_n_u8(delimiter), lf = vdupq_n_u8('\n'), q = vdupq_n_u8('"');
+    uint8x16_t hit[4];
+    for (int i = 0; i < 4; i++) {
+        const uint8x16_t v = vld1q_u8(p + 16 * i), line = vorrq_u8(vceqq_u8(v, lf), vceqq_u8(v, q));
+        hit[i] = vandq_u8(vorrq_u8(vceqq_u8(v, d), line), vld1q_u8(bits));
+    }
+    /* each bit is in a byte of its own: three sums of neighbours bring eight of them together */
+    const uint8x16_t sums = vpaddq_u8(vpaddq_u8(hit[0], hit[1]), vpaddq_u8(hit[2], hit[3]));
+    return vgetq_lane_u64((uint64x2_t)vpaddq_u8(sums, sums), 0);
 }
 #else
 static inline uint64_t special_64(const uint8_t *p, uint8_t delimiter)

@@ -21,7 +21,8 @@
 static void set_phase(maas_req *r, req_phase phase, uint64_t now)
 {
     atomic_store_explicit(&r->since_ns, now, memory_order_relaxed);
-    atomic_store_explicit(&r->phase, phase, memory_order_relaxed);
+    /* who sees the phase sees when it began: else a new one could look too old (watch.c) */
+    atomic_store_explicit(&r->phase, phase, memory_order_release);
 }
 
 static void request_reset(maas_req *r)

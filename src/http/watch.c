@@ -50,11 +50,12 @@ static bool take_dead(maas_watch *w)
 /* Is the client of c too slow? Each phase has its own measure. */
 static bool too_slow(const maas_http *h, maas_conn *c, uint64_t now)
 {
+    const req_phase phase = (req_phase)atomic_load_explicit(&c->req.phase, memory_order_acquire);
     uint64_t since = atomic_load_explicit(&c->req.since_ns, memory_order_relaxed);
     uint64_t head_ns = (uint64_t)h->opts.head_timeout_s * 1000000000u;
     uint64_t idle_ns = (uint64_t)h->opts.idle_timeout_s * 1000000000u;
     uint64_t wire = atomic_load_explicit(&c->req.n_wire, memory_order_relaxed);
-    switch ((req_phase)atomic_load_explicit(&c->req.phase, memory_order_relaxed)) {
+    switch (phase) {
     case PHASE_IDLE: /* past libmicrohttpd's own timeout: bytes come, a request line does not */
         return now > since + idle_ns + head_ns;
     case PHASE_HEAD:

@@ -11,12 +11,16 @@
 
 #include "graph/op.h"
 
-typedef struct maas_cpu { /* what this machine (or MAAS_CPU=plain|avx2|avx512) offers */
+typedef struct maas_cpu { /* what this machine (or MAAS_CPU) offers */
     bool avx2, fma, f16c;
     bool avx_vnni; /* vpdpbusd of 32 bytes, without AVX-512 */
     bool avx512;   /* F, BW, VL, DQ */
     bool avx512_vnni, avx512_bf16;
     bool amx_int8; /* and the system lets this process use it */
+    bool neon;     /* every aarch64 has it */
+    bool dotprod;  /* sdot */
+    bool i8mm;     /* smmla */
+    bool sve_512;  /* vectors of 64 bytes, which oneDNN uses */
     int n_cores;
     size_t l1_bytes, l2_bytes;
 } maas_cpu;

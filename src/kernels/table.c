@@ -19,6 +19,8 @@ static bool has_avx512(const maas_cpu *cpu)
 }
 #define ISAS(T, name)                                                                              \
     T(name##_avx512, has_avx512) T(name##_avx2, has_avx2) T(name##_plain, anywhere)
+#elif defined(MAAS_HAVE_NEON)
+#define ISAS(T, name) T(name##_neon, anywhere)
 #else
 #define ISAS(T, name) T(name##_plain, anywhere)
 #endif

@@ -31,7 +31,7 @@ done
 check "every maas command of the README exists" $bad
 
 bad=0
-for t in $(grep -oE '\bmake [a-z]+' README.md | awk '{ print $2 }' | sort -u); do
+for t in $(grep -oE '\bmake [a-z0-9]+' README.md | awk '{ print $2 }' | sort -u); do
     grep -qE "^$t:" Makefile || { echo "README names 'make $t'"; bad=1; }
 done
 check "every make target of the README exists" $bad

@@ -7,9 +7,10 @@
  * stay in the nearest cache.
  *
  * Either way a row of Y is summed in one order, however many rows there are; products of bytes give
- * the same bits on every processor that has AVX2.
+ * the same bits on every processor that has AVX2, and on every one that has NEON.
  */
-#if defined(MAAS_ISA_AVX512) || defined(MAAS_ISA_AVX2)
+#include "kernels/cpu/isa.h"
+#if defined(ISA_BYTE_PRODUCTS)
 #include "kernels/cpu/block_bytes.h"
 #endif
 #include "kernels/block_pack.h"
@@ -37,8 +38,7 @@ static bool shape_of(const maas_call *c, maas_block_w *w, int64_t *rows)
     return w->k <= 1 << 20;
 }
 
-#if defined(MAAS_ISA_AVX512) || defined(MAAS_ISA_AVX2)
-#define HAS_BYTES
+#if defined(ISA_BYTE_PRODUCTS)
 
 /* ---- loops over tiles, for each way to multiply bytes ---- */
 
@@ -51,6 +51,10 @@ static bool shape_of(const maas_call *c, maas_block_w *w, int64_t *rows)
 #define WAY_FLAGS             __attribute__((target("avx512vnni")))
 #define WAY_QUADS(sum, w, xv) (vi) _mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), (__m512i)(xv))
 #define HAS_QUADS             avx512_vnni
+#elif defined(MAAS_ISA_NEON)
+#define WAY_FLAGS __attribute__((target("arch=armv8.2-a+dotprod")))
+#define WAY_LANES vdotq_laneq_s32
+#define HAS_QUADS dotprod
 #else
 #define WAY_FLAGS __attribute__((target("avxvnni")))
 #define WAY_QUADS(sum, w, xv)                                                                      \
@@ -62,8 +66,14 @@ static bool shape_of(const maas_call *c, maas_block_w *w, int64_t *rows)
 #if defined(MAAS_ISA_AVX512)
 #include "kernels/cpu/block_amx.h"
 #define TILES_OF(name) name##_tiles
+#define HAS_TILES      amx_int8
+#elif defined(MAAS_ISA_NEON)
+#include "kernels/cpu/block_i8mm.h"
+#define TILES_OF(name) name##_tiles
+#define HAS_TILES      i8mm
 #else
 #define TILES_OF(name) NULL
+#define HAS_TILES      amx_int8
 #endif
 
 static const struct {
@@ -85,9 +95,9 @@ tile_fn *ISA(maas_block_tile_of)(uint32_t type, const maas_cpu *cpu)
         const shape *f = &shapes[i].f;
         if (f->low == form.low && f->high == form.high && f->scales == form.scales &&
             f->values == (form.values != NULL) && form.top <= f->top)
-            return cpu->amx_int8 && shapes[i].tiles ? shapes[i].tiles
-                   : cpu->HAS_QUADS                 ? shapes[i].quads
-                                                    : shapes[i].pairs;
+            return cpu->HAS_TILES && shapes[i].tiles ? shapes[i].tiles
+                   : cpu->HAS_QUADS                  ? shapes[i].quads
+                                                     : shapes[i].pairs;
     }
     return NULL;
 }
@@ -223,7 +233,7 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
 }
 
 const maas_kernel ISA(maas_kernels_block_matmul)[] = {
-#if defined(HAS_BYTES)
+#if defined(ISA_BYTE_PRODUCTS)
     {.op = &maas_op_BlockMatMul,
      .name = "BlockMatMul.bytes." ISA_TEXT,
      .flags = MAAS_KERNEL_BARRIER,

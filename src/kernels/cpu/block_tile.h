@@ -6,6 +6,7 @@
  *   WAY_FLAGS   attributes of functions that use its instructions
  *   WAY_QUADS   vpdpbusd as a function of (sum, w, x); without it products are summed by pairs in
  *               16 bits (vpmaddubsw), which must not saturate
+ *   WAY_LANES   NEON: the same with sdot (block_groups_neon.h)
  *
  * and takes these names back. Sums of bytes are exact and floats are summed in one order: every
  * way, every set and any number of rows give the same bits.
@@ -60,6 +61,9 @@ INLINE bool is_halved(const shape f) /* scales of 16 columns each */
 
 #endif
 
+#if defined(MAAS_ISA_NEON)
+#include "kernels/cpu/block_groups_neon.h"
+#else
 /* sum[r][v] (VW rows of W) of four groups of 4 columns, from group `from` on. */
 WAY_FLAGS INLINE void WAY(four_groups)(const shape f, const int n, const int vecs, const uint8_t *p,
                                        vb table, const x_rows *x, const int from,
@@ -99,6 +103,7 @@ WAY_FLAGS INLINE void WAY(four_groups)(const shape f, const int n, const int vec
         }
     }
 }
+#endif
 
 /* What a zero point takes away, known before. */
 INLINE vi WAY(start_at)(const shape f, int zero, int32_t sum)
@@ -189,7 +194,7 @@ WAY_FLAGS INLINE void WAY(tile)(const shape f, const int n, const int vecs,
             }
             p += head;
         }
-        _mm_prefetch((const char *)p + 2048, _MM_HINT_T0);
+        __builtin_prefetch(p + 2048);
         WAY(one_part)(f, n, vecs, form->zero, p, table, lane, h, &x, y);
         p += part;
         next_block(&x);
@@ -219,6 +224,9 @@ WAY_FLAGS INLINE void WAY(all_rows)(const shape f, const maas_block_form *form, 
         if (n == MOST_ROWS)
             for (int64_t lane = 0; lane < MAAS_BLOCK_TILE; lane += VW)
                 WAY(tile)(f, MOST_ROWS, 1, form, p, lane, x, b->k, &to);
+        else if (n == 4 && TILE_VECS > 2)
+            for (int64_t lane = 0; lane < MAAS_BLOCK_TILE; lane += VW)
+                WAY(tile)(f, 4, 1, form, p, lane, x, b->k, &to);
         else if (n == 4)
             WAY(tile)(f, 4, TILE_VECS, form, p, 0, x, b->k, &to);
         else if (n == 2)

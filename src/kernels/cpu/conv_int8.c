@@ -222,8 +222,10 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     if (!st)
         return maas_fail(err, MAAS_E_NOMEM, "preparing %s", c->node->op->name);
     conv_of(c, &k);
+#if defined(HAS_QUADS)
+    st->quad = k.p.quad = cpu->HAS_QUADS;
+#endif
 #if defined(MAAS_ISA_AVX512)
-    st->quad = k.p.quad = cpu->avx512_vnni;
     /* a tile register takes 64 products a row, however few there are */
     st->amx = k.p.amx = cpu->amx_int8 && k.p.k >= 32 && k.p.m >= HALF;
 #endif

@@ -6,8 +6,8 @@
  * A row is summed in the same order in any company, as BlockMatMul sums it: block_tile.h,
  * row_dots.h.
  */
-#if defined(MAAS_ISA_AVX512) || defined(MAAS_ISA_AVX2)
-#define HAS_BYTES
+#include "kernels/cpu/isa.h"
+#if defined(ISA_BYTE_PRODUCTS)
 #include "kernels/cpu/block_bytes.h"
 #endif
 #include "kernels/cpu/row_dots.h"
@@ -133,7 +133,7 @@ static maas_status run(const maas_call *c, int ithr, int nthr, maas_err *err)
     return MAAS_OK;
 }
 
-#if defined(HAS_BYTES)
+#if defined(ISA_BYTE_PRODUCTS)
 /* ---- products of bytes ---- */
 
 typedef struct desk { /* scratch of one thread */
@@ -242,7 +242,7 @@ static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *e
 #endif
 
 const maas_kernel ISA(maas_kernels_expert_matmul)[] = {
-#if defined(HAS_BYTES)
+#if defined(ISA_BYTE_PRODUCTS)
     {.op = &maas_op_ExpertMatMul,
      .name = "ExpertMatMul.bytes." ISA_TEXT,
      .flags = MAAS_KERNEL_BARRIER,

@@ -141,8 +141,10 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     if (!st)
         return maas_fail(err, MAAS_E_NOMEM, "preparing %s", c->node->op->name);
     product_of(c, &p);
+#if defined(HAS_QUADS)
+    st->quad = p.quad = cpu->HAS_QUADS;
+#endif
 #if defined(MAAS_ISA_AVX512)
-    st->quad = p.quad = cpu->avx512_vnni;
     st->amx = p.amx = cpu->amx_int8;
 #endif
     c->state = st;

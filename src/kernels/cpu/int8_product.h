@@ -71,7 +71,7 @@ static float scale_at(const maas_tensor *t, int64_t i)
 /* What flipping the top bit added. */
 static int a_shift(const product *p)
 {
-    return p->quad && p->a->dtype == MAAS_I8 ? 128 : 0;
+    return p->quad && p->a->dtype == A_FLIPPED ? A_SHIFT : 0;
 }
 static int b_shift(const product *p)
 {
@@ -199,7 +199,7 @@ static void finish(const maas_call *c, const product *p, spot *at, int32_t *sums
 static void quad_sums(const product *p, const uint8_t *b, int64_t row, int rows, int32_t *sums)
 {
     const uint8_t *a = (const uint8_t *)p->a->data + row * p->k;
-    const uint32_t flip = p->a->dtype == MAAS_I8 ? 0x80808080u : 0;
+    const uint32_t flip = p->a->dtype == A_FLIPPED ? 0x80808080u : 0;
     const int64_t whole = p->k / 4, left = p->k % 4;
     quad_tiles[rows - 1](whole, a, p->k, flip, b, sums, true);
     if (!left)

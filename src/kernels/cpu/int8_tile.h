@@ -2,7 +2,8 @@
  * kernels/cpu/int8_tile.h - the inner product of bytes: sums [rows][PANEL] of 32 bits, exact.
  *
  * B is in groups of rows, a word of four bytes for each column: two 16-bit numbers (pairs), or four
- * signed bytes (quads) for processors that multiply unsigned by signed ones; words of A likewise.
+ * signed bytes (quads) for processors that multiply unsigned or signed bytes with these; words of A
+ * likewise.
  * 16 groups of four are what a tile register holds.
  */
 #ifndef MAAS_KERNELS_CPU_INT8_TILE_H
@@ -35,6 +36,10 @@ INLINE vi dot_pairs(vi sum, vi a, vi b)
     return sum + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 #elif defined(MAAS_ISA_AVX2)
     return sum + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(MAAS_ISA_NEON)
+    const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
+    const int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
+    return sum + (vi)vpaddq_s32(low, vmull_high_s16(x, y));
 #elif defined(__SSE2__)
     return sum + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #else
@@ -44,12 +49,28 @@ INLINE vi dot_pairs(vi sum, vi a, vi b)
 #endif
 }
 
+/* HAS_QUADS: of maas_cpu. A_FLIPPED: bytes of A whose top bit is flipped, which adds A_SHIFT. */
 #if defined(MAAS_ISA_AVX512)
-#define VNNI __attribute__((target("avx512vnni")))
-VNNI INLINE vi dot_quads(vi sum, vi a, vi b)
+#define HAS_QUADS   avx512_vnni
+#define A_FLIPPED   MAAS_I8 /* vpdpbusd: unsigned times signed */
+#define A_SHIFT     128
+#define QUAD_TARGET __attribute__((target("avx512vnni")))
+QUAD_TARGET INLINE vi dot_quads(vi sum, vi a, vi b)
 {
     return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
 }
+#elif defined(MAAS_ISA_NEON)
+#define HAS_QUADS   dotprod
+#define A_FLIPPED   MAAS_U8 /* sdot: both are signed */
+#define A_SHIFT     (-128)
+#define QUAD_TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
+QUAD_TARGET INLINE vi dot_quads(vi sum, vi a, vi b)
+{
+    return (vi)vdotq_s32((int32x4_t)sum, (int8x16_t)a, (int8x16_t)b);
+}
+#else
+#define A_FLIPPED MAAS_I8 /* never asked for */
+#define A_SHIFT   128
 #endif
 
 typedef void tile_fn(int64_t groups, const uint8_t *a, int64_t a_row, uint32_t flip,
@@ -106,8 +127,8 @@ typedef void tile_fn(int64_t groups, const uint8_t *a, int64_t a_row, uint32_t f
     }
 TILES(pairs, )
 static tile_fn *const pair_tiles[ROWS] = TILE_ROW(pairs);
-#if defined(MAAS_ISA_AVX512)
-TILES(quads, VNNI)
+#if defined(HAS_QUADS)
+TILES(quads, QUAD_TARGET)
 static tile_fn *const quad_tiles[ROWS] = TILE_ROW(quads);
 #else
 #define quad_tiles pair_tiles /* never asked for */

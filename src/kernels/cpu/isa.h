@@ -21,6 +21,8 @@
 
 #if defined(MAAS_ISA_AVX512) || defined(MAAS_ISA_AVX2)
 #include <immintrin.h>
+#elif defined(MAAS_ISA_NEON)
+#include <arm_neon.h>
 #endif
 
 #if defined(MAAS_REAL64)
@@ -50,11 +52,19 @@ typedef int32_t real_bits;
 #define ISA(name)    ISA_JOIN(name, REAL_NAME, _avx2)
 #define ISA_TEXT     REAL_TEXT "avx2"
 #define ISA_TILE_VEC 2 /* 6 x 2 sums, 2 of b, 1 of a in 16 registers */
+#elif defined(MAAS_ISA_NEON)
+#define ISA_BYTES    16
+#define ISA(name)    ISA_JOIN(name, REAL_NAME, _neon)
+#define ISA_TEXT     REAL_TEXT "neon"
+#define ISA_TILE_VEC 4 /* 6 x 4 sums, 4 of b, 1 of a in 32 registers */
 #else
 #define ISA_BYTES    16
 #define ISA(name)    ISA_JOIN(name, REAL_NAME, _plain)
 #define ISA_TEXT     REAL_TEXT "plain"
 #define ISA_TILE_VEC 2
+#endif
+#if defined(MAAS_ISA_AVX512) || defined(MAAS_ISA_AVX2) || defined(MAAS_ISA_NEON)
+#define ISA_BYTE_PRODUCTS /* block_bytes.h */
 #endif
 #define VW (ISA_BYTES / (int)sizeof(real)) /* reals in a vector */
 
@@ -100,6 +110,8 @@ INLINE bool v_any(vi m)
     return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0;
 #elif defined(MAAS_ISA_AVX2)
     return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#elif defined(MAAS_ISA_NEON)
+    return vmaxvq_u32((uint32x4_t)m) != 0;
 #else
     real_bits any = 0;
     for (int i = 0; i < VW; i++)

@@ -30,6 +30,8 @@ INLINE vf half_load(const uint16_t *h)
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)h));
 #elif defined(MAAS_ISA_AVX2)
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)h));
+#elif defined(MAAS_ISA_NEON)
+    return (vf)vcvt_f32_f16((float16x4_t)vld1_u16(h));
 #else
     vf v;
     for (int i = 0; i < VW; i++)
@@ -42,6 +44,11 @@ INLINE uint16_t half_of(float x)
 {
 #if defined(MAAS_ISA_AVX512) || defined(MAAS_ISA_AVX2)
     return (uint16_t)_cvtss_sh(x, 0);
+#elif defined(MAAS_ISA_NEON)
+    const __fp16 half = (__fp16)x;
+    uint16_t bits;
+    memcpy(&bits, &half, sizeof bits);
+    return bits;
 #else
     return maas_f32_to_f16(x);
 #endif
@@ -63,6 +70,11 @@ INLINE vf byte_load(const int8_t *b)
 #elif defined(MAAS_ISA_AVX2)
     return (vf)_mm256_cvtepi32_ps(
         _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)b)));
+#elif defined(MAAS_ISA_NEON)
+    uint32_t four;
+    memcpy(&four, b, sizeof four);
+    const int16x4_t words = vget_low_s16(vmovl_s8((int8x8_t)vdup_n_u32(four)));
+    return (vf)vcvtq_f32_s32(vmovl_s16(words));
 #else
     vf v;
     for (int i = 0; i < VW; i++)

@@ -10,7 +10,7 @@
 
 #include "kernels/cpu/isa.h"
 
-enum { DOT_COLS = 4, DOT_ROWS = ISA_BYTES == 64 ? 4 : 3 }; /* what registers have room for */
+enum { DOT_COLS = 4, DOT_ROWS = ISA_TILE_VEC == 4 ? 4 : 3 }; /* what registers have room for */
 
 #ifndef UNROLL
 #define UNROLL _Pragma("GCC unroll 8")
@@ -29,6 +29,8 @@ INLINE vf halves_to_floats(const uint16_t *h)
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)h));
 #elif defined(MAAS_ISA_AVX2)
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)h));
+#elif defined(MAAS_ISA_NEON)
+    return (vf)vcvt_f32_f16((float16x4_t)vld1_u16(h));
 #else
     vf v;
     for (int i = 0; i < VW; i++)

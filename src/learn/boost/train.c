@@ -199,7 +199,7 @@ static void to_scores(const maas_boost_run *r, const float *from, int64_t n, con
         }
         double top = -INFINITY, sum = 0;
         for (int64_t j = 0; j < k; j++)
-            top = fmax(top, row[j]);
+            top = row[j] > top ? row[j] : top; /* fmax: GCC 12 fails for aarch64 */
         for (int64_t j = 0; j < k; j++)
             sum += exp(row[j] - top);
         *loss += log(sum) + top - row[r->target.codes[rows[i]]];

@@ -162,9 +162,12 @@ static size_t machines(maas_cpu out[MACHINES])
         c.avx512_vnni &= i < 2;
         c.avx512 &= i < 3;
         c.avx_vnni &= i < 4;
+        c.i8mm &= i < 1;
+        c.dotprod &= i < 2;
         out[n] = c;
         n += i == 0 || (i == 1 && here->amx_int8) || (i == 2 && here->avx512_vnni) ||
-             (i == 3 && here->avx512) || (i == 4 && here->avx_vnni);
+             (i == 3 && here->avx512) || (i == 4 && here->avx_vnni) || (i == 1 && here->i8mm) ||
+             (i == 2 && here->dotprod);
     }
     return n;
 }
@@ -222,7 +225,8 @@ static void sums_of_bytes_are_exact(void)
             one_type(t, rows[r], &rng);
     }
     if (!bytes_kernel(maas_cpu_get()))
-        printf("# this processor has no AVX2: products of bytes were not looked at\n");
+        printf(
+            "# this processor has neither AVX2 nor NEON: products of bytes were not looked at\n");
     EXPECT_EQ(maas_mem_live(), 0);
 }
 

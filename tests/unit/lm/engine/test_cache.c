@@ -59,8 +59,8 @@ static double divergence(const float *a, const float *b)
 {
     double most_a = -INFINITY, most_b = -INFINITY, all_a = 0, all_b = 0, kl = 0;
     for (int i = 0; i < TINY_VOCAB; i++) {
-        most_a = fmax(most_a, (double)a[i]);
-        most_b = fmax(most_b, (double)b[i]);
+        most_a = (double)a[i] > most_a ? (double)a[i] : most_a; /* fmax: GCC 12 fails for aarch64 */
+        most_b = (double)b[i] > most_b ? (double)b[i] : most_b;
     }
     for (int i = 0; i < TINY_VOCAB; i++) {
         all_a += exp((double)a[i] - most_a);

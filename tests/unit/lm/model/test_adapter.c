@@ -90,8 +90,9 @@ static double apart(const float *a, const float *b)
 {
     double most = 0, d = 0;
     for (int i = 0; i < TINY_VOCAB; i++) {
-        most = fmax(most, fabs((double)b[i]));
-        d = fmax(d, fabs((double)a[i] - (double)b[i]));
+        const double size = fabs((double)b[i]), off = fabs((double)a[i] - (double)b[i]);
+        most = size > most ? size : most; /* fmax: GCC 12 fails for aarch64 */
+        d = off > d ? off : d;
     }
     return d / most;
 }
