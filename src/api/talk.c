@@ -326,15 +326,20 @@ maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err)
                                  MAAS_TOKENS_BEGIN, &t->prompt, err);
 }
 
-maas_status maas_talk_fill(maas_talk *t, const json_t *prefix, const json_t *suffix, maas_err *err)
+maas_status maas_talk_fill(maas_talk *t, const maas_fill *f, maas_err *err)
+{
+    MAAS_TRY(maas_lm_service_wants(t->service, MAAS_LM_WRITES, err));
+    return maas_tokenizer_encode_fill(maas_lm_service_tokenizer(t->service), f, &t->prompt, err);
+}
+
+maas_status maas_talk_suffix(maas_talk *t, const json_t *prefix, const json_t *suffix,
+                             maas_err *err)
 {
     if (!json_is_string(prefix) || !json_is_string(suffix))
         return maas_fail(err, MAAS_E_INVALID, "'prompt' and 'suffix' must be texts");
-    MAAS_TRY(maas_lm_service_wants(t->service, MAAS_LM_WRITES, err));
-    return maas_tokenizer_encode_fill(
-        maas_lm_service_tokenizer(t->service),
-        (maas_str){json_string_value(prefix), json_string_length(prefix)},
-        (maas_str){json_string_value(suffix), json_string_length(suffix)}, &t->prompt, err);
+    const maas_fill f = {.prefix = {json_string_value(prefix), json_string_length(prefix)},
+                         .suffix = {json_string_value(suffix), json_string_length(suffix)}};
+    return maas_talk_fill(t, &f, err);
 }
 
 bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err))

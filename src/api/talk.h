@@ -114,8 +114,10 @@ maas_status maas_talk_tools(maas_talk *t, const json_t *tools, const json_t *cho
 /* The prompt of a conversation with the tools of t (more: lm/chat.h), or of a text as it is. */
 maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *more, maas_err *err);
 maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err);
-/* The prompt for what is between two texts. */
-maas_status maas_talk_fill(maas_talk *t, const json_t *prefix, const json_t *suffix, maas_err *err);
+/* The prompt for what is between two texts; the same of a `prompt` and its `suffix`. */
+maas_status maas_talk_fill(maas_talk *t, const maas_fill *f, maas_err *err);
+maas_status maas_talk_suffix(maas_talk *t, const json_t *prefix, const json_t *suffix,
+                             maas_err *err);
 /* Reads a body and starts what it says; false: an engine replies later. NULL: replied already. */
 bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err));
 void maas_talk_fail(maas_talk *t, const maas_err *err); /* instead of starting it */
