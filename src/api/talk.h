@@ -89,9 +89,16 @@ struct maas_talk {
     const char *must_name; /* with must_call: the tool; NULL: any */
     const maas_said_style *style;
     maas_said_style own_style; /* when it is not the model's */
-    maas_said *said;           /* of the choice at hand */
-    maas_buf out;              /* what the writers wrote and is not sent */
+    struct {                   /* what the answer shall look like */
+        const char *name;      /* of the parameter that says it */
+        maas_grammar_part *parts;
+        uint32_t n;    /* 0: anything */
+        json_t *owned; /* a schema that came as text */
+    } format;
+    maas_said *said; /* of the choice at hand */
+    maas_buf out;    /* what the writers wrote and is not sent */
     bool in_thought, no_memory;
+    bool thought_over;         /* the prompt has begun the reasoning, and ended it */
     uint32_t reasoning_tokens; /* a sum over choices */
 };
 
