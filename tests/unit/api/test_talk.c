@@ -398,6 +398,7 @@ static void answers_say_how_they_came_about(void)
         "maas_lm_request_generation_tokens_sum{model=\"tiny\",version=\"1\"} ",
         "maas_lm_request_ends_total{model=\"tiny\",version=\"1\",finished_reason=\"deadline\"} 1",
         "maas_lm_draft_tokens_total{model=\"tiny\",version=\"1\"} ",
+        "maas_lm_draft_failures_total{model=\"tiny\",version=\"1\"} 0",
         "maas_lm_cache_usage_ratio{model=\"tiny\",version=\"1\"} 0"};
     char body[1024];
     api a;
