@@ -257,7 +257,7 @@ static maas_status read_generate(maas_talk *t, maas_err *err)
     if (!json_is_string(prompt))
         return maas_fail(err, MAAS_E_INVALID, "'prompt' must be a text");
     if (json_string_length(suffix))
-        return maas_talk_fill(t, prompt, suffix, err);
+        return maas_talk_suffix(t, prompt, suffix, err);
     if (json_is_true(json_object_get(t->body, "raw")))
         return maas_talk_text(t, prompt, err);
     AUTO(maas_json_unref) json_t *all = json_array();

@@ -205,7 +205,7 @@ static maas_status read_text(maas_talk *t, maas_err *err)
     if (!json_object_get(t->body, "max_tokens"))
         t->ask.max_tokens = 16; /* as OpenAI has it */
     if (json_is_string(suffix) && json_string_length(suffix))
-        return maas_talk_fill(t, json_object_get(t->body, "prompt"), suffix, err);
+        return maas_talk_suffix(t, json_object_get(t->body, "prompt"), suffix, err);
     return text_prompt(t, err);
 }
 

@@ -128,6 +128,8 @@ const maas_route maas_routes[] = {
         "The tokens of a text or of a conversation", NULL, NULL),
     ROW("POST", "/detokenize", maas_detokenize, INFER, COMPUTE, INFER_BODY, OPENAI,
         "The text of tokens", NULL, NULL),
+    ROW("POST", "/infill", maas_infill, INFER, STREAM, INFER_BODY, OPENAI,
+        "What is between two texts, in the words of llama-server", NULL, NULL),
 
     /* Anthropic's */
     ROW("POST", "/v1/messages", maas_anthropic_messages, INFER, STREAM, INFER_BODY, ANTHROPIC,

@@ -24,6 +24,7 @@ static void reset(maas_talk *t)
     maas_buf_reset(&t->out);
     maas_buf_reset(&t->prompt);
     json_decref(t->tools);
+    json_decref(t->format.owned);
     maas_grammar_unref(t->ask.grammar);
     json_decref(t->body);
     maas_lm_service_unref(t->service);
@@ -311,12 +312,13 @@ maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *m
     MAAS_TRY(maas_lm_service_chat(t->service, &chat, err));
     MAAS_TRY(maas_chat_render(chat, messages, t->tools, more, &text, err));
     t->style = maas_chat_style(chat);
-    t->in_thought = text.n && text.pieces[text.n - 1].trusted &&
-                    maas_said_begins_thought(t->style, text.pieces[text.n - 1].text);
+    const maas_text_piece *last = text.n ? &text.pieces[text.n - 1] : NULL;
+    t->in_thought = last && last->trusted && maas_said_begins_thought(t->style, last->text);
+    t->thought_over = last && last->trusted && maas_said_ends_thought(t->style, last->text);
     maas_status st = maas_tokenizer_encode_pieces(maas_lm_service_tokenizer(t->service),
                                                   text.pieces, text.n, 0, &t->prompt, err);
     maas_rendered_reset(&text);
-    return st == MAAS_OK ? maas_talk_force(t, err) : st;
+    return st;
 }
 
 maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err)
@@ -326,15 +328,20 @@ maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err)
                                  MAAS_TOKENS_BEGIN, &t->prompt, err);
 }
 
-maas_status maas_talk_fill(maas_talk *t, const json_t *prefix, const json_t *suffix, maas_err *err)
+maas_status maas_talk_fill(maas_talk *t, const maas_fill *f, maas_err *err)
+{
+    MAAS_TRY(maas_lm_service_wants(t->service, MAAS_LM_WRITES, err));
+    return maas_tokenizer_encode_fill(maas_lm_service_tokenizer(t->service), f, &t->prompt, err);
+}
+
+maas_status maas_talk_suffix(maas_talk *t, const json_t *prefix, const json_t *suffix,
+                             maas_err *err)
 {
     if (!json_is_string(prefix) || !json_is_string(suffix))
         return maas_fail(err, MAAS_E_INVALID, "'prompt' and 'suffix' must be texts");
-    MAAS_TRY(maas_lm_service_wants(t->service, MAAS_LM_WRITES, err));
-    return maas_tokenizer_encode_fill(
-        maas_lm_service_tokenizer(t->service),
-        (maas_str){json_string_value(prefix), json_string_length(prefix)},
-        (maas_str){json_string_value(suffix), json_string_length(suffix)}, &t->prompt, err);
+    const maas_fill f = {.prefix = {json_string_value(prefix), json_string_length(prefix)},
+                         .suffix = {json_string_value(suffix), json_string_length(suffix)}};
+    return maas_talk_fill(t, &f, err);
 }
 
 bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err))
@@ -342,7 +349,7 @@ bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err
     maas_err err = {0};
     if (!t)
         return true;
-    if (read(t, &err) == MAAS_OK) {
+    if (read(t, &err) == MAAS_OK && maas_talk_grammar(t, &err) == MAAS_OK) {
         maas_talk_start(t);
         return false;
     }

@@ -89,9 +89,16 @@ struct maas_talk {
     const char *must_name; /* with must_call: the tool; NULL: any */
     const maas_said_style *style;
     maas_said_style own_style; /* when it is not the model's */
-    maas_said *said;           /* of the choice at hand */
-    maas_buf out;              /* what the writers wrote and is not sent */
+    struct {                   /* what the answer shall look like */
+        const char *name;      /* of the parameter that says it */
+        maas_grammar_part *parts;
+        uint32_t n;    /* 0: anything */
+        json_t *owned; /* a schema that came as text */
+    } format;
+    maas_said *said; /* of the choice at hand */
+    maas_buf out;    /* what the writers wrote and is not sent */
     bool in_thought, no_memory;
+    bool thought_over;         /* the prompt has begun the reasoning, and ended it */
     uint32_t reasoning_tokens; /* a sum over choices */
 };
 
@@ -114,8 +121,10 @@ maas_status maas_talk_tools(maas_talk *t, const json_t *tools, const json_t *cho
 /* The prompt of a conversation with the tools of t (more: lm/chat.h), or of a text as it is. */
 maas_status maas_talk_chat(maas_talk *t, const json_t *messages, const json_t *more, maas_err *err);
 maas_status maas_talk_text(maas_talk *t, const json_t *text, maas_err *err);
-/* The prompt for what is between two texts. */
-maas_status maas_talk_fill(maas_talk *t, const json_t *prefix, const json_t *suffix, maas_err *err);
+/* The prompt for what is between two texts; the same of a `prompt` and its `suffix`. */
+maas_status maas_talk_fill(maas_talk *t, const maas_fill *f, maas_err *err);
+maas_status maas_talk_suffix(maas_talk *t, const json_t *prefix, const json_t *suffix,
+                             maas_err *err);
 /* Reads a body and starts what it says; false: an engine replies later. NULL: replied already. */
 bool maas_talk_run(maas_talk *t, maas_status (*read)(maas_talk *t, maas_err *err));
 void maas_talk_fail(maas_talk *t, const maas_err *err); /* instead of starting it */

@@ -142,7 +142,7 @@ static const json_t *find(const json_t *body, const char *name)
 
 bool maas_talk_is_constrained(const maas_talk *t)
 {
-    return t->ask.grammar != NULL;
+    return t->format.n > 0;
 }
 
 maas_status maas_talk_constrain(maas_talk *t, const maas_grammar_spec *spec, maas_err *err)
@@ -175,11 +175,11 @@ maas_status maas_talk_format(maas_talk *t, maas_err *err)
             st = rows[i].read(&f, v, err);
         first = f.n ? f.name : NULL;
     }
-    const maas_grammar_spec spec = {.parts = f.parts, .n_parts = f.n};
-    if (st == MAAS_OK && f.n)
-        st = maas_talk_constrain(t, &spec, err);
+    t->format.name = first;
+    t->format.parts = f.parts;
+    t->format.n = f.n;
+    t->format.owned = f.owned;
     if (st != MAAS_OK && first)
         maas_err_prefix(err, "'%s'", first);
-    json_decref(f.owned);
     return st;
 }

@@ -17,10 +17,10 @@
 
 #include "api/talk.h"
 
-/* Reads all of the above from the body; t->ask.grammar becomes a reference, or stays NULL. */
+/* Reads all of the above from the body to t->format; maas_talk_grammar (talk_int.h) makes it the
+ * ask's. */
 maas_status maas_talk_format(maas_talk *t, maas_err *err);
-/* A grammar of the talk's model (of tools: texts around a schema); replaces the one that is there.
- */
+/* A grammar of the talk's model; replaces the one that is there. */
 maas_status maas_talk_constrain(maas_talk *t, const maas_grammar_spec *spec, maas_err *err);
 bool maas_talk_is_constrained(const maas_talk *t);
 

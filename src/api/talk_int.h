@@ -5,8 +5,8 @@
 
 #include "api/talk.h"
 
-/* The prompt and the style are known: a call that must be is the grammar of the answer. */
-maas_status maas_talk_force(maas_talk *t, maas_err *err);
+/* The prompt and the style are known: what the answer must fit becomes the grammar of the ask. */
+maas_status maas_talk_grammar(maas_talk *t, maas_err *err);
 void maas_talk_stop(maas_talk *t); /* the engine ends the choice at hand */
 
 /* A choice begins, a token comes, a choice ends: items grow, and are written into t->out. */

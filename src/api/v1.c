@@ -120,16 +120,16 @@ static void put_adapters(maas_req *r, const maas_snapshot *s, const char *name, 
     json_t *hex;
     maas_err ignored = {0};
     if (maas_snapshot_resolve(s, t, name, NULL, &found, &v, &ignored) != MAAS_OK ||
-        strcmp(v->format, "gguf") != 0 ||
+        !maas_lm_is_format(v->format) ||
         maas_registry_version_get(app->registry, t, name, v->version, &doc, &ignored) != MAAS_OK)
         return;
     json_object_foreach(json_object_get(doc, "files"), path, hex)
     {
-        if (!maas_lm_is_adapter(path))
+        const maas_str adapter = maas_lm_adapter_of_path(path);
+        if (!adapter.n)
             continue;
         AUTO(maas_buf_reset) maas_buf id = MAAS_BUF_INIT(4096);
-        const char *base = strchr(path, '/') + 1;
-        maas_buf_printf(&id, "%s+%.*s", name, (int)(strlen(base) - strlen(".gguf")), base);
+        maas_buf_printf(&id, "%s+%.*s", name, (int)adapter.n, adapter.p);
         maas_buf_str(b, ",{\"id\":");
         maas_buf_json_str(b, id.p ? id.p : "", id.n);
         maas_buf_printf(b,

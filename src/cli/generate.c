@@ -43,12 +43,30 @@ bool maas_is_language_model(const char *path)
            maas_gguf_is(maas_span_of(head, sizeof head));
 }
 
-static maas_status add_adapter(session *s, const char *path, maas_err *err)
+static maas_status add_file(session *s, const char *path, const char *name, maas_err *err)
 {
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return maas_fail(err, maas_status_of_errno(errno), "%.200s: %m", path);
-    return maas_lm_files_add(&s->files, "adapters/lora.gguf", fd, err);
+    return maas_lm_files_add(&s->files, name, fd, err);
+}
+
+/* A GGUF file, or PEFT's folder. */
+static maas_status add_adapter(session *s, const char *path, maas_err *err)
+{
+    struct stat sb;
+    if (stat(path, &sb) != 0 || !S_ISDIR(sb.st_mode))
+        return add_file(s, path, "adapters/lora.gguf", err);
+    for (const char *const *name = maas_lm_adapter_files; *name; name++) {
+        char inner[64];
+        AUTO(maas_buf_reset) maas_buf full = MAAS_BUF_INIT(8192);
+        maas_buf_printf(&full, "%s/%s", path, *name);
+        snprintf(inner, sizeof inner, "adapters/lora/%s", *name);
+        if (full.failed)
+            return maas_fail(err, MAAS_E_INVALID, "the path of the adapter is too long");
+        MAAS_TRY(add_file(s, full.p, inner, err));
+    }
+    return MAAS_OK;
 }
 
 static maas_status open_all(session *s, const char *path, const maas_generate_opts *o,

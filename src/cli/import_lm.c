@@ -77,19 +77,38 @@ static maas_status send_file(maas_cli *cli, const char *folder, const char *name
     return send_as(cli, path.p, name, files, err);
 }
 
-/* "NAME=FILE,NAME=FILE" */
+/* A GGUF file, or PEFT's folder. */
+static maas_status send_adapter(maas_cli *cli, const char *path, const char *name, json_t *files,
+                                maas_err *err)
+{
+    struct stat sb;
+    const bool folder = stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+    static const char *const alone[] = {"", NULL};
+    for (const char *const *f = folder ? maas_lm_adapter_files : alone; *f; f++) {
+        AUTO(maas_buf_reset) maas_buf from = MAAS_BUF_INIT(8192), to = MAAS_BUF_INIT(8192);
+        maas_buf_printf(&from, folder ? "%s/%s" : "%s%s", path, *f);
+        maas_buf_printf(&to, folder ? "%s/%s" : "%s%s.gguf", name, *f);
+        if (from.failed || to.failed)
+            return maas_fail(err, MAAS_E_INVALID, "the path of %.80s is too long", name);
+        MAAS_TRY(send_as(cli, from.p, to.p, files, err));
+    }
+    return MAAS_OK;
+}
+
+/* "NAME=FILE,NAME=FOLDER" */
 static maas_status send_adapters(maas_cli *cli, const char *list, json_t *files, maas_err *err)
 {
     while (*list) {
         AUTO(maas_buf_reset) maas_buf name = MAAS_BUF_INIT(4096), path = MAAS_BUF_INIT(8192);
         const size_t n = strcspn(list, ","), eq = strcspn(list, "=");
         if (eq == 0 || eq + 1 >= n)
-            return maas_fail(err, MAAS_E_INVALID, "--adapter '%.80s': give NAME=FILE", list);
-        maas_buf_printf(&name, "adapters/%.*s.gguf", (int)eq, list);
+            return maas_fail(err, MAAS_E_INVALID,
+                             "--adapter '%.80s': give NAME=FILE or NAME=FOLDER", list);
+        maas_buf_printf(&name, "adapters/%.*s", (int)eq, list);
         maas_buf_printf(&path, "%.*s", (int)(n - eq - 1), list + eq + 1);
         if (name.failed || path.failed)
             return maas_fail(err, MAAS_E_INVALID, "--adapter '%.80s' is too long", list);
-        MAAS_TRY(send_as(cli, path.p, name.p, files, err));
+        MAAS_TRY(send_adapter(cli, path.p, name.p, files, err));
         list += n + (list[n] == ',');
     }
     return MAAS_OK;

@@ -52,7 +52,8 @@ maas_conf maas_import_settings(void)
          .type = MAAS_CONF_STR,
          .offset = AT(adapter),
          .arg = "NAME=FILE[,NAME=FILE]",
-         .help = "of a language model in GGUF: adapters (LoRA, GGUF) that requests can name"},
+         .help = "of a language model: adapters (LoRA: GGUF, or PEFT's folders) that requests can "
+                 "name"},
         MAAS_CLIENT_ROWS,
     };
     return (maas_conf){rows, MAAS_COUNT(rows), &opts};

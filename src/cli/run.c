@@ -114,7 +114,8 @@ maas_conf maas_run_settings(void)
          .type = MAAS_CONF_STR,
          .offset = AT(lora),
          .arg = "FILE",
-         .help = "of a language model in GGUF: an adapter (LoRA, GGUF) that is added to it"},
+         .help =
+             "of a language model: an adapter (LoRA: GGUF, or PEFT's folder) that is added to it"},
         {.name = "raw",
          .type = MAAS_CONF_BOOL,
          .offset = AT(raw),

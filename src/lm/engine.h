@@ -102,6 +102,9 @@ void maas_engine_cancel_all(maas_engine *e); /* from then on submit is E_UNAVAIL
 void maas_engine_hold(maas_engine *e, uint64_t id, bool on);
 /* One step. False: there was nothing to do. */
 bool maas_engine_step(maas_engine *e);
+/* After a step: the draft model failed in it, and proposes no more; answers go on without it. Told
+ * once; NULL: it did not. The stepping thread. */
+const maas_err *maas_engine_draft_failure(maas_engine *e);
 /* Called, on the thread that submits, when there is work after there was none. */
 void maas_engine_on_wake(maas_engine *e, void (*wake)(void *user), void *user);
 
@@ -110,6 +113,7 @@ typedef struct maas_engine_stats {
     int32_t blocks, blocks_free;
     int32_t draft_blocks, draft_blocks_free; /* of the draft model's cache */
     uint64_t requests, prompt_tokens, cached_tokens, tokens, preemptions, drafted, accepted;
+    uint64_t draft_failures; /* steps of the draft model: after the first it makes none */
     uint64_t queue_ns, prompt_ns, decode_ns; /* sums over finished requests */
 } maas_engine_stats;
 void maas_engine_stats_of(maas_engine *e, maas_engine_stats *out); /* any thread */

@@ -26,6 +26,8 @@ bool maas_lm_is_format(const char *format); /* of a version: "gguf", "safetensor
 bool maas_lm_is_member(const char *path, const char *format);
 
 maas_status maas_lm_files_add(maas_lm_files *f, const char *path, int fd, maas_err *err);
+/* What is read of an adapter's folder, ends with NULL. */
+extern const char *const maas_lm_adapter_files[];
 /* A GGUF file, with the other parts when it is one of several, or a Hugging Face folder. Paths in
  * the list are names within the folder. */
 maas_status maas_lm_files_open(maas_lm_files *f, const char *path, maas_err *err);

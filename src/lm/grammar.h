@@ -37,24 +37,43 @@ typedef enum maas_grammar_kind {
     MAAS_GRAMMAR_REGEX,  /* `text`: all that is written must match                   */
     MAAS_GRAMMAR_SCHEMA, /* `json`: a JSON schema                                    */
     MAAS_GRAMMAR_JSON,   /* any JSON object                                          */
+    MAAS_GRAMMAR_FREE,   /* anything up to the first `until`, and some blanks after it; with a
+                            `text`: nothing at all, or that text and then the same   */
     MAAS_GRAMMAR_OR      /* what came since the last OR, or what comes until the next */
 } maas_grammar_kind;
 
 typedef struct maas_grammar_part {
     maas_grammar_kind kind;
-    maas_str text;
+    maas_str text, until;
     const json_t *json;
 } maas_grammar_part;
 
+/* Before the name of a control token in a text of parts and triggers: the token, not its letters. A
+ * byte that no text has. Control tokens fit there, and where anything fits. */
+#define MAAS_GRAMMAR_CONTROL "\xff"
+
+/* What must come once a text was written. */
+typedef struct maas_grammar_trigger {
+    maas_str text;
+    bool at_start; /* `text` is a letter, and triggers only where nothing but blanks was before it:
+                      at the beginning, or since a trigger's parts ended */
+    const maas_grammar_part *parts; /* as those of a spec, without times; FREE may end the answer */
+    uint32_t n_parts;
+} maas_grammar_trigger;
+
+enum { MAAS_GRAMMAR_MAX_TRIGGERS = 8 };
+
 /* A sequence of parts, or several with OR between them: {TEXT "<call>"}, {SCHEMA s}, {OR}, ... */
 typedef struct maas_grammar_spec {
+    const maas_grammar_part *lead; /* before all else, FREE among them: reasoning */
+    uint32_t n_lead;
     const maas_grammar_part *parts;
     uint32_t n_parts;
     uint32_t max_times; /* the whole may come up to so often; 0: once */
     maas_str between;   /* the text between two of them */
-    /* Control tokens that may be written, where the grammar has their names as text. */
-    const int32_t *control;
-    uint32_t n_control;
+    /* Instead of parts: the answer is free, and may end anywhere but in what a trigger asks for. */
+    const maas_grammar_trigger *triggers;
+    uint32_t n_triggers;
 } maas_grammar_spec;
 
 /* The keywords of schemas that are known, one after the other; NULL: no more. */

@@ -60,8 +60,20 @@ uint32_t maas_said_id_length(const maas_said_style *y);
 /* How a call is written: '\1' stands for the name, '\2' for the arguments; and what is between two
  * calls. NULL: the arguments of the family are no JSON. */
 const char *maas_said_frame(const maas_said_style *y, const char **between);
-/* A prompt that ends so has begun the reasoning. */
+/* Where a call begins in an answer, and what comes then: a text of maas_said_frame, or its end. */
+typedef struct maas_said_trigger {
+    maas_str text;
+    bool at_start; /* a letter, which begins a call only where nothing but blanks was before it */
+    maas_str rest; /* with '\1' and '\2' */
+} maas_said_trigger;
+/* Trigger i; false: there are no more. NULL frames have none. */
+bool maas_said_trigger_of(const maas_said_style *y, uint32_t i, maas_said_trigger *out);
+/* What comes right before the part of an answer that is for the reader, where answers are several
+ * messages: the end of a head, and what ends it. NULL: any text is for the reader. */
+const char *maas_said_final(const maas_said_style *y, const char **then);
+/* A prompt that ends so has begun the reasoning; or is through with it. */
 bool maas_said_begins_thought(const maas_said_style *y, maas_str end_of_prompt);
+bool maas_said_ends_thought(const maas_said_style *y, maas_str end_of_prompt);
 
 typedef enum maas_said_kind {
     MAAS_SAID_CONTENT,

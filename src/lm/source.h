@@ -29,8 +29,11 @@ maas_status maas_lm_source_open(const maas_lm_file *files, uint32_t n, maas_budg
                                 maas_lm_source **out, maas_err *err);
 /* Is this file of a Hugging Face folder one that a source reads? */
 bool maas_lm_is_wanted(const char *path);
-/* Is it a low-rank adapter, "adapters/NAME.gguf"? Such files belong to the model beside them. */
+/* Is it of a low-rank adapter, "adapters/NAME.gguf", or "adapters/NAME/adapter_config.json" and
+ * "../adapter_model.safetensors"? Such files belong to the model beside them. */
 bool maas_lm_is_adapter(const char *path);
+/* The name, once of each adapter; n 0: the file says none. */
+maas_str maas_lm_adapter_of_path(const char *path);
 enum { /* bits of the key maas.token_edges, a byte each token: how special tokens are found */
        MAAS_EDGE_LEFT = 1, /* blanks before it belong to it */
        MAAS_EDGE_RIGHT = 2 /* blanks after it */

@@ -44,8 +44,18 @@ void maas_tokenizer_frame(const maas_tokenizer *t, const int32_t *a, uint32_t n_
                           uint32_t n_b, maas_buf *out, uint32_t *second);
 uint32_t maas_tokenizer_n_frame(const maas_tokenizer *t, bool pair); /* tokens that adds */
 /* A prompt for what is between two texts of a user. E_INVALID: the model is not made for that. */
-maas_status maas_tokenizer_encode_fill(const maas_tokenizer *t, maas_str prefix, maas_str suffix,
-                                       maas_buf *out, maas_err *err);
+typedef struct maas_fill_file {
+    maas_str name, text; /* name: may be empty */
+} maas_fill_file;
+typedef struct maas_fill {
+    maas_str prefix, suffix;
+    maas_str begun;              /* what is there of the middle: behind the prefix, cut by itself */
+    bool in_repository;          /* files stand before it, with the marks that the model has ... */
+    const maas_fill_file *files; /* ... for them; there may be none */
+    uint32_t n_files;
+} maas_fill;
+maas_status maas_tokenizer_encode_fill(const maas_tokenizer *t, const maas_fill *f, maas_buf *out,
+                                       maas_err *err);
 
 /* E_INVALID with the first token that is another one: ids of one mean nothing to the other. */
 maas_status maas_tokenizer_same(const maas_tokenizer *a, const maas_tokenizer *b, maas_err *err);

@@ -60,26 +60,37 @@ static void add_text(maas_sha256 *h, const void *p, size_t n)
         maas_sha256_add(h, p, n);
 }
 
+static void add_parts(maas_sha256 *h, const maas_grammar_part *parts, uint32_t n, maas_buf *text)
+{
+    add_text(h, &n, sizeof n);
+    for (uint32_t i = 0; i < n && !text->failed; i++) {
+        const maas_grammar_part *p = &parts[i];
+        maas_buf_clear(text);
+        if (p->json)
+            maas_json_dump(p->json, text);
+        add_text(h, &p->kind, sizeof p->kind);
+        add_text(h, p->text.p, p->text.n);
+        add_text(h, p->until.p, p->until.n);
+        add_text(h, text->p, text->n);
+    }
+}
+
 static bool key_of(const maas_grammar_spec *s, uint8_t out[MAAS_SHA256_BYTES])
 {
     maas_sha256 h;
     maas_buf text = MAAS_BUF_INIT(MAAS_MAX_CONTROL_BODY);
     if (!maas_sha256_init(&h))
         return false;
-    for (uint32_t i = 0; i < s->n_parts; i++) {
-        const maas_grammar_part *p = &s->parts[i];
-        maas_buf_clear(&text);
-        if (p->json)
-            maas_json_dump(p->json, &text);
-        add_text(&h, &p->kind, sizeof p->kind);
-        add_text(&h, p->text.p, p->text.n);
-        add_text(&h, text.p, text.n);
-        if (text.failed)
-            break;
+    add_parts(&h, s->lead, s->n_lead, &text);
+    add_parts(&h, s->parts, s->n_parts, &text);
+    for (uint32_t i = 0; i < s->n_triggers; i++) {
+        const maas_grammar_trigger *t = &s->triggers[i];
+        add_text(&h, t->text.p, t->text.n);
+        add_text(&h, &t->at_start, sizeof t->at_start);
+        add_parts(&h, t->parts, t->n_parts, &text);
     }
     add_text(&h, &s->max_times, sizeof s->max_times);
     add_text(&h, s->between.p, s->between.n);
-    add_text(&h, s->control, s->n_control * sizeof *s->control);
     maas_sha256_done(&h, out);
     const bool ok = !text.failed;
     maas_buf_reset(&text);

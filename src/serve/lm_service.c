@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/sys.h"
 #include "serve/lm_grammars.h"
@@ -52,7 +53,14 @@ static void run(void *user, maas_work *list, int n_threads)
     (void)list;
     (void)n_threads;
     atomic_store(&s->queued, false); /* who comes during the step is seen after it */
-    if (maas_engine_step(s->engine))
+    const bool more = maas_engine_step(s->engine);
+    const maas_err *why = maas_engine_draft_failure(s->engine);
+    if (why)
+        MAAS_LOG(MAAS_LOG_WARN,
+                 "event=draft_failed model=%s version=%lld msg=\"%s\" next=\"answers go on without "
+                 "the draft model until the model is loaded again\"",
+                 s->name, (long long)s->version, why->msg);
+    if (more)
         wake(s);
 }
 

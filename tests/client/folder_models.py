@@ -1,9 +1,9 @@
 """Small random models of every class that Hugging Face folders are read for, saved by transformers with what it computes.
 
 usage: folder_models.py FOLDER      for each model FOLDER/NAME/ and FOLDER/NAME/reference.json:
-       [{"text", "ids", "answer", "logprobs"}], and for some FOLDER/NAME.gguf of the same weights
+       [{"text", "ids", "answer", "logprobs"}], and for some FOLDER/NAME.gguf of the same weights; and FOLDER/peft/NAME/, an adapter
 
-Runs under a Python that has torch, transformers, tokenizers and gguf; test_folders.py compares.
+Runs under a Python that has torch, transformers, peft, tokenizers and gguf; test_folders.py compares.
 """
 import json
 import os
@@ -11,6 +11,7 @@ import sys
 
 import gguf
 import numpy as np
+import peft
 import torch
 import transformers as tf
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -203,6 +204,26 @@ def write_gguf(path, name, model, fast):
     w.close()
 
 
+# Classes whose linear layers adapters can change, all of them.
+ADAPTED = ("llama", "llama-3", "mistral", "qwen2", "qwen3", "gemma", "gemma3", "phi3", "gpt2", "cohere", "starcoder2", "stablelm", "olmo2", "glm4")
+
+
+def adapt(model, folder, fast, seed):
+    """An adapter as PEFT saves it, and what the model says with it."""
+    last = "mlp.c_proj" if hasattr(model.config, "n_embd") else "down_proj"
+    model = peft.get_peft_model(model, peft.LoraConfig(
+        task_type="CAUSAL_LM", r=4, lora_alpha=6, target_modules="all-linear", use_rslora=seed % 2 == 1, rank_pattern={"q_proj": 2},
+        alpha_pattern={"1.self_attn.q_proj": 9, last: 3})).eval()
+    torch.manual_seed(1000 + seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "lora_" in name:
+                p.copy_(torch.randn_like(p) * 0.12)
+    model.save_pretrained(folder)
+    with open(os.path.join(folder, "reference.json"), "w", encoding="utf-8") as f:
+        json.dump(reference(model, fast), f)
+
+
 def main():
     tf.logging.set_verbosity_error()
     fast = tokenizer()
@@ -218,6 +239,8 @@ def main():
             json.dump(reference(model, fast), f)
         if name in ("llama", "qwen2", "qwen3", "gemma"):
             write_gguf(os.path.join(OUT, name + ".gguf"), name, model, fast)
+        if name in ADAPTED:
+            adapt(model, os.path.join(OUT, "peft", name), fast, seed)
     folder_encoders.write_all(os.path.join(OUT, "encoders"), ROOT)
 
 

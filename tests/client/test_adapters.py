@@ -92,6 +92,28 @@ def logits_are_those_of_merged_weights():
 
 # ---- a server ----
 
+
+def write_peft(folder, shapes, seed, width):
+    """An adapter of SmolLM2 as PEFT saves it, without PEFT; for GGUF its rows go elsewhere: what that comes to is in test_folders.py."""
+    names = {"attn_q": "self_attn.q_proj", "attn_v": "self_attn.v_proj", "ffn_down": "mlp.down_proj"}
+    rng, tensors = np.random.default_rng(seed), {}
+    for name, (rows, cols) in shapes.items():
+        _, layer, stem, _ = name.split(".")
+        if stem in names:
+            module = f"base_model.model.model.layers.{layer}.{names[stem]}"
+            tensors[module + ".lora_A.weight"] = rng.normal(0, width, (4, cols)).astype(np.float32)
+            tensors[module + ".lora_B.weight"] = rng.normal(0, width, (rows, 4)).astype(np.float32)
+    head, data = {}, b""
+    for name, x in tensors.items():
+        head[name] = {"dtype": "F32", "shape": list(x.shape), "data_offsets": [len(data), len(data) + x.nbytes]}
+        data += x.tobytes()
+    text = json.dumps(head).encode()
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "adapter_model.safetensors"), "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text + data)
+    with open(os.path.join(folder, "adapter_config.json"), "w", encoding="utf-8") as f:
+        json.dump({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"], "bias": "none"}, f)
+
 SHAPES = {t.name: [int(n) for n in reversed(t.shape)] for t in gguf.GGUFReader(MODEL).tensors
           if t.name.startswith("blk.") and len(t.shape) == 2}
 
@@ -112,6 +134,28 @@ def text(server, model, **more):
     body = {"model": model, "prompt": "The sea is", "temperature": 0, "max_tokens": 24, **more}
     r = server.post("/v1/completions", body)
     return r.json()["choices"][0]["text"] if r.status == 200 else r
+
+
+@case
+def folders_of_peft_go_up_beside_files():
+    server = Server()
+    one, two = path_of("first.gguf"), path_of("peft")
+    write_adapter(one, "llama", SHAPES, 8.0, 1, 0.04)
+    write_peft(two, SHAPES, 5, 0.05)
+    r = subprocess.run([BINARY, "import", MODEL, "--name", "smol", "--adapter", f"one={one},two={two}", "--url", server.url], capture_output=True, text=True)
+    check("maas import --adapter", r.returncode == 0, r)
+    said = [text(server, n) for n in ("smol", "smol+one", "smol+two")]
+    check("each has its own", len(set(map(str, said))) == 3, said)
+    models = [m["id"] for m in server.request("GET", "/v1/models").json()["data"]]
+    check("both are listed", models == ["smol", "smol+one", "smol+two"], models)
+    run = subprocess.run([BINARY, "run", MODEL, "-p", "The sea is", "--raw", "--lora", two, "--max-tokens", "24", "--temperature", "0"],
+                         capture_output=True, text=True)
+    check("maas run --lora", run.stdout.strip() == str(said[2]).strip(), (run, said[2]))
+    with open(os.path.join(two, "adapter_config.json"), "w", encoding="utf-8") as f:
+        json.dump({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_dora": True}, f)
+    r = subprocess.run([BINARY, "import", MODEL, "--name", "smol", "--adapter", f"two={two}", "--url", server.url], capture_output=True, text=True)
+    check("DoRA is refused by name", r.returncode != 0 and "use_dora" in r.stderr, r)
+    server.stop()
 
 
 @case

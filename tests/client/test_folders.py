@@ -16,15 +16,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import BINARY, Server, case, check, finish
 
 MODELS = sys.argv[1]
-NAMES = sorted(n for n in os.listdir(MODELS) if n != "encoders" and os.path.isdir(os.path.join(MODELS, n)))
+NAMES = sorted(n for n in os.listdir(MODELS) if n not in ("encoders", "peft") and os.path.isdir(os.path.join(MODELS, n)))
 # Keys and values are kept as half-precision floats, and that is what separates us from float32.
 TOLERANCE = 0.01
 ROUNDED = 0.02  # of weights in bfloat16: what they are multiplied with is rounded like them
 server = Server()
 
 
-def run_import(path, name):
-    return subprocess.run([BINARY, "import", path, "--name", name, "--url", server.url], capture_output=True, text=True)
+def run_import(path, name, *more):
+    return subprocess.run([BINARY, "import", path, "--name", name, "--url", server.url, *more], capture_output=True, text=True)
 
 
 def post(path, body):
@@ -83,6 +83,28 @@ def a_folder_answers_as_its_gguf_does():
             same = one[0] == two[0] and all(a["token"] == b["token"] and abs(a["logprob"] - b["logprob"]) < 2e-3
                                             for a, b in zip(one[1], two[1]))
             check(f"{name}: {text!r}", same, f"{[a['logprob'] for a in one[1]]} {[a['logprob'] for a in two[1]]}")
+
+
+@case
+def adapters_of_peft_add_what_peft_adds():
+    for name in sorted(os.listdir(os.path.join(MODELS, "peft"))):
+        adapter = os.path.join(MODELS, "peft", name)
+        with open(os.path.join(adapter, "reference.json"), encoding="utf-8") as f:
+            refs = json.load(f)
+        for path in (os.path.join(MODELS, name), os.path.join(MODELS, name + ".gguf")):
+            if not os.path.exists(path):
+                continue
+            base = name + "-with" + ("-gguf" if path.endswith(".gguf") else "")
+            p = run_import(path, base, "--adapter", f"tuned={adapter}")
+            if not check(f"{base}: import", p.returncode == 0, p.stderr):
+                continue
+            worst = max(compare(base + "+tuned", ref) for ref in refs)
+            check(f"{base}: probabilities", worst < TOLERANCE, f"{worst}")
+            plain = max(abs(got["logprob"] - ref["logprobs"][0][0]) for ref in refs for got in ask(base, ref["text"], 1)[1])
+            check(f"{base}: it does something", plain > 10 * TOLERANCE, f"{plain}")
+            print(f"  {base}: {worst:.5f}, without it {plain:.2f}")
+    models = [m["id"] for m in server.need(200, "GET", "/v1/models")["data"]]
+    check("adapters of folders and of files are listed", {"llama-with+tuned", "llama-with-gguf+tuned"} <= set(models), models)
 
 
 def older(folder, to):

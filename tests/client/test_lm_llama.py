@@ -104,20 +104,54 @@ def compare(p, q, ids):
     return np.mean(equal), np.mean(kl), math.exp(np.mean(nll))
 
 
-def as_floats(path, out):
-    """The same model with 32-bit weights."""
+def rewritten(path, out, floats, more=()):
+    """The same model, with 32-bit weights or its own, and more numbers among its keys."""
     r = gguf.GGUFReader(path)
     w = gguf.GGUFWriter(out, r.fields["general.architecture"].contents())
     for f in r.fields.values():
         if not f.name.startswith("GGUF.") and f.name not in ("general.architecture", "general.file_type"):
             kind = f.types[0]
             w.add_key_value(f.name, f.contents(), kind, f.types[1] if kind == gguf.GGUFValueType.ARRAY else None)
+    for key, number in more:
+        w.add_uint32(key, number)
     for t in r.tensors:
-        w.add_tensor(t.name, gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float32))
+        if floats:
+            w.add_tensor(t.name, gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float32))
+        else:
+            w.add_tensor(t.name, t.data, raw_dtype=t.tensor_type)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
+
+
+# Control tokens of SmolLM2 that mean nothing to it: a model with them is filled as one that was made for it.
+NEEDED = [("tokenizer.ggml.fim_pre_token_id", 6), ("tokenizer.ggml.fim_suf_token_id", 7), ("tokenizer.ggml.fim_mid_token_id", 8)]
+AROUND = [("tokenizer.ggml.fim_rep_token_id", 3), ("tokenizer.ggml.fim_sep_token_id", 5)]
+GAPS = [
+    {"input_prefix": "def add(a, b):\n    ", "input_suffix": "\n\nprint(add(1, 2))\n"},
+    {"input_prefix": "", "input_suffix": ""},
+    {"input_prefix": "int main(void)\n{\n", "input_suffix": "}\n", "prompt": "    ret"},
+    {"input_prefix": "Grüße, 世界 ", "input_suffix": "\t\r\n 😀"},
+    {"input_prefix": "x = ", "input_suffix": " ", "input_extra": [{"filename": "a/b.py", "text": "y = 7\n"}, {"text": "z"}]},
+]
+
+
+@case
+def gaps_are_filled_as_llama_fills_them():
+    for name, keys in (("a file", NEEDED), ("a repository", NEEDED + AROUND)):
+        path = os.path.join(scratch.name, "filler.gguf")
+        rewritten(MODEL, path, False, keys)
+        other, server = llama(path), Server()
+        with open(path, "rb") as f:
+            server.need(201, "PUT", "/api/v1/models/filler/versions", f.read())
+        for gap in GAPS:
+            body = {"model": "filler", "temperature": 0, "n_predict": 1, **gap}
+            a, b = post(server.url, "/infill", body), post(other.listening_address, "/infill", body)
+            for key in ("prompt", "tokens_evaluated", "content", "tokens_predicted", "stop_type", "stop", "truncated", "index"):
+                check(f"{name}, {gap}: {key}", a[key] == b[key], f"{a[key]!r} and {b[key]!r}")
+            check("no field is missing", not set(b) - set(a) - {"generation_settings"}, set(b) - set(a))
+        server.stop()
 
 
 @case
@@ -151,7 +185,7 @@ def quantized_we_differ_no_more_than_llama_from_itself():
 @case
 def in_floats_we_are_llama():
     path = os.path.join(scratch.name, "floats.gguf")
-    as_floats(MODEL, path)
+    rewritten(MODEL, path, True)
     s = llama(path)
     ids = text_ids(s.listening_address)
     here = compare(told(s.listening_address, ids), computed(path, ids), ids)

@@ -34,8 +34,8 @@ llama)
     probe='import xllamacpp, gguf, tokenizers, numpy'
     ;;
 transformers)
-    packages='torch transformers tokenizers safetensors gguf numpy'
-    probe='import torch, transformers, tokenizers, safetensors, gguf, numpy'
+    packages='torch transformers peft tokenizers safetensors gguf numpy'
+    probe='import torch, transformers, peft, tokenizers, safetensors, gguf, numpy'
     ;;
 tokenizers)
     packages='tokenizers safetensors numpy'

@@ -41,8 +41,8 @@ static void tiny_half(tiny_adapter *a, maas_rng *rng, maas_str weight, const cha
 }
 
 /* Of every matrix of the model's layers, ranks 1 .. 6 by turns; every `each`-th of them. */
-static maas_span tiny_adapter_make(tiny_adapter *a, maas_span model, const char *arch,
-                                   maas_quant_id type, float alpha, int each, uint64_t seed)
+static inline maas_span tiny_adapter_make(tiny_adapter *a, maas_span model, const char *arch,
+                                          maas_quant_id type, float alpha, int each, uint64_t seed)
 {
     maas_arena arena;
     maas_rng rng;

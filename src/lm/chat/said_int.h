@@ -28,6 +28,8 @@ typedef struct maas_said_family {
     const char *name_end, *key_open, *key_close, *value_open, *value_close;
     uint32_t id_length;
     const char *frame, *between; /* maas_said_frame */
+    const char *trigger;         /* of a call, when it is not `open` */
+    const char *final;           /* maas_said_final; `body` comes then */
 } maas_said_family;
 
 /* A value of JSON, byte by byte: where it ends. */

@@ -20,7 +20,9 @@ static const maas_said_family families[] = {
      .head = "<|start|>",
      .body = "<|message|>",
      .tail = {"<|end|>", "<|return|>"},
-     .frame = "<|channel|>commentary to=functions.\1 <|constrain|>json<|message|>\2"},
+     .frame = "<|channel|>commentary to=functions.\1 <|constrain|>json<|message|>\2",
+     .trigger = "<|channel|>commentary to=functions.",
+     .final = "<|channel|>final"},
     {.name = "gemma-4",
      .signs = {"<|tool_call>call:"},
      .form = maas_said_braced,
@@ -259,15 +261,60 @@ uint32_t maas_said_id_length(const maas_said_style *y)
     return y->family->id_length;
 }
 
-bool maas_said_begins_thought(const maas_said_style *y, maas_str s)
+const char *maas_said_final(const maas_said_style *y, const char **then)
+{
+    *then = y->family->body;
+    return y->family->final;
+}
+
+/* From `from` on to the end of the call: what stands around several is left to the model. */
+static maas_str rest_of(const maas_said_family *f, const char *from, bool closed)
+{
+    const char *arguments = strchr(from, '\2');
+    const char *close = f->close ? strstr(arguments, f->close) : NULL;
+    if (!close)
+        return (maas_str){from, strlen(from)};
+    const char *end = closed ? close + strlen(f->close) : close;
+    return (maas_str){from, (size_t)(end - from)};
+}
+
+bool maas_said_trigger_of(const maas_said_style *y, uint32_t i, maas_said_trigger *out)
+{
+    const maas_said_family *f = y->family;
+    const char *text = f->trigger ? f->trigger : f->open;
+    if (!f->frame || i > (text && f->bare))
+        return false;
+    if (text && i == 0) {
+        const char *at = strstr(f->frame, text);
+        *out = (maas_said_trigger){str_of(text), false,
+                                   rest_of(f, at ? at + strlen(text) : f->frame, true)};
+        return true;
+    }
+    if (!f->bare)
+        return false;
+    *out = (maas_said_trigger){
+        {&f->bare, 1}, true, rest_of(f, strchr(f->frame, f->bare) + 1, false)};
+    return true;
+}
+
+static bool ends_with(const maas_said_style *y, maas_said_role role, maas_str s)
 {
     while (s.n && maas_said_blank(s.p[s.n - 1]))
         s.n--;
     for (uint32_t i = 0; i < y->n; i++) {
         const maas_str m = y->markers[i].text;
-        if (y->markers[i].role == MAAS_SAID_THINK && m.n <= s.n &&
-            memcmp(s.p + s.n - m.n, m.p, m.n) == 0)
+        if (y->markers[i].role == role && m.n <= s.n && memcmp(s.p + s.n - m.n, m.p, m.n) == 0)
             return true;
     }
     return false;
+}
+
+bool maas_said_begins_thought(const maas_said_style *y, maas_str s)
+{
+    return ends_with(y, MAAS_SAID_THINK, s);
+}
+
+bool maas_said_ends_thought(const maas_said_style *y, maas_str s)
+{
+    return ends_with(y, MAAS_SAID_THOUGHT, s);
 }

@@ -12,7 +12,8 @@ struct maas_drafter {
     maas_blocks *blocks;
     int32_t n_vocab;
     uint32_t chunk, n_steps;
-    double ns; /* of a step of one row, lately; 0: not known */
+    double ns;       /* of a step of one row, lately; 0: not known */
+    maas_err failed; /* of a step */
     /* of the step that is made */
     maas_lm_seq *seqs;          /* [max_seqs] */
     int32_t *tokens, *out_rows; /* [max_rows], [max_seqs] */
@@ -134,9 +135,8 @@ static void add(maas_drafter *d, const maas_draft_want *w, uint32_t past, bool w
 
 static bool run(maas_drafter *d, const maas_lm_batch *b, int32_t rows, const float **logits)
 {
-    maas_err err = {0};
     const uint64_t begin_ns = maas_now_ns();
-    if (maas_lm_step(d->m, b, logits, &err) != MAAS_OK)
+    if (maas_lm_step(d->m, b, logits, &d->failed) != MAAS_OK)
         return false;
     if (rows == 1 && ++d->n_steps > 1) { /* the first makes the plan */
         const double ns = (double)(maas_now_ns() - begin_ns);
@@ -228,6 +228,11 @@ void maas_drafter_propose(maas_drafter *d, maas_draft_want *w, uint32_t n)
     }
     for (uint32_t at = 1; one_more(d, w, n, at);)
         at++;
+}
+
+const maas_err *maas_drafter_failure(const maas_drafter *d)
+{
+    return d->failed.code ? &d->failed : NULL;
 }
 
 double maas_drafter_ns(const maas_drafter *d)

@@ -38,6 +38,8 @@ maas_status maas_drafter_create(maas_lm *m, int32_t n_vocab, uint32_t chunk, maa
                                 maas_err *err);
 void maas_drafter_destroy(maas_drafter *d); /* NULL is fine */
 void maas_drafter_propose(maas_drafter *d, maas_draft_want *w, uint32_t n);
+/* Why its last step failed: from then on nothing is to be asked of it. NULL: none did. */
+const maas_err *maas_drafter_failure(const maas_drafter *d);
 /* What one proposal of one request costs, lately; 0: not known. */
 double maas_drafter_ns(const maas_drafter *d);
 void maas_drafter_release(maas_drafter *d, maas_draft *x); /* its blocks; x may have none */

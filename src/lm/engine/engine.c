@@ -203,6 +203,13 @@ void maas_engine_destroy(maas_engine *e)
     maas_free(e);
 }
 
+const maas_err *maas_engine_draft_failure(maas_engine *e)
+{
+    const maas_err *why = e->draft_failure;
+    e->draft_failure = NULL;
+    return why;
+}
+
 void maas_engine_on_wake(maas_engine *e, void (*wake)(void *user), void *user)
 {
     e->wake = wake;

@@ -32,9 +32,10 @@ struct maas_engine {
     float *masked;     /* [n_vocab] logits that a grammar leaves; made when one comes */
     maas_lm_seq *seqs; /* [max_seqs] */
     maas_pace pace;
-    maas_drafter *drafter;      /* NULL: there is no draft model */
-    maas_draft_want *wants;     /* [max_seqs], of it */
-    int32_t *tokens, *out_rows; /* [max_rows] */
+    maas_drafter *drafter;         /* NULL: there is no draft model */
+    maas_draft_want *wants;        /* [max_seqs], of it */
+    const maas_err *draft_failure; /* that nobody was told of; NULL: none */
+    int32_t *tokens, *out_rows;    /* [max_rows] */
 };
 
 /* Takes r out of `from`, tells how it ended (error: FAILED), and frees it. */

@@ -13,7 +13,7 @@ static uint32_t padded(uint32_t n)
 
 static bool by_model(const maas_engine *e, const request *r)
 {
-    return e->drafter && r->ask.by != MAAS_BY_LOOKUP;
+    return e->drafter && !maas_drafter_failure(e->drafter) && r->ask.by != MAAS_BY_LOOKUP;
 }
 
 /* How many of n, of the draft model: its own steps cost something, too. `rows`: of the step that is
@@ -55,6 +55,17 @@ static uint32_t how_many(const maas_engine *e, request *r, uint32_t spare, bool 
     return k;
 }
 
+/* A step of the draft model failed: it gives all back, and prompt lookup takes its place. */
+static void go_on_without(maas_engine *e)
+{
+    for (request *r = e->running.head; r; r = r->next)
+        maas_drafter_release(e->drafter, &r->draft);
+    pthread_mutex_lock(&e->lock);
+    e->stats.draft_failures++;
+    pthread_mutex_unlock(&e->lock);
+    e->draft_failure = maas_drafter_failure(e->drafter);
+}
+
 /* r->drafts of those whose proposals are the draft model's: what it has of them. */
 static void ask_model(maas_engine *e)
 {
@@ -68,8 +79,10 @@ static void ask_model(maas_engine *e)
     maas_drafter_propose(e->drafter, e->wants, n);
     n = 0;
     for (request *r = e->running.head; r; r = r->next)
-        if (r->drafts && by_model(e, r))
+        if (r->drafts && r->ask.by != MAAS_BY_LOOKUP)
             r->drafts = e->wants[n++].n;
+    if (maas_drafter_failure(e->drafter))
+        go_on_without(e);
 }
 
 /* Rows that the model would compute as padding check proposals; who is alone may have more. */

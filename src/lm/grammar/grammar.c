@@ -5,6 +5,24 @@
 #include "lm/grammar/grammar_int.h"
 #include "base/ban.h"
 
+enum { MAX_BLANKS = 4 };
+
+static const gram_node *blanks(gram_build *b)
+{
+    return gram_repeat(b, gram_chars(b, " \n\r\t"), 0, MAX_BLANKS);
+}
+
+static const gram_node *free_of(gram_build *b, const maas_grammar_part *p, bool may_end)
+{
+    const gram_exit until = {.text = p->until, .body = gram_empty(b)};
+    const gram_scan s = {.exits = &until, .n = 1, .may_end = may_end};
+    const gram_node *all = gram_seq2(b, gram_scan_of(b, &s), blanks(b));
+    if (!p->text.n)
+        return all;
+    return gram_alt2(b, gram_empty(b),
+                     GRAM_SEQ(b, blanks(b), gram_text(b, p->text.p, p->text.n), all));
+}
+
 static const gram_node *part_of(gram_build *b, const maas_grammar_part *p)
 {
     switch (p->kind) {
@@ -18,29 +36,63 @@ static const gram_node *part_of(gram_build *b, const maas_grammar_part *p)
         return gram_schema(b, p->json);
     case MAAS_GRAMMAR_JSON:
         return gram_json_object(b);
+    case MAAS_GRAMMAR_FREE:
+        return free_of(b, p, true);
     case MAAS_GRAMMAR_OR:
         break;
     }
     return gram_never(b);
 }
 
-static const gram_node *root_of(gram_build *b, const maas_grammar_spec *s)
+static const gram_node *parts_of(gram_build *b, const maas_grammar_part *parts, uint32_t n)
 {
     gram_list all = {0}, seq = {0};
-    for (uint32_t i = 0; i < s->n_parts && b->status == MAAS_OK; i++) {
-        if (s->parts[i].kind == MAAS_GRAMMAR_OR) {
+    for (uint32_t i = 0; i < n && b->status == MAAS_OK; i++) {
+        if (parts[i].kind == MAAS_GRAMMAR_OR) {
             gram_list_add(b, &all, gram_seq(b, seq.at, seq.n));
             seq.n = 0;
         } else {
-            gram_list_add(b, &seq, part_of(b, &s->parts[i]));
+            gram_list_add(b, &seq, part_of(b, &parts[i]));
         }
     }
     gram_list_add(b, &all, gram_seq(b, seq.at, seq.n));
-    const gram_node *once = gram_alt(b, all.at, all.n);
+    return gram_alt(b, all.at, all.n);
+}
+
+static const gram_node *times_of(gram_build *b, const maas_grammar_spec *s)
+{
+    const gram_node *once = parts_of(b, s->parts, s->n_parts);
     if (s->max_times <= 1)
         return once;
     const gram_node *more = gram_seq2(b, gram_text(b, s->between.p, s->between.n), once);
     return gram_seq2(b, once, gram_repeat(b, more, 0, s->max_times - 1));
+}
+
+static const gram_node *triggers_of(gram_build *b, const maas_grammar_spec *s)
+{
+    gram_exit exits[MAAS_GRAMMAR_MAX_TRIGGERS];
+    const gram_scan scan = {.exits = exits, .n = s->n_triggers, .again = true, .may_end = true};
+    if (s->n_triggers > MAAS_GRAMMAR_MAX_TRIGGERS) {
+        gram_fail(b, MAAS_E_TOO_LARGE, "a grammar has %d triggers at most",
+                  MAAS_GRAMMAR_MAX_TRIGGERS);
+        return gram_never(b);
+    }
+    for (uint32_t i = 0; i < s->n_triggers; i++)
+        exits[i] = (gram_exit){s->triggers[i].text, s->triggers[i].at_start,
+                               parts_of(b, s->triggers[i].parts, s->triggers[i].n_parts)};
+    return gram_scan_of(b, &scan);
+}
+
+static const gram_node *root_of(gram_build *b, const maas_grammar_spec *s)
+{
+    const gram_node *all = s->n_triggers ? triggers_of(b, s) : times_of(b, s);
+    for (uint32_t i = s->n_lead; i-- > 0;)
+        all = gram_seq2(b,
+                        s->lead[i].kind == MAAS_GRAMMAR_FREE
+                            ? free_of(b, &s->lead[i], s->n_triggers > 0)
+                            : part_of(b, &s->lead[i]),
+                        all);
+    return all;
 }
 
 static maas_status make_program(maas_grammar *g, const maas_grammar_spec *s, maas_budget *budget,
@@ -63,11 +115,8 @@ static maas_status make(maas_grammar *g, const maas_grammar_spec *s, maas_budget
 {
     MAAS_TRY(make_program(g, s, budget, err));
     g->walk = maas_arena_array(&g->arena, g->vocab->depth + 1u, sizeof *g->walk);
-    g->control = maas_arena_array(&g->arena, s->n_control + 1u, sizeof *g->control);
-    if (!g->walk || !g->control)
+    if (!g->walk)
         return maas_fail(err, MAAS_E_NOMEM, "memory for a grammar");
-    for (uint32_t i = 0; i < s->n_control && g->vocab->tokenizer; i++)
-        g->control[g->n_control++] = s->control[i];
     if (gram_machine_init(&g->machine, &g->program, budget) != MAAS_OK)
         return gram_machine_say(&g->machine, err);
     return MAAS_OK;

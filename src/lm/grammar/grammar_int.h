@@ -51,7 +51,8 @@ typedef enum gram_kind {
     GRAM_SEQ,
     GRAM_ALT,
     GRAM_REPEAT,
-    GRAM_RULE
+    GRAM_RULE,
+    GRAM_SCAN
 } gram_kind;
 
 typedef struct gram_range {
@@ -59,6 +60,18 @@ typedef struct gram_range {
 } gram_range;
 
 typedef struct gram_node gram_node;
+/* Anything, until a text is written: then what follows that text. In the root alone. */
+typedef struct gram_exit {
+    maas_str text;
+    bool at_start; /* maas_grammar_trigger */
+    const gram_node *body;
+} gram_exit;
+typedef struct gram_scan {
+    const gram_exit *exits;
+    uint32_t n;
+    bool again;   /* after a body: anything again; else what comes after the node */
+    bool may_end; /* the answer, before a text is whole */
+} gram_scan;
 struct gram_node {
     uint8_t kind;
     uint32_t n; /* TEXT: bytes; CLASS: ranges; SEQ, ALT: items; an ALT of none fits nothing */
@@ -69,6 +82,7 @@ struct gram_node {
         const gram_range *ranges; /* sorted, apart */
         const gram_node **items;
         const gram_node *item;
+        const gram_scan *scan;
     } u;
 };
 
@@ -107,7 +121,8 @@ const gram_node *gram_repeat(gram_build *b, const gram_node *x, uint32_t min, ui
 const gram_node *gram_maybe(gram_build *b, const gram_node *x);
 const gram_node *gram_never(gram_build *b);
 const gram_node *gram_empty(gram_build *b);
-uint32_t gram_rule_add(gram_build *b, maas_str name); /* without a body yet */
+const gram_node *gram_scan_of(gram_build *b, const gram_scan *s); /* scan.c; its exits are copied */
+uint32_t gram_rule_add(gram_build *b, maas_str name);             /* without a body yet */
 const gram_node *gram_rule_use(gram_build *b, uint32_t rule);
 #define GRAM_SEQ(b, ...)                                                                           \
     gram_seq(b, (const gram_node *[]){__VA_ARGS__},                                                \
@@ -193,6 +208,11 @@ maas_status gram_program_make(gram_build *b, const gram_node *root, maas_arena *
                               gram_program *out, maas_err *err);
 /* check.c: what never ends goes; left recursion is refused. */
 maas_status gram_check(const gram_build *b, gram_program *p, maas_err *err);
+/* scan.c: what each byte does at each state of a scan: another state, or GRAM_EXIT and which text
+ * is whole. NULL: no memory. Scans begin, and begin again, at *start. */
+#define GRAM_EXIT ((uint32_t)1 << 31)
+typedef uint32_t gram_scan_row[256];
+gram_scan_row *gram_scan_rows(gram_build *b, const gram_scan *s, uint32_t *n, uint32_t *start);
 /* utf8.c: sequences of ranges of bytes for a range of code points. */
 typedef struct gram_bytes {
     uint32_t n;
@@ -216,13 +236,14 @@ struct maas_vocab {
     const maas_str *pieces;          /* [n] borrowed */
     const maas_tokenizer *tokenizer; /* NULL: none */
     uint32_t n, n_nodes, n_order, depth;
-    vocab_node *nodes; /* [n_nodes + 1] */
-    int32_t *order;    /* tokens as the walk meets them */
-    uint8_t *ends;     /* [n] */
-    int32_t *end_list;
-    uint32_t n_ends;
+    vocab_node *nodes;                /* [n_nodes + 1] */
+    int32_t *order;                   /* tokens as the walk meets them */
+    uint8_t *ends;                    /* [n] */
+    int32_t *end_list, *control_list; /* control: those that end nothing */
+    uint32_t n_ends, n_control;
 };
-uint32_t gram_vocab_kind(uint8_t byte); /* 0..63 */
+uint32_t gram_vocab_kind(uint8_t byte);                         /* 0..63 */
+bool gram_vocab_is_control(const maas_vocab *v, int32_t token); /* without bytes, but with a name */
 
 /* ---- running (machine.c, stacks.c) ---- */
 /* All the ways to have come here: sets of stacks, shared and never the same one twice. Set 0 has
@@ -327,8 +348,6 @@ struct maas_grammar {
     gram_mask *newest, *oldest;
     size_t mask_bytes;
     uint32_t *walk; /* [depth + 1] places on the way down */
-    int32_t *control;
-    uint32_t n_control;
 };
 void gram_masks_drop(maas_grammar *g); /* match.c */
 

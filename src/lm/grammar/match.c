@@ -104,32 +104,31 @@ static uint32_t place_after(gram_machine *m, uint32_t place, maas_str text, size
     return place;
 }
 
-/* The bytes of a token, also of a control token that may be written; none: it may not. */
-static maas_str bytes_of(const maas_grammar *g, int32_t token)
-{
-    if (token < 0 || (uint32_t)token >= g->vocab->n || g->vocab->ends[token])
-        return (maas_str){"", 0};
-    for (uint32_t i = 0; i < g->n_control; i++)
-        if (g->control[i] == token)
-            return maas_tokenizer_name(g->vocab->tokenizer, token);
-    return g->vocab->pieces[token];
-}
-
-/* False: it does not fit, or m.status says that nobody knows. */
+/* False: it does not fit, or m.status says that nobody knows. A control token is its mark and its
+ * name. */
 static bool fits(maas_grammar *g, uint32_t place, int32_t token, uint32_t *out)
 {
-    const maas_str s = bytes_of(g, token);
+    const maas_vocab *v = g->vocab;
+    gram_machine *m = &g->machine;
     size_t n;
-    *out = place_after(&g->machine, place, s, &n);
-    return s.n && n == s.n && g->machine.status == MAAS_OK;
+    if (token < 0 || (uint32_t)token >= v->n || v->ends[token])
+        return false;
+    maas_str s = v->pieces[token];
+    if (gram_vocab_is_control(v, token)) {
+        s = maas_tokenizer_name(v->tokenizer, token);
+        place = gram_next(m, place, (uint8_t)MAAS_GRAMMAR_CONTROL[0]);
+    }
+    *out = place_after(m, place, s, &n);
+    return s.n && n == s.n && m->status == MAAS_OK;
 }
 
 static void allow_others(maas_grammar *g, gram_mask *x)
 {
     uint32_t after;
-    for (uint32_t i = 0; i < g->n_control; i++)
-        if (fits(g, x->place, g->control[i], &after))
-            allow(x, g->control[i]);
+    const uint32_t marked = gram_next(&g->machine, x->place, (uint8_t)MAAS_GRAMMAR_CONTROL[0]);
+    for (uint32_t i = 0; i < g->vocab->n_control && marked != GRAM_DEAD; i++)
+        if (fits(g, x->place, g->vocab->control_list[i], &after))
+            allow(x, g->vocab->control_list[i]);
     for (uint32_t i = 0; i < g->vocab->n_ends && g->machine.places[x->place].may_end; i++)
         allow(x, g->vocab->end_list[i]);
 }

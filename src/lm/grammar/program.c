@@ -253,6 +253,46 @@ static uint32_t text_of(compiler *c, const gram_node *x, uint32_t next)
     return next;
 }
 
+/* What leaves a state of a scan: bytes that lead to the same go together. */
+static uint32_t leave_scan(compiler *c, const uint32_t *row, const uint32_t *at,
+                           const uint32_t *bodies, uint32_t all)
+{
+    gram_set done = {0};
+    for (uint32_t i = 0; i < 256; i++) {
+        const uint32_t to = row[i] & GRAM_EXIT ? bodies[row[i] & ~GRAM_EXIT] : at[row[i]];
+        gram_set set = {0};
+        if (gram_set_has(&done, i))
+            continue;
+        for (uint32_t k = i; k < 256; k++)
+            if (row[k] == row[i])
+                set_add(&set, k, k);
+        for (int k = 0; k < 4; k++)
+            done.bits[k] |= set.bits[k];
+        all = split_of(c, bytes_of(c, &set, to), all);
+    }
+    return all;
+}
+
+/* The end of the answer is that of the root, within which alone scans are. */
+static uint32_t scan_of(compiler *c, const gram_scan *s, uint32_t next)
+{
+    uint32_t n = 0, start = 0, bodies[MAAS_GRAMMAR_MAX_TRIGGERS] = {0};
+    gram_scan_row *rows = gram_scan_rows(c->b, s, &n, &start);
+    uint32_t *at = rows ? maas_arena_array(c->b->a, n, sizeof *at) : NULL;
+    if (!at)
+        gram_fail(c->b, MAAS_E_NOMEM, "memory for a grammar");
+    for (uint32_t i = 0; i < n && c->b->status == MAAS_OK; i++)
+        at[i] = add_state(c, (gram_state){OP_SPLIT, DEAD, DEAD});
+    for (uint32_t i = 0; i < s->n && c->b->status == MAAS_OK; i++)
+        bodies[i] = compile(c, s->exits[i].body, s->again ? at[start] : next);
+    for (uint32_t i = 0; i < n && c->b->status == MAAS_OK; i++) {
+        const uint32_t all = leave_scan(c, rows[i], at, bodies, s->may_end ? FINAL : DEAD);
+        if (c->b->status == MAAS_OK)
+            c->states[at[i]].next = all;
+    }
+    return c->b->status == MAAS_OK ? at[start] : DEAD;
+}
+
 static uint32_t compile(compiler *c, const gram_node *x, uint32_t next)
 {
     uint32_t at = next;
@@ -283,6 +323,9 @@ static uint32_t compile(compiler *c, const gram_node *x, uint32_t next)
         break;
     case GRAM_RULE:
         at = state_of(c, OP_CALL, x->rule, next);
+        break;
+    case GRAM_SCAN:
+        at = scan_of(c, x->u.scan, next);
         break;
     }
     c->depth--;

@@ -27,6 +27,12 @@ uint32_t gram_vocab_kind(uint8_t byte)
                         : 35u + (byte - '{');
 }
 
+bool gram_vocab_is_control(const maas_vocab *v, int32_t token)
+{
+    return !v->pieces[token].n && v->tokenizer && token < maas_tokenizer_n(v->tokenizer) &&
+           maas_tokenizer_is_special(v->tokenizer, token);
+}
+
 static int by_bytes(const void *a, const void *b, void *pieces)
 {
     const maas_str *all = pieces, x = all[*(const int32_t *)a], y = all[*(const int32_t *)b];
@@ -49,6 +55,8 @@ static void list_tokens(maas_vocab *v)
             v->end_list[v->n_ends++] = (int32_t)i;
         else if (v->pieces[i].n && v->pieces[i].n <= MAX_PIECE)
             v->order[v->n_order++] = (int32_t)i;
+        else if (gram_vocab_is_control(v, (int32_t)i))
+            v->control_list[v->n_control++] = (int32_t)i;
     qsort_r(v->order, v->n_order, sizeof *v->order, by_bytes, (void *)(uintptr_t)v->pieces);
 }
 
@@ -105,7 +113,8 @@ static maas_status build(maas_vocab *v, maas_err *err)
 {
     v->order = maas_arena_array(&v->arena, v->n + 1u, sizeof *v->order);
     v->end_list = maas_arena_array(&v->arena, v->n + 1u, sizeof *v->end_list);
-    if (!v->order || !v->end_list)
+    v->control_list = maas_arena_array(&v->arena, v->n + 1u, sizeof *v->control_list);
+    if (!v->order || !v->end_list || !v->control_list)
         return maas_fail(err, MAAS_E_NOMEM, "the bytes of %u tokens", v->n);
     list_tokens(v);
     const size_t n = count_nodes(v);

@@ -6,8 +6,10 @@
 
 #include "base/ban.h"
 
-#define FOLDER "adapters/"
-#define TAIL   ".gguf"
+#define FOLDER  "adapters/"
+#define TAIL    ".gguf"
+#define CONFIG  "/adapter_config.json"
+#define WEIGHTS "/adapter_model.safetensors"
 enum { MAX_RANK = 512, MAX_NAME = 64 };
 
 /* ---- names ---- */
@@ -18,21 +20,35 @@ static bool is_plain(char c)
            c == '_' || c == '.';
 }
 
-static maas_str name_of(const char *path)
+/* What is between "adapters/" and the tail; n 0: it is none, or not a name. */
+static maas_str name_before(const char *path, const char *tail)
 {
-    const size_t n = strlen(path), head = sizeof FOLDER - 1, tail = sizeof TAIL - 1;
-    maas_str name = {path + head, n > head + tail ? n - head - tail : 0};
+    const size_t n = strlen(path), head = sizeof FOLDER - 1, end = strlen(tail);
+    if (n <= head + end || strncmp(path, FOLDER, head) != 0 || strcmp(path + n - end, tail) != 0)
+        return (maas_str){0};
+    maas_str name = {path + head, n - head - end};
     for (size_t i = 0; i < name.n; i++)
         if (!is_plain(name.p[i]))
-            name.n = 0;
+            return (maas_str){0};
     return name.n > MAX_NAME ? (maas_str){0} : name;
 }
 
-bool maas_lm_is_adapter(const char *path)
+static bool is_single(const char *path)
 {
     const size_t n = strlen(path), tail = sizeof TAIL - 1;
     return strncmp(path, FOLDER, sizeof FOLDER - 1) == 0 && n > tail &&
            strcmp(path + n - tail, TAIL) == 0;
+}
+
+bool maas_lm_is_adapter(const char *path)
+{
+    return is_single(path) || name_before(path, CONFIG).n || name_before(path, WEIGHTS).n;
+}
+
+maas_str maas_lm_adapter_of_path(const char *path)
+{
+    const maas_str name = name_before(path, TAIL);
+    return name.n ? name : name_before(path, CONFIG);
 }
 
 /* ---- pairs ---- */
@@ -53,7 +69,9 @@ bool maas_adapter_pair(const maas_adapter *x, const char *weight, maas_lm_pair *
     out->b = half_of(&x->file, name, 'b');
     if (!out->a || !out->b)
         return false;
-    out->scale = x->alpha != 0 ? x->alpha / (double)out->a->dims[0] : 1;
+    out->scale = x->scales       ? x->scales[out->b - x->file.tensors]
+                 : x->alpha != 0 ? x->alpha / (double)out->a->dims[0]
+                                 : 1;
     return true;
 }
 
@@ -127,23 +145,55 @@ static maas_status read_keys(maas_adapter *x, maas_str arch, maas_err *err)
                               : maas_fail(err, MAAS_E_FORMAT, "adapter.lora.alpha is no number");
 }
 
-maas_status maas_adapter_open(const maas_lm_file *f, maas_str arch, maas_arena *a,
-                              maas_adapter *out, maas_err *err)
+static maas_status open_single(const maas_lm_file *f, const maas_adapter_base *base, maas_arena *a,
+                               maas_adapter *out, maas_err *err)
 {
-    *out = (maas_adapter){.name = name_of(f->path)};
+    if (base->folder) /* its rows are in the order of GGUF's matrices */
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "an adapter in GGUF is for a model in GGUF, and this one is a folder of "
+                         "safetensors: give PEFT's folder");
+    out->name = name_before(f->path, TAIL);
     if (!out->name.n)
         return maas_fail(err, MAAS_E_INVALID,
-                         "%.80s: an adapter is adapters/NAME.gguf, and NAME at most %d letters, "
-                         "digits, '-', '_' and '.'",
-                         f->path, MAX_NAME);
-    maas_status st = maas_gguf_open(f->bytes, a, &out->file, err);
-    if (st == MAAS_OK)
-        st = read_keys(out, arch, err);
-    for (uint32_t i = 0; i < out->file.n_tensors && st == MAAS_OK; i++)
+                         "an adapter is adapters/NAME.gguf, and NAME at most %d letters, digits, "
+                         "'-', '_' and '.'",
+                         MAX_NAME);
+    MAAS_TRY(maas_gguf_open(f->bytes, a, &out->file, err));
+    return read_keys(out, base->arch, err);
+}
+
+static maas_status open_any(const maas_lm_file *f, uint32_t *n, const maas_adapter_base *base,
+                            maas_arena *a, maas_adapter *out, maas_err *err)
+{
+    const maas_str config = name_before(f[0].path, CONFIG);
+    const maas_str weights = *n > 1 ? name_before(f[1].path, WEIGHTS) : (maas_str){0};
+    if (is_single(f[0].path)) {
+        *n = 1;
+        return open_single(f, base, a, out, err);
+    }
+    const bool both = config.n && config.n == weights.n &&
+                      memcmp(config.p, weights.p, config.n) == 0;
+    *n = both ? 2 : 1;
+    if (!both)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "adapter_config.json and adapter_model.safetensors belong together, and "
+                         "one of them is missing");
+    out->name = config;
+    return maas_peft_open(&f[0], &f[1], base, a, out, err);
+}
+
+maas_status maas_adapter_open(const maas_lm_file *f, uint32_t *n, const maas_adapter_base *base,
+                              maas_arena *a, maas_adapter *out, maas_err *err)
+{
+    *out = (maas_adapter){0};
+    maas_status st = open_any(f, n, base, a, out, err);
+    for (uint32_t i = 0; st == MAAS_OK && i < out->file.n_tensors; i++)
         st = check_half(&out->file, &out->file.tensors[i], err);
     if (st == MAAS_OK && out->file.n_tensors == 0)
         st = maas_fail(err, MAAS_E_FORMAT, "it changes nothing: there are no tensors");
-    if (st != MAAS_OK)
+    if (st != MAAS_OK && *n == 2)
+        maas_err_prefix(err, FOLDER "%.*s", (int)out->name.n, out->name.p);
+    else if (st != MAAS_OK)
         maas_err_prefix(err, "%.80s", f->path);
     return st;
 }

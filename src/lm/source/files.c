@@ -15,6 +15,9 @@
 
 /* ---- names ---- */
 
+const char *const maas_lm_adapter_files[] = {"adapter_config.json", "adapter_model.safetensors",
+                                             NULL};
+
 static bool is_gguf(const char *name)
 {
     const size_t n = strlen(name);
@@ -28,8 +31,8 @@ bool maas_lm_is_format(const char *format)
 
 bool maas_lm_is_member(const char *path, const char *format)
 {
-    return strcmp(format, "gguf") == 0 ? is_gguf(path)
-                                       : maas_lm_is_wanted(path) || maas_lm_is_adapter(path);
+    return maas_lm_is_adapter(path) ||
+           (strcmp(format, "gguf") == 0 ? is_gguf(path) : maas_lm_is_wanted(path));
 }
 
 /* The length of what all parts of a split file begin with ("NAME-00001-of-00003.gguf"); 0: it is

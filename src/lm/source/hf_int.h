@@ -111,6 +111,10 @@ maas_status maas_hf_read_config(maas_hf *h);  /* arch, text, and keys of hyperpa
 maas_status maas_hf_read_rope(maas_hf *h);    /* positions of it */
 maas_status maas_hf_read_pooling(maas_hf *h); /* modules.json, 1_Pooling/config.json */
 maas_status maas_hf_read_weights(maas_hf *h); /* of *.safetensors */
+/* The name that GGUF has for a weight of a class (h->arch), by a row of its tables; *row NULL: it
+ * has none of that name. */
+const maas_quant *maas_hf_type(const char *name); /* "BF16"; NULL: not computed with */
+maas_status maas_hf_rename(maas_hf *h, maas_str name, maas_str *out, const maas_hf_weight **row);
 /* hf_change.c */
 maas_status maas_hf_change_of(maas_hf *h, maas_hf_change how, maas_gguf_tensor *w);
 maas_status maas_hf_add_expert(maas_hf *h, const maas_gguf_tensor *w, maas_str number);

@@ -97,6 +97,21 @@ static maas_status unprefixed(maas_hf *h, maas_str *name)
     return MAAS_OK;
 }
 
+maas_status maas_hf_rename(maas_hf *h, maas_str name, maas_str *out, const maas_hf_weight **row)
+{
+    maas_str expert;
+    MAAS_TRY(unprefixed(h, &name));
+    return renamed(h, name, out, row, &expert);
+}
+
+const maas_quant *maas_hf_type(const char *name)
+{
+    for (size_t i = 0; i < MAAS_COUNT(types); i++)
+        if (strcmp(types[i].name, name) == 0)
+            return maas_quant_of(types[i].type);
+    return NULL;
+}
+
 static bool is_tied(const maas_hf *h)
 {
     const json_t *t = json_object_get(h->config, "tie_word_embeddings");

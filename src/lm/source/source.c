@@ -98,20 +98,18 @@ static maas_status open_model(maas_lm_source *s, const maas_lm_file *files, uint
 static maas_status open_adapters(maas_lm_source *s, const maas_lm_file *files, uint32_t n,
                                  maas_err *err)
 {
-    if (n && strcmp(s->format, "gguf") != 0) /* their rows are in the order of GGUF's matrices */
-        return maas_fail(err, MAAS_E_UNSUPPORTED,
-                         "%.80s: adapters are for models in GGUF, and this one is a folder of "
-                         "safetensors",
-                         files[0].path);
+    const maas_adapter_base base = {s, s->arch, strcmp(s->format, "gguf") != 0};
     s->adapters = n ? maas_arena_array(&s->arena, n, sizeof *s->adapters) : NULL;
     if (n && !s->adapters)
         return maas_fail(err, MAAS_E_NOMEM, "the index of %u adapters", n);
-    for (; s->n_adapters < n; s->n_adapters++) {
+    for (uint32_t i = 0, has; i < n; i += has) {
         maas_adapter *x = &s->adapters[s->n_adapters];
-        MAAS_TRY(maas_adapter_open(&files[s->n_adapters], s->arch, &s->arena, x, err));
+        has = n - i < 2 ? n - i : 2;
+        MAAS_TRY(maas_adapter_open(&files[i], &has, &base, &s->arena, x, err));
         if (maas_lm_adapter_of(s, x->name))
             return maas_fail(err, MAAS_E_INVALID, "the adapter '%.*s' comes twice", (int)x->name.n,
                              x->name.p);
+        s->n_adapters++;
     }
     return MAAS_OK;
 }

@@ -50,9 +50,8 @@ static void read_ends(maas_tokenizer *t, const maas_lm_source *s)
     static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
     static const char *const names[] = {
-        "<|im_end|>",    "<|eot_id|>",      "<|eom_id|>",  "<|end|>",    "<end_of_turn>",
-        "<|endoftext|>", "<|end_of_text|>", "<EOT>",       "<|return|>", "<|call|>",
-        "<|fim_pad|>",   "<|repo_name|>",   "<|file_sep|>"};
+        "<|im_end|>",      "<|eot_id|>", "<|eom_id|>", "<|end|>",  "<end_of_turn>", "<|endoftext|>",
+        "<|end_of_text|>", "<EOT>",      "<|return|>", "<|call|>", "<|fim_pad|>"};
     for (size_t i = 0; i < MAAS_COUNT(keys); i++) {
         const int32_t id = id_of(t, s, keys[i]);
         if (id >= 0)

@@ -5,7 +5,7 @@
 #include "lm/tokenizer.h"
 
 #define MAAS_MAX_VOCAB (1 << 22)
-enum { MAAS_FILL_MARKS = 3 };
+enum { MAAS_FILL_MARKS = 5 };
 
 enum { /* tokenizer.ggml.token_type */
        MAAS_TOKEN_NORMAL = 1,

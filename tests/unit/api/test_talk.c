@@ -135,6 +135,7 @@ static void unloading_ends_what_is_under_way(void)
     api_stop(&a);
 }
 
+#define BETWEEN "\"input_prefix\":\"a\",\"input_suffix\":\"b\""
 static const struct {
     const char *path, *body, *words;
     int status;
@@ -159,6 +160,22 @@ static const struct {
     {"/v2/models/tiny/infer", "{\"inputs\":[]}", "language model", 400},
     {"/tokenize", "{\"model\":\"tiny\"}", "prompt", 400},
     {"/detokenize", "{\"model\":\"tiny\",\"tokens\":[-1]}", "tokens[0]", 400},
+    {"/infill", "{\"model\":\"tiny\",\"input_suffix\":\"b\"}", "'input_prefix'", 400},
+    {"/infill", "{\"model\":\"tiny\",\"input_prefix\":\"a\",\"input_suffix\":5}", "'input_suffix'",
+     400},
+    {"/infill", "{\"model\":\"tiny\"," BETWEEN ",\"prompt\":[]}", "'prompt'", 400},
+    {"/infill", "{\"model\":\"tiny\"," BETWEEN ",\"n_predict\":\"all\"}", "'n_predict'", 400},
+    {"/infill", "{\"model\":\"tiny\"," BETWEEN ",\"input_extra\":{}}", "'input_extra'", 400},
+    {"/infill", "{\"model\":\"tiny\"," BETWEEN ",\"input_extra\":[{\"filename\":\"f\"}]}",
+     "'input_extra[0].text'", 400},
+    {"/infill",
+     "{\"model\":\"tiny\"," BETWEEN ",\"input_extra\":[{\"text\":\"t\",\"filename\":1}]}",
+     "'input_extra[0].filename'", 400},
+    {"/infill", "{\"model\":\"tiny\"," BETWEEN "}", "was not made to fill in", 400},
+    {"/v1/completions", "{\"model\":\"tiny\",\"prompt\":\"a\",\"suffix\":\"b\"}",
+     "was not made to fill in", 400},
+    {"/api/generate", "{\"model\":\"tiny\",\"prompt\":\"a\",\"suffix\":\"b\"}",
+     "{\"error\":\"the model was not made to fill in", 400},
 };
 
 static void what_is_wrong_is_refused_by_name(void)
@@ -258,6 +275,98 @@ static void choices_are_made_at_once(void)
     api_stop(&a);
 }
 
+/* ---- what is between two texts ---- */
+
+static const char *const fill_script[] = {
+    "\1<|fim_prefix|>", "\1<|fim_suffix|>", "\1<|fim_middle|>", "x):", "\n    return", " x", NULL};
+static const char *const repo_script[] = {"\1<|fim_prefix|>",
+                                          "\1<|fim_suffix|>",
+                                          "\1<|repo_name|>",
+                                          "\1<|file_sep|>",
+                                          "\1<|fim_middle|>",
+                                          "and so on",
+                                          NULL};
+
+static void publish_script(api *a, const char *name, const char *const *script)
+{
+    tiny t = {0};
+    tiny_script = script;
+    const maas_span file = tiny_make(&t, MAAS_Q_F16, 3);
+    maas_buf request = MAAS_BUF_INIT(64u << 20);
+    maas_buf_printf(&request,
+                    "PUT /api/v1/models/%s/versions HTTP/1.1\r\nHost: localhost\r\n"
+                    "Content-Length: %zu\r\n\r\n",
+                    name, file.n);
+    maas_buf_add(&request, file.p, file.n);
+    EXPECT_MSG(api_raw(a, request.p, request.n, answer, sizeof answer) == 201, "%s", answer);
+    maas_buf_reset(&request);
+    tiny_reset(&t);
+    tiny_script = NULL;
+}
+
+/* As llama-server orders them: files, the prefix and what is begun behind it, the suffix. Marks
+ * that a user writes are letters. */
+#define FILL "<|fim_prefix|>def f(<|fim_suffix|> + 1<|fim_middle|>"
+static const struct {
+    const char *model, *more;
+    const char *has[6];
+} infills[] = {
+    {"filler",
+     "\"n_predict\":8",
+     {"\"content\":\"x):\\n    return x\"", "\"stop\":true",
+      "\"tokens_predicted\":4,\"tokens_evaluated\":13,\"tokens_cached\":17",
+      "\"prompt\":\"" FILL "\"",
+      "\"has_new_line\":true,\"truncated\":false,\"stop_type\":\"eos\""}},
+    {"filler", "\"n_predict\":2", {"\"content\":\"x):\\n    return\"", "\"stop_type\":\"limit\""}},
+    {"filler",
+     "\"n_predict\":-1,\"seed\":-1,\"stop\":[\"ret\"]",
+     {"\"content\":\"x):\\n    \"", "\"stop_type\":\"word\",\"stopping_word\":\"ret\""}},
+    {"filler",
+     "\"n_predict\":0",
+     {"\"content\":\"\"", "\"tokens_predicted\":0,\"tokens_evaluated\":13"}},
+    {"filler",
+     "\"prompt\":\"<|fim_middle|>\"",
+     {"\"tokens_evaluated\":27", "def f(<|fim_middle|><|fim_suffix|>"}},
+    {"filler",
+     "\"input_extra\":[{\"text\":\"old\"}]",
+     {"\"prompt\":\"\\n\\n--- snippet ---\\n\\nold" FILL "\""}},
+    {"repo",
+     "\"input_extra\":[{\"text\":\"a\",\"filename\":\"a.c\"},{\"text\":\"b\"}]",
+     {"\"content\":\"and so on\"",
+      "\"prompt\":\"<|repo_name|>myproject\\n<|file_sep|>a.c\\na<|file_sep|>tmp\\nb"
+      "<|file_sep|>filename\\n" FILL "\""}},
+};
+
+static void what_is_between_two_texts_is_filled_in(void)
+{
+    char body[1024];
+    api a;
+    api_start(&a);
+    publish_script(&a, "filler", fill_script);
+    publish_script(&a, "repo", repo_script);
+    for (size_t i = 0; i < MAAS_COUNT(infills); i++) {
+        snprintf(body, sizeof body,
+                 "{\"model\":\"%s\",\"input_prefix\":\"def f(\",\"input_suffix\":\" + 1\","
+                 "\"temperature\":0,%s}",
+                 infills[i].model, infills[i].more);
+        const int st = api_request(&a, "POST", "/infill", "", body, answer, sizeof answer);
+        EXPECT_MSG(st == 200, "%s: %d %s", body, st, answer);
+        for (size_t k = 0; k < 6 && infills[i].has[k]; k++)
+            EXPECT_MSG(strstr(answer, infills[i].has[k]), "%s: no %s in %s", body,
+                       infills[i].has[k], answer);
+    }
+    post_and_read(&a, "/infill",
+                  "{\"model\":\"filler\",\"input_prefix\":\"def f(\",\"input_suffix\":\" + 1\","
+                  "\"temperature\":0,\"stream\":true}");
+    EXPECT(strstr(answer, "data: {\"index\":0,\"content\":\"x):\",\"tokens\":[],\"id_slot\":0,"
+                          "\"stop\":false}"));
+    EXPECT(strstr(answer, "\"content\":\" x\""));
+    EXPECT(strstr(answer, "data: {\"index\":0,\"content\":\"\",\"tokens\":[],\"id_slot\":0,"
+                          "\"stop\":true"));
+    EXPECT(!strstr(answer, "[DONE]"));
+    api_stop(&a);
+}
+
 static void ended_by_what(api *a, bool stream)
 {
     static const char form[] = "{\"model\":\"tiny\",\"max_tokens\":60,\"temperature\":0,"
@@ -289,6 +398,7 @@ static void answers_say_how_they_came_about(void)
         "maas_lm_request_generation_tokens_sum{model=\"tiny\",version=\"1\"} ",
         "maas_lm_request_ends_total{model=\"tiny\",version=\"1\",finished_reason=\"deadline\"} 1",
         "maas_lm_draft_tokens_total{model=\"tiny\",version=\"1\"} ",
+        "maas_lm_draft_failures_total{model=\"tiny\",version=\"1\"} 0",
         "maas_lm_cache_usage_ratio{model=\"tiny\",version=\"1\"} 0"};
     char body[1024];
     api a;
@@ -335,7 +445,7 @@ static void answers_say_how_they_came_about(void)
 static const mt_case cases[] = {
     MT_CASE(many_streams_say_what_one_says),   MT_CASE(unloading_ends_what_is_under_way),
     MT_CASE(what_is_wrong_is_refused_by_name), MT_CASE(choices_are_made_at_once),
-    MT_CASE(answers_say_how_they_came_about),
+    MT_CASE(answers_say_how_they_came_about),  MT_CASE(what_is_between_two_texts_is_filled_in),
 };
 
 int main(int argc, char **argv)

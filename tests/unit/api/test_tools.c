@@ -33,6 +33,20 @@ static const char *const broken[] = {
     "oops}}",         "</tool_call>",       NULL};
 static const char *const controls[] = {
     "\1[TOOL_CALLS]", "add", "\1[ARGS]", "{\"a\": ", "1, \"b\": 2}", "\1[CALLS]", NULL};
+/* One that writes the wrong arguments for what UNIT asks, after a thought that its prompt began. */
+static const char *const thinker[] = {"I should",
+                                      " call\n",
+                                      "</think>\n",
+                                      "\nso: ",
+                                      "<tool_call>\n{\"name\": \"add\", ",
+                                      "\"arguments\": ",
+                                      "{\"a\": 1}}",
+                                      "\n</tool_call>",
+                                      NULL};
+static const char *const heads[] = {"\1<|channel|>", "final", "\1<|message|>",
+                                    "{\"unit\": ",   "5}",    NULL};
+static const char *const commentary[] = {
+    "\1<|channel|>", "commentary to=functions.add", " json", "\1<|message|>", "{\"a\": 1}", NULL};
 static const char *const plain[] = {"{\"name\": ", "\"add\", \"argu", "ments\": {\"b\": 2}}", NULL};
 
 /* The template of each model says its family; `plain` has none, and hears of tools in a text. */
@@ -51,6 +65,14 @@ static const struct {
     {"plain", plain, CHAT("")},
     {"any", NULL, CHAT(TOOLS "{# <tool_call> #}")},
     {"forced", controls, CHAT(TOOLS "{# [TOOL_CALLS] [ARGS] #}")},
+    {"thinker", thinker,
+     CHAT(TOOLS "{# <tool_call> </think> #}") "{% if add_generation_prompt %}<think>\n{% endif %}"},
+    {"done", thinker + 3,
+     CHAT(TOOLS
+          "{# <tool_call> #}") "{% if add_generation_prompt %}<think>\n</think>\n{% endif %}"},
+    {"heads", heads, CHAT(TOOLS "{# <|channel|>analysis<|message|> #}")},
+    {"commentary", commentary, CHAT(TOOLS "{# <|channel|>analysis<|message|> #}")},
+    {"tagged", plain, CHAT(TOOLS "{# <tool_call> <function= #}")},
 };
 
 static void publish(api *a)
@@ -265,31 +287,126 @@ static const row rows[] = {
      NULL},
 };
 
-static void every_dialect_tells_calls_and_thoughts(void)
+/* Tools that are strict, and formats, of models that would write something else: what they think is
+ * their own, and so is the text before a call. */
+#define FORMAT                                                                                     \
+    "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":" UNIT "}}"
+#define ONE_STRICT STRICT_TOOLS ",\"parallel_tool_calls\":false"
+#define UNIT_C     "\\\"unit\\\": \\\"C\\\"" /* within a text of JSON */
+static const row held[] = {
+    {CHAT_PATH,
+     "calls",
+     ONE_STRICT,
+     {"\"content\":\"I add.\"", "\"reasoning_content\":\"let me see\"", "\"name\":\"add\"", UNIT_C,
+      "\"finish_reason\":\"tool_calls\""},
+     "\\\"a\\\""},
+    {CHAT_PATH,
+     "calls",
+     ONE_STRICT ",\"stream\":true",
+     {"\"delta\":{\"reasoning_content\":\"let me\"}", "\"delta\":{\"content\":\"I\"}",
+      "\"name\":\"add\"", "u", "n", "i", "t", "\"finish_reason\":\"tool_calls\""},
+     "\\\"a\\\""},
+    {CHAT_PATH, /* each call, not the first alone; free text does not end the answer of this one */
+     "calls",
+     STRICT_TOOLS ",\"max_tokens\":200",
+     {"\"name\":\"add\"", UNIT_C, "\"name\":", UNIT_C},
+     "\\\"a\\\""},
+    {CHAT_PATH,
+     "thinker",
+     ONE_STRICT,
+     {"\"content\":\"so:\"", "\"reasoning_content\":\"I should call\"", "\"name\":\"add\"", UNIT_C},
+     NULL},
+    {CHAT_PATH,
+     "thinker",
+     ONE_STRICT ",\"tool_choice\":\"required\"",
+     {"\"content\":null", "\"reasoning_content\":\"I should call\"", "\"name\":\"add\"", UNIT_C},
+     NULL},
+    {CHAT_PATH,
+     "forced",
+     ONE_STRICT,
+     {"\"content\":null", "\"name\":\"add\"", UNIT_C, "\"finish_reason\":\"tool_calls\""},
+     NULL},
+    {CHAT_PATH,
+     "plain",
+     ONE_STRICT,
+     {"\"content\":null", "\"name\":\"add\"", UNIT_C, "\"finish_reason\":\"tool_calls\""},
+     NULL},
+    {CHAT_PATH,
+     "commentary",
+     ONE_STRICT,
+     {"\"content\":null", "\"name\":\"add\"", UNIT_C, "\"finish_reason\":\"tool_calls\""},
+     NULL},
+    {CHAT_PATH,
+     "calls",
+     FORMAT,
+     {"\"content\":\"{", UNIT_C, "\"reasoning_content\":\"let me see\"",
+      "\"finish_reason\":\"stop\""},
+     NULL},
+    {CHAT_PATH,
+     "thinker",
+     FORMAT ",\"stream\":true",
+     {"\"reasoning_content\":\"I should\"", "\"delta\":{\"content\":\"{",
+      "\"finish_reason\":\"stop\""},
+     "so:"},
+    {CHAT_PATH, "done", FORMAT, {"\"content\":\"{", UNIT_C}, "reasoning_content"},
+    {CHAT_PATH, "heads", FORMAT, {"\"content\":\"{", UNIT_C, "\"finish_reason\":\"stop\""}, ": 5"},
+    {CHAT_PATH,
+     "plain",
+     FORMAT,
+     {"\"content\":\"{", UNIT_C, "\"finish_reason\":\"stop\""},
+     "\\\"name"},
+    {"/v1/messages",
+     "thinker",
+     "\"max_tokens\":100,\"output_format\":{\"type\":\"json_schema\",\"schema\":" UNIT "}",
+     {"\"thinking\":\"I should call\"", "\"text\":\"{", UNIT_C},
+     NULL},
+    {"/api/chat",
+     "thinker",
+     "\"stream\":false,\"format\":" UNIT,
+     {"\"content\":\"{", UNIT_C, "\"thinking\":\"I should call\""},
+     NULL},
+    {"/v1/completions",
+     "calls",
+     "\"prompt\":\"\\n\",\"max_tokens\":60,\"guided_json\":" UNIT,
+     {"\"text\":\"{", UNIT_C},
+     "think"},
+};
+
+static void try_rows(const row *all, size_t n)
 {
     api a;
     api_start(&a);
     publish(&a);
-    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+    for (size_t i = 0; i < n; i++) {
         char body[2048];
         snprintf(body, sizeof body,
                  "{\"model\":\"%s\",\"temperature\":0,\"messages\":[{\"role\":\"user\",\"content\":"
                  "\"a\"}],"
                  "\"input\":\"a\",%s}",
-                 rows[i].model, rows[i].more);
-        const int status = ask(&a, rows[i].path, body, answer, sizeof answer);
-        EXPECT_MSG(status == 200, "row %zu, %s: %d %s", i, rows[i].path, status, answer);
+                 all[i].model, all[i].more);
+        const int status = ask(&a, all[i].path, body, answer, sizeof answer);
+        EXPECT_MSG(status == 200, "row %zu, %s: %d %s", i, all[i].path, status, answer);
         const char *at = answer;
-        for (size_t k = 0; k < TEXTS && rows[i].has[k] && at; k++) {
-            const char *found = strstr(at, rows[i].has[k]);
-            EXPECT_MSG(found, "row %zu, %s %s: no %s in %s", i, rows[i].path, rows[i].more,
-                       rows[i].has[k], at);
-            at = found ? found + strlen(rows[i].has[k]) : NULL;
+        for (size_t k = 0; k < TEXTS && all[i].has[k] && at; k++) {
+            const char *found = strstr(at, all[i].has[k]);
+            EXPECT_MSG(found, "row %zu, %s %s: no %s in %s", i, all[i].path, all[i].more,
+                       all[i].has[k], at);
+            at = found ? found + strlen(all[i].has[k]) : NULL;
         }
-        EXPECT_MSG(!rows[i].not || !strstr(answer, rows[i].not ), "row %zu: %s in %s", i,
-                   rows[i].not, answer);
+        EXPECT_MSG(!all[i].not || !strstr(answer, all[i].not ), "row %zu: %s in %s", i, all[i].not,
+                   answer);
     }
     api_stop(&a);
+}
+
+static void every_dialect_tells_calls_and_thoughts(void)
+{
+    try_rows(rows, MAAS_COUNT(rows));
+}
+
+static void thoughts_are_free_and_calls_are_right(void)
+{
+    try_rows(held, MAAS_COUNT(held));
 }
 
 #define ASKED "\"model\":\"calls\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]"
@@ -318,6 +435,17 @@ static const struct {
      ",\"tool_choice\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\","
      "\"strict\":true,\"parameters\":{\"type\":\"object\",\"minProperties\":\"x\"}}}]}",
      "'tools' that are strict"},
+    {CHAT_PATH,
+     "{" ASKED ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\",\"strict\":true,"
+     "\"parameters\":{\"type\":\"object\",\"minProperties\":\"x\"}}}]}",
+     "'tools' that are strict"},
+    {CHAT_PATH,
+     "{\"model\":\"tagged\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]," STRICT_TOOLS "}",
+     "'tools' that are strict: the model writes"},
+    {CHAT_PATH,
+     "{" ASKED
+     ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"not\":{}}}}}",
+     "'response_format': the schema"},
     {CHAT_PATH, "{" ASKED ",\"functions\":[]}", "'tools'"},
     {CHAT_PATH, "{\"model\":\"calls\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{}]}]}",
      "messages[0]: 'tool_calls[0].function.name'"},
@@ -354,6 +482,7 @@ static void what_is_wrong_is_refused_by_name(void)
 
 static const mt_case cases[] = {
     MT_CASE(every_dialect_tells_calls_and_thoughts),
+    MT_CASE(thoughts_are_free_and_calls_are_right),
     MT_CASE(what_is_wrong_is_refused_by_name),
 };
 

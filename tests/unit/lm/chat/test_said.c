@@ -315,6 +315,41 @@ static void every_family_is_heard_in_every_way(void)
         }
 }
 
+/* What a grammar lets a family write behind a trigger is heard as the call it is, also after text,
+ * where the trigger is no letter at the beginning. Families that write JSON have one. */
+static void what_a_trigger_begins_is_a_call(void)
+{
+    static const char arguments[] = "{\"a\": 1, \"b\": 2}";
+    int n_without = 0, n_bare = 0;
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        const char *between;
+        maas_said_style y;
+        maas_said_trigger t;
+        heard h;
+        uint32_t n = 0;
+        maas_said_style_of((maas_str){rows[i].family, strlen(rows[i].family)}, NULL, &y);
+        for (; maas_said_trigger_of(&y, n, &t); n++) {
+            maas_buf text = MAAS_BUF_INIT(1u << 20);
+            const char *name = memchr(t.rest.p, '\1', t.rest.n);
+            const char *args = memchr(t.rest.p, '\2', t.rest.n);
+            EXPECT(name && args && name < args);
+            maas_buf_add(&text, t.text.p, t.text.n);
+            maas_buf_printf(&text, "%.*sadd%.*s%s%.*s", (int)(name - t.rest.p), t.rest.p,
+                            (int)(args - name - 1), name + 1, arguments,
+                            (int)(t.rest.p + t.rest.n - args - 1), args + 1);
+            say(rows[i].family, (maas_str){text.p, text.n}, 0, BYTES, &h);
+            EXPECT_MSG(h.text.n == strlen(ADD_TOLD) && memcmp(h.text.p, ADD_TOLD, h.text.n) == 0,
+                       "%s, trigger %u: %s is heard as %s", rows[i].family, n, text.p, h.text.p);
+            n_bare += t.at_start;
+            maas_buf_reset(&text);
+            maas_buf_reset(&h.text);
+        }
+        EXPECT_EQ(n > 0, maas_said_frame(&y, &between) != NULL);
+        n_without += n == 0;
+    }
+    EXPECT(n_without && n_bare);
+}
+
 /* Bytes changed, put in, taken out, and markers put anywhere: whole and in pieces must still be
  * told alike, and nothing may be lost but markers and blanks. */
 static void whatever_a_model_says_is_told_alike(void)
@@ -376,6 +411,7 @@ static const mt_case cases[] = {
     MT_CASE(whatever_a_model_says_is_told_alike),
     MT_CASE(what_is_held_is_bounded),
     MT_CASE(every_family_is_heard_in_every_way),
+    MT_CASE(what_a_trigger_begins_is_a_call),
 };
 
 int main(int argc, char **argv)

@@ -12,10 +12,15 @@ typedef struct pair { /* a model, and one that proposes to it */
 
 /* seed 3: the same model once more, which is always right about the best token; another one hardly
  * ever is. */
+static maas_budget draft_budget;
 static void pair_open(pair *p, uint64_t seed, size_t cache_bytes, size_t draft_bytes, int max_rows)
 {
-    const maas_lm_opts o = {
-        .n_threads = 1, .cache_bytes = draft_bytes, .max_seqs = 6, .max_rows = max_rows};
+    draft_budget = (maas_budget){.limit = (size_t)1 << 40};
+    const maas_lm_opts o = {.n_threads = 1,
+                            .budget = &draft_budget,
+                            .cache_bytes = draft_bytes,
+                            .max_seqs = 6,
+                            .max_rows = max_rows};
     *p = (pair){0};
     rig_open(&p->r, cache_bytes, 6, 64);
     maas_engine_destroy(p->r.engine);
@@ -175,6 +180,36 @@ static void who_has_none_cannot_ask_for_it(void)
 }
 
 /* A model with a few tokens more, and one whose token has another name. */
+/* No memory for a plan of its steps: told once, counted, and the answers are those of the model; a
+ * request that asks for it gets one, too. */
+static void without_it_answers_go_on(void)
+{
+    static heard plain[MANY], h[MANY];
+    plain_answers(plain, NULL);
+    for (int by = 0; by < 2; by++) {
+        maas_engine_stats s;
+        pair p;
+        int told = 0;
+        pair_open(&p, 3, 0, 0, 64);
+        draft_budget.limit = draft_budget.used;
+        for (int i = 0; i < MANY; i++)
+            EXPECT_EQ(ask_mode_by(&p.r, i, 8, by ? MAAS_BY_DRAFT : MAAS_BY_ANY, NULL, &h[i]),
+                      MAAS_OK);
+        for (int i = 0; i < 20000 && maas_engine_step(p.r.engine); i++) {
+            const maas_err *why = maas_engine_draft_failure(p.r.engine);
+            told += why != NULL;
+            EXPECT(!why || (why->code == MAAS_E_NOMEM && why->msg[0]));
+        }
+        maas_engine_stats_of(p.r.engine, &s);
+        EXPECT_EQ(told, 1);
+        EXPECT_EQ(s.draft_failures, 1);
+        for (int i = 0; i < MANY; i++)
+            expect_equal(&h[i], &plain[i], i, "without it");
+        draft_budget.limit = (size_t)1 << 40;
+        pair_close(&p);
+    }
+}
+
 static void another_vocabulary_is_refused(void)
 {
     static const char *const more[] = {"zzz", NULL}, *const other[] = {"zzy", NULL};
@@ -211,6 +246,7 @@ static const mt_case cases[] = {
     MT_CASE(alone_nothing_changes),          MT_CASE(in_a_crowd_nothing_changes),
     MT_CASE(a_good_draft_saves_steps),       MT_CASE(all_is_given_back),
     MT_CASE(who_has_none_cannot_ask_for_it), MT_CASE(another_vocabulary_is_refused),
+    MT_CASE(without_it_answers_go_on),
 };
 
 int main(int argc, char **argv)
