@@ -32,9 +32,13 @@ struct maas_lm_service {
     maas_work work;
     maas_lm_stats stats;
     _Atomic bool queued; /* work waits in the queue */
+    int n_steps;         /* up to STEPS_TO_PACK     */
 };
 
 /* ---- the loop ---- */
+
+/* After so many steps what is packed has been packed (kernels/block_pack.h). */
+enum { STEPS_TO_PACK = 16 };
 
 /* One piece of work stands for the whole engine: it is queued at most once. */
 static void wake(void *user)
@@ -52,7 +56,10 @@ static void run(void *user, maas_work *list, int n_threads)
     (void)list;
     (void)n_threads;
     atomic_store(&s->queued, false); /* who comes during the step is seen after it */
-    if (maas_engine_step(s->engine))
+    const bool more = maas_engine_step(s->engine);
+    if (s->n_steps < STEPS_TO_PACK && ++s->n_steps == STEPS_TO_PACK)
+        maas_lm_files_rest(&s->files);
+    if (more)
         wake(s);
 }
 
