@@ -139,7 +139,8 @@ int main(int argc, char **argv)
     run(e, n_vocab, 1, 8, 1, 1);
     const double load = seconds(start);
     run(e, n_vocab, 1, PROMPT, 2, 2); /* plans that will be used */
-    run(e, n_vocab, USERS, USER_IN, 4, 3);
+    run(e, n_vocab, USERS, USER_IN, 16, 3);
+    maas_sys_map_rest(&map); /* as the server does */
     for (int i = 0; i < rounds; i++) {
         maas_lm_timing x = run(e, n_vocab, 1, PROMPT, 2, 1000 + i);
         prompt[i] = PROMPT / ((double)x.prompt_ns * 1e-9);

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -78,6 +79,16 @@ void *maas_aligned(size_t align, size_t size)
         return NULL;
     size = (size + align - 1) & ~(align - 1);
     return may_allocate() ? counted(aligned_alloc(align, size ? size : align)) : NULL;
+}
+
+#define HUGE_PAGE ((size_t)2 << 20)
+void *maas_alloc_huge(size_t size)
+{
+    void *p = maas_aligned(size < HUGE_PAGE ? 64 : HUGE_PAGE, size);
+    if (p &&
+        size >= HUGE_PAGE) /* a hint: without it, pages are small. What is left over stays small */
+        (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return p;
 }
 
 void maas_free(void *p)

@@ -37,6 +37,9 @@ maas_status maas_sys_read_all(int fd, maas_buf *out, maas_err *err);
 maas_status maas_sys_size(int fd, uint64_t *out_bytes, maas_err *err);
 maas_status maas_sys_map(int fd, maas_map *out, maas_err *err); /* empty file: p NULL, n 0 */
 void maas_sys_unmap(maas_map *m);
+/* What was read of the file is no longer counted as this process's memory; it stays in the page
+ * cache, and comes back when it is read. */
+void maas_sys_map_rest(const maas_map *m);
 void maas_sys_fsync(int fd); /* aborts on failure */
 /* Gives an unnamed file its name below dir_fd and fsyncs the directory; E_CONFLICT if it exists. */
 maas_status maas_sys_link(int fd, int dir_fd, const char *name, maas_err *err);

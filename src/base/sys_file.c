@@ -230,6 +230,12 @@ void maas_sys_unmap(maas_map *m)
     *m = (maas_map){0};
 }
 
+void maas_sys_map_rest(const maas_map *m)
+{
+    if (m->p)
+        (void)madvise((void *)(uintptr_t)m->p, m->n, MADV_DONTNEED);
+}
+
 maas_status maas_sys_free_bytes(int fd, uint64_t *out_bytes)
 {
     struct statvfs vfs;

@@ -7,6 +7,8 @@
 #include "kernels/shared_packs.h"
 #include "base/ban.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* Values, zero point and unit of types that are made of parts come from their table
  * (tensor/quant.h), if codes are looked up. */
 static const struct {
@@ -67,7 +69,7 @@ typedef struct part {
     uint8_t scale[2], min[2];
 } part;
 
-static void halves(const uint8_t *b, uint8_t *code) /* 16 bytes: low halves first */
+INLINE void halves(const uint8_t *b, uint8_t *code) /* 16 bytes: low halves first */
 {
     for (int i = 0; i < 16; i++) {
         code[i] = b[i] & 15;
@@ -75,48 +77,48 @@ static void halves(const uint8_t *b, uint8_t *code) /* 16 bytes: low halves firs
     }
 }
 
-static void fifths(const uint8_t *b, uint8_t *code)
+INLINE void fifths(const uint8_t *b, uint8_t *code)
 {
     for (int i = 0; i < 32; i++)
         code[i] |= (uint8_t)((b[i / 8] >> i % 8 & 1) << 4);
 }
 
-static void scales_in_front(const uint8_t *b, bool with_m, part *out)
+INLINE void scales_in_front(const uint8_t *b, bool with_m, part *out)
 {
     memcpy(&out->d, b, 2);
     if (with_m)
         memcpy(&out->m, b + 2, 2);
 }
 
-static void q4_0(const uint8_t *b, int k, part *out)
+INLINE void q4_0(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, false, out);
     halves(b + 2, out->code);
 }
-static void q4_1(const uint8_t *b, int k, part *out)
+INLINE void q4_1(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, true, out);
     halves(b + 4, out->code);
 }
-static void q5_0(const uint8_t *b, int k, part *out)
+INLINE void q5_0(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, false, out);
     halves(b + 6, out->code);
     fifths(b + 2, out->code);
 }
-static void q5_1(const uint8_t *b, int k, part *out)
+INLINE void q5_1(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, true, out);
     halves(b + 8, out->code);
     fifths(b + 4, out->code);
 }
-static void q8_0(const uint8_t *b, int k, part *out)
+INLINE void q8_0(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, false, out);
     for (int i = 0; i < 32; i++)
         out->code[i] = (uint8_t)(b[2 + i] ^ 128);
 }
-static void q2_k(const uint8_t *b, int k, part *out)
+INLINE void q2_k(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b + 80, true, out);
     for (int g = 0; g < 2; g++) {
@@ -126,14 +128,14 @@ static void q2_k(const uint8_t *b, int k, part *out)
     for (int i = 0; i < 32; i++)
         out->code[i] = b[16 + k / 4 * 32 + i] >> k % 4 * 2 & 3;
 }
-static void q4_k(const uint8_t *b, int k, part *out)
+INLINE void q4_k(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, true, out);
     maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
     for (int i = 0; i < 32; i++)
         out->code[i] = b[16 + k / 2 * 32 + i] >> k % 2 * 4 & 15;
 }
-static void q5_k(const uint8_t *b, int k, part *out)
+INLINE void q5_k(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, true, out);
     maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
@@ -141,7 +143,7 @@ static void q5_k(const uint8_t *b, int k, part *out)
         out->code[i] = (uint8_t)((b[48 + k / 2 * 32 + i] >> k % 2 * 4 & 15) | (b[16 + i] >> k & 1)
                                                                                   << 4);
 }
-static void q6_k(const uint8_t *b, int k, part *out)
+INLINE void q6_k(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b + 208, false, out);
     memcpy(out->scale, b + 192 + 2 * k, 2);
@@ -151,13 +153,6 @@ static void q6_k(const uint8_t *b, int k, part *out)
                                  (b[128 + half * 32 + i] >> j * 2 & 3) << 4);
     }
 }
-
-static const struct {
-    uint32_t type;
-    void (*take)(const uint8_t *b, int k, part *out);
-} takes[] = {{MAAS_Q_Q4_0, q4_0}, {MAAS_Q_Q4_1, q4_1}, {MAAS_Q_Q5_0, q5_0},
-             {MAAS_Q_Q5_1, q5_1}, {MAAS_Q_Q8_0, q8_0}, {MAAS_Q_Q2_K, q2_k},
-             {MAAS_Q_Q4_K, q4_k}, {MAAS_Q_Q5_K, q5_k}, {MAAS_Q_Q6_K, q6_k}};
 
 static uint32_t four(const uint8_t *p)
 {
@@ -172,7 +167,7 @@ static void put_four(uint8_t *p, uint32_t w)
 }
 
 /* Four codes at a time: those of row r are next to each other in every vector. */
-static void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint8_t *to)
+INLINE void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint8_t *to)
 {
     uint8_t *high = to + (size_t)f->low * 64 + 4 * r;
     to += 4 * r;
@@ -192,7 +187,7 @@ static void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint
                                                  << t % 4 * 2);
 }
 
-static void put_scales(const maas_block_form *f, const part *x, int r, uint8_t *scales)
+INLINE void put_scales(const maas_block_form *f, const part *x, int r, uint8_t *scales)
 {
     switch (f->scales) {
     case MAAS_BLOCK_DM:
@@ -218,7 +213,7 @@ static void put_scales(const maas_block_form *f, const part *x, int r, uint8_t *
     }
 }
 
-static void put_head(const maas_block_form *f, const part *x, int r, uint8_t *head)
+INLINE void put_head(const maas_block_form *f, const part *x, int r, uint8_t *head)
 {
     if (maas_block_head_bytes(f))
         memcpy(head + 2 * r, &x->d, 2);
@@ -226,12 +221,11 @@ static void put_head(const maas_block_form *f, const part *x, int r, uint8_t *he
         memcpy(head + 32 + 2 * r, &x->m, 2);
 }
 
-/* ---- rows ---- */
+/* ---- tiles ---- */
 
 typedef struct source { /* how a block of the file comes apart */
     maas_block_form form;
-    void (*take)(const uint8_t *b, int k, part *out);
-    const maas_quant_parts *parts; /* instead of take */
+    const maas_quant_parts *parts; /* NULL: a function of its own */
     uint8_t code_of[256];          /* of a signed value of `parts` */
 } source;
 
@@ -239,9 +233,6 @@ static void source_of(uint32_t type, source *s)
 {
     *s = (source){.parts = maas_quant_parts_of(type)};
     maas_block_form_of(type, &s->form);
-    for (size_t i = 0; i < MAAS_COUNT(takes); i++)
-        if (takes[i].type == type)
-            s->take = takes[i].take;
     for (int i = -128; i < 128; i++)
         s->code_of[(uint8_t)i] = (uint8_t)(i + s->form.zero);
     const int n_values = 1 << (s->form.low + s->form.high);
@@ -249,14 +240,9 @@ static void source_of(uint32_t type, source *s)
         s->code_of[(uint8_t)s->form.values[i]] = (uint8_t)i;
 }
 
-static void take_part(const source *s, const uint8_t *b, int k, part *out)
+static void of_parts(const source *s, const uint8_t *b, int k, part *out)
 {
     maas_quant_part x;
-    *out = (part){0};
-    if (s->take) {
-        s->take(b, k, out);
-        return;
-    }
     s->parts->part(b, k, &x);
     for (int i = 0; i < MAAS_BLOCK_COLS; i++)
         out->code[i] = s->code_of[(uint8_t)x.value[i]];
@@ -267,26 +253,72 @@ static void take_part(const source *s, const uint8_t *b, int k, part *out)
         out->d = maas_f32_to_f16(x.d);
 }
 
-static void pack_row(const maas_block_w *w, const source *s, const uint8_t *row, int r,
-                     uint8_t *tile)
+typedef void take_fn(const uint8_t *b, int k, part *out);
+
+/* `rows` rows of the matrix from `w` on. take NULL: of_parts. Rows take turns, so that what they
+ * write stays in the nearest cache. */
+INLINE void pack_as(take_fn *take, const maas_block_form *f, const source *s, const maas_block_w *w,
+                    const uint8_t *from, int rows, uint8_t *tile)
 {
     const int each = (int)(w->q->block / MAAS_BLOCK_COLS); /* 1, or 8 of a block of 256 */
-    const size_t head = maas_block_head_bytes(&s->form), bytes = maas_block_part_bytes(&s->form);
-    for (int64_t b = 0; b < w->k / w->q->block; b++, row += w->q->block_bytes, tile += head)
-        for (int k = 0; k < each; k++, tile += bytes) {
-            part x;
-            take_part(s, row, k, &x);
-            put_head(&s->form, &x, r, tile - (size_t)k * bytes);
-            put_codes(&s->form, x.code, r, tile + head);
-            put_scales(&s->form, &x, r, tile + head + (size_t)(s->form.low + s->form.high) * 64);
-        }
+    const size_t head = maas_block_head_bytes(f), bytes = maas_block_part_bytes(f);
+    for (int64_t b = 0; b < w->k / w->q->block; b++, from += w->q->block_bytes) {
+        uint8_t *const heads = tile;
+        tile += head;
+        for (int k = 0; k < each; k++, tile += bytes)
+            for (int r = 0; r < rows; r++) {
+                const uint8_t *block = from + (size_t)r * w->row_bytes;
+                part x = {{0}, 0, 0, {0}, {0}};
+                if (take)
+                    take(block, k, &x);
+                else
+                    of_parts(s, block, k, &x);
+                if (k == 0)
+                    put_head(f, &x, r, heads);
+                put_codes(f, x.code, r, tile);
+                put_scales(f, &x, r, tile + (size_t)(f->low + f->high) * 64);
+            }
+    }
 }
+
+#define PACK(name, low_, high_, scales_)                                                           \
+    static void pack_##name(const source *s, const maas_block_w *w, const uint8_t *from, int rows, \
+                            uint8_t *tile)                                                         \
+    {                                                                                              \
+        const maas_block_form f = {.low = low_, .high = high_, .scales = scales_};                 \
+        pack_as(name, &f, s, w, from, rows, tile);                                                 \
+    }
+PACK(q4_0, 4, 0, MAAS_BLOCK_D)
+PACK(q4_1, 4, 0, MAAS_BLOCK_DM)
+PACK(q5_0, 4, 1, MAAS_BLOCK_D)
+PACK(q5_1, 4, 1, MAAS_BLOCK_DM)
+PACK(q8_0, 8, 0, MAAS_BLOCK_D)
+PACK(q2_k, 2, 0, MAAS_BLOCK_K2)
+PACK(q4_k, 4, 0, MAAS_BLOCK_K4)
+PACK(q5_k, 4, 1, MAAS_BLOCK_K4)
+PACK(q6_k, 4, 2, MAAS_BLOCK_K6)
+
+static void pack_any(const source *s, const maas_block_w *w, const uint8_t *from, int rows,
+                     uint8_t *tile)
+{
+    pack_as(NULL, &s->form, s, w, from, rows, tile);
+}
+
+static const struct {
+    uint32_t type;
+    void (*pack)(const source *s, const maas_block_w *w, const uint8_t *from, int rows,
+                 uint8_t *tile);
+} ways[] = {{MAAS_Q_Q4_0, pack_q4_0}, {MAAS_Q_Q4_1, pack_q4_1}, {MAAS_Q_Q5_0, pack_q5_0},
+            {MAAS_Q_Q5_1, pack_q5_1}, {MAAS_Q_Q8_0, pack_q8_0}, {MAAS_Q_Q2_K, pack_q2_k},
+            {MAAS_Q_Q4_K, pack_q4_k}, {MAAS_Q_Q5_K, pack_q5_k}, {MAAS_Q_Q6_K, pack_q6_k}};
 
 /* ---- packs ---- */
 
 typedef struct entry {
     maas_block_pack pack; /* first: a pack is its entry */
-    const void *data;
+    maas_block_w w;
+    const uint8_t *data;
+    source source;
 } entry;
 
 typedef struct block_key {
@@ -306,30 +338,34 @@ static void destroy(void *pack)
 {
     entry *e = pack;
     maas_free(e->pack.data);
+    maas_free(e->pack.state);
     maas_free(e);
 }
 
-static maas_status fill(maas_block_pack *p, const maas_block_w *w, const uint8_t *rows,
-                        maas_err *err)
+size_t maas_block_tile_bytes(const maas_block_w *w)
 {
+    maas_block_form f;
+    if (!maas_block_form_of(w->q->id, &f))
+        return 0;
+    return (size_t)(w->k / w->q->block) *
+           (maas_block_head_bytes(&f) + w->q->block / MAAS_BLOCK_COLS * maas_block_part_bytes(&f));
+}
+
+static maas_status make(entry *e, maas_err *err)
+{
+    maas_block_pack *p = &e->pack;
+    const maas_block_w *w = &e->w;
     const int64_t tiles = (w->n + MAAS_BLOCK_TILE - 1) / MAAS_BLOCK_TILE;
-    const int64_t each = (int64_t)w->q->block / MAAS_BLOCK_COLS;
-    source s;
-    source_of(w->q->id, &s);
-    p->form = s.form;
+    source_of(w->q->id, &e->source);
+    p->form = e->source.form;
     p->n = w->n;
     p->k = w->k;
-    p->tile_bytes = (size_t)(w->k / w->q->block) * (maas_block_head_bytes(&p->form) +
-                                                    (size_t)each * maas_block_part_bytes(&p->form));
-    p->data = maas_aligned(64, (size_t)tiles * p->tile_bytes + 64);
-    if (!p->data)
+    p->tile_bytes = maas_block_tile_bytes(w);
+    p->state = maas_calloc((size_t)tiles, sizeof *p->state);
+    p->data = maas_alloc_huge((size_t)tiles * p->tile_bytes + 64);
+    if (!p->data || !p->state)
         return maas_fail(err, MAAS_E_NOMEM, "packing %lld x %lld weights", (long long)w->n,
                          (long long)w->k);
-    memset(p->data, 0, (size_t)tiles * p->tile_bytes);
-    for (int64_t t = 0; t < tiles; t++)
-        for (int r = 0; r < MAAS_BLOCK_TILE && t * MAAS_BLOCK_TILE + r < w->n; r++)
-            pack_row(w, &s, rows + (size_t)(t * MAAS_BLOCK_TILE + r) * w->row_bytes, r,
-                     p->data + (size_t)t * p->tile_bytes);
     return MAAS_OK;
 }
 
@@ -340,12 +376,45 @@ static maas_status create(const void *key, void **pack, maas_err *err)
     if (!e)
         return maas_fail(err, MAAS_E_NOMEM, "packing weights");
     e->data = k->data;
-    const maas_status st = fill(&e->pack, k->w, k->data, err);
+    e->w = *k->w;
+    const maas_status st = make(e, err);
     if (st == MAAS_OK)
         *pack = e;
     else
         destroy(e);
     return st;
+}
+
+static const uint8_t *pack_tile(const entry *e, int64_t tile, uint8_t *to)
+{
+    const int64_t row = tile * MAAS_BLOCK_TILE, left = e->w.n - row;
+    size_t way = 0;
+    while (way < MAAS_COUNT(ways) && ways[way].type != e->w.q->id)
+        way++;
+    memset(to, 0, e->pack.tile_bytes);
+    (way < MAAS_COUNT(ways) ? ways[way].pack
+                            : pack_any)(&e->source, &e->w, e->data + (size_t)row * e->w.row_bytes,
+                                        (int)(left < MAAS_BLOCK_TILE ? left : MAAS_BLOCK_TILE), to);
+    return to;
+}
+
+static bool goes(_Atomic uint8_t *state, uint8_t from, uint8_t to)
+{
+    return atomic_compare_exchange_strong_explicit(state, &from, to, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+/* Who finds a tile busy does not wait. */
+const uint8_t *maas_block_pack_make(const maas_block_pack *p, int64_t tile, uint8_t *room)
+{
+    const entry *e = (const entry *)p;
+    _Atomic uint8_t *state = &p->state[tile];
+    if (goes(state, MAAS_BLOCK_NEW, MAAS_BLOCK_SEEN) ||
+        !goes(state, MAAS_BLOCK_SEEN, MAAS_BLOCK_BUSY))
+        return pack_tile(e, tile, room);
+    const uint8_t *kept = pack_tile(e, tile, p->data + (size_t)tile * p->tile_bytes);
+    atomic_store_explicit(state, MAAS_BLOCK_READY, memory_order_release);
+    return kept;
 }
 
 static maas_shared_packs packs = {is_of, create, destroy, PTHREAD_MUTEX_INITIALIZER, NULL};

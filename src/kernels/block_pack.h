@@ -12,13 +12,16 @@
  *   scales  by kind
  *
  * Rows that do not fill a tile are zeros. Packs are shared: every plan of a model that has the same
- * weights gets the same one.
+ * weights gets the same one. A tile is packed when it is read for the first time, by who reads it:
+ * so all threads pack, and experts that nobody asks are not packed at all.
  *
- * Owns: its memory, charged to no budget. Threads: acquire and release any (one lock, a leaf); a
- * pack is read-only. Fails: E_NOMEM.
+ * Owns: its memory, charged to no budget. Borrows: the matrix. Threads: acquire and release any
+ * (one lock, a leaf); tiles any. Fails: E_NOMEM.
  */
 #ifndef MAAS_KERNELS_BLOCK_PACK_H
 #define MAAS_KERNELS_BLOCK_PACK_H
+
+#include <stdatomic.h>
 
 #include "kernels/kernel.h"
 #include "ops/block_matmul.h"
@@ -64,11 +67,23 @@ typedef struct maas_block_pack {
     maas_block_form form;
     int64_t n, k;
     size_t tile_bytes;
-    uint8_t *data; /* [tiles][tile_bytes] */
+    uint8_t *data;          /* [tiles][tile_bytes] */
+    _Atomic uint8_t *state; /* [tiles] */
 } maas_block_pack;
+enum { MAAS_BLOCK_NEW, MAAS_BLOCK_SEEN, MAAS_BLOCK_BUSY, MAAS_BLOCK_READY }; /* a tile */
 
 maas_status maas_block_pack_acquire(const maas_block_w *w, const void *data,
                                     const maas_block_pack **out, maas_err *err);
 void maas_block_pack_release(void *pack); /* NULL is fine */
+size_t maas_block_tile_bytes(const maas_block_w *w);
+/* A tile that is not kept yet: in `room`, of maas_block_tile_bytes, or kept from now on. */
+const uint8_t *maas_block_pack_make(const maas_block_pack *p, int64_t tile, uint8_t *room);
+static inline const uint8_t *maas_block_pack_tile(const maas_block_pack *p, int64_t tile,
+                                                  uint8_t *room)
+{
+    if (atomic_load_explicit(&p->state[tile], memory_order_acquire) != MAAS_BLOCK_READY)
+        return maas_block_pack_make(p, tile, room);
+    return p->data + (size_t)tile * p->tile_bytes;
+}
 
 #endif

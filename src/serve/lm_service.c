@@ -33,9 +33,13 @@ struct maas_lm_service {
     maas_work work;
     maas_lm_stats stats;
     _Atomic bool queued; /* work waits in the queue */
+    int n_steps;         /* up to STEPS_TO_PACK     */
 };
 
 /* ---- the loop ---- */
+
+/* After so many steps what is packed has been packed (kernels/block_pack.h). */
+enum { STEPS_TO_PACK = 16 };
 
 /* One piece of work stands for the whole engine: it is queued at most once. */
 static void wake(void *user)
@@ -60,6 +64,10 @@ static void run(void *user, maas_work *list, int n_threads)
                  "event=draft_failed model=%s version=%lld msg=\"%s\" next=\"answers go on without "
                  "the draft model until the model is loaded again\"",
                  s->name, (long long)s->version, why->msg);
+    if (s->n_steps < STEPS_TO_PACK && ++s->n_steps == STEPS_TO_PACK) {
+        maas_lm_files_rest(&s->files);
+        maas_lm_files_rest(&s->draft.files);
+    }
     if (more)
         wake(s);
 }

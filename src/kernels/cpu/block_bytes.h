@@ -164,10 +164,15 @@ typedef struct target { /* columns of Y that a tile makes */
 /* All rows of b. */
 typedef void tile_fn(const maas_block_form *f, const uint8_t *p, const bytes *b, target to);
 
-/* Room that a thread needs for a tile of W as bytes, where processors have use for it. */
-INLINE size_t tile_room(int64_t k)
+/* Room that a thread needs: for a tile of W as bytes, where processors have use for it, and for a
+ * packed one. */
+INLINE size_t tile_bytes(int64_t k)
 {
     return (size_t)k * MAAS_BLOCK_TILE;
+}
+INLINE size_t tile_room(int64_t k, size_t packed_bytes)
+{
+    return tile_bytes(k) + line(packed_bytes);
 }
 
 /* The loop for a type's tiles (block_matmul.c); NULL: it is not packed. */

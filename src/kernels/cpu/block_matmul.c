@@ -124,7 +124,7 @@ static maas_status bytes_prepare(maas_call *c, const maas_cpu *cpu, maas_err *er
     if (!shape_of(c, &w, &n))
         return maas_fail(err, MAAS_E_INTERNAL, "BlockMatMul without a shape");
     c->scratch_bytes = bytes_of(n, w.k) * (is_private(n, w.k) ? (size_t)c->n_threads : 1) +
-                       tile_room(w.k) * (size_t)c->n_threads;
+                       tile_room(w.k, maas_block_tile_bytes(&w)) * (size_t)c->n_threads;
     return packed_make(c, &w, c->in[MAAS_BLOCK_W].data, cpu, err);
 }
 
@@ -133,10 +133,12 @@ static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *e
     const packed *s = c->state;
     const maas_block_pack *p = s->pack;
     const maas_tensor *bias = bias_of(c);
-    const int64_t n = maas_n_elems(&c->in[MAAS_BLOCK_X]) / p->k;
     const int64_t tiles = (p->n + MAAS_BLOCK_TILE - 1) / MAAS_BLOCK_TILE;
+    const int64_t n = maas_n_elems(&c->in[MAAS_BLOCK_X]) / p->k;
+    const size_t room_bytes = tile_room(p->k, p->tile_bytes);
     int64_t from, to;
-    char *at = (char *)c->scratch + tile_room(p->k) * (size_t)nthr;
+    int8_t *room = (int8_t *)c->scratch + room_bytes * (size_t)ithr;
+    char *at = (char *)c->scratch + room_bytes * (size_t)nthr;
     bytes b;
     if (is_private(n, p->k)) {
         b = bytes_at(at + bytes_of(n, p->k) * (size_t)ithr, n, p->k);
@@ -147,14 +149,14 @@ static maas_status bytes_run(const maas_call *c, int ithr, int nthr, maas_err *e
         round_rows(c->in[MAAS_BLOCK_X].data, &b, from, to);
         maas_call_barrier();
     }
-    b.room = (int8_t *)c->scratch + tile_room(p->k) * (size_t)ithr;
+    b.room = room;
     maas_share(tiles, 1, ithr, nthr, &from, &to);
     for (int64_t t = from; t < to; t++) {
         const int64_t col = t * MAAS_BLOCK_TILE, left = p->n - col;
         const target y = {(float *)c->out[0].data + col,
                           bias ? (const float *)bias->data + col : NULL, p->n,
                           left < MAAS_BLOCK_TILE ? left : MAAS_BLOCK_TILE};
-        s->fn(&p->form, p->data + (size_t)t * p->tile_bytes, &b, y);
+        s->fn(&p->form, maas_block_pack_tile(p, t, (uint8_t *)room + tile_bytes(p->k)), &b, y);
     }
     return MAAS_OK;
 }

@@ -151,7 +151,8 @@ static int64_t rows_of_x(const maas_experts *e)
 /* p NULL: sizes only. Returns the bytes of one. */
 static size_t desk_at(char *p, const maas_experts *e, desk *out)
 {
-    const size_t x = bytes_of(TOGETHER, e->w.k), w = tile_room(e->w.k);
+    const size_t x = bytes_of(TOGETHER, e->w.k),
+                 w = tile_room(e->w.k, maas_block_tile_bytes(&e->w));
     const size_t y = lines(TOGETHER * MAAS_BLOCK_TILE * sizeof(float));
     const size_t order = lines((size_t)(e->rows * e->slots) * sizeof(int32_t));
     const size_t from = lines((size_t)(e->n_experts + 1) * sizeof(int32_t));
@@ -207,7 +208,7 @@ static void multiply_bytes(const maas_call *c, const maas_experts *e, const byte
     float *y = c->out[0].data;
     for (int64_t t = from; t < to; t++) {
         const int64_t tile = which * (e->w.n / MAAS_BLOCK_TILE) + t;
-        s->fn(&p->form, p->data + (size_t)tile * p->tile_bytes, x,
+        s->fn(&p->form, maas_block_pack_tile(p, tile, (uint8_t *)x->room + tile_bytes(e->w.k)), x,
               (target){part, NULL, MAAS_BLOCK_TILE, MAAS_BLOCK_TILE});
         for (int64_t i = 0; i < x->rows; i++)
             memcpy(y + slot[i] * e->w.n + t * MAAS_BLOCK_TILE, part + i * MAAS_BLOCK_TILE,

@@ -187,6 +187,12 @@ maas_status maas_lm_files_open(maas_lm_files *f, const char *path, maas_err *err
     return st;
 }
 
+void maas_lm_files_rest(const maas_lm_files *f)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        maas_sys_map_rest(&f->maps[i]);
+}
+
 void maas_lm_files_reset(maas_lm_files *f)
 {
     for (uint32_t i = 0; i < f->n; i++) {
