@@ -29,7 +29,7 @@ export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1 second_de
 
 meson introspect --tests "$dir" >"$dir/tests.json"
 # One line a test: its name (room/file), its command.
-tr -d '\n' <"$dir/tests.json" | sed 's/}, {"cmd"/}\n{"cmd"/g' |
+{ tr -d '\n' <"$dir/tests.json" && echo; } | sed 's/}, {"cmd"/}\n{"cmd"/g' |
     sed -nE 's/.*"cmd": \[([^]]*)\].*"name": "([^"]*)".*/\2 \1/p' | tr -d '",' >"$dir/tests.txt"
 rm -rf "$dir/check.d"
 mkdir "$dir/check.d"
@@ -47,8 +47,9 @@ together=$dir/tests.together alone=$dir/tests.alone
         echo "${CHECK_RUNNER:+$CHECK_RUNNER }$cmd"
     done <"$dir/tests.txt"
 } >"$together"
-xargs -P "${CHECK_JOBS:-2}" -L 1 tools/check_one.sh "$dir/check.d" <"$together"
-xargs -r -L 1 tools/check_one.sh "$dir/check.d" <"$alone"
+lost() { echo "FAILED: not all tests of $1 were run" && echo "0 passed, 1 failed" >>"$dir/check.d/lost"; }
+xargs -P "${CHECK_JOBS:-2}" -L 1 tools/check_one.sh "$dir/check.d" <"$together" || lost "$together"
+xargs -r -L 1 tools/check_one.sh "$dir/check.d" <"$alone" || lost "$alone"
 cat "$dir"/check.d/* >"$log"
 grep -hE '^SKIPPED' "$log"
 awk '/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' "$log"

@@ -52,6 +52,8 @@ static bool too_slow(const maas_http *h, maas_conn *c, uint64_t now)
 {
     const req_phase phase = (req_phase)atomic_load_explicit(&c->req.phase, memory_order_acquire);
     uint64_t since = atomic_load_explicit(&c->req.since_ns, memory_order_relaxed);
+    if (!since) /* not the client's turn: the phase may have been read just before that */
+        return false;
     uint64_t head_ns = (uint64_t)h->opts.head_timeout_s * 1000000000u;
     uint64_t idle_ns = (uint64_t)h->opts.idle_timeout_s * 1000000000u;
     uint64_t wire = atomic_load_explicit(&c->req.n_wire, memory_order_relaxed);

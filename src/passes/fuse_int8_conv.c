@@ -351,13 +351,15 @@ bool maas_int8_gemm(maas_int8 *w, maas_nid i)
 
 /* ---- Add ---- */
 
-/* A convolution of ours whose bytes nobody but the Add reads. */
+/* A convolution of ours whose bytes nobody but the Add reads, by the zero point they were written
+ * with. */
 static const maas_node *conv_behind(const maas_int8 *w, maas_vid v, const maas_codes *c)
 {
     if ((uint32_t)c->q >= w->n_values || w->twin[c->q] < 0 || w->uses[c->q] != 1 || w->uses[v] != 1)
         return NULL;
     const maas_node *n = maas_int8_producer(w, w->twin[c->q]);
-    return maas_int8_is(n, "FusedQLinearConv") && !maas_node_attr(n, "activations") ? n : NULL;
+    const bool is_plain = maas_int8_is(n, "FusedQLinearConv") && !maas_node_attr(n, "activations");
+    return is_plain && maas_attr_i(n, "y_zero", 0) == c->zero ? n : NULL;
 }
 
 /* conv + z -> y, `mine` being what the convolution rounds to. */
