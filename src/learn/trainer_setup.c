@@ -57,6 +57,16 @@ static maas_status merge(maas_fit *r, json_t *params, const json_t *changes,
     return MAAS_OK;
 }
 
+static maas_status check_compressed(const json_t *recipe, maas_err *err)
+{
+    const char *step = json_string_value(json_object_get(recipe, "compressed"));
+    return !step ? MAAS_OK
+                 : maas_fail(err, MAAS_E_CONFLICT,
+                             "the parent version was compressed by '%.40s', which ends its "
+                             "training: update the version it was made from",
+                             step);
+}
+
 static maas_status params_of_update(maas_fit *r, maas_err *err)
 {
     const char *text = maas_graph_meta(r->job->parent, "maas.recipe");
@@ -66,12 +76,7 @@ static maas_status params_of_update(maas_fit *r, maas_err *err)
     AUTO(maas_json_unref) json_t *recipe = NULL;
     MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
     const char *learner = json_string_value(json_object_get(recipe, "learner"));
-    const char *compressed = json_string_value(json_object_get(recipe, "compressed"));
-    if (compressed)
-        return maas_fail(err, MAAS_E_CONFLICT,
-                         "the parent version was compressed by '%.40s', which ends its training: "
-                         "update the version it was made from",
-                         compressed);
+    MAAS_TRY(check_compressed(recipe, err));
     if (!learner || strcmp(learner, r->learner) != 0)
         return maas_fail(err, MAAS_E_CONFLICT,
                          "the parent version was trained by '%.60s', not by '%s'",
@@ -90,6 +95,7 @@ static maas_status params_of_tuning(maas_fit *r, maas_err *err)
     const char *text = maas_graph_meta(r->job->parent, "maas.recipe");
     if (text)
         MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
+    MAAS_TRY(check_compressed(recipe, err));
     const char *learner = json_string_value(json_object_get(recipe, "learner"));
     const json_t *old = json_object_get(recipe, "params");
     r->params = learner && strcmp(learner, r->learner) == 0 && json_is_object(old)
@@ -234,8 +240,13 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
         .skip = &job->target,
         .n_skip = 1,
     };
-    return maas_features_fit(&r->features, job->data, &opts, &r->train,
-                             r->tune.g ? NULL : job->parent, job->budget, err);
+    MAAS_TRY(maas_features_fit(&r->features, job->data, &opts, &r->train,
+                               r->tune.g ? NULL : job->parent, job->budget, err));
+    if (r->tune.g && r->recipe.scaling == MAAS_SCALING_UNIT && r->features.raw != MAAS_U8)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.scaling: unit is for a model of one input that a column of bytes "
+                         "feeds");
+    return MAAS_OK;
 }
 
 /* Which rows an epoch has, and which validation. */

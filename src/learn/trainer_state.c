@@ -178,7 +178,11 @@ maas_status maas_fit_load_optimizer(maas_fit *r, maas_span state, maas_err *err)
     if (!r->job->parent || !same_optimizer(r))
         return MAAS_OK;
     maas_checkpoint c = describe_optimizer(r);
-    MAAS_TRY(maas_checkpoint_read(state, &c, err));
+    const maas_status st = maas_checkpoint_read(state, &c, r->tune.g ? NULL : err);
+    if (st == MAAS_E_CONFLICT && r->tune.g)
+        return MAAS_OK; /* other weights are found in the file than were trained: it begins anew */
+    if (st != MAAS_OK)
+        return maas_fail(err, st, "the training state of the parent version cannot be read");
     maas_json_unref(&c.history);
     r->base_step = (int64_t)c.step;
     return MAAS_OK;

@@ -90,7 +90,8 @@ int tl_axis_first(int axis)
 int64_t tl_size(tl *t, maas_vid x, int axis)
 {
     const maas_type *type = tl_type(t, x);
-    if (tl_ok(t) && axis >= 0 && axis < type->rank && type->dims[axis] >= 1)
+    if (tl_ok(t) && axis >= 0 && axis < type->rank && type->dims[axis] >= 1 &&
+        type->dims[axis] <= INT32_MAX)
         return type->dims[axis];
     tl_fail(t, MAAS_E_UNSUPPORTED, "dimension %d must have a known size", axis);
     return 1;

@@ -255,6 +255,10 @@ static void split_v(tl *t, tl_op *op)
     if (tl_ok(t) && n != (int)op->out.n)
         tl_fail(t, MAAS_E_FORMAT, "%d sizes for %u outputs", n, op->out.n);
     for (int i = 0; i < n; i++) {
+        if (sizes[i] > INT32_MAX) {
+            tl_fail(t, MAAS_E_FORMAT, "a size of %lld", (long long)sizes[i]);
+            return;
+        }
         rest = sizes[i] < 0 ? i : rest;
         left += sizes[i] < 0 ? 0 : sizes[i];
     }

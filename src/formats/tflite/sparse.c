@@ -170,6 +170,8 @@ maas_status tl_sparse_read(tl *t, const fb_table *from, const tl_tensor *x, maas
 {
     sparse s = {.element = maas_dtype_size((maas_dtype)x->dtype), .values = data.p};
     s.n_values = data.n / s.element;
+    if (!bytes)
+        return maas_fail(t->err, MAAS_E_FORMAT, "it is sparse and has no elements");
     if (bytes > MAAS_MIN_UNPACK_LIMIT && bytes / MAAS_MAX_UNPACK_RATIO > data.n)
         return maas_fail(t->err, MAAS_E_TOO_LARGE, "%zu bytes for %zu in the file", bytes, data.n);
     if (x->rank < 1 || !read_levels(t, from, x, &s)) {

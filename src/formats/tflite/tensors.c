@@ -31,10 +31,20 @@ static maas_status wrong(tl *t, const tl_tensor *x, maas_status st, const char *
                      what);
 }
 
+/* Tables of a FlatBuffer may be shared: what is gone through is bounded all the same. */
+static maas_status look(tl *t, uint64_t bytes)
+{
+    t->looked += bytes;
+    return t->looked / 16 <= t->f.file.n + MAAS_MIN_UNPACK_LIMIT
+               ? MAAS_OK
+               : maas_fail(t->err, MAAS_E_TOO_LARGE, "tensors share their bytes too often");
+}
+
 static maas_status read_name(tl *t, const fb_table *from, tl_tensor *x)
 {
     const maas_span text = fb_text(&t->f, from, TENSOR_NAME);
     x->name = "";
+    MAAS_TRY(look(t, text.n));
     if (!maas_utf8_valid(text) || (text.n && memchr(text.p, '\0', text.n)))
         return wrong(t, x, MAAS_E_FORMAT, "its name is not UTF-8");
     x->name = maas_arena_strndup(t->arena, (const char *)text.p, text.n);
@@ -90,6 +100,7 @@ static maas_status read_quantization(tl *t, const fb_table *from, tl_tensor *x)
     }
     if (x->zero.n > 1 && x->zero.n != x->scale.n)
         return wrong(t, x, MAAS_E_FORMAT, "it has not as many zero points as scales");
+    MAAS_TRY(look(t, 4ull * x->scale.n + 8ull * x->zero.n));
     return check_scales(t, x);
 }
 
@@ -133,6 +144,17 @@ static maas_status read_sparse(tl *t, const fb_table *from, tl_tensor *x, maas_s
     return st;
 }
 
+/* What is copied or checked; the others are borrowed as they are. */
+static uint64_t bytes_read(tl *t, const fb_table *from, const tl_tensor *x, maas_span data,
+                           size_t bytes)
+{
+    if (fb_has(&t->f, from, TENSOR_SPARSITY))
+        return (uint64_t)bytes + data.n;
+    return x->dtype == MAAS_BOOL || (uintptr_t)data.p % maas_dtype_size((maas_dtype)x->dtype)
+               ? data.n
+               : 0;
+}
+
 static maas_status read_data(tl *t, const fb_table *from, tl_tensor *x)
 {
     const int64_t number = fb_i32(&t->f, from, TENSOR_BUFFER, 0);
@@ -148,6 +170,7 @@ static maas_status read_data(tl *t, const fb_table *from, tl_tensor *x)
     }
     if (maas_shape_bytes((maas_dtype)x->dtype, x->dims, x->rank, &bytes, NULL) != MAAS_OK)
         return wrong(t, x, MAAS_E_FORMAT, "its shape has no size");
+    MAAS_TRY(look(t, bytes_read(t, from, x, data, bytes)));
     if (fb_has(&t->f, from, TENSOR_SPARSITY))
         return read_sparse(t, from, x, data, bytes);
     if (data.n != bytes)

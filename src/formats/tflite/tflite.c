@@ -264,7 +264,10 @@ static maas_status build(tl *t)
         t->tensors[i].known = t->tensors[i].known || t->tensors[i].data;
     MAAS_TRY(build_operators(t, &model, &graph));
     MAAS_TRY(add_outputs(t, &out));
-    snprintf(source, sizeof source, *key ? "TensorFlow Lite, %.60s" : "TensorFlow Lite", key);
+    size_t n = strlen(key) < 60 ? strlen(key) : 60;
+    while (n && ((uint8_t)key[n] & 0xc0) == 0x80) /* whole characters */
+        n--;
+    snprintf(source, sizeof source, "TensorFlow Lite%s%.*s", n ? ", " : "", (int)n, key);
     MAAS_TRY(maas_graph_set_meta(t->b.g, "maas.source", source, t->err));
     MAAS_TRY(maas_graph_verify(t->b.g, t->err));
     return maas_graph_infer(t->b.g, t->err);

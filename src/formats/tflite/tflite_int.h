@@ -46,6 +46,7 @@ typedef struct tl {
     fb_vector buffers;
     tl_tensor *tensors;
     uint32_t n_tensors;
+    uint64_t looked; /* bytes of tensors that were gone through */
 } tl;
 
 /* tl_row.flags */

@@ -140,9 +140,9 @@ maas_vid tl_beside(tl *t, const tl_op *op, uint32_t i)
     const maas_type *type = tl_type(t, v);
     if (type->rank == 4)
         return tl_in_first(t, op, i);
-    if (type->rank < 1)
+    if (type->rank == 0)
         return v;
-    if (type->rank > 4)
+    if (type->rank < 0 || type->rank > 4)
         return MAAS_NO_VALUE;
     for (int k = 0; k < type->rank - 1; k++)
         if (type->dims[k] != 1)

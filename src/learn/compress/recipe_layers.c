@@ -197,6 +197,14 @@ static maas_status follow(following *f, json_t *recipe, const char *step, maas_e
     return maas_model_set_meta(f->g, "maas.recipe", json_incref(recipe), err);
 }
 
+/* Any graph can be gone on from by its learner: it names no layers. */
+static bool is_of_graphs(const json_t *recipe)
+{
+    const maas_learner *l = maas_learner_find(
+        json_string_value(json_object_get(recipe, "learner")));
+    return l && l->any_parent;
+}
+
 maas_status maas_recipe_follow(maas_graph *g, const char *step, maas_err *err)
 {
     AUTO(maas_json_unref) json_t *recipe = NULL;
@@ -206,7 +214,7 @@ maas_status maas_recipe_follow(maas_graph *g, const char *step, maas_err *err)
     MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
     following f = {.g = g, .layers = json_object_get(json_object_get(recipe, "params"), "layers")};
     f.n = (int)json_array_size(f.layers);
-    if (json_object_get(recipe, "compressed"))
+    if (json_object_get(recipe, "compressed") || is_of_graphs(recipe))
         return MAAS_OK;
     if (!f.n)
         return maas_compress_end_training(g, step, err);
@@ -244,7 +252,7 @@ maas_status maas_recipe_width(maas_graph *g, const char *weight, int64_t width, 
     if (!text)
         return MAAS_OK;
     MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
-    if (json_object_get(recipe, "compressed"))
+    if (json_object_get(recipe, "compressed") || is_of_graphs(recipe))
         return MAAS_OK;
     json_t *l = layer_of(recipe, weight);
     if (!l)

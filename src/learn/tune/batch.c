@@ -32,10 +32,14 @@ static maas_status refuse(const maas_graph *g, const maas_node *n, const char *w
 
 static bool mixes(const maas_graph *g, const maas_node *n)
 {
+    static const char *const steps[] = {"LSTM", "GRU", "RNN"}; /* first come steps of time */
     const maas_attr *axis = maas_node_attr(n, "axis");
     const int rank = n->n_out && n->out[0] >= 0 ? maas_graph_at(g, n->out[0])->type.rank : 0;
     for (size_t i = 0; i < MAAS_COUNT(mixers); i++)
         if (maas_tune_is(n, mixers[i]))
+            return true;
+    for (size_t i = 0; i < MAAS_COUNT(steps); i++)
+        if (maas_tune_is(n, steps[i]) && maas_attr_i(n, "layout", 0) == 0)
             return true;
     return axis && axis->type == MAAS_ATTR_INT && (axis->u.i == 0 || axis->u.i == -rank);
 }

@@ -119,6 +119,9 @@ gram_scan_row *gram_scan_rows(gram_build *b, const gram_scan *s, uint32_t *n, ui
         if (!s->exits[i].at_start)
             add_path(rows, n, s->exits[i].text, i);
     lead_back(rows, back, queue);
+    for (uint32_t q = 0; q < *n; q++) /* behind a text that is whole before: nobody gets there */
+        for (uint32_t byte = 0; byte < 256; byte++)
+            rows[q][byte] = rows[q][byte] == NONE ? 0 : rows[q][byte];
     *start = at_start ? (*n)++ : 0;
     if (at_start)
         make_start(rows, *start, s);

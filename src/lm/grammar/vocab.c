@@ -177,7 +177,9 @@ maas_status maas_vocab_create(const maas_tokenizer *t, int32_t n_logits, maas_bu
         return maas_fail(err, MAAS_E_NOMEM, "the bytes of %d tokens", n_logits);
     v->tokenizer = t;
     for (int32_t i = 0; i < n_logits && i < maas_tokenizer_n(t); i++) {
-        own[i] = maas_tokenizer_piece(t, i);
+        const maas_str p = maas_tokenizer_piece(t, i);
+        if (!p.n || !memchr(p.p, MAAS_GRAMMAR_CONTROL[0], p.n)) /* it would be taken for the mark */
+            own[i] = p;
         v->ends[i] = maas_tokenizer_is_end(t, i);
     }
     return finish(v, out, err);

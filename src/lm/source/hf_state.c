@@ -25,7 +25,8 @@ static maas_status put_common(maas_hf *h, double *inner)
 {
     *inner = floor(maas_hf_number(h->text, "expand", 0) *
                    maas_hf_number(h->text, "hidden_size", 0));
-    if (!(*inner >= 1 && *inner <= 1 << 30))
+    const double hidden = maas_hf_number(h->text, "hidden_size", 0);
+    if (!(*inner >= 1 && *inner <= 1 << 30 && hidden >= 1 && hidden <= 1 << 30))
         return maas_fail(h->err, MAAS_E_FORMAT,
                          "config.json: 'expand' times 'hidden_size' must be a count");
     MAAS_TRY(maas_hf_put_u64(h, "%s.ssm.inner_size", (uint64_t)*inner));

@@ -143,6 +143,8 @@ static maas_status is_meant(const peft *p, const char *field, const char *key, m
     return MAAS_OK;
 }
 
+enum { MAX_PATTERNS = 4096 };
+
 /* By the first key that fits. */
 static maas_status number_of(const peft *p, const char *field, maas_str module, double *out)
 {
@@ -151,6 +153,9 @@ static maas_status number_of(const peft *p, const char *field, maas_str module, 
     json_t *v;
     if (all && !json_is_null(all) && !json_is_object(all))
         return maas_fail(p->err, MAAS_E_FORMAT, "'%s' must be an object", field);
+    if (json_object_size(all) > MAX_PATTERNS) /* each is tried for each weight */
+        return maas_fail(p->err, MAAS_E_TOO_LARGE, "'%s' has %zu entries, %d at most", field,
+                         json_object_size(all), MAX_PATTERNS);
     json_object_foreach((json_t *)(uintptr_t)all, key, v)
     {
         bool meant = false;
