@@ -3,7 +3,7 @@
 # lines of the files are what is judged.
 logs=$1
 shift
-log=$logs/$(echo "$*" | tr -c 'A-Za-z0-9_.\n' _).$$
+log=$logs/$(echo "$*" | tr -c 'A-Za-z0-9_.\n' _ | cut -c 1-180).$$
 begun=$(date +%s)
 echo "== $*" >"$log"
 timeout "${CHECK_TIMEOUT:-600}" "$@" >>"$log" 2>&1 </dev/null
