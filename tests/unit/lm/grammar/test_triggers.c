@@ -108,7 +108,7 @@ static void what_a_trigger_asks_for_must_come(void)
 
 /* Texts that overlap, and a text that is the beginning, or the end, of another: by chance, against
  * a search from every place on. */
-static const char *const texts[] = {"abab", "abac", "bb", "cabcc"};
+static const char *const texts[] = {"abab", "abac", "bb", "cabcc", "abacab", "acbba"};
 static bool by_hand(const char *p)
 {
     for (size_t n = strlen(p), i = 0; i < n; i++)
