@@ -246,7 +246,7 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
         return maas_fail(err, MAAS_E_INVALID,
                          "params.scaling: unit is for a model of one input that a column of bytes "
                          "feeds");
-    return MAAS_OK;
+    return r->tune.g ? maas_tune_check_cells(&r->tune, &r->features, err) : MAAS_OK;
 }
 
 /* Which rows an epoch has, and which validation. */

@@ -176,10 +176,14 @@ static maas_status find_dropped(maas_tune *t, maas_err *err)
             if (g->nodes[i].out[k] >= 0)
                 old[g->nodes[i].out[k]] = true;
     }
-    for (uint32_t i = 0; i < g->n_outputs; i++)
-        if (g->outputs[i] != t->out && old[g->outputs[i]] &&
-            json_array_append_new(t->dropped, json_string(maas_graph_at(g, g->outputs[i])->name)))
+    for (uint32_t i = 0; i < g->n_outputs; i++) {
+        const maas_vid v = g->outputs[i];
+        const char *name = maas_graph_at(g, v)->name;
+        /* Outputs of our own classifiers are made anew, and no others. */
+        const bool gone = t->labelled ? strcmp(name, "label") != 0 : old[v];
+        if (v != t->out && gone && json_array_append_new(t->dropped, json_string(name)))
             return maas_fail(err, MAAS_E_NOMEM, "looking at outputs");
+    }
     return MAAS_OK;
 }
 

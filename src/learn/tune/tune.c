@@ -1,10 +1,12 @@
 /* learn/tune/tune.c - a parent prepared for training; and the learner `fine_tune`. */
 #include "learn/tune/tune_int.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "learn/columns.h"
 
 #include "base/ban.h"
 
@@ -79,6 +81,34 @@ void maas_tune_reset(maas_tune *t)
 bool maas_tune_by_name(const maas_tune *t)
 {
     return t->g->n_inputs > 1;
+}
+
+static bool takes_whole(const maas_tune *t, const char *column)
+{
+    const maas_vid in = maas_tune_by_name(t) ? maas_graph_find(t->g, column) : t->g->inputs[0];
+    const maas_cells *cells = in < 0
+                                  ? NULL
+                                  : maas_cells_of((maas_dtype)maas_graph_at(t->g, in)->type.dtype);
+    return cells && cells->whole;
+}
+
+maas_status maas_tune_check_cells(const maas_tune *t, const maas_features *fs, maas_err *err)
+{
+    for (uint32_t c = 0; c < fs->n; c++) {
+        const maas_ds_column *col = fs->f[c].col;
+        const maas_cells *cells = maas_cells_of(col->desc.dtype);
+        const int64_t width = maas_column_width(col);
+        if (!cells || !takes_whole(t, col->desc.name))
+            continue;
+        for (int64_t i = 0; i < fs->n_rows * width; i++)
+            if (fabs(cells->get(col->data, i)) > 1 << 24)
+                return maas_fail(err, MAAS_E_INVALID,
+                                 "column '%.60s', row %lld: %.0f is beyond 16777216, up to which "
+                                 "training has all whole numbers",
+                                 col->desc.name, (long long)(i / width + 1),
+                                 cells->get(col->data, i));
+    }
+    return MAAS_OK;
 }
 
 json_t *maas_tune_report(const maas_tune *t)

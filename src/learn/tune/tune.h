@@ -56,6 +56,8 @@ maas_status maas_tune_init(maas_tune *t, const maas_graph *parent, maas_recipe *
 void maas_tune_reset(maas_tune *t);
 /* Columns become the model's only input, or go to its inputs by their names. */
 bool maas_tune_by_name(const maas_tune *t);
+/* Cells travel as floats: what an input takes as whole numbers must be ones that a float has. */
+maas_status maas_tune_check_cells(const maas_tune *t, const maas_features *fs, maas_err *err);
 
 /* A graph that begins as the prepared one, with weights and statistics as variables. */
 maas_status maas_tune_clone(const maas_tune *t, maas_budget *budget, maas_graph **out,

@@ -311,8 +311,7 @@ static maas_status find_statistics(search *s, maas_err *err)
     maas_graph_count_uses(g, uses);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const maas_node *n = &g->nodes[i];
-        if (!s->live[i] || !maas_tune_is(n, "BatchNormalization") || n->n_in != 5 ||
-            n->n_out != 1)
+        if (!s->live[i] || !maas_tune_is(n, "BatchNormalization") || n->n_in != 5 || n->n_out != 1)
             continue;
         bool trained = false, own = true;
         for (int k = 1; k < 3; k++)

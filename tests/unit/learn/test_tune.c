@@ -418,6 +418,31 @@ static void several_inputs_are_fed_by_name(void)
     end(&p);
 }
 
+/* Rows of a table by number: training has cells as floats, which would round a large one. */
+static void numbers_that_a_float_has_not_are_refused(void)
+{
+    make_pictures(&s, 2, (int64_t[]){SIDE, SIDE});
+    static int64_t id[N];
+    for (int i = 0; i < N; i++)
+        id[i] = i % 3;
+    toy_add(&s.t, "id", MAAS_I64, id);
+    parent p = {0};
+    s.t.cols[0].desc.name = "picture";
+    maas_vid x = maas_b_op1(&p.b, "Flatten",
+                            input(&p, 3, (int64_t[]){MAAS_DIM_UNKNOWN, SIDE, SIDE}));
+    maas_vid n = maas_b_input(&p.b, "id", MAAS_I64, 1, (int64_t[]){MAAS_DIM_UNKNOWN});
+    x = maas_b_op2(&p.b, "MatMul", x, weight(&p, "w", 2, (int64_t[]){SIDE * SIDE, 3}, 0.1));
+    n = maas_b_op2(&p.b, "Gather", weight(&p, "table", 2, (int64_t[]){4, 3}, 0.1), n);
+    maas_b_output(&p.b, "logits", maas_b_op2(&p.b, "Add", x, n));
+    maas_train_result r;
+    maas_err err;
+    REQUIRE_OK(tune(&p, &s, "k", "{" SGD "}", &r, &err), err);
+    maas_train_result_reset(&r);
+    id[7] = (1 << 24) + 1;
+    refused(&p, &s, "{}", MAAS_E_INVALID, "column 'id', row 8: 16777217");
+    end(&p);
+}
+
 /* ---- every operator of the table, under a new head ---- */
 
 enum { ROWS = 24, MAX_CELLS = 1 << 16 };
@@ -527,6 +552,7 @@ static const mt_case cases[] = {
     MT_CASE(fine_tune_of_our_own_network_is_its_update),
     MT_CASE(a_second_round_goes_on),
     MT_CASE(several_inputs_are_fed_by_name),
+    MT_CASE(numbers_that_a_float_has_not_are_refused),
     MT_CASE(every_operator_is_trained_under_or_refused),
     MT_CASE(it_survives_failed_allocations),
 };
