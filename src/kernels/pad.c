@@ -20,11 +20,23 @@ typedef struct state {
     int64_t first, n_inner;               /* of a row: where it is a copy, and how long         */
 } state;
 
+enum {
+    MOST_PLACES = 1 << 22
+}; /* of all axes: 32 MiB. Beyond, reference code works them out anew */
+
+static int64_t n_places(const maas_tensor *y)
+{
+    int64_t n = 0;
+    for (int i = 0; i < y->rank; i++)
+        n += y->dims[i] < MOST_PLACES ? y->dims[i] : MOST_PLACES + 1;
+    return n;
+}
+
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     const bool axes = c->n_in > 3 && c->in[3].dtype != MAAS_DT_NONE;
-    return c->in[0].rank > 0 && c->in[1].data && (!axes || c->in[3].data) &&
-           maas_n_elems(&c->out[0]) > 0;
+    return c->in[0].rank > 0 && n_places(&c->out[0]) <= MOST_PLACES && c->in[1].data &&
+           (!axes || c->in[3].data) && maas_n_elems(&c->out[0]) > 0;
 }
 
 static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
@@ -32,11 +44,8 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     const maas_tensor *x = &c->in[0], *y = &c->out[0];
     const bool axes = c->n_in > 3 && c->in[3].dtype != MAAS_DT_NONE;
     maas_pad_map m;
-    int64_t total = 0;
     MAAS_TRY(maas_pad_map_of(&m, c->node, &c->in[1], axes ? &c->in[3] : NULL, x, y, err));
-    for (int i = 0; i < y->rank; i++)
-        total += y->dims[i];
-    state *s = maas_calloc(1, sizeof *s + (size_t)total * sizeof(int64_t));
+    state *s = maas_calloc(1, sizeof *s + (size_t)n_places(y) * sizeof(int64_t));
     if (!s)
         return maas_fail(err, MAAS_E_NOMEM, "preparing Pad");
     int64_t *place = (int64_t *)(s + 1);

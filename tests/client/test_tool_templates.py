@@ -83,7 +83,10 @@ def main():
                 heard = ask({"says": said, "tools": TOOLS, "in_thought": asked["in_thought"] and called["prompt"].startswith(asked["prompt"])})
                 calls = [c for c in heard["calls"] if c.get("ok") and c["name"] == "get_weather" and json.loads(c["arguments"]) == ARGUMENTS]
                 check(f"{name} ({heard['family']}) reads the call it writes", len(calls) == 1 and len(heard["calls"]) == 1, f"{said!r}: {heard}")
-        p.stdin.close()
+        try:
+            p.stdin.close()
+        except BrokenPipeError:  # one that refused its template has ended, with what was asked unread
+            pass
         p.wait()
     finish()
 

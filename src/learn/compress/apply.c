@@ -1,5 +1,6 @@
 /* learn/compress/apply.c - one step on one graph. */
 #include <math.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "learn/compress/step.h"
@@ -12,8 +13,11 @@ maas_status maas_compress_end_training(maas_graph *g, const char *step, maas_err
 {
     AUTO(maas_json_unref) json_t *recipe = NULL;
     const char *text = maas_graph_meta(g, "maas.recipe");
-    if (!text) /* from elsewhere: nothing else would say so */
-        return maas_model_set_meta(g, "maas.recipe", json_pack("{s:s}", "compressed", step), err);
+    if (!text) { /* from elsewhere: nothing else would say so */
+        char said[80];
+        snprintf(said, sizeof said, "{\"compressed\": \"%.48s\"}", step);
+        return maas_graph_set_meta(g, "maas.recipe", said, err);
+    }
     MAAS_TRY(maas_json_parse(maas_span_str(text), &recipe, err));
     if (!json_is_object(recipe) || json_object_get(recipe, "compressed"))
         return MAAS_OK;

@@ -37,12 +37,11 @@ extern const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS];
 #define MAAS_STEP_AT(f) offsetof(maas_step_spec, f)
 
 /* One file a step or family: its rows, and what it does. */
-extern const maas_param maas_step_float_rows[1], maas_step_bf16_rows[2],
-    maas_step_int8_rows[2], maas_step_dynamic_rows[3],
-    maas_step_static_rows[7], maas_step_smooth_rows[2], maas_step_prune_rows[5],
-    maas_step_neurons_rows[5], maas_step_low_rank_rows[3], maas_step_cluster_rows[2],
-    maas_step_clip_rows[2], maas_step_distil_rows[5], maas_step_blocks_rows[4],
-    maas_step_channels_rows[4];
+extern const maas_param maas_step_float_rows[1], maas_step_bf16_rows[2], maas_step_int8_rows[2],
+    maas_step_dynamic_rows[3], maas_step_static_rows[7], maas_step_smooth_rows[2],
+    maas_step_prune_rows[5], maas_step_neurons_rows[5], maas_step_low_rank_rows[3],
+    maas_step_cluster_rows[2], maas_step_clip_rows[2], maas_step_distil_rows[5],
+    maas_step_blocks_rows[4], maas_step_channels_rows[4];
 
 maas_status maas_step_f16(maas_step_call *c, maas_err *err);
 maas_status maas_step_bf16(maas_step_call *c, maas_err *err);

@@ -83,7 +83,6 @@ INLINE sums move(int16_t *restrict left, int16_t *restrict cell, const int16_t *
                  const int lanes)
 {
     sums s = {0, 0};
-#pragma GCC ivdep
     for (int k = 0; k < lanes; k++) {
         const int16_t l = (int16_t)(left[k] + cell[k]);
         left[k] = l;
