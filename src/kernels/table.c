@@ -31,7 +31,7 @@ static bool has_avx512(const maas_cpu *cpu)
     T(maas_kernels_dnnl_conv, anywhere)                                                            \
     T(maas_kernels_dnnl_conv_grad, anywhere)                                                       \
     T(maas_kernels_dnnl_pool, anywhere)                                                            \
-    T(maas_kernels_dnnl_qconv, anywhere)
+    T(maas_kernels_dnnl_qconv, maas_kernel_int8)
 #else
 #define DNNL(T)
 #endif

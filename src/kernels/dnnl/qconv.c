@@ -28,7 +28,7 @@ static bool is_small(const maas_tensor *t)
 static bool fits(const maas_call *c, const maas_cpu *cpu)
 {
     maas_qconv q;
-    if (!cpu->avx512_vnni || maas_qconv_init(&q, c, NULL) != MAAS_OK || q.v.w.n > 3)
+    if (maas_qconv_init(&q, c, NULL) != MAAS_OK || q.v.w.n > 3)
         return false;
     const int middle = q.step > 0;
     return is_small(q.x) && is_small(q.w) && is_small(&c->out[0]) && q.w->data && q.s->data &&

@@ -286,13 +286,15 @@ static void compare(const side *fast, const side *slow, uint64_t seed, uint32_t 
     const maas_tensor *a = maas_exec_output(fast->exec, output),
                       *b = maas_exec_output(slow->exec, output);
     int64_t next = 0, differ = 0;
+    /* In floats, sums that lie between two codes are rounded on the way: ties fall to either. */
+    const int64_t most = maas_n_elems(a) * (maas_kernel_int8(maas_cpu_get()) ? 1 : 5) / 100;
     EXPECT(maas_shape_eq(a, b));
     for (int64_t k = 0; k < maas_n_elems(a); k++) {
         const double off = fabs(maas_tensor_get(a, k) - maas_tensor_get(b, k));
         next += off == 1;
         differ += off > 1;
     }
-    EXPECT_MSG(differ == 0 && next * 100 <= maas_n_elems(a),
+    EXPECT_MSG(differ == 0 && next <= most,
                "seed %llu, output %u: of %lld codes %lld are the next one, %lld are others",
                (unsigned long long)seed, output, (long long)maas_n_elems(a), (long long)next,
                (long long)differ);
