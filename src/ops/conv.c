@@ -33,6 +33,18 @@ maas_status maas_conv_infer(const maas_infer *q, const maas_type *x, const maas_
     return maas_window_fit(&w, xt->dims + 2, out->dims + 2, err);
 }
 
+maas_status maas_conv_added(const maas_infer *q, maas_type *y, maas_err *err)
+{
+    const maas_type *z = &q->in[0];
+    if (z->dtype != y->dtype)
+        return maas_fail(err, MAAS_E_INVALID, "Z and Y must have the same type");
+    if (z->rank >= 0 && y->rank >= 0 && z->rank != y->rank)
+        return maas_fail(err, MAAS_E_INVALID, "Z has rank %d, Y %d", z->rank, y->rank);
+    for (int i = 0; i < y->rank && z->rank >= 0; i++)
+        MAAS_TRY(maas_dim_same(z->dims[i], y->dims[i], &y->dims[i], "Z and Y", err));
+    return MAAS_OK;
+}
+
 static maas_status conv_infer(maas_infer *q, maas_err *err)
 {
     MAAS_TRY(maas_conv_infer(q, &q->in[0], &q->in[1], (maas_dtype)q->in[0].dtype, &q->out[0], err));

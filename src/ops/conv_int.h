@@ -28,6 +28,8 @@ maas_status maas_conv_channels(int64_t all, int64_t groups, int64_t each, const 
                                maas_err *err);
 /* Input i, when there is one, is a vector of n. */
 maas_status maas_conv_vector(const maas_infer *q, int i, int64_t n, maas_err *err);
+/* Z (input 0), which is added, has type and shape of `y`; y learns what only Z knows. */
+maas_status maas_conv_added(const maas_infer *q, maas_type *y, maas_err *err);
 /* dY (input 0) has the shape of `y`; outputs dX, dW, dB are as inputs 1, 2 and `n_bias`. */
 maas_status maas_conv_grad_types(maas_infer *q, const maas_type *y, int64_t n_bias, maas_err *err);
 /* din from one node `op` (dY, X, W) -> (dX, dW, dB) with the attributes of the forward node. */

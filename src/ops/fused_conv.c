@@ -148,16 +148,8 @@ static maas_status fused_infer(maas_infer *q, maas_err *err)
 
 static maas_status add_infer(maas_infer *q, maas_err *err)
 {
-    const maas_type *z = &q->in[0];
-    maas_type *y = &q->out[0];
-    MAAS_TRY(fused_types(q, 1, y, err));
-    if (z->dtype != y->dtype)
-        return maas_fail(err, MAAS_E_INVALID, "Z and Y must have the same type");
-    if (z->rank >= 0 && y->rank >= 0 && z->rank != y->rank)
-        return maas_fail(err, MAAS_E_INVALID, "Z has rank %d, Y %d", z->rank, y->rank);
-    for (int i = 0; i < y->rank && z->rank >= 0; i++)
-        MAAS_TRY(maas_dim_same(z->dims[i], y->dims[i], &y->dims[i], "Z and Y", err));
-    return MAAS_OK;
+    MAAS_TRY(fused_types(q, 1, &q->out[0], err));
+    return maas_conv_added(q, &q->out[0], err);
 }
 
 /* ---- running ---- */
