@@ -1,8 +1,6 @@
 """`kind: compress` on a 784-128-128-10 network: what is published keeps its promise (size, loss), what is not says why;
 ONNX Runtime opens the file of every step and gives the answers that the server gives. The pictures are those of
 Debian's dataset-fashion-mnist where it is installed, else ten blurred patterns with noise."""
-import gzip
-import io
 import os
 import sys
 import time
@@ -13,40 +11,19 @@ import onnx
 import onnxruntime as ort
 
 from harness import BINARY, ROOT, Server, case, finish
+from tables import add_columns, pictures
 import subprocess
 
-FASHION = os.environ.get("MAAS_FASHION", "/usr/share/datasets/fashion-mnist")
 N = 15000
 ort.set_default_logger_severity(4)
 server = Server()
 
 
-def pictures():
-    path = f"{FASHION}/train-images-idx3-ubyte.gz"
-    if os.path.exists(path):
-        with gzip.open(path) as f:
-            x = np.frombuffer(f.read(), np.uint8, offset=16).reshape(-1, 28, 28)[:N]
-        with gzip.open(path.replace("images-idx3", "labels-idx1")) as f:
-            return x, np.frombuffer(f.read(), np.uint8, offset=8)[:N]
-    rng = np.random.default_rng(5)
-    smooth = rng.normal(size=(10, 7, 7)).repeat(4, 1).repeat(4, 2)
-    y = rng.integers(0, 10, N).astype(np.uint8)
-    x = 128 + 30 * smooth[y] + 75 * rng.normal(size=(N, 28, 28))
-    return np.clip(x, 0, 255).astype(np.uint8), y
-
-
 def upload(name, **columns):
-    body = b""
-    for key, v in columns.items():
-        b = io.BytesIO()
-        np.save(b, v)
-        body += (f'--parts\r\nContent-Disposition: form-data; name="{key}"; filename="{key}.npy"\r\n\r\n').encode()
-        body += b.getvalue() + b"\r\n"
-    server.need(201, "PUT", f"/api/v1/datasets/{name}", body + b"--parts--\r\n",
-                headers={"Content-Type": "multipart/form-data; boundary=parts"})
+    add_columns(server, name, columns)
 
 
-X, y = pictures()
+X, y = pictures(N)
 upload("pictures", x=X, target=y)
 dense = [{"type": "dense", "units": n, "activation": "relu"} for n in (128, 128)]
 first = server.train(model="net", dataset="pictures", learner="network",

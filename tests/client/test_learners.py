@@ -1,6 +1,5 @@
 """Every classical learner through the API on the data sets that come with scikit-learn: the same optimum as
 scikit-learn where there is one, scores within noise where there is luck, and ONNX Runtime agrees with what we serve."""
-import io
 import os
 import sys
 
@@ -15,24 +14,14 @@ from sklearn import cluster, datasets, decomposition, linear_model, metrics, mix
 from sklearn.preprocessing import StandardScaler
 
 from harness import Server, case, finish
+from tables import add_columns
 from run import infer
 
 server = Server()
 
 
-def npy(a):
-    b = io.BytesIO()
-    np.save(b, a)
-    return b.getvalue()
-
-
 def upload(name, columns):
-    body = b""
-    for key, v in columns.items():
-        body += f'--parts\r\nContent-Disposition: form-data; name="{key}"; filename="{key}.npy"\r\n\r\n'.encode()
-        body += npy(v) + b"\r\n"
-    server.need(201, "PUT", f"/api/v1/datasets/{name}", body + b"--parts--\r\n",
-                headers={"Content-Type": "multipart/form-data; boundary=parts"})
+    add_columns(server, name, columns)
 
 
 def load(name, loader):

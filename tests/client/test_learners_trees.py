@@ -1,6 +1,5 @@
 """Learners made of trees through the API, on data sets that come with scikit-learn: scores within noise of its own, out
 of bag scores, importances in the same order, gaps and text, and ONNX Runtime agrees with what we serve."""
-import io
 import os
 import sys
 
@@ -14,25 +13,15 @@ from sklearn import datasets, ensemble, metrics, tree
 from sklearn.model_selection import train_test_split
 
 from harness import Server, case, finish
+from tables import add_columns
 from run import infer
 
 server = Server()
 count = 0
 
 
-def npy(a):
-    b = io.BytesIO()
-    np.save(b, a)
-    return b.getvalue()
-
-
 def upload(name, columns):
-    body = b""
-    for key, v in columns.items():
-        body += f'--parts\r\nContent-Disposition: form-data; name="{key}"; filename="{key}.npy"\r\n\r\n'.encode()
-        body += npy(v) + b"\r\n"
-    server.need(201, "PUT", f"/api/v1/datasets/{name}", body + b"--parts--\r\n",
-                headers={"Content-Type": "multipart/form-data; boundary=parts"})
+    add_columns(server, name, columns)
 
 
 class Data:

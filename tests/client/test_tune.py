@@ -2,8 +2,6 @@
 onnx's helper as exporters write one (batch of 1, shapes that begin with 1), learns ten kinds by a new head. Frozen
 weights stay to the bit, ONNX Runtime gives the answers that the server gives. The pictures are those of Debian's
 dataset-fashion-mnist where it is installed, else ten blurred patterns with noise."""
-import gzip
-import io
 import os
 import subprocess
 import sys
@@ -16,39 +14,18 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 from harness import BINARY, Server, case, finish
+from tables import add_columns, pictures
 
-FASHION = os.environ.get("MAAS_FASHION", "/usr/share/datasets/fashion-mnist")
 N = 4000
 ort.set_default_logger_severity(4)
 server = Server()
 
 
-def pictures():
-    path = f"{FASHION}/train-images-idx3-ubyte.gz"
-    if os.path.exists(path):
-        with gzip.open(path) as f:
-            x = np.frombuffer(f.read(), np.uint8, offset=16).reshape(-1, 28, 28)[:N]
-        with gzip.open(path.replace("images-idx3", "labels-idx1")) as f:
-            return x, np.frombuffer(f.read(), np.uint8, offset=8)[:N]
-    rng = np.random.default_rng(5)
-    smooth = rng.normal(size=(10, 7, 7)).repeat(4, 1).repeat(4, 2)
-    y = rng.integers(0, 10, N).astype(np.uint8)
-    x = 128 + 30 * smooth[y] + 75 * rng.normal(size=(N, 28, 28))
-    return np.clip(x, 0, 255).astype(np.uint8), y
-
-
 def upload(name, **columns):
-    body = b""
-    for key, v in columns.items():
-        b = io.BytesIO()
-        np.save(b, v)
-        body += (f'--parts\r\nContent-Disposition: form-data; name="{key}"; filename="{key}.npy"\r\n\r\n').encode()
-        body += b.getvalue() + b"\r\n"
-    server.need(201, "PUT", f"/api/v1/datasets/{name}", body + b"--parts--\r\n",
-                headers={"Content-Type": "multipart/form-data; boundary=parts"})
+    add_columns(server, name, columns)
 
 
-X, y = pictures()
+X, y = pictures(N)
 five = y < 5
 upload("five", x=X[five], target=y[five])
 upload("ten", x=X[..., None], target=y)  # rows of [28, 28, 1], as pictures are
