@@ -38,8 +38,8 @@ typedef struct maas_lm_names {
 } maas_lm_names;
 maas_status maas_lm_names_of(const char *path, maas_lm_names *out, maas_err *err);
 void maas_lm_names_reset(maas_lm_names *n);
-/* Their pages are not needed for now: most weights have been packed. Threads: any, while they are
- * read. */
+/* Their pages leave this process's memory until they are read again: once weights are packed few
+ * are. Threads: any, while they are read. */
 void maas_lm_files_rest(const maas_lm_files *f);
 void maas_lm_files_reset(maas_lm_files *f);
 
