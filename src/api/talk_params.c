@@ -197,7 +197,7 @@ maas_status maas_talk_params(maas_talk *t, maas_err *err)
 {
     const json_t *seed = json_object_get(t->body, "seed"), *v;
     t->n = 1;
-    t->ask.sampling = (maas_sampling)MAAS_SAMPLING_INIT;
+    t->ask.sampling = maas_lm_service_sampling(t->service);
     t->ask.n_logprobs = -1;
     t->ask.drafts = -1;
     for (size_t i = 0; i < MAAS_COUNT(params); i++)

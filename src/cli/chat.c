@@ -30,11 +30,11 @@ maas_conf maas_chat_settings(void)
         {.name = "temperature",
          .type = MAAS_CONF_REAL,
          .offset = AT(temperature),
-         .min = 0,
+         .min = -1,
          .max = 2,
-         .preset = "0.8",
+         .preset = "-1",
          .arg = "X",
-         .help = "0: always the most probable token"},
+         .help = "0: always the most probable token; -1: as the model's files have it"},
         {.name = "max-tokens",
          .type = MAAS_CONF_INT,
          .offset = AT(max_tokens),
@@ -93,8 +93,10 @@ static maas_status ask(maas_cli *cli, json_t *messages, maas_err *err)
     AUTO(maas_buf_reset) maas_buf body = MAAS_BUF_INIT((size_t)64 << 20);
     talk s = {.answer = MAAS_BUF_INIT(1 << 24), .err = err};
     AUTO(maas_json_unref)
-    json_t *request = json_pack("{s:s, s:O, s:b, s:f}", "model", cli->args[0], "messages", messages,
-                                "stream", 1, "temperature", opts.temperature);
+    json_t *request = json_pack("{s:s, s:O, s:b}", "model", cli->args[0], "messages", messages,
+                                "stream", 1);
+    if (opts.temperature >= 0)
+        json_object_set_new(request, "temperature", json_real(opts.temperature));
     if (opts.max_tokens)
         json_object_set_new(request, "max_tokens", json_integer(opts.max_tokens));
     maas_json_dump(request, &body);

@@ -52,6 +52,12 @@ typedef struct maas_sampling {
         .dry_allowed = 2, .dry_last = -1                                                           \
     }
 
+/* How a model is sampled when nobody says: as its files have it (GGUF's general.sampling.*, or
+ * generation_config.json; what is not among them is off), else temperature 0.8, top_k 40, top_p
+ * 0.95, min_p 0.05. Values out of range count as not there. */
+struct maas_lm_source;
+maas_sampling maas_sampling_of(const struct maas_lm_source *s);
+
 #define MAAS_MAX_TOP 20
 typedef struct maas_logprob {
     int32_t token;

@@ -240,6 +240,10 @@ const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s)
 {
     return s->tokenizer;
 }
+maas_sampling maas_lm_service_sampling(const maas_lm_service *s)
+{
+    return maas_sampling_of(s->source);
+}
 maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err)
 {
     *out = s->chat;

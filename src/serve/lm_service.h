@@ -41,6 +41,7 @@ const char *maas_lm_service_name(const maas_lm_service *s);
 int64_t maas_lm_service_version(const maas_lm_service *s);
 const maas_lm_info *maas_lm_service_about(const maas_lm_service *s);
 const maas_tokenizer *maas_lm_service_tokenizer(const maas_lm_service *s);
+maas_sampling maas_lm_service_sampling(const maas_lm_service *s); /* when a request does not say */
 /* E_UNSUPPORTED with the reason when the model cannot chat. */
 maas_status maas_lm_service_chat(const maas_lm_service *s, const maas_chat **out, maas_err *err);
 /* Of its version's adapters, from 1; E_NOT_FOUND names those there are. */

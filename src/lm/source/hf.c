@@ -286,6 +286,25 @@ static maas_status read_template(maas_hf *h)
     return json_is_string(t) ? maas_hf_put_text(h, key, json_string_value(t)) : MAAS_OK;
 }
 
+/* What generation_config.json says of sampling, under GGUF's names. */
+static maas_status put_sampling(maas_hf *h)
+{
+    static const struct {
+        const char *from, *key;
+    } rows[] = {{"temperature", "general.sampling.temp"},
+                {"top_k", "general.sampling.top_k"},
+                {"top_p", "general.sampling.top_p"},
+                {"min_p", "general.sampling.min_p"},
+                {"typical_p", "general.sampling.typical_p"},
+                {"repetition_penalty", "general.sampling.penalty_repeat"}};
+    for (size_t i = 0; i < MAAS_COUNT(rows); i++) {
+        const json_t *v = json_object_get(h->generation, rows[i].from);
+        if (json_is_number(v))
+            MAAS_TRY(maas_hf_put_f64(h, rows[i].key, json_number_value(v)));
+    }
+    return MAAS_OK;
+}
+
 static maas_status open_all(maas_hf *h)
 {
     MAAS_TRY(maas_hf_read_json(h, "config.json", &h->config));
@@ -294,6 +313,7 @@ static maas_status open_all(maas_hf *h)
     MAAS_TRY(maas_hf_read_config(h));
     MAAS_TRY(maas_hf_read_pooling(h));
     MAAS_TRY(read_template(h));
+    MAAS_TRY(put_sampling(h));
     MAAS_TRY(maas_hf_read_weights(h));
     MAAS_TRY(maas_hf_read_tokens(h));
     return maas_gguf_index(h->out, h->a, h->err);
