@@ -1,5 +1,6 @@
 /* api/lm_metrics.c - /metrics of language models: vLLM's metrics, named for us. */
 #include <stdio.h>
+#include <string.h>
 
 #include "api/metrics.h"
 #include "base/ban.h"
@@ -149,6 +150,39 @@ static void ends_of(void *user, maas_lm_service *m)
             (unsigned long long)atomic_load(i < MAAS_COUNT(names) ? &s->ended[i] : &s->failed));
 }
 
+/* ---- of each API key ---- */
+
+static const struct {
+    const char *name, *words;
+    size_t at; /* in maas_lm_usage_row */
+    double unit;
+} usages[] = {
+#define AT(f) offsetof(maas_lm_usage_row, f)
+    {"maas_lm_key_requests_total", "Requests of an API key that ended.", AT(requests), 1},
+    {"maas_lm_key_prompt_tokens_total", "Tokens of their prompts.", AT(prompt_tokens), 1},
+    {"maas_lm_key_cached_tokens_total", "Those that were in the cache.", AT(cached_tokens), 1},
+    {"maas_lm_key_tokens_total", "Tokens generated for them.", AT(tokens), 1},
+    {"maas_lm_key_answered_total", "Those that had a first token.", AT(begun), 1},
+    {"maas_lm_key_first_token_seconds_total", "Their time to it, waiting included.", AT(first_ns),
+     1e-9},
+    {"maas_lm_key_decode_seconds_total", "Their time after it.", AT(decode_ns), 1e-9},
+#undef AT
+};
+
+static void usage_of(void *user, maas_lm_service *m)
+{
+    const writer *w = user;
+    char labels[MAAS_MAX_NAME + 64];
+    maas_lm_usage_row row;
+    put_labels(labels, sizeof labels, m);
+    for (size_t i = 0; maas_lm_usage_at(maas_lm_service_usage(m), i, &row); i++) {
+        uint64_t x;
+        memcpy(&x, (const char *)&row + usages[w->i].at, sizeof x);
+        maas_buf_printf(w->b, "%s{%s,key=\"%s\"} %.10g\n", usages[w->i].name, labels, row.key,
+                        (double)x * usages[w->i].unit);
+    }
+}
+
 void maas_metrics_lm(const maas_app *app, maas_buf *b)
 {
     writer w = {b, 0};
@@ -164,6 +198,10 @@ void maas_metrics_lm(const maas_app *app, maas_buf *b)
     for (w.i = 0; w.i < MAAS_COUNT(histograms); w.i++) {
         maas_metric_head(b, histograms[w.i].name, "histogram", histograms[w.i].words);
         maas_models_each_lm(app->models, histogram_of, &w);
+    }
+    for (w.i = 0; w.i < MAAS_COUNT(usages); w.i++) {
+        maas_metric_head(b, usages[w.i].name, "counter", usages[w.i].words);
+        maas_models_each_lm(app->models, usage_of, &w);
     }
     maas_metric_head(b, "maas_lm_request_ends_total", "counter", "Requests that ended, by reason.");
     maas_models_each_lm(app->models, ends_of, b);

@@ -235,8 +235,10 @@ static void on_event(void *user, const maas_lm_event *ev)
     maas_talk *t = c->talk;
     const bool last = ev->kind != MAAS_LM_TOKEN;
     t->choice = (int32_t)(c - t->choices);
-    if (last)
+    if (last) {
         maas_lm_stats_add(maas_lm_service_stats(t->service), ev);
+        maas_lm_usage_add(maas_lm_service_usage(t->service), maas_caller(t->req)->kid, ev);
+    }
     note_failure(t, ev);
     if (!t->failed.code) {
         begin_choice(t);

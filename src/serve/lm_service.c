@@ -32,6 +32,7 @@ struct maas_lm_service {
     maas_queue queue;
     maas_work work;
     maas_lm_stats stats;
+    maas_lm_usage usage;
     _Atomic bool queued; /* work waits in the queue */
     int n_steps;         /* up to STEPS_TO_PACK     */
 };
@@ -178,6 +179,7 @@ maas_status maas_lm_service_create(maas_lm_files *files, const char *name, int64
     s->version = version;
     s->lanes = o->lanes;
     snprintf(s->name, sizeof s->name, "%s", name);
+    maas_lm_usage_init(&s->usage);
     maas_queue_init(&s->queue, run, s, 1);
     s->queue.hold = hold;
     maas_status st = open_all(s, o, err);
@@ -209,6 +211,7 @@ void maas_lm_service_unref(maas_lm_service *s)
     maas_tokenizer_destroy(s->tokenizer);
     maas_lm_source_close(s->source);
     maas_lm_files_reset(&s->files);
+    maas_lm_usage_reset(&s->usage);
     maas_free(s);
 }
 
@@ -300,6 +303,10 @@ maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, m
 maas_lm_stats *maas_lm_service_stats(maas_lm_service *s)
 {
     return &s->stats;
+}
+maas_lm_usage *maas_lm_service_usage(maas_lm_service *s)
+{
+    return &s->usage;
 }
 
 maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,

@@ -15,6 +15,7 @@
 #include "sched/lane.h"
 #include "serve/embedder.h"
 #include "serve/lm_stats.h"
+#include "serve/lm_usage.h"
 
 typedef struct maas_lm_service maas_lm_service;
 
@@ -54,7 +55,9 @@ typedef enum maas_lm_task { MAAS_LM_WRITES, MAAS_LM_EMBEDS, MAAS_LM_RANKS } maas
 maas_lm_task maas_lm_service_task(const maas_lm_service *s);
 const char *maas_lm_service_words(const maas_lm_service *s); /* "is an encoder: ask ..." */
 maas_status maas_lm_service_wants(const maas_lm_service *s, maas_lm_task task, maas_err *err);
-maas_lm_stats *maas_lm_service_stats(maas_lm_service *s); /* who asks adds what became of it */
+/* Who asks adds what became of it. */
+maas_lm_stats *maas_lm_service_stats(maas_lm_service *s);
+maas_lm_usage *maas_lm_service_usage(maas_lm_service *s);
 /* A grammar over its vocabulary, as serve/lm_grammars.h has it. io thread. */
 maas_status maas_lm_service_grammar(maas_lm_service *s, const maas_grammar_spec *spec,
                                     maas_grammar **out, maas_err *err);

@@ -7,15 +7,22 @@
 #include "lm/source.h"
 #include "base/ban.h"
 
-/* GGUF's names (generation_config.json comes under them, too: source/hf.c), and what each may be. */
+/* GGUF's names (generation_config.json comes under them, too: source/hf.c), and what each may be.
+ */
 typedef struct row {
     const char *key;
     double min, max;
     size_t at; /* in maas_sampling: a float, or an int32_t */
     bool whole;
 } row;
-#define REAL(k, lo, hi, f) {"general.sampling." k, lo, hi, offsetof(maas_sampling, f), false}
-#define WHOLE(k, lo, hi, f) {"general.sampling." k, lo, hi, offsetof(maas_sampling, f), true}
+#define REAL(k, lo, hi, f)                                                                         \
+    {                                                                                              \
+        "general.sampling." k, lo, hi, offsetof(maas_sampling, f), false                           \
+    }
+#define WHOLE(k, lo, hi, f)                                                                        \
+    {                                                                                              \
+        "general.sampling." k, lo, hi, offsetof(maas_sampling, f), true                            \
+    }
 static const row rows[] = {
     REAL("temp", 0, 2, temperature),
     REAL("top_p", 0, 1, top_p),

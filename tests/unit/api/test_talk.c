@@ -442,10 +442,42 @@ static void answers_say_how_they_came_about(void)
     api_stop(&a);
 }
 
+/* Whose requests they were, by the public ids of keys; other dialects count, too. */
+static void each_key_has_its_counts(void)
+{
+    static const char body[] = "{\"model\":\"tiny\",\"max_tokens\":4,\"ignore_eos\":true,"
+                               "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}";
+    AUTO(maas_json_unref)
+    json_t *scopes = json_pack("[s, s, s]", "infer", "ops", "admin"),
+           *key = NULL;
+    char header[200], want[200];
+    api a;
+    api_start(&a);
+    publish(&a);
+    EXPECT_EQ(api_request(&a, "POST", "/v1/chat/completions", "", body, answer, sizeof answer),
+              200);
+    EXPECT_EQ(api_request(&a, "GET", "/metrics", "", "", answer, sizeof answer), 200);
+    EXPECT(!strstr(answer, "maas_lm_key_tokens_total{"));
+    EXPECT_EQ(maas_registry_key_create(a.app.registry, 1, "k", scopes, "*", 0, &key, NULL),
+              MAAS_OK);
+    snprintf(header, sizeof header, "Authorization: Bearer %s\r\n",
+             json_string_value(json_object_get(key, "key")));
+    EXPECT_EQ(api_request(&a, "POST", "/v1/chat/completions", header, body, answer, sizeof answer),
+              200);
+    EXPECT_EQ(api_request(&a, "POST", "/v1/messages", header, body, answer, sizeof answer), 200);
+    EXPECT_EQ(api_request(&a, "GET", "/metrics", header, "", answer, sizeof answer), 200);
+    const char *id = json_string_value(json_object_get(key, "id"));
+    snprintf(want, sizeof want,
+             "maas_lm_key_tokens_total{model=\"tiny\",version=\"1\",key=\"%s\"} 8\n", id);
+    EXPECT_MSG(strstr(answer, want), "no %s in %s", want, answer);
+    api_stop(&a);
+}
+
 static const mt_case cases[] = {
     MT_CASE(many_streams_say_what_one_says),   MT_CASE(unloading_ends_what_is_under_way),
     MT_CASE(what_is_wrong_is_refused_by_name), MT_CASE(choices_are_made_at_once),
     MT_CASE(answers_say_how_they_came_about),  MT_CASE(what_is_between_two_texts_is_filled_in),
+    MT_CASE(each_key_has_its_counts),
 };
 
 int main(int argc, char **argv)

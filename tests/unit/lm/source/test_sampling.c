@@ -17,8 +17,8 @@ typedef struct said {
     bool whole;
 } said;
 static const struct {
-    said file[4];         /* general.sampling.* of a GGUF file ... */
-    const char *folder;   /* ... or generation_config.json */
+    said file[4];       /* general.sampling.* of a GGUF file ... */
+    const char *folder; /* ... or generation_config.json */
     float temperature, top_p, min_p;
     int32_t top_k;
     float repeat_penalty;
@@ -82,8 +82,7 @@ static void of_folder(size_t i)
     folder_open(&f, maas_span_of(m.p, m.n));
     for (uint32_t k = 0; k < f.n; k++)
         if (strcmp(f.files[k].path, "generation_config.json") == 0)
-            f.files[k].bytes =
-                (maas_span){(const uint8_t *)rows[i].folder, strlen(rows[i].folder)};
+            f.files[k].bytes = (maas_span){(const uint8_t *)rows[i].folder, strlen(rows[i].folder)};
     EXPECT_EQ(maas_lm_source_open(f.files, f.n, &budget, &s, NULL), MAAS_OK);
     check(i, s);
     maas_lm_source_close(s);
