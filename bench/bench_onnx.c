@@ -3,15 +3,17 @@
  *
  *   bench_onnx STEM BATCH THREADS [SECONDS] [profile]
  *
- * Reads STEM.onnx, STEM.dims (sizes of the input after the batch), STEM.BATCH.rows and, when there,
- * STEM.BATCH.answers (raw floats). Prints `us MEDIAN least LEAST cpu USED difference D`,
- * where D is the largest difference from the answers over the largest of them (or 1); `profile`
- * adds the steps of some runs, one JSON array a line.
+ * Reads STEM.onnx, STEM.inputs (bench/peers/onnx_models.py), STEM.BATCH.NAME.rows of each input
+ * and, when there, STEM.BATCH.answers (raw floats). Prints `us MEDIAN least LEAST cpu USED first MS
+ * memory MIB difference D`: of one call; from the file to the first answer; what the process grew
+ * by at its peak; D is the largest difference from the answers over the largest of them (or 1).
+ * `profile` adds the steps of some runs, one JSON array a line.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "maas.h"
@@ -92,19 +94,77 @@ static double difference(maas_session *s, const float *want, size_t n)
     return most / fmax(1, largest);
 }
 
-static int sizes_of(const char *stem, int64_t *dims, int most)
+/* KiB of the process in memory. */
+static long resident(void)
 {
-    size_t ignored;
-    char *text = slurp(stem, "dims", &ignored), *at = text, *end = NULL;
-    int n = 0;
-    for (; text && n < most; at = end) {
-        dims[n] = strtoll(at, &end, 10);
-        if (end == at)
+    char line[256];
+    long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
             break;
-        n++;
-    }
+    if (f)
+        fclose(f);
+    return kib;
+}
+
+enum { INPUTS = 8, RANK = 8 };
+typedef struct input {
+    char name[128];
+    int64_t dims[RANK];
+    int rank;
+    void *rows;
+    size_t n_bytes;
+} input;
+
+/* A line of STEM.inputs: name, type, values (both known to who wrote the rows) and sizes. */
+static void read_input(char *line, const char *stem, const char *batch, input *in)
+{
+    char end[256], *rest = NULL;
+    char *word = strtok_r(line, " \n", &rest);
+    snprintf(in->name, sizeof in->name, "%s", word);
+    strtok_r(NULL, " \n", &rest);
+    strtok_r(NULL, " \n", &rest);
+    for (in->rank = 0; in->rank < RANK && (word = strtok_r(NULL, " \n", &rest)); in->rank++)
+        in->dims[in->rank] = strtoll(*word == 'b' ? batch : word, NULL, 10);
+    snprintf(end, sizeof end, "%s.%s.rows", batch, in->name);
+    in->rows = slurp(stem, end, &in->n_bytes);
+    must(in->rows ? MAAS_OK : MAAS_E_NOT_FOUND, end);
+}
+
+static int read_inputs(const char *stem, const char *batch, input *in)
+{
+    size_t n_text = 0;
+    int n = 0;
+    char *text = slurp(stem, "inputs", &n_text), *rest = NULL, *line = NULL;
+    must(text ? MAAS_OK : MAAS_E_NOT_FOUND, stem);
+    for (line = strtok_r(text, "\n", &rest); line && n < INPUTS; line = strtok_r(NULL, "\n", &rest))
+        read_input(line, stem, batch, &in[n++]);
     free(text);
     return n;
+}
+
+static void set_input(maas_session *s, const maas_model *m, const input *in)
+{
+    maas_io io;
+    for (uint32_t i = 0; i < maas_model_n_inputs(m); i++)
+        if (maas_model_input(m, i, &io) == MAAS_OK && strcmp(io.name, in->name) == 0) {
+            must(maas_session_set_input(s, i, in->dims, in->rank, in->rows, in->n_bytes),
+                 maas_session_error(s));
+            return;
+        }
+    must(MAAS_E_NOT_FOUND, in->name);
+}
+
+static void put_profiles(maas_session *s)
+{
+    for (int i = 0; i < PROFILES; i++) {
+        char *json = NULL;
+        must(maas_session_run(s), maas_session_error(s));
+        must(maas_session_profile(s, &json), "profile");
+        printf("%s\n", json);
+        maas_string_free(json);
+    }
 }
 
 int main(int argc, char **argv)
@@ -112,40 +172,42 @@ int main(int argc, char **argv)
     maas_load_opts opts = MAAS_LOAD_OPTS_INIT;
     maas_model *m;
     maas_session *s;
-    char path[1024], *error = NULL;
+    char path[1024], end[64], *error = NULL;
+    input in[INPUTS];
+    size_t n_answers = 0;
     if (argc < 4)
         return 2;
-    int64_t dims[8] = {strtoll(argv[2], NULL, 10)};
-    const int rank = 1 + sizes_of(argv[1], dims + 1, 7);
+    const int n = read_inputs(argv[1], argv[2], in);
     opts.n_threads = (uint32_t)strtoul(argv[3], NULL, 10);
     snprintf(path, sizeof path, "%s.onnx", argv[1]);
+    const long before = resident();
+    const double begun = now_us(CLOCK_MONOTONIC);
     if (maas_model_load(path, &opts, &m, &error) != MAAS_OK) {
         fprintf(stderr, "%s\n", error);
         return 1;
     }
     must(maas_session_create(m, &s), "session");
-    size_t n_rows = 0, n_answers = 0;
-    char stem[2048];
-    snprintf(stem, sizeof stem, "%s.%s", argv[1], argv[2]);
-    void *rows = slurp(stem, "rows", &n_rows);
-    float *answers = slurp(stem, "answers", &n_answers);
-    must(maas_session_set_input(s, 0, dims, rank, rows, n_rows), maas_session_error(s));
+    for (int i = 0; i < n; i++)
+        set_input(s, m, &in[i]);
+    must(maas_session_run(s), maas_session_error(s));
+    const double first = now_us(CLOCK_MONOTONIC) - begun;
     if (argc > 5)
         must(maas_session_set_profile(s, 1), "profile");
     measure(s, argc > 4 ? strtod(argv[4], NULL) : 3);
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    printf(" first %.1f memory %.1f", first / 1e3, (double)(used.ru_maxrss - before) / 1024);
+    snprintf(end, sizeof end, "%s.answers", argv[2]);
+    float *answers = slurp(argv[1], end, &n_answers);
     if (answers)
         printf(" difference %.3g", difference(s, answers, n_answers / sizeof *answers));
     printf("\n");
-    for (int i = 0; argc > 5 && i < PROFILES; i++) {
-        char *json = NULL;
-        must(maas_session_run(s), maas_session_error(s));
-        must(maas_session_profile(s, &json), "profile");
-        printf("%s\n", json);
-        maas_string_free(json);
-    }
+    if (argc > 5)
+        put_profiles(s);
     maas_session_free(s);
     maas_model_free(m);
-    free(rows);
+    for (int i = 0; i < n; i++)
+        free(in[i].rows);
     free(answers);
     return 0;
 }

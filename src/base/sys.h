@@ -40,6 +40,8 @@ void maas_sys_unmap(maas_map *m);
 /* What was read of the file is no longer counted as this process's memory; it stays in the page
  * cache, and comes back when it is read. */
 void maas_sys_map_rest(const maas_map *m);
+/* The same for the whole pages of a part of some file's read-only mapping. */
+void maas_sys_map_rest_part(maas_span part);
 void maas_sys_fsync(int fd); /* aborts on failure */
 /* Gives an unnamed file its name below dir_fd and fsyncs the directory; E_CONFLICT if it exists. */
 maas_status maas_sys_link(int fd, int dir_fd, const char *name, maas_err *err);

@@ -236,6 +236,15 @@ void maas_sys_map_rest(const maas_map *m)
         (void)madvise((void *)(uintptr_t)m->p, m->n, MADV_DONTNEED);
 }
 
+void maas_sys_map_rest_part(maas_span part)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = ((uintptr_t)part.p + page - 1) / page * page;
+    const uintptr_t to = ((uintptr_t)part.p + part.n) / page * page;
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 maas_status maas_sys_free_bytes(int fd, uint64_t *out_bytes)
 {
     struct statvfs vfs;

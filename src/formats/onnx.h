@@ -22,6 +22,10 @@ typedef struct maas_onnx_opts {
     maas_budget *budget; /* of the graph; may be NULL */
     /* Bytes of a member of the manifest; NULL: external data is refused. */
     maas_status (*external)(void *user, const char *location, maas_span *out, maas_err *err);
+    /* Told of bytes of the file or of a member, a megabyte or more, that the graph has copied (they
+     * lie as no processor reads them well): whoever mapped them may give their pages back. NULL:
+     * nobody. */
+    void (*copied)(void *user, maas_span bytes);
     void *user;
     /* Asked about each initializer of the model's graph (not of its subgraphs): may give it other
      * data of the same shape and type, which must outlive the graph. NULL: they stay. */

@@ -133,6 +133,15 @@ static maas_status take_raw(const maas_pb *msg, maas_span raw, size_t bytes, maa
     return t->data ? MAAS_OK : maas_onnx_no_memory(msg->err);
 }
 
+/* Smaller ones share their pages with what is still needed. */
+enum { WORTH_TELLING = 1 << 20 };
+
+static void tell_copied(const maas_onnx_reader *r, maas_span raw, const maas_tensor *t)
+{
+    if (r->opts && r->opts->copied && t->data != raw.p && raw.n >= WORTH_TELLING)
+        r->opts->copied(r->opts->user, raw);
+}
+
 static maas_status take_strings(const maas_pb *msg, int64_t n, maas_tensor *t)
 {
     maas_str *out = t->data;
@@ -258,7 +267,10 @@ static maas_status take_external(maas_onnx_reader *r, const maas_pb *msg, size_t
         return maas_pb_fail(msg, MAAS_E_FORMAT,
                             "%" PRIu64 " bytes at %" PRIu64 " of '%.100s', which has %zu", length,
                             x.offset, x.location, member.n);
-    return take_raw(msg, maas_span_of(member.p + x.offset, (size_t)length), bytes, a, t);
+    const maas_span part = maas_span_of(member.p + x.offset, (size_t)length);
+    MAAS_TRY(take_raw(msg, part, bytes, a, t));
+    tell_copied(r, part, t);
+    return MAAS_OK;
 }
 
 /* ---- the whole ---- */
@@ -284,7 +296,11 @@ static maas_status take_data(maas_onnx_reader *r, const maas_pb *msg, const tens
             return maas_pb_fail(msg, MAAS_E_FORMAT, "data in two places, or of another type");
     if (m->location)
         return take_external(r, msg, bytes, a, t);
-    return m->raw.p ? take_raw(msg, m->raw, bytes, a, t) : take_typed(msg, row, bytes, a, t);
+    if (!m->raw.p)
+        return take_typed(msg, row, bytes, a, t);
+    MAAS_TRY(take_raw(msg, m->raw, bytes, a, t));
+    tell_copied(r, m->raw, t);
+    return MAAS_OK;
 }
 
 maas_status maas_onnx_read_tensor(maas_onnx_reader *r, const maas_pb *msg, maas_arena *a,

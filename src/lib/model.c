@@ -89,6 +89,13 @@ static maas_status read_options(maas_model *m, const maas_load_opts *opts, maas_
     return MAAS_OK;
 }
 
+/* Of the file, or of one beside it: all are mapped. */
+static void rest(void *user, maas_span copied)
+{
+    (void)user;
+    maas_sys_map_rest_part(copied);
+}
+
 static maas_status load(maas_model *m, const char *path, const maas_load_opts *opts, maas_err *err)
 {
     AUTO_FD fd = -1;
@@ -103,7 +110,8 @@ static maas_status load(maas_model *m, const char *path, const maas_load_opts *o
                          "this is no model file of a known format (known: onnx; others are "
                          "imported by a server, which gives back ONNX)");
     maas_lib_beside beside = {m, path};
-    const maas_onnx_opts o = {.budget = &m->budget, .external = maas_lib_external, .user = &beside};
+    const maas_onnx_opts o = {
+        .budget = &m->budget, .external = maas_lib_external, .copied = rest, .user = &beside};
     MAAS_TRY(maas_onnx_read(file, &o, &m->graph, err));
     open_decoders(m->graph);
     MAAS_TRY(make_ios(m->graph, m->graph->inputs, m->graph->n_inputs, &m->inputs, err));

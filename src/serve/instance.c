@@ -96,10 +96,16 @@ static maas_status first_plan(maas_instance *m, maas_err *err)
     return MAAS_OK;
 }
 
+static void rest(void *user, maas_span copied)
+{
+    (void)user;
+    maas_sys_map_rest_part(copied);
+}
+
 static maas_status instance_open(maas_instance *m, int fd, const char *name, maas_err *err)
 {
     MAAS_TRY(maas_sys_map(fd, &m->map, err));
-    const maas_onnx_opts o = {.budget = m->opts.budget};
+    const maas_onnx_opts o = {.budget = m->opts.budget, .copied = rest};
     MAAS_TRY(maas_onnx_read(maas_span_of(m->map.p, m->map.n), &o, &m->graph, err));
     m->name = maas_arena_strdup(&m->arena, name);
     if (!m->name)

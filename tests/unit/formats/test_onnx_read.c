@@ -94,6 +94,48 @@ static void data_is_borrowed_when_aligned_and_copied_when_not(void)
     EXPECT_EQ(n_borrowed, 2); /* of eight places two are aligned to 4 bytes */
 }
 
+static void count_copied(void *user, maas_span bytes)
+{
+    size_t *sums = user;
+    sums[0]++;
+    sums[1] += bytes.n;
+}
+
+/* Only what is copied, and is large: the rest shares pages with what is still read. */
+static void who_mapped_the_file_is_told_what_was_copied(void)
+{
+    const int64_t large = (1 << 20) / 4 + 3, small = 1000, two = 2;
+    AUTO(maas_buf_reset) maas_buf made = MAAS_BUF_INIT(1 << 23);
+    float *data = calloc((size_t)large, sizeof *data);
+    maas_graph *g;
+    maas_builder b;
+    maas_err err = {0};
+    EXPECT_EQ(maas_graph_create("large", NULL, &g, &err), MAAS_OK);
+    maas_builder_init(&b, g, &err);
+    const maas_tensor l = maas_tensor_of(MAAS_F32, 1, &large, data),
+                      s = maas_tensor_of(MAAS_F32, 1, &small, data);
+    maas_vid x = maas_b_input(&b, "x", MAAS_F32, 1, &two);
+    maas_b_output(&b, "y", maas_b_op1(&b, "Relu", x));
+    maas_b_output(&b, "l2", maas_b_op1(&b, "Relu", maas_b_const(&b, "l", &l)));
+    maas_b_output(&b, "s2", maas_b_op1(&b, "Relu", maas_b_const(&b, "s", &s)));
+    EXPECT_EQ(maas_onnx_write(g, NULL, NULL, &made, NULL), MAAS_OK);
+    maas_graph_destroy(g);
+    int n_told = 0;
+    for (size_t shift = 0; shift < 4; shift++) {
+        size_t sums[2] = {0};
+        const maas_onnx_opts o = {.copied = count_copied, .user = sums};
+        uint8_t *bytes = malloc(made.n + 8);
+        memcpy(bytes + shift, made.p, made.n);
+        EXPECT_EQ(maas_onnx_read(maas_span_of(bytes + shift, made.n), &o, &g, NULL), MAAS_OK);
+        EXPECT_EQ(sums[1], sums[0] * (size_t)large * sizeof *data);
+        n_told += (int)sums[0];
+        maas_graph_destroy(g);
+        free(bytes);
+    }
+    EXPECT_EQ(n_told, 3);
+    free(data);
+}
+
 static void symbols_and_types_are_those_of_the_file(void)
 {
     static const onnx_make good = {.opset = 28};
@@ -350,6 +392,7 @@ static void a_budget_bounds_reading(void)
 static const mt_case cases[] = {
     MT_CASE(a_function_is_the_nodes_of_its_body),
     MT_CASE(data_is_borrowed_when_aligned_and_copied_when_not),
+    MT_CASE(who_mapped_the_file_is_told_what_was_copied),
     MT_CASE(symbols_and_types_are_those_of_the_file),
     MT_CASE(external_data_comes_from_the_callback_alone),
     MT_CASE(members_are_found_by_name_alone),
