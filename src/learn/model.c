@@ -112,16 +112,20 @@ static uint32_t scalar_input(maas_net *net, const char *name, maas_vid *out)
     return net->b.g->n_inputs - 1;
 }
 
-static void build_steps(maas_net *net, const maas_model_parts *p, maas_vid loss,
+static void build_steps(maas_net *net, const maas_model_parts *p, maas_vid loss, bool adds,
                         maas_train_graph *out)
 {
     const maas_optimizer *opt = &maas_optimizers[p->recipe->optimizer.type];
-    maas_step_inputs in = {MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE};
-    out->lr = scalar_input(net, "step.lr", &in.lr);
-    out->epsilon = opt->scalars ? scalar_input(net, "step.epsilon", &in.epsilon) : MAAS_NO_INPUT;
-    out->rate = opt->decoupled && p->recipe->weight_decay > 0
-                    ? scalar_input(net, "step.rate", &in.rate)
-                    : MAAS_NO_INPUT;
+    maas_step_inputs in = {MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE, adds};
+    out->lr = out->epsilon = out->rate = out->share = MAAS_NO_INPUT;
+    if (p->recipe->accumulate > 1)
+        out->share = scalar_input(net, "step.share", &in.share);
+    if (!adds)
+        out->lr = scalar_input(net, "step.lr", &in.lr);
+    if (!adds && opt->scalars)
+        out->epsilon = scalar_input(net, "step.epsilon", &in.epsilon);
+    if (!adds && opt->decoupled && p->recipe->weight_decay > 0)
+        out->rate = scalar_input(net, "step.rate", &in.rate);
     maas_optimizer_build(net, loss, &in);
 }
 
@@ -131,8 +135,8 @@ static void finish(maas_net *net, maas_vid loss, maas_vid z)
     maas_b_output(&net->b, "z", z);
 }
 
-maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maas_train_graph *out,
-                                   maas_err *err)
+maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, bool adds,
+                                   maas_train_graph *out, maas_err *err)
 {
     AUTO(auto_graph) maas_graph *g = NULL;
     AUTO(maas_net_reset) maas_net net = {0};
@@ -153,7 +157,7 @@ maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maa
         out->answers = g->n_inputs - 1;
         loss = maas_soft_loss(p->soft, p->target, &net, z, answers, loss);
     }
-    build_steps(&net, p, loss, out);
+    build_steps(&net, p, loss, adds, out);
     finish(&net, loss, z);
     MAAS_TRY(net.b.status);
     if (net.n_weights == 0)

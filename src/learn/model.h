@@ -1,7 +1,8 @@
 /*
  * learn/model.h - the three graphs of one training run, which share their weights by name.
  *
- *   train   raw batch, y, step scalars, masks  ->  loss, z      with gradients and bindings
+ *   train   raw batch, y, step scalars, masks  ->  loss, z      with gradients and bindings; when
+ *           gradients of several batches make a step, once more: what only adds them up
  *   eval    raw batch, y                       ->  loss, z
  *   export  the model's inputs                 ->  label + probabilities, or value
  *
@@ -33,7 +34,8 @@ enum { MAAS_OUT_LOSS, MAAS_OUT_Z }; /* outputs of train and eval graphs */
 
 typedef struct maas_train_graph {
     maas_graph *g;
-    uint32_t y, answers, lr, epsilon, rate; /* numbers of graph inputs; UINT32_MAX: it has none */
+    /* Numbers of graph inputs; MAAS_NO_INPUT: it has none. */
+    uint32_t y, answers, lr, epsilon, rate, share;
     maas_net_mask *masks;
     size_t n_masks;
     uint32_t n_weights;
@@ -42,8 +44,10 @@ typedef struct maas_train_graph {
 
 /* Fills in what the recipe leaves to the data: units of the last layer, size of an embedding. */
 maas_status maas_model_resolve(const maas_model_parts *p, maas_err *err);
-maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, maas_train_graph *out,
-                                   maas_err *err);
+/* rng: of the first values of weights. `adds`: gradients are added up and nothing moves
+ * (maas_step_inputs); weights are those of the other graph, and rng is NULL. */
+maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, bool adds,
+                                   maas_train_graph *out, maas_err *err);
 void maas_train_graph_reset(maas_train_graph *t);
 maas_status maas_model_eval_graph(const maas_model_parts *p, maas_graph **out, maas_err *err);
 maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out, maas_err *err);

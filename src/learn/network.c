@@ -78,6 +78,13 @@ static const maas_param early_rows[] = {
          1 << 20,                                                                                  \
          batch_,                                                                                   \
          .help = "rows of one step"},                                                              \
+        {"accumulate",                                                                             \
+         MAAS_PARAM_INT,                                                                           \
+         AT(accumulate),                                                                           \
+         1,                                                                                        \
+         65536,                                                                                    \
+         1,                                                                                        \
+         .help = "batches whose gradients are averaged, by their rows, for one step"},             \
         {"clip_norm",                                                                              \
          MAAS_PARAM_NUM,                                                                           \
          AT(clip_norm),                                                                            \

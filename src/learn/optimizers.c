@@ -235,6 +235,36 @@ static void move_weight(maas_net *net, const maas_net_weight *w, maas_vid g, maa
         put_back(b, state[i], ids, new_state[i]);
 }
 
+/* ---- several batches a step ---- */
+
+/* The gradient of this batch and those before it; what is kept of it for the next one. */
+static maas_vid add_up(maas_net *net, const maas_net_weight *w, maas_vid g,
+                       const maas_step_inputs *in)
+{
+    maas_builder *b = &net->b;
+    const maas_value *v = maas_graph_at(b->g, w->id);
+    const maas_type t = v->type;
+    AUTO(maas_buf_reset) maas_buf name = MAAS_BUF_INIT(1u << 20);
+    maas_buf_printf(&name, "optimizer.sum.%s", v->name);
+    maas_buf_char(&name, '\0');
+    if (name.failed)
+        maas_net_fail(net, MAAS_E_NOMEM, "the gradients of weight '%.100s'", v->name);
+    const maas_vid sum = maas_net_state(net, name.p ? name.p : "", t.rank, t.dims, 0);
+    const maas_vid next = maas_b_op2(b, "Add", sum, maas_b_op2(b, "Mul", g, in->share));
+    bind(b, sum, in->adds ? next : scaled(b, next, 0));
+    return next;
+}
+
+static void add_all_up(maas_net *net, maas_vid *grads, const maas_step_inputs *in)
+{
+    const maas_graph *parent = net->parent;
+    net->parent = NULL;
+    for (size_t i = 0; i < net->n_weights && net->b.status == MAAS_OK; i++)
+        if (grads[i] != MAAS_NO_VALUE)
+            grads[i] = add_up(net, &net->weights[i], grads[i], in);
+    net->parent = parent;
+}
+
 void maas_optimizer_build(maas_net *net, maas_vid loss, const maas_step_inputs *in)
 {
     maas_builder *b = &net->b;
@@ -251,7 +281,11 @@ void maas_optimizer_build(maas_net *net, maas_vid loss, const maas_step_inputs *
         wrt[i] = net->weights[i].id;
     b->status = maas_graph_differentiate(b->g, loss, wrt, (uint32_t)net->n_weights, grads, b->err);
     for (size_t i = 0; i < net->n_weights; i++)
-        ids[i] = rows_of_gradient(b, &grads[i]);
+        ids[i] = in->share == MAAS_NO_VALUE ? rows_of_gradient(b, &grads[i]) : MAAS_NO_VALUE;
+    if (in->share != MAAS_NO_VALUE)
+        add_all_up(net, grads, in);
+    if (in->adds)
+        return;
     if (b->status == MAAS_OK && net->recipe->clip_norm > 0)
         clip(net, grads);
     const maas_graph *parent = net->parent;

@@ -15,6 +15,8 @@
 typedef struct maas_step_inputs {
     maas_vid lr, epsilon; /* scalars; as the optimizer's `scalars` gives them  */
     maas_vid rate;        /* the learning rate itself; only decoupled decay needs it */
+    maas_vid share;       /* of the batch in the rows of a step; MAAS_NO_VALUE: it is all of them */
+    bool adds;            /* with a share: gradients are only added up, nothing moves */
 } maas_step_inputs;
 
 typedef struct maas_optimizer {
@@ -32,7 +34,9 @@ typedef struct maas_optimizer {
 enum { MAAS_OPTIMIZER_SGD, MAAS_OPTIMIZER_ADAM, MAAS_N_OPTIMIZERS = 6 };
 extern const maas_optimizer maas_optimizers[MAAS_N_OPTIMIZERS];
 
-/* Adds the nodes and bindings that move every weight of `net` against its gradient. */
+/* Adds the nodes and bindings that move every weight of `net` against its gradient. With a share,
+ * gradients of several batches meet in variables "optimizer.sum.<weight>", which are 0 after a
+ * step; tables then have dense gradients. */
 void maas_optimizer_build(maas_net *net, maas_vid loss, const maas_step_inputs *in);
 
 typedef struct maas_schedule {

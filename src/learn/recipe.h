@@ -93,7 +93,7 @@ typedef struct maas_recipe {
     maas_schedule_spec schedule;
     maas_early_spec early;
     double weight_decay, clip_norm, validation;
-    int64_t epochs, batch_size, seed, max_categories;
+    int64_t epochs, batch_size, accumulate, seed, max_categories;
     int scaling, target_scaling;             /* maas_scaling; for the target AUTO or NONE */
     const json_t *categories, *hash_buckets; /* borrowed: see maas_features_opts; or NULL */
     const json_t *towers;                    /* borrowed: see towers.h; or NULL */

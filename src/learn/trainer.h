@@ -50,9 +50,12 @@ typedef struct maas_fit {
     maas_tune tune; /* g NULL: the layers are those of the recipe */
     maas_model_parts parts;
     maas_train_graph train_graph;
+    maas_train_graph
+        sum_graph; /* of the batches of a step but its last one; g NULL: there is one */
     maas_graph *eval_graph;
     maas_vars *vars;
     maas_runner full, tail;           /* of a training step */
+    maas_runner sum;                  /* of batches that only add to one */
     maas_runner eval_full, eval_tail; /* of evaluation      */
     maas_runner rank_full, rank_tail; /* of the ranking     */
     maas_score score, val_score;

@@ -56,6 +56,7 @@ static void put_scalar(maas_exec *e, uint32_t input, float v)
         *(float *)maas_exec_input(e, input)->data = v;
 }
 
+/* What moves weights; they count steps, not batches. */
 static void put_step_scalars(maas_fit *r, maas_exec *e)
 {
     const maas_optimizer_spec *s = &r->recipe.optimizer;
@@ -84,9 +85,11 @@ static maas_samples from(const maas_samples *s, int64_t at, int64_t n)
         .rows = s->rows + at, .candidates = s->candidates ? s->candidates + at : NULL, .n = n};
 }
 
-static maas_status train_batch(maas_fit *r, maas_runner *x, int64_t at, maas_err *err)
+/* `of`: rows of the step that the batch belongs to. */
+static maas_status train_batch(maas_fit *r, maas_runner *x, int64_t at, int64_t of, maas_err *err)
 {
-    const maas_train_graph *g = &r->train_graph;
+    const bool adds = x == &r->sum;
+    const maas_train_graph *g = adds ? &r->sum_graph : &r->train_graph;
     x->now = from(&r->order, at, x->rows);
     maas_target_gather(&r->target, &x->now, x->rows, maas_exec_input(x->exec, g->y)->data);
     if (g->answers != MAAS_NO_INPUT)
@@ -96,9 +99,13 @@ static maas_status train_batch(maas_fit *r, maas_runner *x, int64_t at, maas_err
         maas_tensor *mask = maas_exec_input(x->exec, g->masks[i].input);
         draw_mask(&r->rng, g->masks[i].rate, mask->data, maas_n_elems(mask));
     }
-    put_step_scalars(r, x->exec);
+    put_scalar(x->exec, g->share, (float)((double)x->rows / (double)of));
+    if (!adds)
+        put_step_scalars(r, x->exec);
     MAAS_TRY(maas_exec_run(x->exec, err));
     score_batch(&r->score, x);
+    if (adds)
+        return MAAS_OK;
     r->step++;
     const maas_train_hooks *h = r->job->hooks;
     if (h && h->stepped)
@@ -139,8 +146,13 @@ static maas_status train_rows(maas_fit *r, maas_err *err)
         if (is_cancelled(r))
             return maas_fail(err, MAAS_E_CANCELLED, "cancelled in epoch %lld",
                              (long long)r->epoch + 1);
-        maas_runner *x = r->order.n - at >= r->recipe.batch_size ? &r->full : &r->tail;
-        MAAS_TRY(train_batch(r, x, at, err));
+        const int64_t rows = r->recipe.batch_size * r->recipe.accumulate;
+        const int64_t begin = at - at % rows, left = r->order.n - begin;
+        const int64_t of = left < rows ? left : rows, batch = r->recipe.batch_size;
+        maas_runner *x = begin + of - at > batch    ? &r->sum
+                         : begin + of - at == batch ? &r->full
+                                                    : &r->tail;
+        MAAS_TRY(train_batch(r, x, at, of, err));
         at += x->rows;
         maas_fit_progress(r, ((double)r->epoch + (double)at / (double)r->order.n) * share, NULL,
                           false);

@@ -125,7 +125,8 @@ static maas_status read_recipe(maas_fit *r, maas_err *err)
 static void settle_epochs(maas_fit *r)
 {
     maas_recipe *c = &r->recipe;
-    r->steps_per_epoch = (r->order.n + c->batch_size - 1) / c->batch_size;
+    const int64_t rows = c->batch_size * c->accumulate; /* of a step */
+    r->steps_per_epoch = (r->order.n + rows - 1) / rows;
     if (c->epochs != MAAS_EPOCHS_AUTO)
         return;
     c->epochs = (LINEAR_STEPS + r->steps_per_epoch - 1) / r->steps_per_epoch;
@@ -199,6 +200,8 @@ static maas_status make_runners(maas_fit *r, maas_err *err)
                                                        step has memory for, evaluation has, too. */
                                                 batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
     MAAS_TRY(make_pair(r, r->train_graph.g, r->order.n, batch, &r->full, &r->tail, err));
+    if (r->sum_graph.g && r->order.n > batch)
+        MAAS_TRY(maas_runner_init(r, r->sum_graph.g, batch, true, &r->sum, err));
     /* Without validation rows the training rows are scored once, at the end. */
     MAAS_TRY(make_pair(r, r->eval_graph, r->val.n ? r->val_samples.n : r->order.n, most,
                        &r->eval_full, &r->eval_tail, err));
@@ -217,7 +220,9 @@ static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
                                   .parent = r->job->parent,
                                   .budget = r->job->budget};
     MAAS_TRY(maas_model_resolve(&r->parts, err));
-    MAAS_TRY(maas_model_train_graph(&r->parts, rng, &r->train_graph, err));
+    MAAS_TRY(maas_model_train_graph(&r->parts, rng, false, &r->train_graph, err));
+    if (r->recipe.accumulate > 1)
+        MAAS_TRY(maas_model_train_graph(&r->parts, NULL, true, &r->sum_graph, err));
     MAAS_TRY(maas_model_eval_graph(&r->parts, &r->eval_graph, err));
     return maas_vars_create(r->train_graph.g, r->job->budget, &r->vars, err);
 }
@@ -315,12 +320,14 @@ void maas_fit_reset(maas_fit *r)
     maas_free(r->best_copies);
     maas_runner_reset(&r->full);
     maas_runner_reset(&r->tail);
+    maas_runner_reset(&r->sum);
     maas_runner_reset(&r->eval_full);
     maas_runner_reset(&r->eval_tail);
     maas_runner_reset(&r->rank_full);
     maas_runner_reset(&r->rank_tail);
     maas_vars_destroy(r->vars);
     maas_train_graph_reset(&r->train_graph);
+    maas_train_graph_reset(&r->sum_graph);
     maas_graph_destroy(r->eval_graph);
     maas_score_reset(&r->score);
     maas_score_reset(&r->val_score);

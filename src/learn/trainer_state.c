@@ -6,15 +6,22 @@
 #include "base/ban.h"
 
 #define OPTIMIZER_PREFIX "optimizer."
+#define OPTIMIZER_SUM    OPTIMIZER_PREFIX "sum."
 
 bool maas_is_model_variable(const char *name)
 {
     return strncmp(name, OPTIMIZER_PREFIX, strlen(OPTIMIZER_PREFIX)) != 0;
 }
 
+/* Sums of gradients are 0 between epochs. */
+static bool lasts(const char *name)
+{
+    return strncmp(name, OPTIMIZER_SUM, strlen(OPTIMIZER_SUM)) != 0;
+}
+
 static bool is_optimizer_variable(const char *name)
 {
-    return !maas_is_model_variable(name);
+    return !maas_is_model_variable(name) && lasts(name);
 }
 
 static void add_array(maas_sha256 *h, const void *p, size_t n, size_t size)
@@ -92,7 +99,7 @@ static maas_checkpoint describe(const maas_fit *r)
 {
     maas_checkpoint c = {.kind = MAAS_CHECKPOINT_RUN, .n_sets = r->best_copies ? 2 : 1};
     memcpy(c.fingerprint, r->fingerprint, sizeof c.fingerprint);
-    c.sets[0] = (maas_saved_set){.vars = r->vars};
+    c.sets[0] = (maas_saved_set){.vars = r->vars, .takes = lasts};
     c.sets[1] = (maas_saved_set){r->vars, maas_is_model_variable, r->best_copies};
     return c;
 }

@@ -250,7 +250,7 @@ static maas_status rig_init(rig *r, const maas_recipe *recipe, int64_t rows, int
     const int64_t dims[] = {2, BATCH / 2};
     maas_net net = {0};
     maas_rng rng;
-    maas_step_inputs in = {MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE};
+    maas_step_inputs in = {MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE, MAAS_NO_VALUE, false};
     maas_plan_opts o = MAAS_PLAN_OPTS_INIT;
     maas_type types[5];
     *r = (rig){0};
