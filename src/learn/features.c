@@ -324,6 +324,7 @@ static maas_status fit_constants(maas_features *fs, const maas_features_opts *o,
     fs->has_fill = !o->gaps && (!tensor || !maas_cells_of(c->dtype)->whole);
     if (fs->raw == MAAS_U8 && (scaling == MAAS_SCALING_AUTO || scaling == MAAS_SCALING_UNIT)) {
         fs->n_consts = 1;
+        fs->fill[0] = fs->shift[0] = 0; /* not used, but part of the fingerprint of a run */
         fs->scale[0] = 1.0f / 255;
         fs->has_scale = true;
         return MAAS_OK;

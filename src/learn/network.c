@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "learn/augment.h"
 #include "learn/classic/linear.h"
 #include "learn/losses.h"
 #include "learn/metrics.h"
@@ -118,6 +119,12 @@ static const maas_param early_rows[] = {
         "keep_optimizer", MAAS_PARAM_BOOL, AT(keep_optimizer),                                     \
             .preset = 1, .help = "keep its state with the version, for a later update"             \
     }
+#define AUGMENT_ROW                                                                                \
+    {                                                                                              \
+        "augment", MAAS_PARAM_GROUP, AT(augment),                                                  \
+            .rows = maas_augment_rows, .n_rows = MAAS_N_AUGMENT_ROWS,                              \
+            .help = "pictures are changed a little each time they are learned from"                \
+    }
 #define INPUT_ROWS                                                                                 \
     {"scaling",                                                                                    \
      MAAS_PARAM_CHOICE,                                                                            \
@@ -174,6 +181,7 @@ static const maas_param network_rows[] = {
      .help = "with towers: places that count in val_ndcg"},
     {"ndcg_candidates", MAAS_PARAM_INT, AT(ndcg_candidates), 1, 1e6, 99,
      .help = "with negatives: others that each validation row of class 1 is ranked among"},
+    AUGMENT_ROW,
     DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
     CLASS_WEIGHT_ROW,
     TARGET_SCALING_ROW,
@@ -247,6 +255,7 @@ static const maas_param tune_rows[] = {
      .choices = scaling_names,
      .help = "none, or unit: bytes / 255 on the way in, as clients of the model do it; the model "
              "that is published takes what its parent took"},
+    AUGMENT_ROW,
     DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
     CLASS_WEIGHT_ROW,
 };

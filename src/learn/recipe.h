@@ -86,12 +86,23 @@ typedef struct maas_tune_spec {                 /* of fine_tune; a new head is i
     int form, batch_norm;                       /* maas_tune_form, maas_tune_norm */
 } maas_tune_spec;
 
+enum { MAAS_FLIP_NONE, MAAS_FLIP_HORIZONTAL, MAAS_FLIP_VERTICAL }; /* bits; both is 3 */
+enum { MAAS_CHANNELS_AUTO, MAAS_CHANNELS_FIRST, MAAS_CHANNELS_LAST };
+
+typedef struct maas_augment_spec { /* of pictures that are learned from: augment.h */
+    bool on;
+    int flip, channels;
+    int64_t crop, cutout;
+    double brightness, contrast;
+} maas_augment_spec;
+
 typedef struct maas_recipe {
     maas_param_list layers; /* of maas_layer_spec */
     maas_loss_spec loss;
     maas_optimizer_spec optimizer;
     maas_schedule_spec schedule;
     maas_early_spec early;
+    maas_augment_spec augment;
     double weight_decay, clip_norm, validation;
     int64_t epochs, batch_size, accumulate, seed, max_categories;
     int scaling, target_scaling;             /* maas_scaling; for the target AUTO or NONE */

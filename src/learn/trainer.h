@@ -14,6 +14,7 @@
 #ifndef MAAS_LEARN_TRAINER_H
 #define MAAS_LEARN_TRAINER_H
 
+#include "learn/augment.h"
 #include "learn/checkpoint.h"
 #include "learn/metrics.h"
 #include "learn/model.h"
@@ -29,7 +30,9 @@ typedef struct maas_runner { /* a graph ready for one number of rows */
     int64_t rows;  /* 0: not made */
     void **inputs; /* of the features */
     const maas_features *features;
-    maas_samples now; /* [rows] of the data set: this run's */
+    maas_samples now;            /* [rows] of the data set: this run's */
+    const maas_augment *augment; /* of a training step; NULL: pictures stay as they are */
+    uint64_t seed;               /* of what they become in this run */
 } maas_runner;
 
 typedef struct maas_fit {
@@ -45,6 +48,7 @@ typedef struct maas_fit {
     maas_samples val_samples; /* validation rows with those made up once for all epochs */
     maas_ranking ranking;     /* of validation rows */
     maas_features features;
+    maas_augment augment;
     maas_target target;
     maas_soft soft; /* a teacher's answers */
     maas_tune tune; /* g NULL: the layers are those of the recipe */

@@ -99,6 +99,8 @@ static maas_status train_batch(maas_fit *r, maas_runner *x, int64_t at, int64_t 
         maas_tensor *mask = maas_exec_input(x->exec, g->masks[i].input);
         draw_mask(&r->rng, g->masks[i].rate, mask->data, maas_n_elems(mask));
     }
+    if (x->augment)
+        x->seed = maas_rng_u64(&r->rng);
     put_scalar(x->exec, g->share, (float)((double)x->rows / (double)of));
     if (!adds)
         put_step_scalars(r, x->exec);

@@ -156,8 +156,11 @@ static void fix_rows(const maas_graph *g, int64_t rows, maas_type *out)
 static void gather_share(void *user, int ithr, int nthr)
 {
     const maas_runner *x = user;
-    maas_features_gather(x->features, &x->now, x->rows * ithr / nthr, x->rows * (ithr + 1) / nthr,
-                         x->inputs);
+    const int64_t from = x->rows * ithr / nthr, to = x->rows * (ithr + 1) / nthr;
+    if (x->augment)
+        maas_augment_gather(x->augment, x->seed, &x->now, from, to, x->inputs[0]);
+    else
+        maas_features_gather(x->features, &x->now, from, to, x->inputs);
 }
 
 maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, bool training,
@@ -180,6 +183,7 @@ maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, boo
         out->inputs[i] = maas_exec_input(out->exec, i)->data;
     out->rows = rows;
     out->features = &r->features;
+    out->augment = training && r->augment.column ? &r->augment : NULL;
     maas_exec_feed(out->exec, gather_share, out);
     return MAAS_OK;
 }
@@ -300,6 +304,7 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
                              job->budget, err));
     MAAS_TRY(maas_soft_init(&r->soft, job->teaching, &r->target, job->budget, err));
     MAAS_TRY(fit_features(r, job, err));
+    MAAS_TRY(maas_augment_init(&r->augment, &r->recipe.augment, &r->features, err));
     MAAS_TRY(choose_samples(r, err));
     settle_epochs(r);
     MAAS_TRY(make_graphs(r, &rng, err));
