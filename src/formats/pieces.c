@@ -215,8 +215,6 @@ static void add_axis(strided *s, int axis, int64_t begin, int64_t end, int64_t s
     s->step[k] = step;
     s->from[k] = !(m->begin >> i & 1) ? begin : back ? INT64_MAX : 0;
     s->to[k] = !(m->end >> i & 1) ? end : back ? INT64_MIN : INT64_MAX;
-    if (back && !(m->end >> i & 1) && end == -1) /* counts from the end, as in NumPy */
-        s->to[k] = -1;
     if (m->shrink >> i & 1) {
         s->from[k] = begin;
         s->to[k] = begin == -1 ? INT64_MAX : begin + 1;

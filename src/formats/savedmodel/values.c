@@ -155,7 +155,10 @@ maas_vid sm_in_first(sm *s, const sm_op *op, uint32_t i)
 
 maas_vid sm_in_i64(sm *s, const sm_op *op, uint32_t i)
 {
-    return maas_p_cast(s->b, sm_in(s, op, i), MAAS_I64);
+    const uint32_t before = s->b->g->n_nodes;
+    const maas_vid v = maas_p_cast(s->b, sm_in(s, op, i), MAAS_I64);
+    sm_fold(s, s->ctx, before);
+    return v;
 }
 
 bool sm_is_first(sm *s, const sm_op *op, uint32_t i)
