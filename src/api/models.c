@@ -256,7 +256,8 @@ static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_e
     if (!member)
         return maas_fail(
             err, MAAS_E_INVALID,
-            "'files' must have one model: model.onnx, one *.onnx, saved_model.pb, a GGUF file or its "
+            "'files' must have one model: model.onnx, one *.onnx, saved_model.pb, a GGUF file or "
+            "its "
             "parts, or the config.json, tokenizer.json and *.safetensors of a language model");
     MAAS_TRY(maas_model_files_of_manifest(maas_app_of(r), files, member, weights, &in, err));
     others = json_copy(files);

@@ -1,4 +1,5 @@
-/* cli/import_parts.c - the files of a model whose data is beside it (ONNX, SavedModel), as parts of a form. */
+/* cli/import_parts.c - the files of a model whose data is beside it (ONNX, SavedModel), as parts of
+ * a form. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -12,7 +12,8 @@ maas_vid maas_p_op1(maas_builder *b, const char *op, maas_attr a, maas_vid x);
 maas_vid maas_p_op2(maas_builder *b, const char *op, maas_attr a, maas_vid x, maas_vid y);
 maas_vid maas_p_cast(maas_builder *b, maas_vid v, maas_dtype to);
 maas_vid maas_p_transpose(maas_builder *b, maas_vid x, int rank, const int64_t *order);
-maas_vid maas_p_to_first(maas_builder *b, maas_vid x); /* channels of rank 4: [n,h,w,c] to [n,c,h,w] */
+maas_vid maas_p_to_first(maas_builder *b,
+                         maas_vid x); /* channels of rank 4: [n,h,w,c] to [n,c,h,w] */
 maas_vid maas_p_to_last(maas_builder *b, maas_vid x);
 int maas_p_axis_first(int axis); /* where an axis of [n,h,w,c] is in [n,c,h,w] */
 maas_vid maas_p_reshape(maas_builder *b, maas_vid x, const int64_t *dims, int n);

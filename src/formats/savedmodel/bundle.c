@@ -223,9 +223,12 @@ typedef struct entry_msg {
 static maas_status entry_bytes(sm *s, const sm_entry *e, bool whole, entry_msg *m, maas_span *out)
 {
     static const maas_pb_row rows[] = {
-        {1, MAAS_PB_INT, offsetof(entry_msg, type)},   {2, MAAS_PB_SPAN, offsetof(entry_msg, shape)},
-        {3, MAAS_PB_INT, offsetof(entry_msg, shard)},  {4, MAAS_PB_INT, offsetof(entry_msg, offset)},
-        {5, MAAS_PB_INT, offsetof(entry_msg, size)},   {7, MAAS_PB_COUNT, offsetof(entry_msg, n_slices)},
+        {1, MAAS_PB_INT, offsetof(entry_msg, type)},
+        {2, MAAS_PB_SPAN, offsetof(entry_msg, shape)},
+        {3, MAAS_PB_INT, offsetof(entry_msg, shard)},
+        {4, MAAS_PB_INT, offsetof(entry_msg, offset)},
+        {5, MAAS_PB_INT, offsetof(entry_msg, size)},
+        {7, MAAS_PB_COUNT, offsetof(entry_msg, n_slices)},
     };
     char name[80];
     maas_span shard;

@@ -52,8 +52,7 @@ static maas_vid square(sm *s, const sm_op *op, maas_vid x)
 
 static maas_vid filled_like(sm *s, maas_vid x, double number)
 {
-    return maas_b_op2(s->b, "Expand", maas_p_like(s->b, x, number),
-                      maas_b_op1(s->b, "Shape", x));
+    return maas_b_op2(s->b, "Expand", maas_p_like(s->b, x, number), maas_b_op1(s->b, "Shape", x));
 }
 
 static maas_vid zeros_like(sm *s, const sm_op *op, maas_vid x)
@@ -230,8 +229,7 @@ static void select_rows(sm *s, sm_op *op)
 
 static void select_each(sm *s, sm_op *op)
 {
-    sm_give(s, op, 0,
-            maas_b_op3(s->b, "Where", sm_in(s, op, 0), sm_in(s, op, 1), sm_in(s, op, 2)));
+    sm_give(s, op, 0, maas_b_op3(s->b, "Where", sm_in(s, op, 0), sm_in(s, op, 1), sm_in(s, op, 2)));
 }
 
 static void clip(sm *s, sm_op *op)

@@ -98,8 +98,8 @@ static void begin_loop(sm *s, sm_op *op)
     for (uint32_t i = 0; i < n && sm_ok(s); i++) {
         const sm_kind kind = l->init[i].kind;
         l->role[i] = kind == SM_VARIABLE || kind == SM_NOTHING || hands_on(f, i) ? KEPT
-                     : kind == SM_RESERVED                                      ? FILLED
-                                                                                : CARRIED;
+                     : kind == SM_RESERVED                                       ? FILLED
+                                                                                 : CARRIED;
         if (kind == SM_SLOT || kind == SM_FILLED)
             sm_fail(s, MAAS_E_UNSUPPORTED, "a loop in a loop fills the list of the outer one");
     }
@@ -148,9 +148,8 @@ static void reserve_slot(sm *s, loop *l, uint32_t i)
                                      .once = n && maas_n_elems(n) == 1 &&
                                              maas_tensor_get_i64(n, 0) == 1,
                                      .dtype = l->init[i].dtype};
-    l->in[i] = (sm_value){.kind = SM_SLOT,
-                          .at = (int32_t)c->n_slots++,
-                          .v = {MAAS_NO_VALUE, MAAS_NO_VALUE}};
+    l->in[i] = (sm_value){
+        .kind = SM_SLOT, .at = (int32_t)c->n_slots++, .v = {MAAS_NO_VALUE, MAAS_NO_VALUE}};
 }
 
 static void enter_loop(sm *s, sm_op *op)
@@ -245,6 +244,19 @@ static maas_vid pile(sm *s, const sm_slot *slot, maas_vid v)
     return slot->once ? maas_p_slice(s->b, v, &zero, &last, &end, &one, 1) : v;
 }
 
+/* Of loops in loops the shape is not inferred; the file says it. */
+static maas_vid as_declared(sm *s, const sm_op *op, uint32_t i, maas_vid v)
+{
+    int64_t dims[MAAS_MAX_RANK];
+    int n_open = 0;
+    const int rank = sm_attr_shape_at(s, op, "output_shapes", i, dims);
+    for (int k = 0; k < rank; k++)
+        n_open += dims[k] < 0;
+    if (!sm_ok(s) || sm_type(s, v)->rank >= 0 || rank < 0 || n_open > 1)
+        return v;
+    return maas_p_reshape(s->b, v, dims, rank);
+}
+
 static void finish_loop(sm *s, sm_op *op)
 {
     loop *l = op->state->memory;
@@ -273,6 +285,8 @@ static void finish_loop(sm *s, sm_op *op)
         sm_value v = l->init[i];
         if (l->role[i] == CARRIED)
             v.v[SM_LAST] = out[n_out++], v.v[SM_FIRST] = MAAS_NO_VALUE;
+        if (l->role[i] == CARRIED && v.kind == SM_TENSOR)
+            v.v[SM_LAST] = as_declared(s, op, i, v.v[SM_LAST]);
         sm_give_value(s, op, i, v);
     }
     for (uint32_t i = 0; i < l->n && sm_ok(s); i++) {

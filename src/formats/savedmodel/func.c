@@ -36,9 +36,8 @@ static int by_name(const void *a, const void *b)
 static bool find(const sm_func *f, maas_span name, int32_t *out)
 {
     const names *all = f->names;
-    const named key = {name, 0}, *hit = all->n ? bsearch(&key, all->list, all->n, sizeof key,
-                                                         by_name)
-                                               : NULL;
+    const named key = {name, 0},
+                *hit = all->n ? bsearch(&key, all->list, all->n, sizeof key, by_name) : NULL;
     if (hit)
         *out = hit->at;
     return hit != NULL;
@@ -99,8 +98,7 @@ bool sm_ref_find(sm *s, const sm_func *f, maas_span text, sm_ref *out)
         if (third.n)
             fine = place_of(f->nodes[out->from].row, second, &place) && number_of(third, &number);
         else
-            fine = number_of(second, &number) ||
-                   place_of(f->nodes[out->from].row, second, &place);
+            fine = number_of(second, &number) || place_of(f->nodes[out->from].row, second, &place);
     }
     out->out = place + number;
     if (!fine)

@@ -152,24 +152,17 @@ static int64_t wanted_size(sm *s, const sm_op *op, const window *w, int i, const
     return sm_ok(s) ? v : 1;
 }
 
-/* [n+2] sizes of the output: constants of a Pack or of the whole, -1 where they are computed. */
+/* [n] sizes of the output as far as they are known: what Expand to them would have. -1: computed.
+ */
 static void read_sizes(sm *s, const sm_op *op, int n, int64_t *sizes)
 {
-    const maas_graph *g = s->b->g;
-    const maas_vid v = sm_in(s, op, 0);
+    const maas_vid probe = maas_b_op2(s->b, "Expand", maas_b_f32(s->b, 0), sm_in_i64(s, op, 0));
+    const maas_type *t = sm_type(s, probe);
     if (!sm_ok(s))
         return;
-    const maas_tensor *t = sm_const_of(g, v);
     for (int i = 0; i < n; i++)
-        sizes[i] = t && maas_n_elems(t) == n ? maas_tensor_get_i64(t, i) : -1;
-    const maas_nid made = maas_graph_at(g, v)->producer;
-    if (t || made < 0 || strcmp(g->nodes[made].op->name, "Concat") != 0 ||
-        g->nodes[made].n_in != n)
-        return;
-    for (int i = 0; i < n; i++) {
-        const maas_tensor *one = sm_const_of(g, g->nodes[made].in[i]);
-        sizes[i] = one && maas_n_elems(one) == 1 ? maas_tensor_get_i64(one, 0) : -1;
-    }
+        sizes[i] = t->rank == n && t->dims[i] >= 0 ? t->dims[i] : -1;
+    s->b->g->nodes[s->b->last].dead = true;
 }
 
 /* The gradient of a convolution over an output of a size that is given: its padding is that of the
@@ -237,7 +230,8 @@ static void batch_norm(sm *s, sm_op *op)
     window w = {.n = 2};
     const maas_span format = sm_attr_s(s, op->node, "data_format");
     if (sm_attr_i(s, op, "is_training", 1))
-        sm_fail(s, MAAS_E_UNSUPPORTED, "it is the form for training: export the model for inference");
+        sm_fail(s, MAAS_E_UNSUPPORTED,
+                "it is the form for training: export the model for inference");
     w.channels_first = format.n > 1 && format.p[1] == 'C';
     w.n = format.n == 5 ? 3 : 2;
     const maas_vid in[5] = {picture(s, op, 0, &w), sm_in(s, op, 1), sm_in(s, op, 2),
@@ -275,7 +269,8 @@ typedef struct resizing {
 
 static const resizing bilinear = {"linear", "floor", "floor", "floor", true},
                       cubic = {"cubic", "floor", "floor", "floor", true},
-                      nearest = {"nearest", "floor", "round_prefer_ceil", "floor", false};
+                      nearest = {"nearest", "floor", "round_prefer_ceil", "round_prefer_ceil",
+                                 false};
 
 static void resize(sm *s, sm_op *op)
 {

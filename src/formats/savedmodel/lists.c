@@ -1,7 +1,7 @@
 /*
- * formats/savedmodel/lists.c - lists of tensors, which loops read and fill. All items of a list have
- * one shape here, so a list is a tensor [n, ...]; one that is only reserved gets its shape from its
- * first item, and one that a loop fills round by round is what the loop piles up (flow.c).
+ * formats/savedmodel/lists.c - lists of tensors, which loops read and fill. All items of a list
+ * have one shape here, so a list is a tensor [n, ...]; one that is only reserved gets its shape
+ * from its first item, and one that a loop fills round by round is what the loop piles up (flow.c).
  */
 #include "formats/savedmodel/sm_int.h"
 
@@ -32,9 +32,9 @@ static maas_vid items_of(sm *s, const sm_op *op)
 {
     const sm_value *x = sm_of(s, op, 0);
     if (sm_ok(s) && x->kind != SM_LIST)
-        return sm_fail(s, MAAS_E_UNSUPPORTED, x->kind == SM_RESERVED
-                                                  ? "the list has no items yet"
-                                                  : "a list is read in the loop that fills it");
+        return sm_fail(s, MAAS_E_UNSUPPORTED,
+                       x->kind == SM_RESERVED ? "the list has no items yet"
+                                              : "a list is read in the loop that fills it");
     return sm_ok(s) ? x->v[SM_LAST] : MAAS_NO_VALUE;
 }
 

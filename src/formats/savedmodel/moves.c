@@ -25,46 +25,77 @@ static maas_p_masks masks_of(sm *s, const sm_op *op)
                           sm_attr_i(s, op, "shrink_axis_mask", 0)};
 }
 
-/* Entries that are computed, of axes in order: x[i], x[:n]. */
+/* Which entries speak of which axes, where begin or end are computed. */
+typedef struct picks {
+    int64_t entry[MAAS_MAX_RANK], axis[MAAS_MAX_RANK], step[MAAS_MAX_RANK];
+    int64_t gone[MAAS_MAX_RANK], fresh[MAAS_MAX_RANK];
+    int n, n_gone, n_fresh;
+} picks;
+
+static bool plan_picks(sm *s, int n, int rank, const int64_t *step, const maas_p_masks *m, picks *p)
+{
+    int axis = 0, out = 0, named = 0;
+    for (int i = 0; i < n; i++)
+        named += !(m->fresh >> i & 1) && !(m->ellipsis >> i & 1);
+    for (int i = 0; i < n; i++) {
+        const bool skips = m->ellipsis >> i & 1, shrinks = m->shrink >> i & 1;
+        const int more = skips && rank > named ? rank - named : 0;
+        axis += more;
+        out += more;
+        if (skips)
+            continue;
+        if (m->fresh >> i & 1) {
+            p->fresh[p->n_fresh++] = out++;
+            continue;
+        }
+        if (axis >= rank || step[i] < 1 || (shrinks && step[i] != 1)) {
+            sm_fail(s, MAAS_E_UNSUPPORTED, "computed places with a stride of %lld",
+                    (long long)step[i]);
+            return false;
+        }
+        p->entry[p->n] = i;
+        p->step[p->n] = step[i];
+        if (shrinks)
+            p->gone[p->n_gone++] = axis;
+        p->axis[p->n++] = axis++;
+        out += !shrinks;
+    }
+    return sm_ok(s);
+}
+
+/* A constant of booleans: the mask's bits of the picked entries. */
+static maas_vid bits_of(maas_builder *b, const picks *p, int64_t mask)
+{
+    int64_t v[MAAS_MAX_RANK];
+    for (int i = 0; i < p->n; i++)
+        v[i] = mask >> p->entry[i] & 1;
+    return maas_p_cast(b, maas_b_i64s(b, v, p->n), MAAS_BOOL);
+}
+
 static maas_vid computed_slice(sm *s, const sm_op *op, maas_vid x, const maas_p_masks *m)
 {
     maas_builder *b = s->b;
-    const maas_vid begin = sm_in_i64(s, op, 1), end = sm_in_i64(s, op, 2);
-    const maas_type *t = sm_type(s, begin);
-    const int n = t->rank == 1 && t->dims[0] >= 0 && t->dims[0] <= MAAS_MAX_RANK ? (int)t->dims[0]
-                                                                               : -1;
-    int64_t step[MAAS_MAX_RANK], axes[MAAS_MAX_RANK], masked[MAAS_MAX_RANK], gone[MAAS_MAX_RANK];
-    int n_gone = 0;
-    if (n < 0 || m->ellipsis || m->fresh)
-        return sm_fail(s, MAAS_E_UNSUPPORTED, "computed places together with an ellipsis or new axes");
-    if (sm_ints(s, op, 3, step, MAAS_MAX_RANK) != n)
-        return sm_fail(s, MAAS_E_FORMAT, "begin, end and strides are not of one length");
-    maas_vid from = begin, to = end;
-    for (int i = 0; i < n; i++) {
-        axes[i] = i;
-        masked[i] = m->begin >> i & 1;
-        if (step[i] < 1 || (m->shrink >> i & 1 && step[i] != 1))
-            return sm_fail(s, MAAS_E_UNSUPPORTED, "computed places with a stride of %lld",
-                           (long long)step[i]);
-        if (m->shrink >> i & 1)
-            gone[n_gone++] = i;
-    }
-    const maas_vid none = maas_p_cast(b, maas_b_i64s(b, masked, n), MAAS_BOOL);
-    from = maas_b_op3(b, "Where", none, maas_b_i64(b, 0), begin);
-    for (int i = 0; i < n; i++)
-        masked[i] = m->end >> i & 1 && !(m->shrink >> i & 1);
-    const maas_vid all = maas_p_cast(b, maas_b_i64s(b, masked, n), MAAS_BOOL);
-    for (int i = 0; i < n; i++)
-        masked[i] = m->shrink >> i & 1;
-    const maas_vid one = maas_p_cast(b, maas_b_i64s(b, masked, n), MAAS_BOOL);
-    const maas_vid next = maas_b_op2(b, "Add", from, maas_b_i64(b, 1)); /* -1: to the end */
-    const maas_vid last = maas_b_op3(b, "Where", maas_b_op2(b, "Equal", next, maas_b_i64(b, 0)),
-                                     maas_b_i64(b, INT64_MAX), next);
-    to = maas_b_op3(b, "Where", one, last,
-                    maas_b_op3(b, "Where", all, maas_b_i64(b, INT64_MAX), end));
-    const maas_vid in[5] = {x, from, to, maas_b_i64s(b, axes, n), maas_b_i64s(b, step, n)};
-    x = maas_b_node(b, "Slice", NULL, 0, in, 5, NULL, 1);
-    return n_gone ? maas_b_op2(b, "Squeeze", x, maas_b_i64s(b, gone, n_gone)) : x;
+    int64_t step[MAAS_MAX_RANK];
+    picks p = {.n = 0};
+    const int n = sm_ints(s, op, 3, step, MAAS_MAX_RANK);
+    if (n < 0 || !plan_picks(s, n, sm_rank(s, x), step, m, &p))
+        return MAAS_NO_VALUE;
+    const maas_vid at = maas_b_i64s(b, p.entry, p.n), zero = maas_b_i64(b, 0),
+                   most = maas_b_i64(b, INT64_MAX);
+    const maas_vid begin = maas_b_op2(b, "Gather", sm_in_i64(s, op, 1), at),
+                   end = maas_b_op2(b, "Gather", sm_in_i64(s, op, 2), at);
+    const maas_vid from = maas_b_op3(b, "Where", bits_of(b, &p, m->begin & ~m->shrink), zero,
+                                     begin);
+    maas_vid next = maas_b_op2(b, "Add", from, maas_b_i64(b, 1)); /* of the last: to the end */
+    next = maas_b_op3(b, "Where", maas_b_op2(b, "Equal", next, zero), most, next);
+    maas_vid to = maas_b_op3(b, "Where", bits_of(b, &p, m->end & ~m->shrink), most, end);
+    to = maas_b_op3(b, "Where", bits_of(b, &p, m->shrink), next, to);
+    const maas_vid in[5] = {x, from, to, maas_b_i64s(b, p.axis, p.n), maas_b_i64s(b, p.step, p.n)};
+    if (p.n)
+        x = maas_b_node(b, "Slice", NULL, 0, in, 5, NULL, 1);
+    if (p.n_gone)
+        x = maas_b_op2(b, "Squeeze", x, maas_b_i64s(b, p.gone, p.n_gone));
+    return p.n_fresh ? maas_b_op2(b, "Unsqueeze", x, maas_b_i64s(b, p.fresh, p.n_fresh)) : x;
 }
 
 static bool is_const(sm *s, const sm_op *op, uint32_t i)

@@ -29,8 +29,8 @@ static void matmul(sm *s, sm_op *op)
     sm_give(s, op, 0, maas_b_op2(s->b, "MatMul", x, y));
 }
 
-static const char *const of_matrix[] = {"transpose_a", "transpose_b"},
-                        *const of_batch[] = {"adj_x", "adj_y"};
+static const char *const of_matrix[] = {"transpose_a", "transpose_b"}, *const of_batch[] = {
+                                                                           "adj_x", "adj_y"};
 
 static void einsum(sm *s, sm_op *op)
 {

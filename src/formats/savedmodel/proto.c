@@ -5,16 +5,27 @@
 
 #include "base/ban.h"
 
-enum { ATTR_LIST = 1, ATTR_S, ATTR_I, ATTR_F, ATTR_B, ATTR_TYPE, ATTR_SHAPE, ATTR_TENSOR, ATTR_PLACEHOLDER, ATTR_FUNC };
+enum {
+    ATTR_LIST = 1,
+    ATTR_S,
+    ATTR_I,
+    ATTR_F,
+    ATTR_B,
+    ATTR_TYPE,
+    ATTR_SHAPE,
+    ATTR_TENSOR,
+    ATTR_PLACEHOLDER,
+    ATTR_FUNC
+};
 enum { NODE_ATTR = 5, LIST_I = 3, LIST_SHAPE = 7, MAP_KEY = 1, MAP_VALUE = 2 };
 
 /* types.proto */
 maas_dtype sm_dtype(int64_t type)
 {
     static const uint8_t types[] = {
-        [1] = MAAS_F32, [2] = MAAS_F64, [3] = MAAS_I32,    [4] = MAAS_U8,   [5] = MAAS_I16,
-        [6] = MAAS_I8,  [7] = MAAS_STRING, [9] = MAAS_I64, [10] = MAAS_BOOL, [14] = MAAS_BF16,
-        [17] = MAAS_U16, [19] = MAAS_F16, [22] = MAAS_U32, [23] = MAAS_U64};
+        [1] = MAAS_F32,  [2] = MAAS_F64,    [3] = MAAS_I32,  [4] = MAAS_U8,    [5] = MAAS_I16,
+        [6] = MAAS_I8,   [7] = MAAS_STRING, [9] = MAAS_I64,  [10] = MAAS_BOOL, [14] = MAAS_BF16,
+        [17] = MAAS_U16, [19] = MAAS_F16,   [22] = MAAS_U32, [23] = MAAS_U64};
     if (type > 100) /* of references */
         type -= 100;
     return type > 0 && (size_t)type < sizeof types ? (maas_dtype)types[type] : MAAS_DT_NONE;
@@ -222,10 +233,10 @@ typedef struct tensor_msg {
 static const struct typed {
     uint8_t dtype, field, wire, width; /* width: bytes of an element on the wire */
 } typed[] = {
-    {MAAS_F32, 5, MAAS_PB_FIXED32, 4}, {MAAS_F64, 6, MAAS_PB_FIXED64, 8},
-    {MAAS_I32, 7, MAAS_PB_VARINT, 4},  {MAAS_U8, 7, MAAS_PB_VARINT, 1},
-    {MAAS_I16, 7, MAAS_PB_VARINT, 2},  {MAAS_I8, 7, MAAS_PB_VARINT, 1},
-    {MAAS_U16, 7, MAAS_PB_VARINT, 2},  {MAAS_I64, 10, MAAS_PB_VARINT, 8},
+    {MAAS_F32, 5, MAAS_PB_FIXED32, 4},  {MAAS_F64, 6, MAAS_PB_FIXED64, 8},
+    {MAAS_I32, 7, MAAS_PB_VARINT, 4},   {MAAS_U8, 7, MAAS_PB_VARINT, 1},
+    {MAAS_I16, 7, MAAS_PB_VARINT, 2},   {MAAS_I8, 7, MAAS_PB_VARINT, 1},
+    {MAAS_U16, 7, MAAS_PB_VARINT, 2},   {MAAS_I64, 10, MAAS_PB_VARINT, 8},
     {MAAS_BOOL, 11, MAAS_PB_VARINT, 1}, {MAAS_F16, 13, MAAS_PB_VARINT, 2},
     {MAAS_BF16, 13, MAAS_PB_VARINT, 2}, {MAAS_U32, 16, MAAS_PB_VARINT, 4},
     {MAAS_U64, 17, MAAS_PB_VARINT, 8},

@@ -33,7 +33,7 @@ static sm_ref behind(const sm_func *f, sm_ref r)
 
 static bool is_variable(const sm_node *n)
 {
-    return is_op(n, "VarHandleOp") || is_op(n, "VariableV2") || is_op(n, "Variable");
+    return is_op(n, "VarHandleOp") || is_op(n, "VariableV2");
 }
 
 /* The node of the main graph that an assignment writes to; -1: none. call: of f, in the main graph;
@@ -58,8 +58,7 @@ static void assigned(sm *s, const sm_func *f, const sm_node *call, const sm_node
     const int32_t to = target(s, f, call, n->in[0]);
     const sm_ref r = behind(f, n->in[1]);
     maas_span tensor;
-    if (to < 0 || r.from < 0 || !is_op(&f->nodes[r.from], "RestoreV2") ||
-        f->nodes[r.from].n_in < 2)
+    if (to < 0 || r.from < 0 || !is_op(&f->nodes[r.from], "RestoreV2") || f->nodes[r.from].n_in < 2)
         return;
     const sm_ref names = behind(f, f->nodes[r.from].in[1]);
     if (names.from < 0 || !is_op(&f->nodes[names.from], "Const") ||
@@ -143,8 +142,9 @@ static maas_status find_entry(sm *s, int32_t at, const sm_entry **out)
         *out = sm_bundle_find(&s->bundle, key);
     }
     return *out ? MAAS_OK
-                : maas_fail(s->err, MAAS_E_FORMAT, "its value is not among the %zu of "
-                                                   "variables/variables.index",
+                : maas_fail(s->err, MAAS_E_FORMAT,
+                            "its value is not among the %zu of "
+                            "variables/variables.index",
                             s->bundle.n);
 }
 

@@ -132,7 +132,7 @@ static void fold(sm *s, maas_graph *g, maas_node *n)
     const uint32_t not = MAAS_OP_RANDOM | MAAS_OP_DYNAMIC | MAAS_OP_CONTROL | MAAS_OP_WRITTEN_OUT;
     size_t bytes;
     if (n->dead || n->n_in > MAAS_COUNT(in) || n->n_out != 1 || n->out[0] < 0 ||
-        (n->op->flags & not) || n->n_captured)
+        (n->op->flags & not ) || n->n_captured)
         return;
     if (!const_inputs(g, n, in) && !known_shape(g, n, in))
         return;

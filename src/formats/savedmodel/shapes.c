@@ -50,8 +50,7 @@ static void rank_of(sm *s, sm_op *op)
 static void expand_dims(sm *s, sm_op *op)
 {
     const maas_vid x = sm_in(s, op, 0);
-    sm_give(s, op, 0,
-            maas_p_unsqueeze(s->b, x, sm_axis(s, sm_int(s, op, 1), sm_rank(s, x) + 1)));
+    sm_give(s, op, 0, maas_p_unsqueeze(s->b, x, sm_axis(s, sm_int(s, op, 1), sm_rank(s, x) + 1)));
 }
 
 static void squeeze(sm *s, sm_op *op)
@@ -84,8 +83,7 @@ static void fill(sm *s, sm_op *op)
 
 static void range(sm *s, sm_op *op)
 {
-    sm_give(s, op, 0,
-            maas_b_op3(s->b, "Range", sm_in(s, op, 0), sm_in(s, op, 1), sm_in(s, op, 2)));
+    sm_give(s, op, 0, maas_b_op3(s->b, "Range", sm_in(s, op, 0), sm_in(s, op, 1), sm_in(s, op, 2)));
 }
 
 /* start + i * (stop - start) / (n - 1); one number is the start. */

@@ -250,9 +250,9 @@ const maas_tensor *sm_const_of(const maas_graph *g, maas_vid v); /* NULL: it is 
 /* A value of the graph around, in the graph that is built. */
 maas_vid sm_capture(sm *s, sm_ctx *ctx, maas_vid outer);
 sm_value sm_capture_value(sm *s, sm_ctx *ctx, sm_value *outer);
-const maas_type *sm_type(sm *s, maas_vid v); /* an empty one after an error */
-int sm_rank(sm *s, maas_vid v);              /* must be known; 0 after an error */
-int sm_axis(sm *s, int64_t axis, int rank);  /* 0 <= axis < rank; 0 and an error otherwise */
+const maas_type *sm_type(sm *s, maas_vid v);  /* an empty one after an error */
+int sm_rank(sm *s, maas_vid v);               /* must be known; 0 after an error */
+int sm_axis(sm *s, int64_t axis, int rank);   /* 0 <= axis < rank; 0 and an error otherwise */
 int64_t sm_size(sm *s, maas_vid x, int axis); /* must be known; 1 after an error */
 
 #endif

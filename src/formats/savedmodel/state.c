@@ -13,7 +13,7 @@ static void constant(sm *s, sm_op *op)
         return;
     }
     maas_pb r = maas_pb_open(value, s->err);
-    maas_pb_each(&r, 8, &message); /* AttrValue.tensor */
+    maas_pb_each(&r, 8, &message);                     /* AttrValue.tensor */
     if (sm_attr_type(s, op, "dtype") == MAAS_STRING) { /* of nodes that say where files are */
         sm_give_value(s, op, 0, (sm_value){.v = {MAAS_NO_VALUE, MAAS_NO_VALUE}});
         return;
@@ -115,7 +115,6 @@ const sm_row sm_state_rows[] = {
     {"StatefulPartitionedCall", call, 0, 255, SM_CALLS, NULL, NULL},
     {"StopGradient", first, 1, 1, 0, NULL, NULL},
     {"VarHandleOp", handle, 0, 0, 0, NULL, NULL},
-    {"Variable", variable, 0, 0, 0, NULL, NULL},
     {"VariableV2", variable, 0, 0, 0, NULL, NULL},
     {0},
 };

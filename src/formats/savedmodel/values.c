@@ -282,7 +282,8 @@ static maas_vid open_value(sm *s, sm_ctx *c, maas_graph *outer, maas_vid v)
     maas_vid out = MAAS_NO_VALUE;
     char name[32];
     snprintf(name, sizeof name, "outer_%u", s->n_names++);
-    if (x->producer != MAAS_NO_NODE && !(x->flags & MAAS_VALUE_OUTPUT))
+    /* a name that no value of the body has, nor another branch's has already */
+    if (x->producer != MAAS_NO_NODE && strncmp(x->name, "outer_", 6) != 0)
         s->status = maas_graph_rename(outer, v, name, s->err);
     const maas_type t = without_symbols(x->type);
     if (s->status == MAAS_OK)
