@@ -1,5 +1,5 @@
 /*
- * formats/savedmodel/flow.c - While becomes Loop, If becomes If. What a loop hands on unchanged is
+ * formats/savedmodel/flow.c - While becomes Loop. What a loop hands on unchanged is
  * read from outside instead; variables are constants wherever they are read; a list that is only
  * reserved before the loop and gets one item a round is what Loop piles up.
  */
@@ -12,7 +12,7 @@
 
 enum { KEPT, CARRIED, FILLED, MAX_HOPS = 64 };
 
-static sm_value *copies(sm *s, const sm_op *op, uint32_t from, uint32_t n)
+sm_value *sm_inputs(sm *s, const sm_op *op, uint32_t from, uint32_t n)
 {
     sm_value *v = sm_array(s, n + (size_t)1, sizeof *v);
     for (uint32_t i = 0; v && i < n; i++)
@@ -20,8 +20,7 @@ static sm_value *copies(sm *s, const sm_op *op, uint32_t from, uint32_t n)
     return v;
 }
 
-/* An output of a body that is nothing else there. */
-static void body_output(sm *s, sm_ctx *body, maas_vid v)
+void sm_body_output(sm *s, sm_ctx *body, maas_vid v)
 {
     maas_builder *b = &body->b;
     if (!sm_ok(s) || v < 0)
@@ -32,9 +31,8 @@ static void body_output(sm *s, sm_ctx *body, maas_vid v)
     maas_b_output(b, NULL, v);
 }
 
-/* A node with graphs: they belong to it once it has them as attributes. */
-static void flow_node(sm *s, const char *name, const maas_attr *a, sm_ctx **bodies, uint32_t n,
-                      const maas_vid *in, uint32_t n_in, maas_vid *out, uint32_t n_out)
+void sm_flow_node(sm *s, const char *name, const maas_attr *a, sm_ctx **bodies, uint32_t n,
+                  const maas_vid *in, uint32_t n_in, maas_vid *out, uint32_t n_out)
 {
     maas_graph *g = s->b->g;
     if (!sm_ok(s))
@@ -50,8 +48,7 @@ static void flow_node(sm *s, const char *name, const maas_attr *a, sm_ctx **bodi
     sm_ok(s);
 }
 
-/* Work goes on in a body, then in the graph around it again. */
-static void enter(sm *s, sm_ctx *c)
+void sm_enter(sm *s, sm_ctx *c)
 {
     sm_ok(s);
     s->ctx = c;
@@ -91,7 +88,7 @@ static void begin_loop(sm *s, sm_op *op)
     loop *l = sm_array(s, 1, sizeof *l);
     if (!sm_ok(s))
         return;
-    *l = (loop){.n = n, .init = copies(s, op, 0, n), .role = sm_array(s, n + (size_t)1, 1)};
+    *l = (loop){.n = n, .init = sm_inputs(s, op, 0, n), .role = sm_array(s, n + (size_t)1, 1)};
     if (f->n_ret != n || f->n_args != n)
         sm_fail(s, MAAS_E_FORMAT, "its body takes %u and gives %u values, not %u", f->n_args,
                 f->n_ret, n);
@@ -222,19 +219,19 @@ static void check_slot(sm *s, const loop *l, const sm_slot *slot)
 static void close_body(sm *s, loop *l, maas_vid again)
 {
     sm_ctx *around = s->ctx;
-    enter(s, l->body);
-    body_output(s, l->body, again);
+    sm_enter(s, l->body);
+    sm_body_output(s, l->body, again);
     for (uint32_t i = 0; i < l->n; i++) {
         if (l->role[i] != CARRIED)
             continue;
         if (l->out[i].kind != l->in[i].kind)
             sm_fail(s, MAAS_E_UNSUPPORTED, "value %u is another kind after a round", i);
-        body_output(s, l->body, sm_last(s, &l->out[i]));
+        sm_body_output(s, l->body, sm_last(s, &l->out[i]));
     }
     for (uint32_t i = 0; i < l->n; i++)
         if (l->role[i] == FILLED && l->out[i].kind == SM_FILLED)
-            body_output(s, l->body, l->body->slots[l->out[i].at].item);
-    enter(s, around);
+            sm_body_output(s, l->body, l->body->slots[l->out[i].at].item);
+    sm_enter(s, around);
 }
 
 /* What was piled up; of a list of one item, the last. */
@@ -270,9 +267,9 @@ static void finish_loop(sm *s, sm_op *op)
             check_slot(s, l, &l->body->slots[l->out[i].at]);
     }
     sm_ctx *around = s->ctx;
-    enter(s, l->body);
+    sm_enter(s, l->body);
     const maas_vid again = sm_last(s, &op->state->calls->results[0]);
-    enter(s, around);
+    sm_enter(s, around);
     close_body(s, l, again);
     if (!sm_ok(s))
         return;
@@ -280,7 +277,7 @@ static void finish_loop(sm *s, sm_op *op)
     in[1] = l->go;
     const maas_attr a = MAAS_A_GRAPH("body", l->body->b.g);
     const uint32_t n_all = l->body->b.g->n_outputs - 1;
-    flow_node(s, "Loop", &a, &l->body, 1, in, n_in, out, n_all);
+    sm_flow_node(s, "Loop", &a, &l->body, 1, in, n_in, out, n_all);
     for (uint32_t i = 0; i < l->n && sm_ok(s); i++) {
         sm_value v = l->init[i];
         if (l->role[i] == CARRIED)
@@ -306,97 +303,7 @@ static void while_op(sm *s, sm_op *op)
         stages[op->state->stage](s, op);
 }
 
-/* ---- If ---- */
-
-typedef struct branches {
-    sm_ctx *ctx[2]; /* NULL: the condition is constant */
-    sm_value *args, *out[2];
-    uint32_t n_args;
-} branches;
-
-static const char *const branch_names[2] = {"then_branch", "else_branch"};
-
-/* In a graph of its own, where the arguments are read from outside. */
-static void begin_branch(sm *s, sm_op *op, branches *b, int k)
-{
-    sm_value *in = sm_array(s, b->n_args + (size_t)1, sizeof *in);
-    b->ctx[k] = sm_ctx_new(s, branch_names[k], s->ctx);
-    for (uint32_t i = 0; i < b->n_args && sm_ok(s); i++)
-        in[i] = sm_capture_value(s, b->ctx[k], &b->args[i]);
-    if (sm_ok(s))
-        sm_call(s, op, sm_attr_func(s, op->node, branch_names[k]), b->ctx[k], in, b->n_args);
-}
-
-static void begin_if(sm *s, sm_op *op)
-{
-    branches *b = sm_array(s, 1, sizeof *b);
-    const uint32_t n = op->node->n_in - 1;
-    const maas_vid cond = sm_in(s, op, 0);
-    if (!sm_ok(s))
-        return;
-    *b = (branches){.n_args = n, .args = copies(s, op, 1, n)};
-    op->state->memory = b;
-    const maas_tensor *known = sm_const_of(s->b->g, cond);
-    if (known && maas_n_elems(known) == 1)
-        sm_call(s, op, sm_attr_func(s, op->node, branch_names[!maas_tensor_get_i64(known, 0)]),
-                op->frame->ctx, b->args, n);
-    else
-        begin_branch(s, op, b, 0);
-}
-
-static void close_branch(sm *s, branches *b, int k, uint32_t n)
-{
-    sm_ctx *around = s->ctx;
-    enter(s, b->ctx[k]);
-    for (uint32_t i = 0; i < n && sm_ok(s); i++) {
-        if (b->out[k][i].kind != SM_TENSOR)
-            sm_fail(s, MAAS_E_UNSUPPORTED, "output %u is no tensor", i);
-        body_output(s, b->ctx[k], sm_last(s, &b->out[k][i]));
-    }
-    enter(s, around);
-}
-
-static void finish_if(sm *s, sm_op *op, branches *b)
-{
-    const uint32_t n = op->state->calls->f->n_ret;
-    maas_vid *out = sm_array(s, n + (size_t)1, sizeof *out);
-    b->out[1] = op->state->calls->results;
-    for (int k = 0; k < 2; k++)
-        close_branch(s, b, k, n);
-    if (!sm_ok(s))
-        return;
-    const maas_vid cond = maas_p_cast(s->b, sm_in(s, op, 0), MAAS_BOOL);
-    const maas_attr a[] = {MAAS_A_GRAPH(branch_names[0], b->ctx[0]->b.g),
-                           MAAS_A_GRAPH(branch_names[1], b->ctx[1]->b.g)};
-    flow_node(s, "If", a, b->ctx, 2, &cond, 1, out, n);
-    for (uint32_t i = 0; i < n && sm_ok(s); i++)
-        sm_give(s, op, i, out[i]);
-}
-
-static void if_op(sm *s, sm_op *op)
-{
-    branches *b = op->state->memory;
-    sm_frame *done = op->state->calls;
-    if (op->state->stage == 0) {
-        begin_if(s, op);
-    } else if (!b->ctx[0]) {
-        for (uint32_t i = 0; i < done->f->n_ret; i++)
-            sm_give_value(s, op, i, done->results[i]);
-    } else if (op->state->stage == 1) {
-        b->out[0] = done->results;
-        const uint32_t n = done->f->n_ret;
-        begin_branch(s, op, b, 1);
-        if (sm_ok(s) && op->state->calls->f->n_ret != n)
-            sm_fail(s, MAAS_E_FORMAT, "its branches give %u and %u values", n,
-                    op->state->calls->f->n_ret);
-    } else {
-        finish_if(s, op, b);
-    }
-}
-
 const sm_row sm_flow[] = {
-    {"If", if_op, 1, 255, SM_CALLS, NULL, NULL},
-    {"StatelessIf", if_op, 1, 255, SM_CALLS, NULL, NULL},
     {"StatelessWhile", while_op, 1, 255, SM_CALLS, NULL, NULL},
     {"While", while_op, 1, 255, SM_CALLS, NULL, NULL},
     {0},

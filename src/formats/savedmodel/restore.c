@@ -64,6 +64,10 @@ static void assigned(sm *s, const sm_func *f, const sm_node *call, const sm_node
     if (names.from < 0 || !is_op(&f->nodes[names.from], "Const") ||
         !sm_attr(s, &f->nodes[names.from], "value", &tensor))
         return;
+    if (sm_look(s, 16 * (size_t)r.out) != MAAS_OK) { /* names before its own */
+        s->status = MAAS_E_TOO_LARGE;
+        return;
+    }
     maas_pb value = maas_pb_open(tensor, s->err);
     maas_span message, key = {0};
     if (maas_pb_each(&value, 8, &message)) /* AttrValue.tensor */
@@ -114,6 +118,7 @@ static maas_status key_of_object(sm *s, maas_span full_name, maas_span *out)
     if (!e)
         return MAAS_OK;
     MAAS_TRY(sm_bundle_string(s, e, &text));
+    MAAS_TRY(sm_look(s, text.n));
     maas_pb graph = maas_pb_open(text, s->err);
     while (maas_pb_each(&graph, 1, &node)) {
         maas_pb n = maas_pb_message(&graph, node);

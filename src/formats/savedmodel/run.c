@@ -101,6 +101,24 @@ static bool small(const maas_tensor *t)
     return t->dtype != MAAS_STRING && maas_n_elems(t) <= FOLD_ELEMENTS;
 }
 
+/* What is quick however it is asked for: the sizes of the output and of the inputs bound the work.
+ */
+static bool is_quick(const maas_op *op)
+{
+    static const char *const quick[] = {
+        "Abs",       "Add",        "And",         "Cast",    "Concat",  "Div",
+        "Equal",     "Expand",     "Floor",       "Gather",  "Greater", "GreaterOrEqual",
+        "Identity",  "Less",       "LessOrEqual", "Max",     "Min",     "Mod",
+        "Mul",       "Neg",        "Not",         "Or",      "Range",   "ReduceMax",
+        "ReduceMin", "ReduceProd", "ReduceSum",   "Reshape", "Shape",   "Sign",
+        "Size",      "Slice",      "Squeeze",     "Sub",     "Tile",    "Transpose",
+        "Unsqueeze", "Where"};
+    for (size_t i = 0; i < MAAS_COUNT(quick); i++)
+        if (!*op->domain && strcmp(op->name, quick[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool const_inputs(const maas_graph *g, const maas_node *n, maas_tensor *in)
 {
     for (int i = 0; i < n->n_in; i++) {
@@ -129,7 +147,6 @@ static bool known_shape(const maas_graph *g, const maas_node *n, maas_tensor *in
 static void fold(sm *s, maas_graph *g, maas_node *n)
 {
     maas_tensor in[8] = {0}, out = {0};
-    const uint32_t not = MAAS_OP_RANDOM | MAAS_OP_DYNAMIC | MAAS_OP_CONTROL | MAAS_OP_WRITTEN_OUT;
     size_t bytes;
     if (n->dead || n->n_in > MAAS_COUNT(in) || n->n_out != 1 || n->out[0] < 0 ||
         (n->op->flags & not ) || n->n_captured)
@@ -187,6 +204,7 @@ static maas_status build(sm *s, sm_frame *f, const sm_node *n, sm_state *st)
     if (++s->n_runs > MAAS_MAX_NODES)
         return maas_fail(s->err, MAAS_E_TOO_LARGE, "functions make more than %u nodes",
                          MAAS_MAX_NODES);
+    MAAS_TRY(sm_look(s, n->message.n));
     op.arg = n->row->arg;
     s->ctx = f->ctx;
     s->b = &f->ctx->b;

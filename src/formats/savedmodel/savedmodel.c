@@ -12,9 +12,9 @@ enum { MODEL_META = 2, META_INFO = 1, META_GRAPH = 2, META_SIGNATURE = 5, INFO_T
 enum { SIG_INPUT = 1, SIG_OUTPUT = 2, INFO_NAME = 1, INFO_TYPE = 2, INFO_SHAPE = 3 };
 enum { MAX_PORTS = 1024 };
 
-static const sm_row *const tables[] = {sm_elementwise, sm_images, sm_products,
-                                       sm_reductions,  sm_shapes, sm_moves,
-                                       sm_state_rows,  sm_flow,   sm_lists};
+static const sm_row *const tables[] = {sm_elementwise, sm_images, sm_products,   sm_reductions,
+                                       sm_shapes,      sm_moves,  sm_state_rows, sm_flow,
+                                       sm_branches,    sm_lists};
 
 const sm_row *sm_row_find(maas_span op)
 {

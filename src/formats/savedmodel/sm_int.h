@@ -157,16 +157,20 @@ struct sm {
     sm_bundle bundle;
     maas_span *keys; /* of variables, by node of the main graph; p NULL: as it is named */
     uint32_t n_runs, n_names;
-    uint32_t n_left; /* graphs of bodies that may still be begun */
+    sm_value none;   /* of an input that is not there */
+    uint64_t looked; /* bytes that were gone through, again and again */
 };
 
 /* Tables end with {.name = NULL}. */
 extern const sm_row sm_elementwise[], sm_images[], sm_products[], sm_reductions[], sm_shapes[],
-    sm_moves[], sm_state_rows[], sm_flow[], sm_lists[];
+    sm_moves[], sm_state_rows[], sm_flow[], sm_branches[], sm_lists[];
 const sm_row *sm_row_find(maas_span op);
 
 __attribute__((format(printf, 3, 4))) maas_vid sm_fail(sm *s, maas_status st, const char *fmt, ...);
 bool sm_ok(sm *s);
+/* Counts what of the file is gone through another time: E_TOO_LARGE when it is far more than there
+ * is. */
+maas_status sm_look(sm *s, size_t n);
 void *sm_array(sm *s, size_t n, size_t size); /* zeroed; NULL after an error */
 const char *sm_text(sm *s, maas_span text);   /* checked UTF-8, "" after an error */
 
@@ -226,6 +230,16 @@ sm_ctx *sm_ctx_new(sm *s, const char *name, sm_ctx *outer);
 maas_graph *sm_ctx_graph(sm *s, sm_ctx *c); /* its graph changes hands */
 maas_status sm_run(sm *s, const sm_ref *wanted, uint32_t n, sm_value *out);
 void sm_fold(sm *s, sm_ctx *ctx, uint32_t from); /* nodes of small constants become constants */
+
+/* ---- flow.c, for branch.c ---- */
+
+sm_value *sm_inputs(sm *s, const sm_op *op, uint32_t from, uint32_t n); /* copies */
+void sm_enter(sm *s, sm_ctx *c); /* what follows is built in that graph */
+/* An output of a body that is nothing else there. */
+void sm_body_output(sm *s, sm_ctx *body, maas_vid v);
+/* A node with graphs: they belong to it once it has them as attributes. */
+void sm_flow_node(sm *s, const char *name, const maas_attr *a, sm_ctx **bodies, uint32_t n,
+                  const maas_vid *in, uint32_t n_in, maas_vid *out, uint32_t n_out);
 
 /* ---- values.c: inputs and outputs of an operator ---- */
 

@@ -30,6 +30,14 @@ bool sm_ok(sm *s)
     return s->status == MAAS_OK;
 }
 
+maas_status sm_look(sm *s, size_t n)
+{
+    s->looked += n;
+    return s->looked / 16 > s->main.message.n + MAAS_MAX_CALL_BYTES / 16
+               ? maas_fail(s->err, MAAS_E_TOO_LARGE, "its functions make us read it too often")
+               : MAAS_OK;
+}
+
 void *sm_array(sm *s, size_t n, size_t size)
 {
     void *p = sm_ok(s) ? maas_arena_array(s->arena, n, size) : NULL;
@@ -88,10 +96,9 @@ int64_t sm_size(sm *s, maas_vid x, int axis)
 
 static sm_value *value_of(sm *s, const sm_op *op, uint32_t i)
 {
-    static sm_value none;
-    none = (sm_value){.v = {MAAS_NO_VALUE, MAAS_NO_VALUE}};
+    s->none = (sm_value){.v = {MAAS_NO_VALUE, MAAS_NO_VALUE}};
     if (!sm_ok(s) || i >= op->node->n_in)
-        return &none;
+        return &s->none;
     const sm_ref r = op->node->in[i];
     sm_frame *f = op->frame;
     if (r.from < 0)
@@ -100,7 +107,7 @@ static sm_value *value_of(sm *s, const sm_op *op, uint32_t i)
     if (r.out >= st->n_out) {
         sm_fail(s, MAAS_E_FORMAT, "input %u is output %u of '%.80s', which has %u", i, r.out,
                 f->f->nodes[r.from].name, st->n_out);
-        return &none;
+        return &s->none;
     }
     return &st->out[r.out];
 }
