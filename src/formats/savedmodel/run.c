@@ -149,7 +149,7 @@ static void fold(sm *s, maas_graph *g, maas_node *n)
     maas_tensor in[8] = {0}, out = {0};
     size_t bytes;
     if (n->dead || n->n_in > MAAS_COUNT(in) || n->n_out != 1 || n->out[0] < 0 ||
-        (n->op->flags & not ) || n->n_captured)
+        (n->op->flags & MAAS_OP_DYNAMIC) || !is_quick(n->op))
         return;
     if (!const_inputs(g, n, in) && !known_shape(g, n, in))
         return;
