@@ -101,6 +101,22 @@ def refusals(server, home):
         check(f"refused: {name}", r.returncode != 0 and all(w in r.stderr for w in words), r.stderr)
 
 
+def manifest(server, home):
+    """The same version from a manifest as from the folder, wherever in the upload its files are."""
+    folder = os.path.join(home, "by_manifest")
+    savedmodel_models.MODELS["stateful_module"].write(folder)
+    r = publish(server, "by_folder", folder)
+    files = {}
+    for path in glob.glob(folder + "/**", recursive=True):
+        if os.path.isfile(path) and "fingerprint" not in path:
+            with open(path, "rb") as f:
+                files["net/1/" + os.path.relpath(path, folder)] = server.blob(f.read())
+    a = server.need(201, "POST", "/api/v1/models/by_manifest/versions", {"files": files})
+    b = server.get("/api/v1/models/by_folder/versions/1").json()
+    check("a manifest", r.returncode == 0 and a["files"]["model.onnx"] == b["files"]["model.onnx"], (r.stderr, a, b))
+    check("its sources", a["lineage"]["source_format"] == "savedmodel" and len(a["lineage"]["source_files"]) == 2, a["lineage"])
+
+
 def main():
     only = sys.argv[1] if len(sys.argv) > 1 else ""
     server = Server()
@@ -123,6 +139,7 @@ def main():
             checked(server, name, folder, model.ranges, model.slack)
         if not only:
             refusals(server, home)
+            manifest(server, home)
     if not only:
         all_rows = set(rows())
         check("every row of the reader's tables is in a model", all_rows <= used and len(all_rows) > 150, sorted(all_rows - used))
