@@ -87,6 +87,21 @@ def transposed():
 
 
 @keras_case()
+def open_sizes():
+    x = keras.Input((None, None, 3))
+    return keras.Model(x, [L.Conv2DTranspose(4, 3, strides=2, padding="same")(x), L.Conv2DTranspose(4, 2, strides=3)(x),
+                           L.GlobalAveragePooling2D()(L.Conv2D(4, 3, strides=2, padding="same")(x))])
+
+
+@keras_case(ids=(0, 6))
+def preprocessing():
+    x, ids, picture = keras.Input((6,), name="x"), keras.Input((3,), dtype="int32", name="ids"), keras.Input((8, 10, 3), name="picture")
+    return keras.Model([x, ids, picture], [
+        L.Normalization(mean=[0.1] * 6, variance=[2.0] * 6)(x), L.Discretization([0.0, 0.3, 0.5])(x), L.Resizing(5, 7)(picture),
+        L.Resizing(5, 7, crop_to_aspect_ratio=True)(picture), L.CenterCrop(5, 4)(picture), L.CategoryEncoding(6, output_mode="multi_hot")(ids)])
+
+
+@keras_case()
 def one_and_three_dimensions():
     x, y = keras.Input((16, 4), name="row"), keras.Input((6, 6, 6, 2), name="cube")
     return keras.Model([x, y], [
@@ -282,6 +297,7 @@ def unary(x):
     out["Acosh"] = R.Acosh(x=p + 1)
     out["leaky"] = R.LeakyRelu(features=x, alpha=0.3)
     out["loss"] = R.L2Loss(t=x)
+    out["bucket"] = R.Bucketize(input=x, boundaries=[-0.5, 0.0, 0.7])
     out["cast"] = tf.cast(x * 10, tf.int32)
     return out
 
@@ -296,6 +312,10 @@ def binary(x, y):
     out["zero"] = R.DivNoNan(x=x, y=tf.round(y) - 1)
     out["clip"] = R.ClipByValue(t=x, clip_value_min=-0.5, clip_value_max=0.25)
     out["bias"] = tf.nn.bias_add(x, tf.constant([1.0, 2, 3, 4, 5]))
+    out["atan2"] = R.Atan2(y=x, x=y - 1.5)
+    out["atan2_zero"] = R.Atan2(y=x, x=tf.zeros_like(x))
+    out["xlogy"] = R.Xlogy(x=tf.nn.relu(x), y=y)
+    out["xdivy"] = R.Xdivy(x=tf.nn.relu(x), y=y)
     out["and"] = R.LogicalAnd(x=x > 0, y=y > 1)
     out["or"] = R.LogicalOr(x=x > 0, y=R.LogicalNot(x=y > 1))
     out["select"] = R.Select(condition=x > 0, x=x, y=y)
@@ -306,7 +326,10 @@ def binary(x, y):
 
 @module_case(spec(None, 6, dtype=tf.int32), spec(None, 6, dtype=tf.int32, name="y"), x=(-9, 9), y=(1, 5))
 def integers(x, y):
-    return {"div": x // y, "mod": x % y, "trunc": R.TruncateDiv(x=x, y=y), "sum": tf.reduce_sum(x, 1), "abs": abs(x), "neg": -x,
+    return {"bit_and": R.BitwiseAnd(x=x, y=y), "bit_or": R.BitwiseOr(x=x, y=y), "bit_xor": R.BitwiseXor(x=x, y=y), "bit_not": R.Invert(x=x),
+            "remainder": R.TruncateMod(x=x, y=y), "counts": R.DenseBincount(input=y, size=6, weights=tf.constant([], tf.float32)),
+            "marks": R.DenseBincount(input=y, size=6, weights=tf.constant([], tf.float32), binary_output=True),
+            "div": x // y, "mod": x % y, "trunc": R.TruncateDiv(x=x, y=y), "sum": tf.reduce_sum(x, 1), "abs": abs(x), "neg": -x,
             "max": tf.maximum(x, y), "wide": tf.cast(x, tf.int64) * 3, "float": tf.cast(x, tf.float32) / 2}
 
 

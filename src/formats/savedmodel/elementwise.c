@@ -180,6 +180,43 @@ static maas_vid mul_no_nan(sm *s, maas_vid x, maas_vid y)
     return maas_b_op3(s->b, "Where", none, zero, maas_b_op2(s->b, "Mul", x, y));
 }
 
+/* 0 where the first is, whatever the logarithm says. */
+static maas_vid xlogy(sm *s, maas_vid x, maas_vid y)
+{
+    const maas_vid zero = maas_p_like(s->b, x, 0);
+    return maas_b_op3(s->b, "Where", maas_b_op2(s->b, "Equal", x, zero), zero,
+                      maas_b_op2(s->b, "Mul", x, maas_b_op1(s->b, "Log", y)));
+}
+
+static maas_vid xdivy(sm *s, maas_vid x, maas_vid y)
+{
+    const maas_vid zero = maas_p_like(s->b, x, 0);
+    return maas_b_op3(s->b, "Where", maas_b_op2(s->b, "Equal", x, zero), zero,
+                      maas_b_op2(s->b, "Div", x, y));
+}
+
+static maas_vid truncate_mod(sm *s, maas_vid x, maas_vid y)
+{
+    return maas_p_op2(s->b, "Mod", MAAS_A_INT("fmod", 1), x, y);
+}
+
+/* The arc tangent of y / x, half a turn further where x is below 0. */
+static maas_vid atan2_of(sm *s, maas_vid y, maas_vid x)
+{
+    maas_builder *b = s->b;
+    const double pi = 3.14159265358979323846;
+    const maas_vid zero = maas_p_like(b, x, 0), flat = maas_b_op2(b, "Equal", x, zero);
+    const maas_vid by = maas_b_op3(b, "Where", flat, maas_p_like(b, x, 1), x);
+    const maas_vid up = maas_b_op2(b, "Mul", maas_b_op1(b, "Sign", y), maas_p_like(b, x, pi / 2));
+    const maas_vid half = maas_b_op3(b, "Where", maas_b_op2(b, "Less", y, zero),
+                                     maas_p_like(b, x, -pi), maas_p_like(b, x, pi));
+    const maas_vid turn = maas_b_op3(b, "Where", maas_b_op2(b, "Less", x, zero), half, zero);
+    const maas_vid a = maas_b_op1(b, "Atan", maas_b_op2(b, "Div", y, by));
+    return maas_b_op3(b, "Where", flat, up, maas_b_op2(b, "Add", a, turn));
+}
+
+static const formula2 as_xlogy = {xlogy}, as_xdivy = {xdivy}, as_atan2 = {atan2_of},
+                      as_truncate_mod = {truncate_mod};
 static const formula2 as_not_equal = {not_equal}, as_squared = {squared_difference},
                       as_mod = {floor_mod}, as_floor_div = {floor_div}, as_no_nan = {div_no_nan},
                       as_mul_no_nan = {mul_no_nan};
@@ -265,8 +302,12 @@ const sm_row sm_elementwise[] = {
     ONE("Asin", "Asin"),
     ONE("Asinh", "Asinh"),
     ONE("Atan", "Atan"),
+    FORM2("Atan2", &as_atan2),
     ONE("Atanh", "Atanh"),
     {"BiasAdd", bias_add, 2, 2, 0, NULL, NULL},
+    TWO("BitwiseAnd", "BitwiseAnd"),
+    TWO("BitwiseOr", "BitwiseOr"),
+    TWO("BitwiseXor", "BitwiseXor"),
     FORM("Cast", &as_cast),
     ONE("Ceil", "Ceil"),
     {"ClipByValue", clip, 3, 3, 0, NULL, NULL},
@@ -286,6 +327,7 @@ const sm_row sm_elementwise[] = {
     TWO("Greater", "Greater"),
     TWO("GreaterEqual", "GreaterOrEqual"),
     FORM("IsFinite", &as_finite),
+    ONE("Invert", "BitwiseNot"),
     ONE("IsInf", "IsInf"),
     ONE("IsNan", "IsNaN"),
     FORM("LeakyRelu", &as_leaky),
@@ -327,6 +369,9 @@ const sm_row sm_elementwise[] = {
     ONE("Tan", "Tan"),
     ONE("Tanh", "Tanh"),
     TWO("TruncateDiv", "Div"),
+    FORM2("TruncateMod", &as_truncate_mod),
+    FORM2("Xdivy", &as_xdivy),
+    FORM2("Xlogy", &as_xlogy),
     FORM("ZerosLike", &as_zeros),
     {0},
 };

@@ -141,17 +141,6 @@ static void depthwise(sm *s, sm_op *op)
     give_picture(s, op, 0, conv_node(s, &w, c, x, filter), &w);
 }
 
-/* Of the constant sizes, or what is known of the computed ones, height or width. */
-static int64_t wanted_size(sm *s, const sm_op *op, const window *w, int i, const int64_t *sizes)
-{
-    const int64_t v = sizes[(w->channels_first ? 2 : 1) + i];
-    if (sm_ok(s) && (v < 1 || v > INT32_MAX))
-        sm_fail(s, MAAS_E_UNSUPPORTED,
-                "the output's size is not known before it runs: give the model's input a fixed "
-                "height and width");
-    return sm_ok(s) ? v : 1;
-}
-
 /* [n] sizes of the output as far as they are known: what Expand to them would have. -1: computed.
  */
 static void read_sizes(sm *s, const sm_op *op, int n, int64_t *sizes)
@@ -165,36 +154,84 @@ static void read_sizes(sm *s, const sm_op *op, int n, int64_t *sizes)
     s->b->g->nodes[s->b->last].dead = true;
 }
 
-/* The gradient of a convolution over an output of a size that is given: its padding is that of the
- * convolution, what is left over goes to the end. arg: the number of spatial dimensions */
+typedef struct backward {
+    window w;
+    maas_vid x, filter; /* [.., out, in] became [in, out, ..] */
+    int64_t pads[2 * MAX_SPATIAL], more[MAX_SPATIAL];
+} backward;
+
+static maas_vid backward_node(sm *s, const backward *c)
+{
+    const int n = c->w.n;
+    const maas_attr a[] = {
+        MAAS_A_INTS("strides", c->w.stride, n), MAAS_A_INTS("pads", c->pads, 2 * n),
+        MAAS_A_INTS("dilations", c->w.dilation, n), MAAS_A_INTS("output_padding", c->more, n)};
+    const maas_vid in[2] = {c->x, c->filter};
+    return maas_b_node(s->b, "ConvTranspose", a, MAAS_COUNT(a), in, 2, NULL, 1);
+}
+
+/* Its padding is that of the convolution, what is left over goes to the end. */
+static maas_vid sized_backward(sm *s, backward *c, const int64_t *sizes)
+{
+    const int n = c->w.n;
+    for (int i = 0; i < n && sm_ok(s); i++) {
+        const int64_t kernel = (sm_size(s, c->filter, i + 2) - 1) * c->w.dilation[i] + 1;
+        const int64_t over = (sm_size(s, c->x, i + 2) - 1) * c->w.stride[i] + kernel - sizes[i];
+        c->pads[i] = c->w.padding == 'S' && over > 0 ? over / 2 : 0;
+        const int64_t end = over - c->pads[i];
+        c->pads[n + i] = end > 0 ? end : 0;
+        c->more[i] = end < 0 ? -end : 0;
+        if (c->more[i] >= c->w.stride[i] && c->more[i] >= c->w.dilation[i])
+            sm_fail(s, MAAS_E_FORMAT, "the output's size does not go with that of the input");
+    }
+    return sm_ok(s) ? backward_node(s, c) : MAAS_NO_VALUE;
+}
+
+/* Where sizes are computed: all that a stride can reach, and of it what the sizes say. */
+static maas_vid open_backward(sm *s, const sm_op *op, backward *c)
+{
+    maas_builder *b = s->b;
+    const int n = c->w.n, from = c->w.channels_first ? 2 : 1;
+    int64_t axes[MAX_SPATIAL], more[MAX_SPATIAL], places[MAX_SPATIAL];
+    for (int i = 0; i < n; i++) {
+        axes[i] = i + 2;
+        places[i] = from + i;
+        c->more[i] = more[i] = c->w.stride[i] - 1;
+    }
+    const maas_vid y = backward_node(s, c), at = maas_b_i64s(b, axes, n);
+    const maas_vid sizes = maas_b_op2(b, "Gather", sm_in_i64(s, op, 0), maas_b_i64s(b, places, n));
+    maas_vid first = maas_b_op2(b, "Gather", maas_b_op1(b, "Shape", y), at);
+    first = maas_b_op2(b, "Sub", maas_b_op2(b, "Sub", first, maas_b_i64s(b, more, n)), sizes);
+    first = maas_b_op2(b, "Max", first, maas_b_i64(b, 0));
+    first = maas_b_op2(b, "Div", first, maas_b_i64(b, c->w.padding == 'S' ? 2 : INT64_MAX));
+    const maas_vid in[4] = {y, first, maas_b_op2(b, "Add", first, sizes), at};
+    return maas_b_node(b, "Slice", NULL, 0, in, 4, NULL, 1);
+}
+
+/* The gradient of a convolution over an output of a size that is given. arg: the number of spatial
+ * dimensions */
 static void transposed(sm *s, sm_op *op)
 {
     const int n = *(const int *)op->arg;
-    int64_t pads[2 * MAX_SPATIAL] = {0}, more[MAX_SPATIAL] = {0}, sizes[MAX_SPATIAL + 2] = {0};
-    const window w = read_window(s, op, n);
-    const maas_vid x = picture(s, op, 2, &w);
+    int64_t sizes[MAX_SPATIAL + 2] = {0};
+    backward c = {.w = read_window(s, op, n)};
     const int64_t *order = n == 2 ? (const int64_t[]){3, 2, 0, 1}
                                   : (const int64_t[]){4, 3, 0, 1, 2};
-    const maas_vid f = maas_p_transpose(s->b, sm_in(s, op, 1), n + 2, order); /* [.., out, in] */
+    c.x = picture(s, op, 2, &c.w);
+    c.filter = maas_p_transpose(s->b, sm_in(s, op, 1), n + 2, order);
     read_sizes(s, op, n + 2, sizes);
-    if (w.padding == 'E')
+    if (c.w.padding == 'E')
         sm_fail(s, MAAS_E_UNSUPPORTED, "explicit padding");
-    for (int i = 0; i < n && sm_ok(s); i++) {
-        const int64_t out = wanted_size(s, op, &w, i, sizes), in = sm_size(s, x, i + 2),
-                      kernel = (sm_size(s, f, i + 2) - 1) * w.dilation[i] + 1;
-        const int64_t over = (in - 1) * w.stride[i] + kernel - out;
-        pads[i] = w.padding == 'S' && over > 0 ? over / 2 : 0;
-        const int64_t end = over - pads[i];
-        pads[n + i] = end > 0 ? end : 0;
-        more[i] = end < 0 ? -end : 0;
-    }
-    const maas_attr a[] = {MAAS_A_INTS("strides", w.stride, n), MAAS_A_INTS("pads", pads, 2 * n),
-                           MAAS_A_INTS("dilations", w.dilation, n),
-                           MAAS_A_INTS("output_padding", more, n)};
-    const maas_vid in[2] = {x, f};
+    if (!sm_ok(s))
+        return;
+    const int64_t *of = sizes + (c.w.channels_first ? 2 : 1);
+    const maas_type *x = sm_type(s, c.x);
+    bool known = true;
+    for (int i = 0; i < n; i++)
+        known = known && of[i] >= 1 && of[i] <= INT32_MAX && x->dims[i + 2] >= 1;
+    const maas_vid y = known ? sized_backward(s, &c, of) : open_backward(s, op, &c);
     if (sm_ok(s))
-        give_picture(s, op, 0, maas_b_node(s->b, "ConvTranspose", a, MAAS_COUNT(a), in, 2, NULL, 1),
-                     &w);
+        give_picture(s, op, 0, y, &c.w);
 }
 
 static const int two = 2, three = 3;

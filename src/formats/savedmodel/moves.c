@@ -330,6 +330,42 @@ static void one_hot(sm *s, sm_op *op)
     sm_give(s, op, 0, maas_b_node(b, "OneHot", &a, 1, in, 3, NULL, 1));
 }
 
+/* How often each number below `size` is in a row, or whether it is. */
+static void bincount(sm *s, sm_op *op)
+{
+    maas_builder *b = s->b;
+    const maas_vid at = sm_in_i64(s, op, 0), size = sm_in_i64(s, op, 1);
+    const maas_type *weights = sm_type(s, sm_in(s, op, 2));
+    const bool binary = sm_attr_i(s, op, "binary_output", 0) != 0;
+    const maas_dtype t = (maas_dtype)weights->dtype;
+    const int rank = sm_rank(s, at);
+    if (sm_ok(s) && (weights->rank != 1 || weights->dims[0] != 0))
+        sm_fail(s, MAAS_E_UNSUPPORTED, "with weights");
+    const int64_t off_on[2] = {0, 1};
+    const maas_vid in[3] = {at, size, maas_b_i64s(b, off_on, 2)};
+    const maas_vid marks = maas_b_node(b, "OneHot", NULL, 0, in, 3, NULL, 1);
+    const maas_vid y = maas_p_op2(b, binary ? "ReduceMax" : "ReduceSum", MAAS_A_INT("keepdims", 0),
+                                  marks, maas_b_i64(b, rank - 1));
+    sm_give(s, op, 0, maas_p_cast(b, y, t));
+}
+
+/* How many boundaries are at or below a number. */
+static void bucketize(sm *s, sm_op *op)
+{
+    maas_builder *b = s->b;
+    int64_t n = 0;
+    const float *bounds = sm_attr_floats(s, op, "boundaries", &n);
+    if (!sm_ok(s))
+        return;
+    const maas_tensor t = maas_tensor_of(MAAS_F32, 1, &n, (void *)(uintptr_t)bounds);
+    const maas_vid x = maas_p_cast(b, sm_in(s, op, 0), MAAS_F32);
+    const maas_vid passed = maas_b_op2(b, "GreaterOrEqual", maas_p_unsqueeze(b, x, -1),
+                                       maas_b_const(b, NULL, &t));
+    sm_give(s, op, 0,
+            maas_p_op2(b, "ReduceSum", MAAS_A_INT("keepdims", 0), maas_p_cast(b, passed, MAAS_I32),
+                       maas_b_i64(b, -1)));
+}
+
 static void where(sm *s, sm_op *op)
 {
     const maas_vid at = maas_b_op1(s->b, "NonZero", sm_in(s, op, 0));
@@ -338,6 +374,8 @@ static void where(sm *s, sm_op *op)
 
 const sm_row sm_moves[] = {
     {"BatchToSpaceND", batches, 3, 3, 0, &to_space, NULL},
+    {"Bucketize", bucketize, 1, 1, 0, NULL, NULL},
+    {"DenseBincount", bincount, 3, 3, 0, NULL, NULL},
     {"Gather", gather, 2, 2, 0, NULL, NULL},
     {"GatherNd", gather_nd, 2, 2, 0, NULL, NULL},
     {"GatherV2", gather_v2, 3, 3, 0, NULL, NULL},

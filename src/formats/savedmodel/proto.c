@@ -17,7 +17,7 @@ enum {
     ATTR_PLACEHOLDER,
     ATTR_FUNC
 };
-enum { NODE_ATTR = 5, LIST_I = 3, LIST_SHAPE = 7, MAP_KEY = 1, MAP_VALUE = 2 };
+enum { NODE_ATTR = 5, LIST_I = 3, LIST_F = 4, LIST_SHAPE = 7, MAP_KEY = 1, MAP_VALUE = 2 };
 
 /* types.proto */
 maas_dtype sm_dtype(int64_t type)
@@ -158,6 +158,21 @@ int sm_attr_ints(sm *s, const sm_op *op, const char *name, int64_t *out, int max
         out[n++] = (int64_t)v;
     }
     return fine(s, &r) ? n : 0;
+}
+
+const float *sm_attr_floats(sm *s, const sm_op *op, const char *name, int64_t *n)
+{
+    const maas_pb all = opened(s, bytes_of(s, op->node, name, ATTR_LIST));
+    float *out = sm_array(s, all.rest.n / sizeof *out + 1, sizeof *out);
+    maas_pb r = all;
+    maas_span run = {0};
+    uint64_t v;
+    *n = 0;
+    while (out && maas_pb_each_number(&r, LIST_F, MAAS_PB_FIXED32, &run, &v)) {
+        const uint32_t bits = (uint32_t)v;
+        memcpy(&out[(*n)++], &bits, sizeof bits);
+    }
+    return fine(s, &r) ? out : NULL;
 }
 
 maas_span sm_attr_func(sm *s, const sm_node *n, const char *name)

@@ -189,6 +189,7 @@ int64_t sm_attr_i(sm *s, const sm_op *op, const char *name, int64_t otherwise); 
 float sm_attr_f(sm *s, const sm_op *op, const char *name, float otherwise);
 maas_span sm_attr_s(sm *s, const sm_node *n, const char *name);
 int sm_attr_ints(sm *s, const sm_op *op, const char *name, int64_t *out, int max); /* how many */
+const float *sm_attr_floats(sm *s, const sm_op *op, const char *name, int64_t *n);
 maas_dtype sm_attr_type(sm *s, const sm_op *op, const char *name);
 int sm_attr_shape(sm *s, const sm_op *op, const char *name, int64_t dims[MAAS_MAX_RANK]);
 /* The i-th shape of a list. -2: there is none */
