@@ -207,7 +207,18 @@ void maas_versions_put(maas_req *r)
         run_for_model(r, put_on_io);
 }
 
-/* The member that is the model: "model.onnx", or the only one that ends in .onnx or .gguf. */
+static bool is_model(const char *path)
+{
+    static const char *const ends[] = {".onnx", ".gguf", "saved_model.pb"};
+    const size_t n = strlen(path);
+    for (size_t i = 0; i < MAAS_COUNT(ends); i++)
+        if (n >= strlen(ends[i]) && strcmp(path + n - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The member that is the model: "model.onnx", or the only one that ends in .onnx, .gguf or
+ * saved_model.pb. */
 static const char *model_member(const json_t *files)
 {
     const char *path, *found = NULL;
@@ -216,12 +227,11 @@ static const char *model_member(const json_t *files)
         return "model.onnx";
     json_object_foreach((json_t *)files, path, hex)
     {
-        size_t n = strlen(path);
-        if (n > 5 && (strcmp(path + n - 5, ".onnx") == 0 || strcmp(path + n - 5, ".gguf") == 0)) {
-            if (found)
-                return NULL;
-            found = path;
-        }
+        if (!is_model(path))
+            continue;
+        if (found)
+            return NULL;
+        found = path;
     }
     return found;
 }
@@ -246,8 +256,9 @@ static maas_status post_version(maas_req *r, json_t **out, bool *created, maas_e
     if (!member)
         return maas_fail(
             err, MAAS_E_INVALID,
-            "'files' must have one model: model.onnx, one *.onnx, a GGUF file or its parts, or the "
-            "config.json, tokenizer.json and *.safetensors of a language model");
+            "'files' must have one model: model.onnx, one *.onnx, saved_model.pb, a GGUF file or "
+            "its "
+            "parts, or the config.json, tokenizer.json and *.safetensors of a language model");
     MAAS_TRY(maas_model_files_of_manifest(maas_app_of(r), files, member, weights, &in, err));
     others = json_copy(files);
     json_object_del(others, member);

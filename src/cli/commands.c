@@ -58,7 +58,8 @@ const maas_command maas_commands[] = {
     {.name = "import",
      .usage = "MODEL FILE|FOLDER [--name MODEL] [--format NAME] [--image-recipe NAME|FILE] "
               "[--labels FILE]",
-     .summary = "upload a model file, or the folder of a language model, as a new version",
+     .summary =
+         "upload a model file, or the folder of a language model or SavedModel, as a new version",
      .more =
          "examples:\n  maas import iris model.pkl\n  maas import SmolLM2-135M.gguf --name smol\n"
          "  maas import Qwen3-0.6B/ --name qwen",

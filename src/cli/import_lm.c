@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/sys.h"
@@ -20,8 +21,11 @@ bool maas_is_lm_folder(const char *path)
     maas_err ignored = {0};
     if (stat(path, &sb) != 0)
         return false;
-    if (S_ISDIR(sb.st_mode))
-        return true;
+    if (S_ISDIR(sb.st_mode)) {
+        AUTO(maas_buf_reset) maas_buf graph = MAAS_BUF_INIT(8192);
+        maas_buf_printf(&graph, "%s/saved_model.pb", path); /* TensorFlow's folders */
+        return graph.failed || access(graph.p, F_OK) != 0;
+    }
     if (maas_lm_names_of(path, &n, &ignored) != MAAS_OK)
         return false;
     const bool several = n.n > 1;

@@ -348,7 +348,7 @@ static maas_status import_body(const char *file, maas_buf *path, maas_model_part
     MAAS_TRY(maas_model_parts_add(parts, "image_recipe", is_file ? opts.recipe : NULL, NULL, err));
     MAAS_TRY(maas_model_parts_add(parts, "labels", opts.labels, NULL, err));
     if (parts->n == 1) {
-        call->file = file;
+        call->file = parts->list[0].file;
     } else {
         call->parts = parts->list;
         call->n_parts = parts->n;

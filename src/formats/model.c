@@ -7,6 +7,7 @@
 #include "formats/boosted.h"
 #include "formats/keras/keras.h"
 #include "formats/pmml/pmml.h"
+#include "formats/savedmodel/savedmodel.h"
 #include "formats/sklearn/sklearn.h"
 #include "formats/svm/svm.h"
 #include "formats/tflite/tflite.h"
@@ -26,6 +27,7 @@ const maas_model_format maas_model_formats[] = {
     {"lightgbm", ".txt .bst .lgb", maas_lightgbm_probe, maas_lightgbm_read, NULL},
     {"onnx", ".onnx", maas_onnx_probe, read_onnx, maas_onnx_read},
     {"pmml", ".pmml .xml", maas_pmml_probe, maas_pmml_read, NULL},
+    {"savedmodel", ".pb", maas_savedmodel_probe, maas_savedmodel_read, maas_savedmodel_read_with},
     {"sklearn", ".pkl .pickle .joblib", maas_sk_probe, maas_sk_read, NULL},
     {"tflite", ".tflite", maas_tflite_probe, maas_tflite_read, NULL},
     {"xgboost", ".json .ubj .bst .model", maas_xgboost_probe, maas_xgboost_read, NULL},

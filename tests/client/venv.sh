@@ -12,6 +12,7 @@
 #   structured        the same clients, and what checks the JSON that they get
 #   keras             Keras and what it exports ONNX with
 #   keras-files       Keras with JAX below it, and h5py: what .keras and .h5 files are checked against
+#   savedmodel        TensorFlow, which writes and runs SavedModels
 #   tflite            LiteRT, which runs .tflite files, and what writes them field by field
 #   sklearn-VERSION   one older scikit-learn with what it needs
 cd "$(dirname "$0")/../.." || exit 1
@@ -56,6 +57,10 @@ keras)
 keras-files)
     packages='keras jax h5py numpy'
     probe='import os; os.environ["KERAS_BACKEND"] = "jax"; import keras, h5py'
+    ;;
+savedmodel)
+    packages='tensorflow-cpu keras numpy'
+    probe='import tensorflow, keras'
     ;;
 tflite)
     packages='ai-edge-litert tflite flatbuffers numpy'

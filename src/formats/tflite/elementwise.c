@@ -131,36 +131,21 @@ static void squared_difference(tl *t, tl_op *op)
 
 static bool is_float(tl *t, maas_vid v)
 {
-    return maas_dtype_in((maas_dtype)tl_type(t, v)->dtype, MAAS_DTS_FLOAT);
-}
-
-/* The remainder that has the sign of the divisor. */
-static maas_vid floor_mod_of(tl *t, maas_vid x, maas_vid y)
-{
-    maas_builder *b = &t->b;
-    if (!is_float(t, x))
-        return maas_b_op2(b, "Mod", x, y);
-    const maas_vid zero = tl_like(t, x, 0), r = tl_op2(t, "Mod", MAAS_A_INT("fmod", 1), x, y);
-    const maas_vid other = maas_b_op2(b, "Less", maas_b_op2(b, "Mul", r, y), zero);
-    return maas_b_op3(b, "Where", other, maas_b_op2(b, "Add", r, y), r);
+    return maas_p_is_float(&t->b, v);
 }
 
 static void floor_mod(tl *t, tl_op *op)
 {
     maas_vid in[2];
     const int layout = operands(t, op, in);
-    tl_give_in(t, op, 0, floor_mod_of(t, in[0], in[1]), layout);
+    tl_give_in(t, op, 0, maas_p_floor_mod(&t->b, in[0], in[1]), layout);
 }
 
 static void floor_div(tl *t, tl_op *op)
 {
     maas_vid in[2];
     const int layout = operands(t, op, in);
-    maas_vid y = in[0];
-    if (!is_float(t, y)) /* without a remainder, division does not round */
-        y = maas_b_op2(&t->b, "Sub", y, floor_mod_of(t, in[0], in[1]));
-    y = maas_b_op2(&t->b, "Div", y, in[1]);
-    tl_give_in(t, op, 0, is_float(t, y) ? maas_b_op1(&t->b, "Floor", y) : y, layout);
+    tl_give_in(t, op, 0, maas_p_floor_div(&t->b, in[0], in[1]), layout);
 }
 
 /* ---- more ---- */

@@ -27,85 +27,20 @@ static void slice(tl *t, tl_op *op)
     tl_give(t, op, 0, maas_b_op3(b, "Slice", tl_in(t, op, 0), from, to));
 }
 
-/* What a strided slice does: a slice of all axes, axes that go and axes that come. */
-typedef struct strided {
-    int64_t axis[MAAS_MAX_RANK], from[MAAS_MAX_RANK], to[MAAS_MAX_RANK], step[MAAS_MAX_RANK];
-    int64_t gone[MAAS_MAX_RANK], fresh[MAAS_MAX_RANK];
-    int n, n_gone, n_fresh;
-} strided;
-
-typedef struct masks {
-    int64_t begin, end, ellipsis, fresh, shrink;
-} masks;
-
-static void add_axis(strided *s, int axis, const int64_t *begin, const int64_t *end,
-                     const int64_t *step, int i, const masks *m)
-{
-    const int k = s->n++;
-    const bool back = step[i] < 0;
-    s->axis[k] = axis;
-    s->step[k] = step[i];
-    s->from[k] = !(m->begin >> i & 1) ? begin[i] : back ? INT64_MAX : 0;
-    s->to[k] = !(m->end >> i & 1) ? end[i] : back ? INT64_MIN : INT64_MAX;
-    if (m->shrink >> i & 1) {
-        s->from[k] = begin[i];
-        s->to[k] = begin[i] == -1 ? INT64_MAX : begin[i] + 1;
-        s->step[k] = 1;
-        s->gone[s->n_gone++] = axis;
-    }
-}
-
-static bool is_i32(int64_t v)
-{
-    return v >= INT32_MIN && v <= INT32_MAX;
-}
-
-/* Entry after entry; an ellipsis stands for the axes that no other entry speaks of. */
-static bool plan_slices(tl *t, const tl_op *op, int rank, strided *s)
+static void strided_slice(tl *t, tl_op *op)
 {
     int64_t v[3][MAAS_MAX_RANK];
-    const masks m = {fb_i32(&t->f, &op->options, 0, 0), fb_i32(&t->f, &op->options, 1, 0),
-                     fb_i32(&t->f, &op->options, 2, 0), fb_i32(&t->f, &op->options, 3, 0),
-                     fb_i32(&t->f, &op->options, 4, 0)};
+    const maas_p_masks m = {fb_i32(&t->f, &op->options, 0, 0), fb_i32(&t->f, &op->options, 1, 0),
+                            fb_i32(&t->f, &op->options, 2, 0), fb_i32(&t->f, &op->options, 3, 0),
+                            fb_i32(&t->f, &op->options, 4, 0)};
+    const maas_vid x = tl_in(t, op, 0);
     const int n = tl_ints(t, op, 1, v[0], MAAS_MAX_RANK);
-    int axis = 0, out = 0, named = 0;
     if (tl_ints(t, op, 2, v[1], MAAS_MAX_RANK) != n || tl_ints(t, op, 3, v[2], MAAS_MAX_RANK) != n)
         tl_fail(t, MAAS_E_FORMAT, "begin, end and strides are not of one length");
     if (fb_bool(&t->f, &op->options, 5, false))
         tl_fail(t, MAAS_E_UNSUPPORTED, "ends that are offsets");
-    for (int i = 0; i < n; i++)
-        named += !(m.fresh >> i & 1) && !(m.ellipsis >> i & 1);
-    for (int i = 0; i < n && tl_ok(t); i++) {
-        if (m.ellipsis >> i & 1) {
-            const int skip = rank - named;
-            axis += skip > 0 ? skip : 0;
-            out += skip > 0 ? skip : 0;
-        } else if (m.fresh >> i & 1) {
-            s->fresh[s->n_fresh++] = out++;
-        } else if (axis >= rank || v[2][i] == 0 || !is_i32(v[0][i]) || !is_i32(v[1][i]) ||
-                   !is_i32(v[2][i])) {
-            tl_fail(t, MAAS_E_FORMAT, "entry %d of the slice", i);
-        } else {
-            add_axis(s, axis++, v[0], v[1], v[2], i, &m);
-            out += !(m.shrink >> i & 1);
-        }
-    }
-    return tl_ok(t);
-}
-
-static void strided_slice(tl *t, tl_op *op)
-{
-    strided s = {.n = 0};
-    maas_vid y = tl_in(t, op, 0);
-    if (!plan_slices(t, op, tl_type(t, y)->rank, &s))
-        return;
-    if (s.n)
-        y = tl_slice(t, y, s.axis, s.from, s.to, s.step, s.n);
-    if (s.n_gone)
-        y = maas_b_op2(&t->b, "Squeeze", y, maas_b_i64s(&t->b, s.gone, s.n_gone));
-    if (s.n_fresh)
-        y = maas_b_op2(&t->b, "Unsqueeze", y, maas_b_i64s(&t->b, s.fresh, s.n_fresh));
-    tl_give(t, op, 0, y);
+    if (tl_ok(t))
+        tl_give(t, op, 0, maas_p_strided_slice(&t->b, x, v[0], v[1], v[2], n, &m));
 }
 
 static void reverse(tl *t, tl_op *op)
@@ -147,21 +82,6 @@ static int borders(tl *t, const tl_op *op, uint32_t i, int rank, int64_t pads[2 
     return tl_ok(t) ? rank : 0;
 }
 
-/* As ONNX has them: all that come before, all that come after. */
-static maas_vid padded(tl *t, maas_vid x, const int64_t *pads, int rank, bool first,
-                       const char *mode, maas_vid with)
-{
-    int64_t order[2 * MAAS_MAX_RANK];
-    for (int i = 0; i < rank; i++) {
-        const int axis = first ? tl_axis_first(i) : i;
-        order[axis] = pads[2 * i];
-        order[rank + axis] = pads[2 * i + 1];
-    }
-    const maas_vid in[3] = {x, maas_b_i64s(&t->b, order, 2 * rank), with};
-    const maas_attr a = MAAS_A_STR("mode", mode);
-    return maas_b_node(&t->b, "Pad", &a, 1, in, with == MAAS_NO_VALUE ? 2 : 3, NULL, 1);
-}
-
 static void pad(tl *t, tl_op *op)
 {
     int64_t pads[2 * MAAS_MAX_RANK];
@@ -173,22 +93,8 @@ static void pad(tl *t, tl_op *op)
         with = tl_type(t, with)->rank == 0 ? with : tl_reshape(t, with, NULL, 0);
     }
     const maas_vid x = first ? tl_in_first(t, op, 0) : tl_in(t, op, 0);
-    tl_give_in(t, op, 0, padded(t, x, pads, rank, first, "constant", with),
+    tl_give_in(t, op, 0, maas_p_padded(&t->b, x, pads, rank, first, "constant", with),
                first ? TL_FIRST : TL_LAST);
-}
-
-/* The border itself is repeated: [c b a] a b c [c b a]. */
-static maas_vid mirrored(tl *t, maas_vid x, int64_t axis, int64_t before, int64_t after)
-{
-    maas_vid v[3];
-    uint32_t n = 0;
-    const int64_t back = -1;
-    if (before)
-        v[n++] = tl_slice(t, x, &axis, &(int64_t){before - 1}, &(int64_t){INT64_MIN}, &back, 1);
-    v[n++] = x;
-    if (after)
-        v[n++] = tl_slice(t, x, &axis, &(int64_t){-1}, &(int64_t){-1 - after}, &back, 1);
-    return n == 1 ? x : tl_concat(t, v, n, axis);
 }
 
 static void mirror_pad(tl *t, tl_op *op)
@@ -197,11 +103,11 @@ static void mirror_pad(tl *t, tl_op *op)
     maas_vid x = tl_in(t, op, 0);
     const int rank = borders(t, op, 1, tl_type(t, x)->rank, pads);
     if (fb_i8(&t->f, &op->options, 0, 0) == 0) {
-        tl_give(t, op, 0, padded(t, x, pads, rank, false, "reflect", MAAS_NO_VALUE));
+        tl_give(t, op, 0, maas_p_padded(&t->b, x, pads, rank, false, "reflect", MAAS_NO_VALUE));
         return;
     }
     for (int i = 0; i < rank; i++)
-        x = mirrored(t, x, i, pads[2 * i], pads[2 * i + 1]);
+        x = maas_p_mirrored(&t->b, x, i, pads[2 * i], pads[2 * i + 1]);
     tl_give(t, op, 0, x);
 }
 
@@ -252,35 +158,18 @@ static void space_to_batch(tl *t, tl_op *op)
 {
     int64_t b[2], p[4];
     const bool one_axis = read_blocks(t, op, b, p);
-    maas_vid x = block_input(t, op, one_axis);
-    if (!tl_ok(t))
-        return;
-    const int64_t all[8] = {0, 0, p[0], p[1], p[2], p[3], 0, 0};
-    x = padded(t, x, all, 4, true, "constant", MAAS_NO_VALUE);
-    const int64_t c = tl_size(t, x, 1), h = tl_size(t, x, 2), w = tl_size(t, x, 3);
-    if (h % b[0] || w % b[1])
-        tl_fail(t, MAAS_E_FORMAT, "blocks do not divide the picture");
-    x = tl_reshape(t, x, (int64_t[]){-1, c, h / b[0], b[0], w / b[1], b[1]}, 6);
-    x = tl_transpose(t, x, 6, (int64_t[]){3, 5, 0, 1, 2, 4});
-    block_output(t, op, tl_reshape(t, x, (int64_t[]){-1, c, h / b[0], w / b[1]}, 4), one_axis);
+    const maas_vid x = block_input(t, op, one_axis);
+    if (tl_ok(t))
+        block_output(t, op, maas_p_space_to_batch(&t->b, x, b, p, t->err), one_axis);
 }
 
 static void batch_to_space(tl *t, tl_op *op)
 {
     int64_t b[2], crop[4];
     const bool one_axis = read_blocks(t, op, b, crop);
-    maas_vid x = block_input(t, op, one_axis);
-    if (!tl_ok(t))
-        return;
-    const int64_t c = tl_size(t, x, 1), h = tl_size(t, x, 2), w = tl_size(t, x, 3);
-    x = tl_reshape(t, x, (int64_t[]){b[0], b[1], -1, c, h, w}, 6);
-    x = tl_transpose(t, x, 6, (int64_t[]){2, 3, 4, 0, 5, 1});
-    x = tl_reshape(t, x, (int64_t[]){-1, c, h * b[0], w * b[1]}, 4);
-    if (crop[0] + crop[1] >= h * b[0] || crop[2] + crop[3] >= w * b[1])
-        tl_fail(t, MAAS_E_FORMAT, "nothing is left of the picture");
-    x = tl_slice(t, x, (int64_t[]){2, 3}, (int64_t[]){crop[0], crop[2]},
-                 (int64_t[]){h * b[0] - crop[1], w * b[1] - crop[3]}, (int64_t[]){1, 1}, 2);
-    block_output(t, op, x, one_axis);
+    const maas_vid x = block_input(t, op, one_axis);
+    if (tl_ok(t))
+        block_output(t, op, maas_p_batch_to_space(&t->b, x, b, crop, t->err), one_axis);
 }
 
 /* ---- indices ---- */

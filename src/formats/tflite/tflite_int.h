@@ -16,6 +16,7 @@
 #define MAAS_FORMATS_TFLITE_INT_H
 
 #include "base/arena.h"
+#include "formats/pieces.h"
 #include "formats/tflite/flat.h"
 #include "formats/tflite/schema.h"
 #include "formats/tflite/tflite.h"
