@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "formats/image_recipe.h"
+#include "learn/graph_edges.h"
 #include "learn/matrix.h"
 #include "learn/tune/tune.h"
 
@@ -20,10 +21,11 @@ maas_status maas_model_resolve(const maas_model_parts *p, maas_err *err)
     if (last && last->units == 0)
         last->units = wanted;
     for (size_t i = 0; i < p->recipe->layers.n; i++) {
-        if (layers[i].type == MAAS_LAYER_DENSE && layers[i].units == 0)
+        if (maas_layer_has_units(layers[i].type) && layers[i].units == 0)
             return maas_fail(
                 err, MAAS_E_INVALID,
-                "params.layers[%zu].units is missing; only the last dense layer may leave it out",
+                "params.layers[%zu].units is missing; only the last layer with units may leave "
+                "it out",
                 i);
         if (layers[i].type != MAAS_LAYER_EMBEDDING || layers[i].size)
             continue;
@@ -50,11 +52,15 @@ static maas_status begin(const maas_model_parts *p, const char *name, maas_graph
     MAAS_TRY(maas_net_init(net, *g, p->recipe, err));
     if (p->tune)
         net->prefix = p->tune->prefix;
+    net->edges = p->edges;
     return MAAS_OK;
 }
 
+/* Of a graph the one input is which nodes: their cells are constants. */
 static maas_vid raw_inputs(const maas_model_parts *p, maas_net *net)
 {
+    if (p->edges)
+        net->nodes = maas_b_input(&net->b, "nodes", MAAS_I64, 1, &net->batch);
     if (p->tune) {
         maas_tune_inputs(p->tune, p->features, net);
         return MAAS_NO_VALUE;
@@ -91,7 +97,8 @@ static maas_vid body(const maas_model_parts *p, maas_net *net, maas_vid x)
 {
     if (p->tune)
         return maas_tune_body(p->tune, p->target, net);
-    return maas_net_layers(net, x);
+    const maas_vid z = maas_net_layers(net, x);
+    return p->edges ? maas_b_op2(&net->b, "Gather", z, net->nodes) : z;
 }
 
 static maas_vid build_loss(maas_net *net, const maas_model_parts *p, maas_vid z, maas_vid y)
@@ -219,12 +226,36 @@ static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *
     MAAS_TRY(maas_model_set_meta(g, "maas.target", maas_target_json(p->target), err));
     if (p->tune)
         return add_tune_meta(g, p, err);
+    if (p->edges)
+        MAAS_TRY(maas_model_set_meta(g, "maas.graph",
+                                     maas_edges_json(p->edges, &p->recipe->graph), err));
     MAAS_TRY(maas_model_set_meta(g, "maas.columns", maas_features_json(p->features), err));
     return maas_model_set_meta(g, "maas.recipe", maas_learner_dump(p->learner, p->recipe), err);
 }
 
+/* Nodes of the graph that was learned from, or rows and edges that the client brings. */
+static void export_graph(const maas_model_parts *p, maas_net *net)
+{
+    const bool stored = p->recipe->graph.serve == MAAS_SERVE_NODES;
+    net->standard = true;
+    const maas_vid names = stored ? maas_edges_nodes_input(net) : MAAS_NO_VALUE;
+    maas_vid x = stored ? maas_features_build_raw(p->features, net)
+                        : maas_features_build_export(p->features, &net->b, net->batch);
+    if (!stored)
+        maas_edges_inputs(net);
+    maas_vid z = maas_net_layers(net, x);
+    if (stored)
+        z = maas_edges_pick(net, names, z);
+    if (net->b.status == MAAS_OK)
+        maas_target_outputs(p->target, net, z);
+}
+
 static void export_layers(const maas_model_parts *p, maas_net *net)
 {
+    if (p->edges) {
+        export_graph(p, net);
+        return;
+    }
     maas_vid x = p->features->opts.fields
                      ? maas_features_build_fields(p->features, net, true)
                      : maas_features_build_export(p->features, &net->b, net->batch);

@@ -23,6 +23,7 @@ typedef struct maas_model_parts {
     const maas_target *target;
     const maas_soft *soft;        /* rows NULL: nobody teaches */
     const struct maas_tune *tune; /* learn/tune/tune.h: the layers are a graph; or NULL */
+    const struct maas_edges *edges; /* graph_edges.h: rows are nodes; NULL: of no graph */
     maas_recipe *recipe;          /* sizes left open are filled in */
     const char *learner;
     const maas_graph *parent; /* or NULL */

@@ -139,7 +139,7 @@ static maas_status train_rows(maas_fit *r, maas_err *err)
         if (is_cancelled(r))
             return maas_fail(err, MAAS_E_CANCELLED, "cancelled in epoch %lld",
                              (long long)r->epoch + 1);
-        maas_runner *x = r->order.n - at >= r->recipe.batch_size ? &r->full : &r->tail;
+        maas_runner *x = r->order.n - at >= maas_fit_batch(r) ? &r->full : &r->tail;
         MAAS_TRY(train_batch(r, x, at, err));
         at += x->rows;
         maas_fit_progress(r, ((double)r->epoch + (double)at / (double)r->order.n) * share, NULL,
@@ -166,7 +166,7 @@ static maas_status evaluate_at(maas_fit *r, maas_runner *x, const maas_samples *
         return maas_fail(err, MAAS_E_CANCELLED, "cancelled after epoch %lld", (long long)r->epoch);
     x->now = from(s, at, x->rows);
     maas_target_gather(&r->target, &x->now, x->rows,
-                       maas_exec_input(x->exec, maas_features_n_raw(&r->features))->data);
+                       maas_exec_input(x->exec, maas_fit_n_raw(r))->data);
     return maas_exec_run(x->exec, err);
 }
 
