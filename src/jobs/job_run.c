@@ -204,8 +204,9 @@ void maas_job_fail(maas_job *job, maas_status code, const char *message)
 /* Where a version came from. */
 static json_t *lineage_of(maas_job *job)
 {
-    json_t *l = json_pack("{s:s, s:O, s:O*, s:O*, s:O*, s:O*, s:s}", "job", job->id, "dataset",
-                          json_object_get(job->spec, "dataset"), "parent",
+    json_t *l = json_pack("{s:s, s:O, s:O*, s:O*, s:O*, s:O*, s:O*, s:s}", "job", job->id,
+                          "dataset", json_object_get(job->spec, "dataset"), "edges",
+                          json_object_get(job->spec, "edges"), "parent",
                           json_object_get(job->spec, "parent"), "learner",
                           json_object_get(job->spec, "learner"), "params",
                           json_object_get(job->spec, "params"), "target",

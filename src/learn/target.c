@@ -296,8 +296,11 @@ static maas_status fit_values(maas_target *t, const maas_recipe *r, const maas_r
     t->scale = charged(t, (size_t)t->width, sizeof *t->scale);
     if (!t->values || !t->shift || !t->scale)
         return maas_fail(err, MAAS_E_NOMEM, "targets of %lld rows", (long long)t->n_rows);
-    for (int64_t i = 0; i < n; i++)
-        MAAS_TRY(check_value(t, i, cells->get(t->col->data, i), err));
+    for (int64_t i = 0; i < n; i++) {
+        const double x = cells->get(t->col->data, i);
+        if (!(r->graph.on && isnan(x))) /* a node may have no target */
+            MAAS_TRY(check_value(t, i, x, err));
+    }
     t->scaled = maas_losses[t->loss].target == MAAS_LOSS_VALUES &&
                 r->target_scaling != MAAS_SCALING_NONE;
     if (t->scaled && parent)
