@@ -6,8 +6,16 @@
 #include "learn/graph_edges.h"
 #include "learn/matrix.h"
 #include "learn/tune/tune.h"
+#include "runtime/plan.h"
 
 #include "base/ban.h"
+
+#define OPTIMIZER_PREFIX "optimizer."
+
+bool maas_is_model_variable(const char *name)
+{
+    return strncmp(name, OPTIMIZER_PREFIX, strlen(OPTIMIZER_PREFIX)) != 0;
+}
 
 static void auto_graph(maas_graph **g)
 {
@@ -233,19 +241,30 @@ static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *
     return maas_model_set_meta(g, "maas.recipe", maas_learner_dump(p->learner, p->recipe), err);
 }
 
-/* Nodes of the graph that was learned from, or rows and edges that the client brings. */
+/* What is known of a node of a graph that stays as it is, is known when learning ends: the file has
+ * a row for each, and the weights for an update. */
+static void export_nodes(const maas_model_parts *p, maas_net *net)
+{
+    const maas_vid names = maas_edges_nodes_input(net);
+    for (uint32_t i = 0; net->b.status == MAAS_OK && i < maas_vars_n(p->vars); i++) {
+        const char *name;
+        maas_vid v;
+        const maas_tensor *t = maas_vars_at(p->vars, i, &name);
+        if (maas_is_model_variable(name))
+            net->b.status = maas_graph_variable(net->b.g, name, t, true, &v, net->b.err);
+    }
+    const maas_vid z = maas_edges_pick(net, names, maas_b_const(&net->b, "nodes.z", p->table));
+    if (net->b.status == MAAS_OK)
+        maas_target_outputs(p->target, net, z);
+}
+
+/* Rows and edges that the client brings. */
 static void export_graph(const maas_model_parts *p, maas_net *net)
 {
-    const bool stored = p->recipe->graph.serve == MAAS_SERVE_NODES;
     net->standard = true;
-    const maas_vid names = stored ? maas_edges_nodes_input(net) : MAAS_NO_VALUE;
-    maas_vid x = stored ? maas_features_build_raw(p->features, net)
-                        : maas_features_build_export(p->features, &net->b, net->batch);
-    if (!stored)
-        maas_edges_inputs(net);
+    maas_vid x = maas_features_build_export(p->features, &net->b, net->batch);
+    maas_edges_inputs(net);
     maas_vid z = maas_net_layers(net, x);
-    if (stored)
-        z = maas_edges_pick(net, names, z);
     if (net->b.status == MAAS_OK)
         maas_target_outputs(p->target, net, z);
 }
@@ -253,7 +272,7 @@ static void export_graph(const maas_model_parts *p, maas_net *net)
 static void export_layers(const maas_model_parts *p, maas_net *net)
 {
     if (p->edges) {
-        export_graph(p, net);
+        (p->table ? export_nodes : export_graph)(p, net);
         return;
     }
     maas_vid x = p->features->opts.fields

@@ -93,8 +93,6 @@ maas_status maas_fit_rank(maas_fit *r, double *out, maas_err *err);
 bool maas_fit_should_stop(const maas_fit *r);
 void maas_fit_progress(maas_fit *r, double fraction, const json_t *metrics, bool always);
 
-bool maas_is_model_variable(
-    const char *name); /* weights and running statistics, not optimizer state */
 maas_status maas_fit_fingerprint(maas_fit *r, maas_err *err);
 maas_status maas_fit_checkpoint(maas_fit *r, maas_err *err);
 maas_status maas_fit_resume(maas_fit *r, maas_span state, maas_err *err);

@@ -5,13 +5,6 @@
 
 #include "base/ban.h"
 
-#define OPTIMIZER_PREFIX "optimizer."
-
-bool maas_is_model_variable(const char *name)
-{
-    return strncmp(name, OPTIMIZER_PREFIX, strlen(OPTIMIZER_PREFIX)) != 0;
-}
-
 static bool is_optimizer_variable(const char *name)
 {
     return !maas_is_model_variable(name);

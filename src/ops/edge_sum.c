@@ -2,7 +2,8 @@
  * EdgeSum (ai.maas): a sparse matrix, given as a list of edges, times rows of numbers.
  *
  *   EdgeSum(x [n, d], from [e], to [e], weight [e])  ->  y [n, d]
- *       y[to[k]] += weight[k] * x[from[k]] for k = 0 .. e - 1, from zeros
+ *       y[to[k]] += weight[k] * x[from[k]] for k = 0 .. e - 1, from zeros; rows below 0
+ *       count from the end, as those of Gather do
  *
  * It stands for Gather, Mul and ScatterND with reduction add, without the [e, d] rows between them.
  * A row is summed in the order of its edges, by any number of threads.
@@ -37,6 +38,8 @@ maas_status maas_edge_of(const maas_call *c, int64_t k, int64_t *from, int64_t *
     const int64_t n = c->in[MAAS_EDGE_X].dims[0];
     *from = ((const int64_t *)c->in[MAAS_EDGE_FROM].data)[k];
     *to = ((const int64_t *)c->in[MAAS_EDGE_TO].data)[k];
+    *from += *from < 0 && *from >= -n ? n : 0;
+    *to += *to < 0 && *to >= -n ? n : 0;
     if (*from >= 0 && *from < n && *to >= 0 && *to < n)
         return MAAS_OK;
     return maas_fail(err, MAAS_E_INVALID, "edge %lld goes from %lld to %lld: there are %lld rows",
@@ -85,14 +88,14 @@ static void gradient(maas_grad *g)
  * that are known, or only when it runs. */
 static void example(maas_example *e)
 {
-    static const int64_t from[] = {0, 4, 4, 1, 2, 2, 5, 0}, to[] = {1, 1, 0, 3, 2, 3, 1, 1};
+    static const int64_t from[] = {0, 4, -2, 1, 2, 2, 5, 0}, to[] = {1, 1, 0, 3, 2, 3, -5, 1};
     static const int64_t widths[] = {3, 16, 1, 77};
     const maas_dtype t = maas_ex_float(e);
     const int64_t n = e->variant == 8 ? 0 : 8, d = widths[e->variant / 2 % 4];
     const bool known = e->variant % 4 < 2;
     const maas_vid x = maas_ex_in(e, t, -2, 2, 2, (const int64_t[]){6, d});
     const maas_vid in[] = {x, known ? maas_b_i64s(e->b, from, (int)n)
-                                    : maas_ex_in(e, MAAS_I64, 0, 6, 1, &n),
+                                    : maas_ex_in(e, MAAS_I64, -6, 6, 1, &n),
                            known ? maas_b_i64s(e->b, to, (int)n)
                                  : maas_ex_in(e, MAAS_I64, 0, 6, 1, &n),
                            maas_ex_in(e, t, -2, 2, 1, &n)};

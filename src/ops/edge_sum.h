@@ -6,7 +6,7 @@
 
 enum { MAAS_EDGE_X, MAAS_EDGE_FROM, MAAS_EDGE_TO, MAAS_EDGE_WEIGHT, MAAS_EDGE_N_IN };
 
-/* Edge k; E_INVALID when a row that it names is not there. */
+/* Edge k, rows from 0; E_INVALID when a row that it names is not there. */
 maas_status maas_edge_of(const maas_call *c, int64_t k, int64_t *from, int64_t *to, maas_err *err);
 
 #endif

@@ -50,17 +50,19 @@ static maas_status count(const maas_call *c, sorted *s, maas_err *err)
 }
 
 /* Stable: edges of a row stay in their order. Each row's start moves to its end, and back. */
-static void place(const maas_call *c, sorted *s)
+static maas_status place(const maas_call *c, sorted *s, maas_err *err)
 {
-    const int64_t *from = c->in[MAAS_EDGE_FROM].data, *to = c->in[MAAS_EDGE_TO].data;
     for (int64_t k = 0; k < s->n; k++) {
-        const int64_t at = s->first[to[k]]++;
-        s->from[at] = (uint32_t)from[k];
+        int64_t from, to;
+        MAAS_TRY(maas_edge_of(c, k, &from, &to, err));
+        const int64_t at = s->first[to]++;
+        s->from[at] = (uint32_t)from;
         s->nth[at] = (uint32_t)k;
     }
     for (int64_t i = s->n_rows; i > 0; i--)
         s->first[i] = s->first[i - 1];
     s->first[0] = 0;
+    return MAAS_OK;
 }
 
 static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
@@ -75,14 +77,15 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
     s->first = maas_calloc((size_t)s->n_rows + 1, sizeof *s->first);
     s->from = maas_calloc((size_t)s->n + 1, sizeof *s->from);
     s->nth = maas_calloc((size_t)s->n + 1, sizeof *s->nth);
-    const maas_status st = s->first && s->from && s->nth
-                               ? count(c, s, err)
-                               : maas_fail(err, MAAS_E_NOMEM, "%lld edges", (long long)s->n);
+    maas_status st = s->first && s->from && s->nth
+                         ? count(c, s, err)
+                         : maas_fail(err, MAAS_E_NOMEM, "%lld edges", (long long)s->n);
+    if (st == MAAS_OK)
+        st = place(c, s, err);
     if (st != MAAS_OK) {
         release(s);
         return st;
     }
-    place(c, s);
     c->state = s;
     return MAAS_OK;
 }
