@@ -285,7 +285,8 @@ maas_status maas_edges_fit(maas_edges *e, const maas_dataset *nodes, const maas_
 {
     if (!edges)
         return maas_fail(err, MAAS_E_INVALID,
-                         "params.graph: this kind of job does not open a data set of edges");
+                         "params.graph.edges: name the data set of edges in this job, too (kinds "
+                         "train and update)");
     reader r;
     maas_edges listed = {0};
     *e = (maas_edges){.n_nodes = nodes->n_rows, .arena = arena};

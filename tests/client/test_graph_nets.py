@@ -94,4 +94,93 @@ def graphsage_learns_communities():
     agree("sage", {"node": np.array([5, 0, 599, 5])})
 
 
+@case
+def names_weights_and_nodes_without_a_label():
+    graph = {"edges": "cites_named:1", "source": "citing", "target": "cited", "weight": "times", "id": "paper"}
+    job = train("named", params(graph=graph, validation=0.2), dataset="named")
+    assert job["metrics"]["val_accuracy"] > 0.6, job["metrics"]
+    ours = agree("named", {"node": NAMES[[3, 1, 3]].astype(object)})
+    assert ours["label"][0] == ours["label"][2]
+    lineage = server.get("/api/v1/models/named/versions/1").json()["lineage"]
+    assert lineage["edges"] == {"name": "cites_named", "version": 1}, lineage
+    config = server.get("/v2/models/named").json()
+    assert [(i["name"], i["datatype"], i["shape"]) for i in config["inputs"]] == [("node", "BYTES", [-1])], config
+    r = server.post("/v2/models/named/infer", {"inputs": [
+        {"name": "node", "datatype": "BYTES", "shape": [1], "data": ["paper_9999"]}]})
+    assert r.status == 400, r
+
+
+@case
+def a_graph_of_the_client():
+    """The model takes rows and edges: those it learned from, and others."""
+    for name, layers, weight in (("g_gcn", "gcn", False), ("g_sage", "graphsage", False), ("g_weight", "gcn", True)):
+        graph = {"edges": "cites", "serve": "graph", "directed": True, "split": "split"}
+        data = "papers"
+        if weight:
+            graph = {"edges": "cites_named", "source": "citing", "target": "cited", "weight": "times", "id": "paper",
+                     "serve": "graph"}
+            data = "named"
+        train(name, params(layers=layers, graph=graph, epochs=10), dataset=data)
+        rng = np.random.default_rng(1)
+        for n, m in ((N, len(G.edges)), (7, 12), (3, 0), (1, 1)):
+            inputs = {"x": G.x[:n].astype(np.float32), "edges": G.edges.T if n == N else rng.integers(0, n, (2, m))}
+            if weight:
+                inputs["edge_weight"] = rng.random(m).astype(np.float32)
+            agree(name, inputs)
+        r = server.post(f"/v2/models/{name}/infer", {"inputs": [
+            {"name": "x", "datatype": "FP32", "shape": [1, WORDS], "data": [0] * WORDS},
+            {"name": "edges", "datatype": "INT64", "shape": [2, 1], "data": [0, 5]}]
+            + weight * [{"name": "edge_weight", "datatype": "FP32", "shape": [1], "data": [1]}]})
+        assert r.status == 400, r
+
+
+@case
+def both_ways_of_serving_agree():
+    graph = {"edges": "cites", "split": "split", "directed": True}
+    train("n_same", params(graph=graph, epochs=5))
+    train("g_same", params(graph={**graph, "serve": "graph"}, epochs=5))
+    pairs = np.unique(G.edges, axis=0)  # what is listed twice counts once while learning
+    a = infer(server, "n_same", {"node": np.arange(N)})["probabilities"]
+    b = infer(server, "g_same", {"x": np.loadtxt([",".join(f"{v:.6g}" for v in r) for r in G.x], delimiter=",", dtype=np.float32),
+                                 "edges": pairs.T})["probabilities"]
+    np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+@case
+def the_same_seed_gives_the_same_bytes_and_an_update_goes_on():
+    p = params(epochs=6)
+    for model in ("once", "twice"):
+        train(model, p)
+    assert artifact("once") == artifact("twice")
+    job = server.train(kind="update", model="once", dataset="papers", target="kind",
+                       params={"epochs": 40, "graph": {"edges": "cites"}})
+    assert job["metrics"]["val_accuracy"] > 0.8, job["metrics"]
+    assert server.get("/api/v1/models/once/versions/2").json()["lineage"]["edges"]["version"] == 1
+    refused(400, "params.graph.edges", kind="update", parent="once", model="once", params={"epochs": 2}, learner=None)
+
+
+@case
+def what_is_wrong_is_named():
+    def edges(name, rows, header=("source", "target")):
+        csv(name, header, rows)
+        return {"graph": {"edges": name, "split": "split"}}
+
+    refused(404, "nowhere", params=params(graph={"edges": "nowhere"}))
+    refused(400, "params.graph.edges is missing", params=params(graph={}))
+    refused(400, "need params.graph", params={"layers": "gcn"})
+    refused(400, "needs a layer of gcn_conv", params=params(layers="mlp"))
+    refused(400, "has no column 'source'", params=params(**edges("e_columns", [[1, 2]], ("from", "to"))))
+    refused(400, "row 2: column 'target' names node 600, which does not exist",
+            params=params(**edges("e_node", [[1, 2], [3, 600]])))
+    refused(400, "row 1: column 'source' names node -1", params=params(**edges("e_below", [[-1, 2]])))
+    refused(400, "must be a finite number >= 0",
+            params=params(graph={**edges("e_nan", [[1, 2, 1], [2, 3, "nan"]], ("source", "target", "w"))["graph"],
+                                 "weight": "w"}))
+    refused(400, "names node 'nobody', which does not exist", dataset="named",
+            params=params(graph={**edges("e_name", [["nobody", "paper_0001"]])["graph"], "id": "paper", "split": None}))
+    refused(400, "params.graph.split", params=params(graph={"edges": "cites", "split": "words"}))
+    refused(501, "params.graph goes with kind", params=params(), kind="search", search={"param_grid": {"seed": [1, 2]}})
+    refused(501, "rows of a graph", params=params(), importances=True)
+
+
 finish()
