@@ -37,6 +37,11 @@ NETS = {
 }
 
 
+def softmax(z):
+    e = np.exp(z - z.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
 def run(name, kind, weighted):
     graph = {"edges": "edges", "split": "split", **({"weight": "w"} if weighted else {})}
     p = {"layers": NETS[kind], "graph": graph, "scaling": "none", "schedule": "constant", "seed": 3}
@@ -46,7 +51,7 @@ def run(name, kind, weighted):
     first = {t.name: numpy_helper.to_array(t) for t in onnx.load_model_from_string(file).graph.initializer}
     job = server.train(model=name, params={**p, "epochs": STEPS, "optimizer": {"type": "adam", "lr": LR}}, **spec)
     path = os.path.join(folder, name + ".npz")
-    np.savez(path, x=G.x, y=G.y, edges=both if weighted else pairs, train=train, kind=kind, lr=LR, steps=STEPS,
+    np.savez(path, x=G.x, y=G.y, edges=both if weighted else pairs, train=train, kind=kind, lr=LR, steps=STEPS, doubles=True,
              weight=(twice if weighted else np.ones(len(pairs))).astype(np.float32),
              **{"w:" + k: v for k, v in first.items() if k.startswith("layers.")})
     subprocess.run(["/usr/bin/python3", os.path.join(HERE, "graph_torch.py"), path], check=True)
@@ -55,9 +60,10 @@ def run(name, kind, weighted):
     off = np.abs(ours - theirs["losses"]).max()
     check(f"{name}: {STEPS} losses within 1e-5 (largest difference {off:.1e})", off < 1e-5, (ours, theirs["losses"]))
     out = infer(server, name, {"node": np.arange(N)})["probabilities"]
-    e = np.exp(theirs["z"] - theirs["z"].max(1, keepdims=True))
-    off = np.abs(out - e / e.sum(1, keepdims=True)).max()
-    check(f"{name}: probabilities of all nodes within 1e-4 (largest difference {off:.1e})", off < 1e-4)
+    exact = softmax(theirs["z64"])
+    # A weight whose gradient is all rounding moves by Adam's full step: how far floats end from doubles says PyTorch itself.
+    off, allowed = np.abs(out - exact).max(), 1e-5 + 4 * np.abs(softmax(theirs["z"]) - exact).max()
+    check(f"{name}: probabilities of all nodes {off:.1e} from those in doubles, allowed {allowed:.1e}", off < allowed)
     rest = split == "rest"
     right = [float((z.argmax(1) == G.y)[rest].mean()) for z in (out, theirs["z"])]
     check(f"{name}: right about {right[0]:.3f} of the other nodes, PyTorch about {right[1]:.3f}",
