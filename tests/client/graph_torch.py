@@ -3,7 +3,8 @@
 
 usage: graph_torch.py FILE.npz     x, y, edges [e, 2] (directed), weight [e], train (rows), kind, lr, steps and the first
 weights "w:NAME"; writes FILE.npz.out.npz: the loss of every step, the logits of all nodes after the last one, seconds;
-and the same in doubles, where "doubles" is in the file
+and the logits in doubles, where "doubles" is in the file. Sums along edges are index_add_, or torch.sparse.mm where "sparse"
+is in the file
 
 Runs under the Python that has torch (Debian: python3-torch).
 """
@@ -31,7 +32,11 @@ def run(real):
     weights = {k[2:]: torch.tensor(f[k], dtype=real, requires_grad=True) for k in f.files if k.startswith("w:")}
     layers = sorted({int(k.split(".")[1]) for k in weights})
 
+    matrix = torch.sparse_coo_tensor(torch.stack([dst, src]), by, (n, n)).coalesce() if "sparse" in f else None
+
     def neighbours(h):
+        if matrix is not None:
+            return torch.sparse.mm(matrix, h)
         return torch.zeros(n, h.shape[1], dtype=real).index_add_(0, dst, h[src] * by[:, None])
 
     def forward(h):

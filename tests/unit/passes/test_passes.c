@@ -69,6 +69,62 @@ static void products_take_bias_and_activation_with_them(void)
     rig_reset(&r);
 }
 
+/* The chain of one takes in the Add; the other stays a product of its own. */
+static void of_two_products_added_one_stays(void)
+{
+    rig r;
+    rig_init(&r);
+    const maas_vid a = maas_b_op2(&r.b, "MatMul", r.x, variable(&r, "a", 2));
+    const maas_vid b = maas_b_op2(&r.b, "MatMul", r.x, variable(&r, "b", 2));
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Relu", maas_b_op2(&r.b, "Add", a, b)));
+    optimize(&r, 2, true);
+    EXPECT_EQ(r.g->n_nodes, 2);
+    EXPECT_EQ(n_of(&r, "FusedGemm"), 1);
+    EXPECT_EQ(n_of(&r, "MatMul"), 1);
+    rig_reset(&r);
+}
+
+static maas_vid edge_list(rig *r, maas_vid v)
+{
+    return maas_b_op2(&r->b, "Unsqueeze", v, maas_b_i64s(&r->b, (int64_t[]){1}, 1));
+}
+
+/* Gather, Mul, ScatterND: with `zero` 0 and `how` add, a sum along edges. */
+static void edges_of(rig *r, float zero, const char *how)
+{
+    const maas_attr reduction = MAAS_A_STR("reduction", how);
+    const int64_t n = 5;
+    const maas_vid from = maas_b_input(&r->b, "from", MAAS_I64, 1, &n);
+    const maas_vid to = maas_b_input(&r->b, "to", MAAS_I64, 1, &n);
+    const maas_vid w = maas_b_input(&r->b, "w", MAAS_F32, 1, &n);
+    const maas_vid rows = maas_b_op2(&r->b, "Mul", edge_list(r, w),
+                                     maas_b_op2(&r->b, "Gather", r->x, from));
+    const maas_vid in[] = {maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, zero),
+                                      maas_b_op1(&r->b, "Shape", r->x)),
+                           edge_list(r, to), rows};
+    maas_b_output(&r->b, "y", maas_b_node(&r->b, "ScatterND", &reduction, 1, in, 3, NULL, 1));
+}
+
+static void rows_gathered_weighed_and_added_are_a_sum_along_edges(void)
+{
+    static const struct {
+        float zero;
+        const char *how;
+        int n;
+    } ways[] = {{0, "add", 1}, {1, "add", 0}, {0, "max", 0}, {0, "none", 0}};
+    for (size_t i = 0; i < MAAS_COUNT(ways); i++) {
+        rig r;
+        rig_init(&r);
+        edges_of(&r, ways[i].zero, ways[i].how);
+        optimize(&r, 2, false);
+        EXPECT_EQ(n_of(&r, "EdgeSum"), ways[i].n);
+        EXPECT_EQ(n_of(&r, "ScatterND"), 1 - ways[i].n);
+        if (ways[i].n)
+            EXPECT_EQ(r.g->n_nodes, 1);
+        rig_reset(&r);
+    }
+}
+
 static void a_product_read_twice_stays(void)
 {
     rig r;
@@ -396,6 +452,8 @@ static const mt_case cases[] = {
     MT_CASE(blocks_reach_from_the_first_convolution_to_the_last),
     MT_CASE(what_knows_no_blocks_gets_the_plain_array),
     MT_CASE(products_take_bias_and_activation_with_them),
+    MT_CASE(of_two_products_added_one_stays),
+    MT_CASE(rows_gathered_weighed_and_added_are_a_sum_along_edges),
     MT_CASE(a_product_read_twice_stays),
     MT_CASE(an_addend_that_broadcasts_the_product_stays),
     MT_CASE(chains_of_elements_become_one_node),
