@@ -65,7 +65,8 @@ with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         infer(server, kind, {"node": np.arange(1000)})
         asked = time.monotonic() - began
-        print(f"{kind}: {step:.3f} s a step, PyTorch " + ", ".join(f"{v:.3f} s by {way} ({v / step:.1f}x)" for way, v in peers.items()) +
+        words = ", ".join(f"{v:.3f} s by {way} ({v / step:.1f}x)" for way, v in peers.items())
+        print(f"{kind}: {step:.3f} s a step, PyTorch {words}"
               f"; a job of one step {once:.1f} s; "
               f"losses differ by {off:.1e}; first request for 1000 nodes {asked * 1000:.0f} ms", flush=True)
 finish()

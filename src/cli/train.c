@@ -46,7 +46,8 @@ static const maas_conf_desc rows[] = {
      .arg = "NAME",
      .help = "between the --layers"},
     TEXT("edges", edges, "NAME[:VERSION]",
-         "of a graph network (--layers gcn or graphsage): the data set of edges; columns and more in "
+         "of a graph network (--layers gcn or graphsage): the data set of edges; columns and more "
+         "in "
          "--params {\"graph\":{...}}"),
     TEXT("loss", loss, "NAME", "cross_entropy, binary_cross_entropy, mse, mae, huber"),
     TEXT("optimizer", optimizer, "NAME", "sgd, momentum, rmsprop, adagrad, adam, adamw"),

@@ -380,10 +380,10 @@ static maas_status files_of(maas_job *job, const char *key, json_t **out, maas_e
 static maas_status manifest_of(maas_job *job, const json_t *named, json_t **out, maas_err *err)
 {
     return !named ? MAAS_OK
-                  : maas_registry_dataset_get(
-                        job->all->opts.registry, job->tenant,
-                        json_string_value(json_object_get(named, "name")),
-                        json_integer_value(json_object_get(named, "version")), out, err);
+                  : maas_registry_dataset_get(job->all->opts.registry, job->tenant,
+                                              json_string_value(json_object_get(named, "name")),
+                                              json_integer_value(json_object_get(named, "version")),
+                                              out, err);
 }
 
 maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
@@ -394,9 +394,10 @@ maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
     MAAS_TRY(files_of(job, "parent", &parent, err));
     MAAS_TRY(files_of(job, "teacher", &teacher, err));
     *out = json_pack(
-        "{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
-        json_object_get(job->spec, "kind"), "compress", json_object_get(job->spec, "compress"),
-        "teacher", teacher, "search", json_object_get(job->spec, "search"), "importances",
+        "{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}",
+        "kind", json_object_get(job->spec, "kind"), "compress",
+        json_object_get(job->spec, "compress"), "teacher", teacher, "search",
+        json_object_get(job->spec, "search"), "importances",
         json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir, "dataset",
         data, "edges", edges, "learner", json_object_get(job->spec, "learner"), "params",
         json_object_get(job->spec, "params"), "target", json_object_get(job->spec, "target"),

@@ -326,14 +326,13 @@ maas_status maas_edges_gather(maas_edges *e, const maas_features *fs, maas_err *
         rows[i] = (uint32_t)i;
     uint32_t k = 0;
     if (fs->n_numbers)
-        e->cells[k++] = maas_arena_alloc(
-            e->arena, n * (size_t)fs->n_numbers * maas_dtype_size(fs->raw));
+        e->cells[k++] = maas_arena_alloc(e->arena,
+                                         n * (size_t)fs->n_numbers * maas_dtype_size(fs->raw));
     for (uint32_t i = 0; i < fs->n; i++)
         if (fs->f[i].is_text)
-            e->cells[k++] = maas_arena_alloc(e->arena,
-                                             n * (fs->f[i].encoder
-                                                      ? (size_t)fs->f[i].width * sizeof(float)
-                                                      : sizeof(int64_t)));
+            e->cells[k++] = maas_arena_alloc(
+                e->arena,
+                n * (fs->f[i].encoder ? (size_t)fs->f[i].width * sizeof(float) : sizeof(int64_t)));
     for (uint32_t i = 0; i < k; i++)
         if (!e->cells[i])
             return maas_fail(err, MAAS_E_NOMEM, "cells of %lld nodes", (long long)e->n_nodes);
@@ -344,8 +343,7 @@ maas_status maas_edges_gather(maas_edges *e, const maas_features *fs, maas_err *
 
 json_t *maas_edges_json(const maas_edges *e, const maas_graph_spec *s)
 {
-    return json_pack("{s:s, s:I, s:I, s:s*}", "serve",
-                     s->serve == MAAS_SERVE_NODES ? "nodes" : "graph", "nodes",
-                     (json_int_t)e->n_nodes, "edges", (json_int_t)e->n, "id",
-                     e->id ? e->id->desc.name : NULL);
+    return json_pack(
+        "{s:s, s:I, s:I, s:s*}", "serve", s->serve == MAAS_SERVE_NODES ? "nodes" : "graph", "nodes",
+        (json_int_t)e->n_nodes, "edges", (json_int_t)e->n, "id", e->id ? e->id->desc.name : NULL);
 }

@@ -186,8 +186,9 @@ maas_vid maas_edges_sum(maas_net *net, maas_edge_kind kind, maas_vid x)
 maas_vid maas_edges_nodes_input(maas_net *net)
 {
     const maas_ds_column *id = net->edges->id;
-    return maas_b_input(&net->b, "node", id && id->desc.dtype == MAAS_STRING ? MAAS_STRING : MAAS_I64,
-                        1, &net->batch);
+    return maas_b_input(&net->b, "node",
+                        id && id->desc.dtype == MAAS_STRING ? MAAS_STRING : MAAS_I64, 1,
+                        &net->batch);
 }
 
 /* A name that no node has becomes the number of nodes, which Gather refuses. */

@@ -28,7 +28,8 @@ static const maas_edge_kind aggregate_kinds[] = {MAAS_EDGES_MEAN, MAAS_EDGES_SUM
         {"bias", MAAS_PARAM_BOOL, AT(bias), .preset = 1, .help = "add a bias to every output"},    \
     {                                                                                              \
         "init", MAAS_PARAM_CHOICE, AT(init), .preset = MAAS_INIT_GLOROT_UNIFORM,                   \
-            .choices = maas_init_names, .help = "first values of the weights"                      \
+                                             .choices = maas_init_names,                           \
+                                             .help = "first values of the weights"                 \
     }
 
 const maas_param maas_gcn_conv_rows[MAAS_N_GCN_CONV_ROWS] = {MAAS_LAYER_WIRES, UNITS_ROW,
@@ -77,8 +78,8 @@ static maas_vid normalised(maas_builder *b, maas_vid x)
     const int64_t axis = 1;
     const maas_vid in[2] = {maas_b_op2(b, "Mul", x, x), maas_b_i64s(b, &axis, 1)};
     const maas_vid squares = maas_b_node(b, "ReduceSum", NULL, 0, in, 2, NULL, 1);
-    const maas_vid length = maas_b_op1(
-        b, "Sqrt", maas_b_op2(b, "Add", squares, maas_b_f32(b, 1e-12f)));
+    const maas_vid length = maas_b_op1(b, "Sqrt",
+                                       maas_b_op2(b, "Add", squares, maas_b_f32(b, 1e-12f)));
     return maas_b_op2(b, "Div", x, length);
 }
 

@@ -235,8 +235,8 @@ static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *
     if (p->tune)
         return add_tune_meta(g, p, err);
     if (p->edges)
-        MAAS_TRY(maas_model_set_meta(g, "maas.graph",
-                                     maas_edges_json(p->edges, &p->recipe->graph), err));
+        MAAS_TRY(maas_model_set_meta(g, "maas.graph", maas_edges_json(p->edges, &p->recipe->graph),
+                                     err));
     MAAS_TRY(maas_model_set_meta(g, "maas.columns", maas_features_json(p->features), err));
     return maas_model_set_meta(g, "maas.recipe", maas_learner_dump(p->learner, p->recipe), err);
 }

@@ -63,7 +63,7 @@ typedef struct maas_net {
     const struct maas_edges *edges; /* graph_edges.h: rows are nodes; NULL: of no graph */
     maas_net_edges lists[MAAS_N_EDGE_KINDS], given;
     bool has_lists[MAAS_N_EDGE_KINDS], is_given; /* given: edges are an input */
-    maas_vid nodes; /* I64 [batch] rows of the nodes of a step */
+    maas_vid nodes;                              /* I64 [batch] rows of the nodes of a step */
     bool standard; /* sums along edges are written with operators of the standard */
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */

@@ -44,7 +44,7 @@ typedef struct maas_train_job {
     const json_t *params; /* the request's "params"; unknown keys are refused by name */
     const maas_dataset *data;
     const maas_dataset *edges; /* of params.graph; NULL: none */
-    const char *target; /* column name; NULL: none, where the learner has no_target */
+    const char *target;        /* column name; NULL: none, where the learner has no_target */
     int n_threads;
     maas_budget *budget;
     /* kind: update. The parent's graph and optimizer state ({NULL,0} when not kept). */

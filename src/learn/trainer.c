@@ -33,7 +33,8 @@ static maas_status look_at_nodes(maas_fit *r, maas_runner *x, maas_tensor *out, 
         rows[i] = (uint32_t)i;
     MAAS_TRY(maas_runner_init(r, r->eval_graph, n, false, x, err));
     x->now = (maas_samples){.rows = rows, .n = n};
-    maas_tensor *y = maas_exec_input(x->exec, maas_fit_n_raw(r)); /* of the loss, which nobody reads */
+    maas_tensor *y = maas_exec_input(x->exec,
+                                     maas_fit_n_raw(r)); /* of the loss, which nobody reads */
     memset(y->data, 0, maas_tensor_bytes(y));
     MAAS_TRY(maas_exec_run(x->exec, err));
     *out = *maas_exec_output(x->exec, MAAS_OUT_Z);

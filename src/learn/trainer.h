@@ -48,8 +48,8 @@ typedef struct maas_fit {
     maas_ranking ranking;     /* of validation rows */
     maas_features features;
     maas_target target;
-    maas_soft soft; /* a teacher's answers */
-    maas_tune tune; /* g NULL: the layers are those of the recipe */
+    maas_soft soft;   /* a teacher's answers */
+    maas_tune tune;   /* g NULL: the layers are those of the recipe */
     maas_edges edges; /* n_nodes 0: rows are no nodes */
     maas_model_parts parts;
     maas_train_graph train_graph;

@@ -213,9 +213,9 @@ static maas_status make_pair(maas_fit *r, const maas_graph *g, int64_t n, int64_
 static maas_status make_runners(maas_fit *r, maas_err *err)
 {
     const int64_t batch = maas_fit_batch(r), most =
-                                                    /* A network from elsewhere may be large: what a
-                                                       step has memory for, evaluation has, too. */
-                                                batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
+                                                 /* A network from elsewhere may be large: what a
+                                                    step has memory for, evaluation has, too. */
+                                             batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
     const int64_t n_eval = r->val.n ? r->val_samples.n : r->order.n;
     MAAS_TRY(make_pair(r, r->train_graph.g, r->order.n, batch, &r->full, &r->tail, err));
     /* Without validation rows the training rows are scored once, at the end. */
@@ -278,8 +278,8 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
     };
     maas_rows all;
     MAAS_TRY(measured_rows(r, &all, err));
-    MAAS_TRY(maas_features_fit(&r->features, job->data, &opts, &all,
-                               r->tune.g ? NULL : job->parent, job->budget, err));
+    MAAS_TRY(maas_features_fit(&r->features, job->data, &opts, &all, r->tune.g ? NULL : job->parent,
+                               job->budget, err));
     if (r->edges.n_nodes)
         MAAS_TRY(maas_edges_gather(&r->edges, &r->features, err));
     if (r->tune.g && r->recipe.scaling == MAAS_SCALING_UNIT && r->features.raw != MAAS_U8)

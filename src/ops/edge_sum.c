@@ -94,11 +94,10 @@ static void example(maas_example *e)
     const int64_t n = e->variant == 8 ? 0 : 8, d = widths[e->variant / 2 % 4];
     const bool known = e->variant % 4 < 2;
     const maas_vid x = maas_ex_in(e, t, -2, 2, 2, (const int64_t[]){6, d});
-    const maas_vid in[] = {x, known ? maas_b_i64s(e->b, from, (int)n)
-                                    : maas_ex_in(e, MAAS_I64, -6, 6, 1, &n),
-                           known ? maas_b_i64s(e->b, to, (int)n)
-                                 : maas_ex_in(e, MAAS_I64, 0, 6, 1, &n),
-                           maas_ex_in(e, t, -2, 2, 1, &n)};
+    const maas_vid in[] = {
+        x, known ? maas_b_i64s(e->b, from, (int)n) : maas_ex_in(e, MAAS_I64, -6, 6, 1, &n),
+        known ? maas_b_i64s(e->b, to, (int)n) : maas_ex_in(e, MAAS_I64, 0, 6, 1, &n),
+        maas_ex_in(e, t, -2, 2, 1, &n)};
     maas_b_node(e->b, "EdgeSum", NULL, 0, in, MAAS_EDGE_N_IN, NULL, 1);
 }
 

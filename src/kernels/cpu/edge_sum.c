@@ -91,9 +91,10 @@ static maas_status prepare(maas_call *c, const maas_cpu *cpu, maas_err *err)
 }
 
 /* Columns at .. at + width of one row; the width is known where this is written into. */
-static inline __attribute__((always_inline)) void
-sum_columns(const sorted *s, const float *x, const float *w, int64_t row, int64_t d, int64_t at,
-            int width, float *y)
+static inline __attribute__((always_inline)) void sum_columns(const sorted *s, const float *x,
+                                                              const float *w, int64_t row,
+                                                              int64_t d, int64_t at, int width,
+                                                              float *y)
 {
     float sum[WIDE];
     for (int j = 0; j < width; j++)

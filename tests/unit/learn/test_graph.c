@@ -1,5 +1,5 @@
-/* Nodes and edges: which edges layers see, what is refused by name, resumption, lack of memory. What
- * the numbers are, tests/client compares with PyTorch. */
+/* Nodes and edges: which edges layers see, what is refused by name, resumption, lack of memory.
+ * What the numbers are, tests/client compares with PyTorch. */
 #include "maas_test.h"
 
 #include "learn/graph_edges.h"

@@ -99,9 +99,9 @@ static void edges_of(rig *r, float zero, const char *how)
     const maas_vid w = maas_b_input(&r->b, "w", MAAS_F32, 1, &n);
     const maas_vid rows = maas_b_op2(&r->b, "Mul", edge_list(r, w),
                                      maas_b_op2(&r->b, "Gather", r->x, from));
-    const maas_vid in[] = {maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, zero),
-                                      maas_b_op1(&r->b, "Shape", r->x)),
-                           edge_list(r, to), rows};
+    const maas_vid in[] = {
+        maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, zero), maas_b_op1(&r->b, "Shape", r->x)),
+        edge_list(r, to), rows};
     maas_b_output(&r->b, "y", maas_b_node(&r->b, "ScatterND", &reduction, 1, in, 3, NULL, 1));
 }
 
