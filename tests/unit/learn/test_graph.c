@@ -132,6 +132,17 @@ static const char *const nets[] = {
     "{'type':'batch_norm'},{'type':'dense'}],'graph':{'edges':'e'},'epochs':4}",
 };
 
+static void every_kind_that_reads_edges_is_here(void)
+{
+    static const char *const here[] = {"gcn_conv", "sage_conv"}; /* of the nets above */
+    for (int k = 0; k < MAAS_N_LAYER_KINDS; k++) {
+        bool found = !maas_layer_reads_edges(k);
+        for (size_t i = 0; i < MAAS_COUNT(here); i++)
+            found |= strcmp(here[i], maas_layer_kinds[k].doc.name) == 0;
+        EXPECT_MSG(found, "no network here has a layer %s", maas_layer_kinds[k].doc.name);
+    }
+}
+
 static void a_run_that_goes_on_ends_in_the_same_bytes(void)
 {
     make(180);
@@ -242,6 +253,7 @@ static void mistakes_are_named(void)
 
 static const mt_case cases[] = {
     MT_CASE(edges_are_read_both_ways_and_once),
+    MT_CASE(every_kind_that_reads_edges_is_here),
     MT_CASE(a_run_that_goes_on_ends_in_the_same_bytes),
     MT_CASE(mistakes_are_named),
     MT_CASE(a_budget_holds),
