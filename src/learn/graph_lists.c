@@ -2,8 +2,8 @@
  * learn/graph_lists.c - edges as values of a graph.
  *
  * While learning they are three constants a kind of weights, and EdgeSum does the sum. In a model
- * file the sum is written with operators of the standard (Gather, Mul, ScatterND with reduction
- * add), which a pass reads as EdgeSum again.
+ * file the sum is written with operators of the standard (Gather, Mul, ScatterElements with
+ * reduction add), which a pass reads as EdgeSum again.
  */
 #include "learn/graph_edges.h"
 
@@ -154,15 +154,17 @@ void maas_edges_inputs(maas_net *net)
 
 /* ---- sums ---- */
 
+/* Not ScatterND: ONNX Runtime's adds from several threads at once, and loses some. */
 static maas_vid standard_sum(maas_builder *b, const maas_net_edges *l, maas_vid x)
 {
-    const maas_attr add = MAAS_A_STR("reduction", "add");
+    const maas_attr attr[] = {MAAS_A_INT("axis", 0), MAAS_A_STR("reduction", "add")};
     const maas_vid last = maas_b_i64s(b, (int64_t[]){1}, 1);
     const maas_vid rows = maas_b_op2(b, "Mul", maas_b_op2(b, "Gather", x, l->from),
                                      maas_b_op2(b, "Unsqueeze", l->weight, last));
-    const maas_vid in[] = {expand(b, 0, maas_b_op1(b, "Shape", x)),
-                           maas_b_op2(b, "Unsqueeze", l->to, last), rows};
-    return maas_b_node(b, "ScatterND", &add, 1, in, 3, NULL, 1);
+    const maas_vid at = maas_b_op2(b, "Expand", maas_b_op2(b, "Unsqueeze", l->to, last),
+                                   maas_b_op1(b, "Shape", rows));
+    const maas_vid in[] = {expand(b, 0, maas_b_op1(b, "Shape", x)), at, rows};
+    return maas_b_node(b, "ScatterElements", attr, 2, in, 3, NULL, 1);
 }
 
 maas_vid maas_edges_sum(maas_net *net, maas_edge_kind kind, maas_vid x)

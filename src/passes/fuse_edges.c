@@ -1,8 +1,9 @@
 /*
- * ScatterND with reduction add, into zeros, of rows that Gather took and a product weighed, is a
- * sum along edges:
+ * Rows that Gather took and a product weighed, added up in zeros by ScatterND or ScatterElements,
+ * are a sum along edges:
  *
  *   ScatterND(zeros [n, d], Unsqueeze(to, 1), Mul(Gather(x, from), Unsqueeze(weight, 1)))
+ *   ScatterElements(zeros [n, d], Expand(Unsqueeze(to, 1), ..), Mul(..)), axis 0
  *     = EdgeSum(x, from, to, weight)
  *
  * so that the [e, d] rows in between are never made. It runs before constants are folded: a known
@@ -60,6 +61,21 @@ static bool read_rows(const maas_graph *g, maas_vid rows, maas_vid in[4])
     return false;
 }
 
+/* Indices of elements have the shape of the rows: each row's number d times. */
+static maas_vid targets_of(const maas_graph *g, const maas_node *n)
+{
+    if (strcmp(n->op->name, "ScatterND") == 0)
+        return list_of(g, n->in[1]);
+    const maas_node *spread = maker(g, n->in[1], "Expand");
+    return spread && maas_attr_i(n, "axis", 0) == 0 ? list_of(g, spread->in[0]) : MAAS_NO_VALUE;
+}
+
+static bool is_scatter(const maas_node *n)
+{
+    return !n->dead && !*n->op->domain &&
+           (strcmp(n->op->name, "ScatterND") == 0 || strcmp(n->op->name, "ScatterElements") == 0);
+}
+
 static bool read_sum(const maas_graph *g, const maas_node *n, maas_vid in[4])
 {
     const maas_str how = maas_attr_s(n, "reduction", "none");
@@ -67,7 +83,7 @@ static bool read_sum(const maas_graph *g, const maas_node *n, maas_vid in[4])
     if (how.n != 3 || memcmp(how.p, "add", 3) != 0 || !zeros || !is_number(g, zeros->in[0], 0) ||
         !read_rows(g, n->in[2], in))
         return false;
-    in[2] = list_of(g, n->in[1]);
+    in[2] = targets_of(g, n);
     if (in[2] == MAAS_NO_VALUE)
         return false;
     const maas_type *x = &maas_graph_at(g, in[0])->type, *from = &maas_graph_at(g, in[1])->type;
@@ -80,8 +96,7 @@ maas_status maas_pass_fuse_edges(maas_graph *g, const maas_pass_opts *o, maas_er
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         maas_node *n = &g->nodes[i];
         maas_vid in[4];
-        if (n->dead || *n->op->domain || strcmp(n->op->name, "ScatterND") != 0 ||
-            !read_sum(g, n, in))
+        if (!is_scatter(n) || !read_sum(g, n, in))
             continue;
         maas_vid *copy = maas_arena_dup(&g->arena, in, sizeof in);
         if (!copy)

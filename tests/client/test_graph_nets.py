@@ -127,6 +127,9 @@ def a_graph_of_the_client():
             if weight:
                 inputs["edge_weight"] = rng.random(m).astype(np.float32)
             agree(name, inputs)
+        n, m = 20000, 200000  # enough for ONNX Runtime to use its threads
+        inputs = {"x": rng.normal(size=(n, WORDS)).astype(np.float32), "edges": rng.integers(0, n, (2, m))}
+        agree(name, {**inputs, **({"edge_weight": rng.random(m).astype(np.float32)} if weight else {})})
         r = server.post(f"/v2/models/{name}/infer", {"inputs": [
             {"name": "x", "datatype": "FP32", "shape": [1, WORDS], "data": [0] * WORDS},
             {"name": "edges", "datatype": "INT64", "shape": [2, 1], "data": [0, 5]}]
