@@ -89,20 +89,24 @@ static maas_vid edge_list(rig *r, maas_vid v)
     return maas_b_op2(&r->b, "Unsqueeze", v, maas_b_i64s(&r->b, (int64_t[]){1}, 1));
 }
 
-/* Gather, Mul, ScatterND: with `zero` 0 and `how` add, a sum along edges. */
-static void edges_of(rig *r, float zero, const char *how)
+/* Gather, Mul, a Scatter: with `zero` 0 and `how` add, a sum along edges. */
+static void edges_of(rig *r, float zero, const char *how, bool elements)
 {
-    const maas_attr reduction = MAAS_A_STR("reduction", how);
+    const maas_attr attr[] = {MAAS_A_STR("reduction", how), MAAS_A_INT("axis", 0)};
     const int64_t n = 5;
     const maas_vid from = maas_b_input(&r->b, "from", MAAS_I64, 1, &n);
-    const maas_vid to = maas_b_input(&r->b, "to", MAAS_I64, 1, &n);
+    maas_vid to = edge_list(r, maas_b_input(&r->b, "to", MAAS_I64, 1, &n));
     const maas_vid w = maas_b_input(&r->b, "w", MAAS_F32, 1, &n);
     const maas_vid rows = maas_b_op2(&r->b, "Mul", edge_list(r, w),
                                      maas_b_op2(&r->b, "Gather", r->x, from));
-    const maas_vid in[] = {
-        maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, zero), maas_b_op1(&r->b, "Shape", r->x)),
-        edge_list(r, to), rows};
-    maas_b_output(&r->b, "y", maas_b_node(&r->b, "ScatterND", &reduction, 1, in, 3, NULL, 1));
+    if (elements)
+        to = maas_b_op2(&r->b, "Expand", to, maas_b_op1(&r->b, "Shape", rows));
+    const maas_vid zeros = maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, zero),
+                                      maas_b_op1(&r->b, "Shape", r->x));
+    const maas_vid in[] = {zeros, to, rows};
+    maas_b_output(&r->b, "y",
+                  maas_b_node(&r->b, elements ? "ScatterElements" : "ScatterND", attr,
+                              elements ? 2 : 1, in, 3, NULL, 1));
 }
 
 static void rows_gathered_weighed_and_added_are_a_sum_along_edges(void)
@@ -110,15 +114,17 @@ static void rows_gathered_weighed_and_added_are_a_sum_along_edges(void)
     static const struct {
         float zero;
         const char *how;
+        bool elements;
         int n;
-    } ways[] = {{0, "add", 1}, {1, "add", 0}, {0, "max", 0}, {0, "none", 0}};
+    } ways[] = {{0, "add", false, 1}, {0, "add", true, 1},   {1, "add", true, 0},
+                {0, "max", false, 0}, {0, "none", false, 0}, {0, "max", true, 0}};
     for (size_t i = 0; i < MAAS_COUNT(ways); i++) {
         rig r;
         rig_init(&r);
-        edges_of(&r, ways[i].zero, ways[i].how);
+        edges_of(&r, ways[i].zero, ways[i].how, ways[i].elements);
         optimize(&r, 2, false);
         EXPECT_EQ(n_of(&r, "EdgeSum"), ways[i].n);
-        EXPECT_EQ(n_of(&r, "ScatterND"), 1 - ways[i].n);
+        EXPECT_EQ(n_of(&r, "ScatterND") + n_of(&r, "ScatterElements"), 1 - ways[i].n);
         if (ways[i].n)
             EXPECT_EQ(r.g->n_nodes, 1);
         rig_reset(&r);
