@@ -14,7 +14,7 @@ static struct {
     maas_job_opts job; /* first: MAAS_JOB_ROWS */
     char *dataset, *target, *learner, *params, *layers, *activation, *parent, *memory, *search;
     char *loss, *optimizer, *lr, *epochs, *batch_size, *validation, *seed, *scaling;
-    char *freeze, *head;
+    char *freeze, *head, *edges;
     int64_t cores, priority;
     bool update, wait;
 } opts;
@@ -45,6 +45,10 @@ static const maas_conf_desc rows[] = {
      .preset = "relu",
      .arg = "NAME",
      .help = "between the --layers"},
+    TEXT("edges", edges, "NAME[:VERSION]",
+         "of a graph network (--layers gcn or graphsage): the data set of edges; columns and more "
+         "in "
+         "--params {\"graph\":{...}}"),
     TEXT("loss", loss, "NAME", "cross_entropy, binary_cross_entropy, mse, mae, huber"),
     TEXT("optimizer", optimizer, "NAME", "sgd, momentum, rmsprop, adagrad, adam, adamw"),
     TEXT("lr", lr, "X", "learning rate"),
@@ -192,6 +196,19 @@ static void put_freeze(json_t *params)
     json_object_set_new(params, "freeze", list);
 }
 
+/* --edges into params.graph, beside what --params says of it. */
+static maas_status put_edges(json_t *params, maas_err *err)
+{
+    json_t *graph = json_object_get(params, "graph");
+    if (!json_is_object(graph)) {
+        graph = json_object();
+        json_object_set_new(params, "graph", graph);
+    }
+    return json_object_set_new(graph, "edges", json_string(opts.edges)) == 0
+               ? MAAS_OK
+               : maas_fail(err, MAAS_E_INVALID, "--edges must be UTF-8");
+}
+
 static maas_status build_params(json_t **out, maas_err *err)
 {
     AUTO(maas_json_unref) json_t *params = NULL;
@@ -209,6 +226,8 @@ static maas_status build_params(json_t **out, maas_err *err)
         put_freeze(params);
     if (opts.layers)
         MAAS_TRY(put_layers(params, err));
+    if (opts.edges)
+        MAAS_TRY(put_edges(params, err));
     MAAS_TRY(put_optimizer(params, err));
     *out = STEAL(params);
     return MAAS_OK;

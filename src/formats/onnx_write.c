@@ -117,6 +117,12 @@ static void put_info(maas_pb_writer *p, uint32_t field, const maas_graph *g, con
     maas_pb_end(p);
 }
 
+/* What was learned stays though no node reads it: an update goes on from it. */
+static bool is_held(const maas_value *v, uint32_t uses)
+{
+    return (v->flags & MAAS_VALUE_VARIABLE) || ((v->flags & MAAS_VALUE_CONST) && uses);
+}
+
 static void put_graph(maas_pb_writer *p, uint32_t field, const writer *w, const maas_onnx_level *l);
 
 static const maas_onnx_level *level_of(const writer *w, const maas_graph *g)
@@ -226,7 +232,6 @@ static void put_passed_on(maas_pb_writer *p, const maas_onnx_level *l, uint32_t 
 static void put_graph(maas_pb_writer *p, uint32_t field, const writer *w, const maas_onnx_level *l)
 {
     const maas_graph *g = l->g;
-    const uint32_t held = MAAS_VALUE_CONST | MAAS_VALUE_VARIABLE;
     maas_pb_begin(p, field);
     for (uint32_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead)
@@ -236,7 +241,7 @@ static void put_graph(maas_pb_writer *p, uint32_t field, const writer *w, const 
             put_passed_on(p, l, k);
     maas_pb_text(p, GRAPH_NAME, *g->name ? g->name : "graph");
     for (uint32_t i = 0; i < g->n_values; i++)
-        if ((g->values[i].flags & held) && l->uses[i])
+        if (is_held(&g->values[i], l->uses[i]))
             put_tensor(p, GRAPH_INITIALIZER, l->names[i], content_of(w, &g->values[i]));
     for (uint32_t i = 0; i < g->n_inputs; i++)
         put_info(p, GRAPH_INPUT, g, &g->values[g->inputs[i]], l->names[g->inputs[i]]);

@@ -204,12 +204,12 @@ void maas_job_fail(maas_job *job, maas_status code, const char *message)
 /* Where a version came from. */
 static json_t *lineage_of(maas_job *job)
 {
-    json_t *l = json_pack("{s:s, s:O, s:O*, s:O*, s:O*, s:O*, s:s}", "job", job->id, "dataset",
-                          json_object_get(job->spec, "dataset"), "parent",
-                          json_object_get(job->spec, "parent"), "learner",
-                          json_object_get(job->spec, "learner"), "params",
-                          json_object_get(job->spec, "params"), "target",
-                          json_object_get(job->spec, "target"), "code_version", maas_version());
+    json_t *l = json_pack(
+        "{s:s, s:O, s:O*, s:O*, s:O*, s:O*, s:O*, s:s}", "job", job->id, "dataset",
+        json_object_get(job->spec, "dataset"), "edges", json_object_get(job->spec, "edges"),
+        "parent", json_object_get(job->spec, "parent"), "learner",
+        json_object_get(job->spec, "learner"), "params", json_object_get(job->spec, "params"),
+        "target", json_object_get(job->spec, "target"), "code_version", maas_version());
     json_t *best = json_object_get(json_object_get(job->done, "report"), "best_params");
     const json_t *steps = json_object_get(json_object_get(job->done, "report"), "steps");
     if (l && steps) { /* of a compression: what was asked, and the steps that led here */

@@ -18,8 +18,8 @@ static const char *const keys[] = {"kind",      "model",    "dataset",     "targ
 static const char *const resource_keys[] = {"cores", "memory", NULL};
 
 /* "name" or "name:3" -> the data set's document (the newest version for a bare name). */
-static maas_status find_dataset(maas_jobs *j, maas_tenant t, const char *text, json_t **out,
-                                maas_err *err)
+static maas_status find_dataset(maas_jobs *j, maas_tenant t, const char *key, const char *text,
+                                json_t **out, maas_err *err)
 {
     const char *colon = strrchr(text, ':');
     int64_t version = 0;
@@ -28,7 +28,7 @@ static maas_status find_dataset(maas_jobs *j, maas_tenant t, const char *text, j
         return maas_fail(err, MAAS_E_NOMEM, "memory for a job");
     if (colon && (!maas_parse_i64(colon + 1, &version) || version < 1))
         return maas_fail(err, MAAS_E_INVALID,
-                         "'dataset' must be \"name\" or \"name:version\", not '%.128s'", text);
+                         "'%s' must be \"name\" or \"name:version\", not '%.128s'", key, text);
     return maas_registry_dataset_get(j->opts.registry, t, name, version, out, err);
 }
 
@@ -54,6 +54,30 @@ static maas_status settle_target(const json_t *dataset, const maas_learner *l, c
         return MAAS_OK;
     *target = *target ? *target : "target";
     return check_target(dataset, *target, err);
+}
+
+/* params.graph names a second data set, whose rows are edges: it is found as the first one is, and
+ * the spec says which version that was. */
+static maas_status settle_edges(maas_jobs *j, maas_tenant t, const json_t *request,
+                                const char *kind, json_t *spec, maas_err *err)
+{
+    AUTO(maas_json_unref) json_t *edges = NULL;
+    const json_t *graph = json_object_get(json_object_get(request, "params"), "graph");
+    const char *name = json_string_value(json_object_get(graph, "edges"));
+    if (!name)
+        return MAAS_OK;
+    if (strcmp(kind, "train") != 0 && strcmp(kind, "update") != 0)
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "params.graph goes with kind \"train\" and \"update\", not with \"%s\"",
+                         kind);
+    if (json_object_get(request, "importances"))
+        return maas_fail(err, MAAS_E_UNSUPPORTED,
+                         "'importances': rows of a graph cannot be looked at one by one");
+    MAAS_TRY(find_dataset(j, t, "params.graph.edges", name, &edges, err));
+    json_object_set_new(spec, "edges",
+                        json_pack("{s:O, s:O}", "name", json_object_get(edges, "name"), "version",
+                                  json_object_get(edges, "version")));
+    return MAAS_OK;
 }
 
 /* kind update: "parent" is a model version ("name", "name:2", "name@alias"; the model itself when
@@ -264,11 +288,12 @@ static maas_status fill_spec(maas_jobs *j, maas_tenant t, const json_t *request,
         return maas_fail(err, MAAS_E_INVALID, "'search' goes with kind \"search\"");
     if (json_object_get(request, "compress") && kind->check != check_compress)
         return maas_fail(err, MAAS_E_INVALID, "'compress' goes with kind \"compress\"");
-    MAAS_TRY(find_dataset(j, t, text_of(request, "dataset"), &data, err));
+    MAAS_TRY(find_dataset(j, t, "dataset", text_of(request, "dataset"), &data, err));
     const bool update = kind->check == check_update || kind->check == check_compress;
     MAAS_TRY(settle_target(data, update ? NULL : maas_learner_find(learner), &target, err));
     MAAS_TRY(kind->check(j, t, request, spec, err));
     MAAS_TRY(check_importances(request, target, spec, err));
+    MAAS_TRY(settle_edges(j, t, request, kind->name, spec, err));
     AUTO(maas_json_unref)
     json_t *said = json_pack("{s:s, s:s, s:s*, s:s*, s:O*}", "kind", kind->name, "model", model,
                              "target", target, "learner", learner, "params",
@@ -351,21 +376,30 @@ static maas_status files_of(maas_job *job, const char *key, json_t **out, maas_e
     return *out ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "memory for a job");
 }
 
+/* Of a data set that the spec names by version; NULL: it names none. */
+static maas_status manifest_of(maas_job *job, const json_t *named, json_t **out, maas_err *err)
+{
+    return !named ? MAAS_OK
+                  : maas_registry_dataset_get(job->all->opts.registry, job->tenant,
+                                              json_string_value(json_object_get(named, "name")),
+                                              json_integer_value(json_object_get(named, "version")),
+                                              out, err);
+}
+
 maas_status maas_job_worker_spec(maas_job *job, json_t **out, maas_err *err)
 {
-    const json_t *d = json_object_get(job->spec, "dataset");
-    AUTO(maas_json_unref) json_t *data = NULL, *parent = NULL, *teacher = NULL;
-    MAAS_TRY(maas_registry_dataset_get(
-        job->all->opts.registry, job->tenant, json_string_value(json_object_get(d, "name")),
-        json_integer_value(json_object_get(d, "version")), &data, err));
+    AUTO(maas_json_unref) json_t *data = NULL, *parent = NULL, *teacher = NULL, *edges = NULL;
+    MAAS_TRY(manifest_of(job, json_object_get(job->spec, "dataset"), &data, err));
+    MAAS_TRY(manifest_of(job, json_object_get(job->spec, "edges"), &edges, err));
     MAAS_TRY(files_of(job, "parent", &parent, err));
     MAAS_TRY(files_of(job, "teacher", &teacher, err));
     *out = json_pack(
-        "{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}", "kind",
-        json_object_get(job->spec, "kind"), "compress", json_object_get(job->spec, "compress"),
-        "teacher", teacher, "search", json_object_get(job->spec, "search"), "importances",
+        "{s:O, s:O*, s:O*, s:O*, s:O*, s:s, s:O, s:O*, s:O*, s:O*, s:O*, s:I, s:I, s:O*, s:s*}",
+        "kind", json_object_get(job->spec, "kind"), "compress",
+        json_object_get(job->spec, "compress"), "teacher", teacher, "search",
+        json_object_get(job->spec, "search"), "importances",
         json_object_get(job->spec, "importances"), "data_dir", job->all->opts.data_dir, "dataset",
-        data, "learner", json_object_get(job->spec, "learner"), "params",
+        data, "edges", edges, "learner", json_object_get(job->spec, "learner"), "params",
         json_object_get(job->spec, "params"), "target", json_object_get(job->spec, "target"),
         "n_cores", (json_int_t)job->n_cores, "memory", (json_int_t)job->memory, "parent", parent,
         "resume", job->checkpoint[0] ? job->checkpoint : NULL);

@@ -3,7 +3,7 @@
  *
  * spec (from the server, first message):
  * {"kind","data_dir","learner","params","search","compress","importances","dataset":
- *   manifest,"target","n_cores","memory","parent":{"artifact","state"}|null,"teacher":{"artifact"}|null,"resume":digest|null}
+ *   manifest,"edges":manifest|null,"target","n_cores","memory","parent":{"artifact","state"}|null,"teacher":{"artifact"}|null,"resume":digest|null}
  * events (to the server): {"event":"progress","fraction","metrics","note"}
  *   {"event":"checkpoint","blob"} {"event":"done","artifact","state","metrics","inputs","outputs",
  *   "info","report"} {"event":"failed","status","message","report"} {"event":"cancelled"}
@@ -39,7 +39,7 @@ typedef struct worker {
     int fd;
     json_t *spec;
     maas_registry *blobs;
-    maas_dataset *data;
+    maas_dataset *data, *edges; /* edges: of params.graph, or NULL */
     maas_graph *parent, *teacher;
     maas_map parent_map, state_map, resume_map, teacher_map;
     maas_budget budget;
@@ -118,6 +118,8 @@ static maas_status open_inputs(worker *w, maas_err *err)
     const json_t *parent = json_object_get(w->spec, "parent");
     const maas_blob_io io = maas_blob_io_of(w->blobs);
     MAAS_TRY(maas_dataset_open(json_object_get(w->spec, "dataset"), &io, &w->data, err));
+    if (json_object_get(w->spec, "edges"))
+        MAAS_TRY(maas_dataset_open(json_object_get(w->spec, "edges"), &io, &w->edges, err));
     MAAS_TRY(map_blob(w, json_object_get(w->spec, "resume"), &w->resume_map, err));
     MAAS_TRY(map_blob(w, json_object_get(parent, "artifact"), &w->parent_map, err));
     MAAS_TRY(map_blob(w, json_object_get(parent, "state"), &w->state_map, err));
@@ -180,6 +182,7 @@ static maas_status run_job(worker *w, maas_err *err)
         .learner = json_string_value(json_object_get(w->spec, "learner")),
         .params = json_object_get(w->spec, "params"),
         .data = w->data,
+        .edges = w->edges,
         .target = json_string_value(json_object_get(w->spec, "target")),
         .n_threads = (int)json_integer_value(json_object_get(w->spec, "n_cores")),
         .budget = &w->budget,
@@ -206,6 +209,7 @@ static maas_status run_job(worker *w, maas_err *err)
 static void worker_reset(worker *w)
 {
     maas_dataset_close(w->data);
+    maas_dataset_close(w->edges);
     maas_graph_destroy(w->parent);
     maas_graph_destroy(w->teacher);
     maas_sys_unmap(&w->parent_map);

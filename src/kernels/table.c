@@ -49,6 +49,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_block_matmul)    \
     ISAS(T, maas_kernels_expert_matmul)   \
     ISAS(T, maas_kernels_lora_add)        \
+    ISAS(T, maas_kernels_edge_sum)        \
     ISAS(T, maas_kernels_paged_attention) \
     ISAS(T, maas_kernels_state_rows)      \
     ISAS(T, maas_kernels_quantize)        \

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "learn/columns.h"
 #include "learn/encoders.h"
+#include "learn/graph_edges.h"
 
 #include "base/ban.h"
 
@@ -66,20 +67,40 @@ static void fail(maas_builder *b, const maas_column *c, maas_status st, const ch
         b->status = maas_fail(b->err, st, "column '%s' %s", c->name, why);
 }
 
+/* One of the raw inputs, in their order; of the nodes of a graph it is a constant. */
+static maas_vid raw_input(maas_net *net, uint32_t k, const char *name, maas_dtype t, int rank,
+                          const int64_t *dims)
+{
+    if (!net->edges)
+        return maas_b_input(&net->b, name, t, rank, dims);
+    int64_t all[MAAS_MAX_RANK];
+    memcpy(all, dims, (size_t)rank * sizeof *all);
+    all[0] = net->edges->n_nodes;
+    const maas_tensor cells = maas_tensor_of(t, rank, all, net->edges->cells[k]);
+    return maas_b_const(&net->b, NULL, &cells);
+}
+
+/* Form of the numbers; 0: refused. */
+static int block_dims(const maas_features *fs, maas_builder *b, int64_t batch, int64_t *dims)
+{
+    dims[0] = batch;
+    dims[1] = fs->n_numbers;
+    if (fs->layout != MAAS_LAYOUT_TENSOR)
+        return 2;
+    const maas_column *c = &fs->f[0].col->desc;
+    if (c->rank + 1 > MAAS_MAX_RANK) {
+        fail(b, c, MAAS_E_UNSUPPORTED, "has too many dimensions a row");
+        return 0;
+    }
+    memcpy(dims + 1, c->dims, (size_t)c->rank * sizeof *dims);
+    return c->rank + 1;
+}
+
 static maas_vid block_input(const maas_features *fs, maas_builder *b, int64_t batch, maas_dtype t)
 {
-    int64_t dims[MAAS_MAX_RANK + 1] = {batch, fs->n_numbers};
-    int rank = 2;
-    if (fs->layout == MAAS_LAYOUT_TENSOR) {
-        const maas_column *c = &fs->f[0].col->desc;
-        if (c->rank + 1 > MAAS_MAX_RANK) {
-            fail(b, c, MAAS_E_UNSUPPORTED, "has too many dimensions a row");
-            return MAAS_NO_VALUE;
-        }
-        rank = c->rank + 1;
-        memcpy(dims + 1, c->dims, (size_t)c->rank * sizeof *dims);
-    }
-    return maas_b_input(b, "x", t, rank, dims);
+    int64_t dims[MAAS_MAX_RANK + 1];
+    const int rank = block_dims(fs, b, batch, dims);
+    return rank ? maas_b_input(b, "x", t, rank, dims) : MAAS_NO_VALUE;
 }
 
 maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
@@ -90,20 +111,24 @@ maas_vid maas_features_build_raw(const maas_features *fs, maas_net *net)
         maas_net_fail(net, MAAS_E_NOMEM, "%u columns", fs->n);
         return MAAS_NO_VALUE;
     }
-    uint32_t n = 0;
+    uint32_t n = 0, k = 0;
     if (fs->n_numbers) {
-        maas_vid x = block_input(fs, b, net->batch, fs->raw);
+        int64_t dims[MAAS_MAX_RANK + 1];
+        const int rank = block_dims(fs, b, net->batch, dims);
+        if (!rank)
+            return MAAS_NO_VALUE;
+        maas_vid x = raw_input(net, k++, "x", fs->raw, rank, dims);
         parts[n++] = prepare(fs, b, fs->raw == MAAS_F32 ? x : cast(b, x, MAAS_F32));
     }
     for (uint32_t i = 0; i < fs->n; i++) {
         if (!fs->f[i].is_text)
             continue;
         if (fs->f[i].encoder) { /* its cells come ready */
-            parts[n++] = maas_b_input(b, NULL, MAAS_F32, 2,
-                                      (int64_t[]){net->batch, fs->f[i].width});
+            parts[n++] = raw_input(net, k++, NULL, MAAS_F32, 2,
+                                   (int64_t[]){net->batch, fs->f[i].width});
             continue;
         }
-        maas_vid codes = maas_b_input(b, NULL, MAAS_I64, 2, (int64_t[]){net->batch, 1});
+        maas_vid codes = raw_input(net, k++, NULL, MAAS_I64, 2, (int64_t[]){net->batch, 1});
         parts[n++] = one_hot(b, codes, fs->f[i].n_categories);
     }
     return concat(b, parts, n);

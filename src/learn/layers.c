@@ -18,7 +18,7 @@ bool maas_layer_is_left_out(const maas_net *net, int index)
     return net->logits && (size_t)index + 1 == net->recipe->layers.n;
 }
 
-static bool wants_rows(maas_net *net, const char *kind, int index, maas_vid x)
+bool maas_layer_wants_rows(maas_net *net, const char *kind, int index, maas_vid x)
 {
     if (net->b.status != MAAS_OK)
         return false;
@@ -62,7 +62,7 @@ maas_vid maas_layer_activate(maas_net *net, const maas_layer_spec *s, int index,
 
 static maas_vid dense_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
 {
-    if (!wants_rows(net, "dense", index, x))
+    if (!maas_layer_wants_rows(net, "dense", index, x))
         return MAAS_NO_VALUE;
     int64_t in = maas_b_type(&net->b, x)->dims[1];
     maas_vid w = maas_net_weight_add(net, index, "weight", 2, (int64_t[]){in, s->units},
@@ -181,6 +181,18 @@ const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
                                maas_similarity_check,
                                NULL,
                                maas_similarity_build},
+    [MAAS_LAYER_GCN_CONV] = {{"gcn_conv",
+                              "graph convolution: a node and its neighbours, weighed by their "
+                              "degrees, see params.graph",
+                              ROWS(maas_gcn_conv_rows)},
+                             NULL,
+                             maas_gcn_conv_build},
+    [MAAS_LAYER_SAGE_CONV] = {{"sage_conv",
+                               "GraphSAGE: a node, and what its neighbours are together, see "
+                               "params.graph",
+                               ROWS(maas_sage_conv_rows)},
+                              NULL,
+                              maas_sage_conv_build},
     {{"dropout", "drops values at random while training", ROWS(dropout_rows)}, NULL, dropout_build},
     {{"batch_norm", "each column, or channel of images, to mean 0 and deviation 1",
       ROWS(maas_batch_norm_rows)},
@@ -228,6 +240,16 @@ const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
     {{"sum", "the sum along an axis of each row", ROWS(maas_sum_rows)}, NULL, maas_sum_build},
 };
 
+bool maas_layer_reads_edges(int type)
+{
+    return type == MAAS_LAYER_GCN_CONV || type == MAAS_LAYER_SAGE_CONV;
+}
+
+bool maas_layer_has_units(int type)
+{
+    return type == MAAS_LAYER_DENSE || maas_layer_reads_edges(type);
+}
+
 bool maas_layers_have_fields(const maas_recipe *r)
 {
     const maas_layer_spec *layers = r->layers.items;
@@ -262,7 +284,7 @@ maas_layer_spec *maas_layers_last_dense(const maas_recipe *r)
 {
     maas_layer_spec *layers = r->layers.items;
     for (size_t i = r->layers.n; i-- > 0;)
-        if (layers[i].type == MAAS_LAYER_DENSE)
+        if (maas_layer_has_units(layers[i].type))
             return &layers[i];
     return NULL;
 }

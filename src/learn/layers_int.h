@@ -23,6 +23,16 @@ maas_init maas_layer_init(const maas_layer_spec *s);
 /* Its activation, unless it is left out. */
 maas_vid maas_layer_activate(maas_net *net, const maas_layer_spec *s, int index, maas_vid y);
 
+/* Rows of numbers, or the layer is refused by name. */
+bool maas_layer_wants_rows(maas_net *net, const char *kind, int index, maas_vid x);
+
+/* layers_graph.c: nodes and their neighbours: [nodes, numbers] */
+enum { MAAS_N_GCN_CONV_ROWS = MAAS_N_WIRE_ROWS + 4, MAAS_N_SAGE_CONV_ROWS = MAAS_N_WIRE_ROWS + 6 };
+extern const maas_param maas_gcn_conv_rows[MAAS_N_GCN_CONV_ROWS];
+extern const maas_param maas_sage_conv_rows[MAAS_N_SAGE_CONV_ROWS];
+maas_vid maas_gcn_conv_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_sage_conv_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+
 /* layers_conv.c: windows over places: [batch, channels, place...] */
 enum { MAAS_N_CONV_ROWS = MAAS_N_WIRE_ROWS + 9, MAAS_N_POOL_ROWS = MAAS_N_WIRE_ROWS + 3 };
 extern const maas_param maas_conv_rows[MAAS_N_CONV_ROWS];

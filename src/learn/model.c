@@ -3,10 +3,19 @@
 
 #include "base/mem.h"
 #include "formats/image_recipe.h"
+#include "learn/graph_edges.h"
 #include "learn/matrix.h"
 #include "learn/tune/tune.h"
+#include "runtime/plan.h"
 
 #include "base/ban.h"
+
+#define OPTIMIZER_PREFIX "optimizer."
+
+bool maas_is_model_variable(const char *name)
+{
+    return strncmp(name, OPTIMIZER_PREFIX, strlen(OPTIMIZER_PREFIX)) != 0;
+}
 
 static void auto_graph(maas_graph **g)
 {
@@ -20,10 +29,11 @@ maas_status maas_model_resolve(const maas_model_parts *p, maas_err *err)
     if (last && last->units == 0)
         last->units = wanted;
     for (size_t i = 0; i < p->recipe->layers.n; i++) {
-        if (layers[i].type == MAAS_LAYER_DENSE && layers[i].units == 0)
+        if (maas_layer_has_units(layers[i].type) && layers[i].units == 0)
             return maas_fail(
                 err, MAAS_E_INVALID,
-                "params.layers[%zu].units is missing; only the last dense layer may leave it out",
+                "params.layers[%zu].units is missing; only the last layer with units may leave "
+                "it out",
                 i);
         if (layers[i].type != MAAS_LAYER_EMBEDDING || layers[i].size)
             continue;
@@ -50,11 +60,15 @@ static maas_status begin(const maas_model_parts *p, const char *name, maas_graph
     MAAS_TRY(maas_net_init(net, *g, p->recipe, err));
     if (p->tune)
         net->prefix = p->tune->prefix;
+    net->edges = p->edges;
     return MAAS_OK;
 }
 
+/* Of a graph the one input is which nodes: their cells are constants. */
 static maas_vid raw_inputs(const maas_model_parts *p, maas_net *net)
 {
+    if (p->edges)
+        net->nodes = maas_b_input(&net->b, "nodes", MAAS_I64, 1, &net->batch);
     if (p->tune) {
         maas_tune_inputs(p->tune, p->features, net);
         return MAAS_NO_VALUE;
@@ -91,7 +105,8 @@ static maas_vid body(const maas_model_parts *p, maas_net *net, maas_vid x)
 {
     if (p->tune)
         return maas_tune_body(p->tune, p->target, net);
-    return maas_net_layers(net, x);
+    const maas_vid z = maas_net_layers(net, x);
+    return p->edges ? maas_b_op2(&net->b, "Gather", z, net->nodes) : z;
 }
 
 static maas_vid build_loss(maas_net *net, const maas_model_parts *p, maas_vid z, maas_vid y)
@@ -223,12 +238,47 @@ static maas_status add_meta(maas_graph *g, const maas_model_parts *p, maas_err *
     MAAS_TRY(maas_model_set_meta(g, "maas.target", maas_target_json(p->target), err));
     if (p->tune)
         return add_tune_meta(g, p, err);
+    if (p->edges)
+        MAAS_TRY(maas_model_set_meta(g, "maas.graph", maas_edges_json(p->edges, &p->recipe->graph),
+                                     err));
     MAAS_TRY(maas_model_set_meta(g, "maas.columns", maas_features_json(p->features), err));
     return maas_model_set_meta(g, "maas.recipe", maas_learner_dump(p->learner, p->recipe), err);
 }
 
+/* What is known of a node of a graph that stays as it is, is known when learning ends: the file has
+ * a row for each, and the weights for an update. */
+static void export_nodes(const maas_model_parts *p, maas_net *net)
+{
+    const maas_vid names = maas_edges_nodes_input(net);
+    for (uint32_t i = 0; net->b.status == MAAS_OK && i < maas_vars_n(p->vars); i++) {
+        const char *name;
+        maas_vid v;
+        const maas_tensor *t = maas_vars_at(p->vars, i, &name);
+        if (maas_is_model_variable(name))
+            net->b.status = maas_graph_variable(net->b.g, name, t, true, &v, net->b.err);
+    }
+    const maas_vid z = maas_edges_pick(net, names, maas_b_const(&net->b, "nodes.z", p->table));
+    if (net->b.status == MAAS_OK)
+        maas_target_outputs(p->target, net, z);
+}
+
+/* Rows and edges that the client brings. */
+static void export_graph(const maas_model_parts *p, maas_net *net)
+{
+    net->standard = true;
+    maas_vid x = maas_features_build_export(p->features, &net->b, net->batch);
+    maas_edges_inputs(net);
+    maas_vid z = maas_net_layers(net, x);
+    if (net->b.status == MAAS_OK)
+        maas_target_outputs(p->target, net, z);
+}
+
 static void export_layers(const maas_model_parts *p, maas_net *net)
 {
+    if (p->edges) {
+        (p->table ? export_nodes : export_graph)(p, net);
+        return;
+    }
     maas_vid x = p->features->opts.fields
                      ? maas_features_build_fields(p->features, net, true)
                      : maas_features_build_export(p->features, &net->b, net->batch);

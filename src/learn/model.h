@@ -22,9 +22,12 @@
 typedef struct maas_model_parts {
     const maas_features *features;
     const maas_target *target;
-    const maas_soft *soft;        /* rows NULL: nobody teaches */
-    const struct maas_tune *tune; /* learn/tune/tune.h: the layers are a graph; or NULL */
-    maas_recipe *recipe;          /* sizes left open are filled in */
+    const maas_soft *soft;          /* rows NULL: nobody teaches */
+    const struct maas_tune *tune;   /* learn/tune/tune.h: the layers are a graph; or NULL */
+    const struct maas_edges *edges; /* graph_edges.h: rows are nodes; NULL: of no graph */
+    const maas_tensor *table; /* of a graph that serves its nodes: z of all of them, for export */
+    struct maas_vars *vars;   /* with it: weights that an update finds in the file */
+    maas_recipe *recipe;      /* sizes left open are filled in */
     const char *learner;
     const maas_graph *parent; /* or NULL */
     maas_budget *budget;
@@ -50,6 +53,8 @@ maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, boo
                                    maas_train_graph *out, maas_err *err);
 void maas_train_graph_reset(maas_train_graph *t);
 maas_status maas_model_eval_graph(const maas_model_parts *p, maas_graph **out, maas_err *err);
+/* Weights and running statistics, not optimizer state. */
+bool maas_is_model_variable(const char *name);
 maas_status maas_model_export_graph(const maas_model_parts *p, maas_graph **out, maas_err *err);
 
 #endif

@@ -44,10 +44,27 @@ typedef enum maas_tower {
     MAAS_N_TOWERS
 } maas_tower;
 
+/* How a layer weighs its edges (graph_edges.h). */
+typedef enum maas_edge_kind {
+    MAAS_EDGES_GCN,  /* D^-1/2 (A + I) D^-1/2, D the row sums of A + I: Kipf and Welling (2017) */
+    MAAS_EDGES_MEAN, /* D^-1 A: the mean of the neighbours, a row without one is zeros */
+    MAAS_EDGES_SUM,  /* A */
+    MAAS_N_EDGE_KINDS
+} maas_edge_kind;
+
+typedef struct maas_net_edges {
+    maas_vid from, to, weight; /* I64 [e], I64 [e], F32 [e] */
+} maas_net_edges;
+
 typedef struct maas_net {
     maas_builder b;
     maas_net_fields fields[MAAS_N_TOWERS]; /* empty where no layer reads them */
     maas_vid vectors[2]; /* what the last layer of similarity compared; or MAAS_NO_VALUE */
+    const struct maas_edges *edges; /* graph_edges.h: rows are nodes; NULL: of no graph */
+    maas_net_edges lists[MAAS_N_EDGE_KINDS], given;
+    bool has_lists[MAAS_N_EDGE_KINDS], is_given; /* given: edges are an input */
+    maas_vid nodes;                              /* I64 [batch] rows of the nodes of a step */
+    bool standard; /* sums along edges are written with operators of the standard */
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */
     maas_rng *rng;            /* draws fresh values; NULL: zeros        */
@@ -127,13 +144,19 @@ enum {
     MAAS_LAYER_EMBEDDING,
     MAAS_LAYER_FIELDS,
     MAAS_LAYER_SIMILARITY,
-    MAAS_N_LAYER_KINDS = 24
+    MAAS_LAYER_GCN_CONV,
+    MAAS_LAYER_SAGE_CONV,
+    MAAS_N_LAYER_KINDS = 26
 };
 extern const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS];
 /* The activation that ends the network: MAAS_ACTIVATION_NONE when the last layer has none. */
 int maas_layers_last_activation(const maas_recipe *r);
-maas_layer_spec *maas_layers_last_dense(const maas_recipe *r); /* NULL */
+maas_layer_spec *maas_layers_last_dense(const maas_recipe *r); /* the last with units, or NULL */
 bool maas_layers_have_fields(const maas_recipe *r);
+/* Kinds that sum along edges: they need params.graph. */
+bool maas_layer_reads_edges(int type);
+/* Kinds with `units`, which the last of them may leave to the target. */
+bool maas_layer_has_units(int type);
 /* Whether a layer of fields reads these columns. */
 bool maas_layers_read_tower(const maas_recipe *r, int tower);
 /* One number ends the network, however many the target could use. */

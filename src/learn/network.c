@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "learn/augment.h"
 #include "learn/classic/linear.h"
+#include "learn/graph_edges.h"
 #include "learn/losses.h"
 #include "learn/metrics.h"
 #include "learn/negatives.h"
@@ -48,7 +49,7 @@ static const maas_param early_rows[] = {
             .names = maas_zoo_names,                                                               \
             .help = "the network, from input to output; or the name of a known one: mlp, lenet, "  \
                     "text_cnn, resnet18, resnet18_small, resnet34, resnet50, mobilenet_v2, "       \
-                    "deepfm, wide_deep, dlrm, two_tower"                                           \
+                    "deepfm, wide_deep, dlrm, two_tower, gcn, graphsage"                           \
     }
 #define LOSS_ROW                                                                                   \
     {                                                                                              \
@@ -153,6 +154,32 @@ static const maas_param early_rows[] = {
         name_, MAAS_PARAM_NUM, AT(weight_decay), 0, 100, 0, .help = text                           \
     }
 
+static const char *const serve_names[] = {"nodes", "graph", NULL};
+
+#define GRAPH_AT(f) offsetof(maas_graph_spec, f)
+static const maas_param graph_rows[] = {
+    {"edges", MAAS_PARAM_JSON, GRAPH_AT(edges),
+     .help = "data set whose rows are edges: \"name\" or \"name:version\""},
+    {"source", MAAS_PARAM_JSON, GRAPH_AT(source),
+     .help = "its column with the node an edge comes from; default \"source\""},
+    {"target", MAAS_PARAM_JSON, GRAPH_AT(target),
+     .help = "its column with the node an edge goes to; default \"target\""},
+    {"weight", MAAS_PARAM_JSON, GRAPH_AT(weight),
+     .help = "its column of weights >= 0; without one each edge counts 1"},
+    {"id", MAAS_PARAM_JSON, GRAPH_AT(id),
+     .help = "column of the nodes with the names that edges use, and clients; without one a node "
+             "is its row, counted from 0. It is no input"},
+    {"split", MAAS_PARAM_JSON, GRAPH_AT(split),
+     .help = "column of the nodes that says \"train\" or \"validation\"; all other nodes are only "
+             "neighbours. It is no input"},
+    {"directed", MAAS_PARAM_BOOL, GRAPH_AT(directed), .preset = 0,
+     .help = "false: an edge is read both ways"},
+    {"serve", MAAS_PARAM_CHOICE, GRAPH_AT(serve), .preset = MAAS_SERVE_NODES,
+     .choices = serve_names,
+     .help = "nodes: the model keeps the graph and is asked for nodes by name; graph: a request "
+             "brings rows and edges, and is answered for every row"},
+};
+
 static const char *const negatives_from_names[] = {"rows", "candidates", NULL};
 
 static const maas_param network_rows[] = {
@@ -185,6 +212,9 @@ static const maas_param network_rows[] = {
     DECAY_ROW("weight_decay", "pulls weight matrices to zero; through the gradient, except adamw"),
     CLASS_WEIGHT_ROW,
     TARGET_SCALING_ROW,
+    {"graph", MAAS_PARAM_GROUP, AT(graph), .rows = graph_rows, .n_rows = MAAS_COUNT(graph_rows),
+     .help = "rows are nodes, and a second data set has the edges between them; a step is over the "
+             "whole graph, whatever batch_size says"},
 };
 static const char *const solver_names[] = {"auto", "exact", "sgd", NULL};
 static const char *const penalty_names[] = {"l2", "l1", "elasticnet", "none", NULL};
@@ -359,6 +389,7 @@ static maas_status settle_network(void *recipe, const json_t *params, maas_arena
     MAAS_TRY(check_end(r, err));
     MAAS_TRY(settle_fields(r, params, err));
     MAAS_TRY(maas_towers_check(r, err));
+    MAAS_TRY(maas_graph_spec_check(r, err));
     MAAS_TRY(maas_preparation_check(&r->preparation, err));
     return check_rest(r, err);
 }
@@ -393,6 +424,10 @@ static maas_status settle_tune(void *recipe, const json_t *params, maas_arena *a
                              "params.head[%zu]: %s reads columns, not features", i,
                              maas_layer_kinds[head[i].type].doc.name);
     r->target_scaling = MAAS_SCALING_NONE;
+    for (size_t i = 0; i < r->layers.n; i++)
+        if (maas_layer_reads_edges(head[i].type))
+            return maas_fail(err, MAAS_E_INVALID, "params.head[%zu]: %s needs a graph", i,
+                             maas_layer_kinds[head[i].type].doc.name);
     MAAS_TRY(check_layers(r, err));
     MAAS_TRY(maas_layers_check_wires(r, err));
     MAAS_TRY(check_end(r, err));

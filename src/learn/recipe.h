@@ -22,6 +22,8 @@ typedef struct maas_layer_spec { /* one flat struct for all kinds: each uses its
     const json_t *kernel_size, *stride, *padding, *shape; /* borrowed; NULL: the default */
     int activation, init;
     int tower, measure; /* maas_tower; maas_measure */
+    int aggregate;      /* of sage_conv */
+    bool normalize;
     bool bias, with_numbers, learned;
     double temperature;
     double rate, momentum, epsilon, alpha, beta; /* alpha, beta: NaN when not given */
@@ -95,6 +97,14 @@ typedef struct maas_augment_spec { /* of pictures that are learned from: augment
     int64_t crop, cutout;
     double brightness, contrast;
 } maas_augment_spec;
+typedef enum maas_serve { MAAS_SERVE_NODES, MAAS_SERVE_GRAPH } maas_serve;
+
+typedef struct maas_graph_spec { /* of params.graph, see graph_edges.h */
+    bool on;
+    const json_t *edges, *source, *target, *weight, *id, *split; /* borrowed: names, or NULL */
+    bool directed;
+    int serve; /* maas_serve */
+} maas_graph_spec;
 
 typedef struct maas_recipe {
     maas_param_list layers; /* of maas_layer_spec */
@@ -116,6 +126,7 @@ typedef struct maas_recipe {
     maas_exact_spec exact;
     maas_preparation preparation;
     maas_tune_spec tune;
+    maas_graph_spec graph;
 } maas_recipe;
 
 #endif

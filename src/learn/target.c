@@ -103,6 +103,11 @@ static maas_status inherit_classes(maas_target *t, const maas_graph *parent, maa
     return maas_distinct_from(d, t->col, keys, (int64_t)n, err);
 }
 
+static bool is_gap(const maas_target *t, int64_t row)
+{
+    return t->is_text && !maas_column_text(t->col, row).p;
+}
+
 static maas_status class_of_no_key(const maas_target *t, int64_t row, maas_err *err)
 {
     if (!t->is_text) {
@@ -170,7 +175,7 @@ static maas_status fit_classes(maas_target *t, const maas_recipe *r, const maas_
         return maas_fail(err, MAAS_E_NOMEM, "labels of %lld rows", (long long)t->n_rows);
     for (int64_t i = 0; i < t->n_rows; i++) {
         t->codes[i] = maas_distinct_find(&d, i);
-        if (t->codes[i] < 0)
+        if (t->codes[i] < 0 && !(r->graph.on && is_gap(t, i))) /* a node may have no label */
             return class_of_no_key(t, i, err);
     }
     t->n_classes = d.n;
@@ -291,8 +296,11 @@ static maas_status fit_values(maas_target *t, const maas_recipe *r, const maas_r
     t->scale = charged(t, (size_t)t->width, sizeof *t->scale);
     if (!t->values || !t->shift || !t->scale)
         return maas_fail(err, MAAS_E_NOMEM, "targets of %lld rows", (long long)t->n_rows);
-    for (int64_t i = 0; i < n; i++)
-        MAAS_TRY(check_value(t, i, cells->get(t->col->data, i), err));
+    for (int64_t i = 0; i < n; i++) {
+        const double x = cells->get(t->col->data, i);
+        if (!(r->graph.on && isnan(x))) /* a node may have no target */
+            MAAS_TRY(check_value(t, i, x, err));
+    }
     t->scaled = maas_losses[t->loss].target == MAAS_LOSS_VALUES &&
                 r->target_scaling != MAAS_SCALING_NONE;
     if (t->scaled && parent)

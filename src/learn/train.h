@@ -43,7 +43,8 @@ typedef struct maas_train_job {
     const char *learner;  /* "network", "linear_regression", "logistic_regression" */
     const json_t *params; /* the request's "params"; unknown keys are refused by name */
     const maas_dataset *data;
-    const char *target; /* column name; NULL: none, where the learner has no_target */
+    const maas_dataset *edges; /* of params.graph; NULL: none */
+    const char *target;        /* column name; NULL: none, where the learner has no_target */
     int n_threads;
     maas_budget *budget;
     /* kind: update. The parent's graph and optimizer state ({NULL,0} when not kept). */

@@ -22,6 +22,25 @@ static const maas_tensor *current(void *user, const char *name)
     return maas_vars_find(user, name);
 }
 
+/* z of all nodes, with the weights as they are. */
+static maas_status look_at_nodes(maas_fit *r, maas_runner *x, maas_tensor *out, maas_err *err)
+{
+    const int64_t n = r->edges.n_nodes;
+    uint32_t *rows = maas_arena_alloc(&r->arena, (size_t)n * sizeof *rows);
+    if (!rows)
+        return maas_fail(err, MAAS_E_NOMEM, "answers of %lld nodes", (long long)n);
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = (uint32_t)i;
+    MAAS_TRY(maas_runner_init(r, r->eval_graph, n, false, x, err));
+    x->now = (maas_samples){.rows = rows, .n = n};
+    maas_tensor *y = maas_exec_input(x->exec,
+                                     maas_fit_n_raw(r)); /* of the loss, which nobody reads */
+    memset(y->data, 0, maas_tensor_bytes(y));
+    MAAS_TRY(maas_exec_run(x->exec, err));
+    *out = *maas_exec_output(x->exec, MAAS_OUT_Z);
+    return MAAS_OK;
+}
+
 static maas_status write_model(maas_fit *r, maas_buf *out, maas_err *err)
 {
     maas_graph *g = NULL;
@@ -63,7 +82,16 @@ static maas_status finish(maas_fit *r, maas_train_result *out, maas_err *err)
 {
     maas_fit_copy_best(r, true);
     MAAS_TRY(final_metrics(r, &out->metrics, err));
-    MAAS_TRY(write_model(r, &out->onnx, err));
+    AUTO(maas_runner_reset) maas_runner nodes = {0};
+    maas_tensor table;
+    if (r->edges.n_nodes && r->recipe.graph.serve == MAAS_SERVE_NODES) {
+        MAAS_TRY(look_at_nodes(r, &nodes, &table, err));
+        r->parts.table = &table;
+        r->parts.vars = r->vars;
+    }
+    const maas_status st = write_model(r, &out->onnx, err);
+    r->parts.table = NULL;
+    MAAS_TRY(st);
     if (r->tune.g && !(out->report = maas_tune_report(&r->tune)))
         return maas_fail(err, MAAS_E_NOMEM, "a report");
     return r->recipe.keep_optimizer ? maas_fit_save_optimizer(r, &out->state, err) : MAAS_OK;

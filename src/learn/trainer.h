@@ -16,6 +16,7 @@
 
 #include "learn/augment.h"
 #include "learn/checkpoint.h"
+#include "learn/graph_edges.h"
 #include "learn/metrics.h"
 #include "learn/model.h"
 #include "learn/negatives.h"
@@ -30,6 +31,7 @@ typedef struct maas_runner { /* a graph ready for one number of rows */
     int64_t rows;  /* 0: not made */
     void **inputs; /* of the features */
     const maas_features *features;
+    bool nodes;                  /* of a graph: its one input is which they are */
     maas_samples now;            /* [rows] of the data set: this run's */
     const maas_augment *augment; /* of a training step; NULL: pictures stay as they are */
     uint64_t seed;               /* of what they become in this run */
@@ -50,8 +52,9 @@ typedef struct maas_fit {
     maas_features features;
     maas_augment augment;
     maas_target target;
-    maas_soft soft; /* a teacher's answers */
-    maas_tune tune; /* g NULL: the layers are those of the recipe */
+    maas_soft soft;   /* a teacher's answers */
+    maas_tune tune;   /* g NULL: the layers are those of the recipe */
+    maas_edges edges; /* n_nodes 0: rows are no nodes */
     maas_model_parts parts;
     maas_train_graph train_graph;
     maas_train_graph
@@ -82,6 +85,9 @@ void maas_fit_reset(maas_fit *r);
 maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, bool training,
                              maas_runner *out, maas_err *err);
 void maas_runner_reset(maas_runner *x);
+/* Inputs that a batch fills before its target; rows of a step. */
+uint32_t maas_fit_n_raw(const maas_fit *r);
+int64_t maas_fit_batch(const maas_fit *r);
 
 /* One epoch and what follows it; *out_stop when early stopping says so. */
 maas_status maas_fit_epoch(maas_fit *r, bool *out_stop, maas_err *err);
@@ -94,8 +100,6 @@ maas_status maas_fit_rank(maas_fit *r, double *out, maas_err *err);
 bool maas_fit_should_stop(const maas_fit *r);
 void maas_fit_progress(maas_fit *r, double fraction, const json_t *metrics, bool always);
 
-bool maas_is_model_variable(
-    const char *name); /* weights and running statistics, not optimizer state */
 maas_status maas_fit_fingerprint(maas_fit *r, maas_err *err);
 maas_status maas_fit_checkpoint(maas_fit *r, maas_err *err);
 maas_status maas_fit_resume(maas_fit *r, maas_span state, maas_err *err);

@@ -148,9 +148,9 @@ static maas_status train_rows(maas_fit *r, maas_err *err)
         if (is_cancelled(r))
             return maas_fail(err, MAAS_E_CANCELLED, "cancelled in epoch %lld",
                              (long long)r->epoch + 1);
-        const int64_t rows = r->recipe.batch_size * r->recipe.accumulate;
+        const int64_t rows = maas_fit_batch(r) * r->recipe.accumulate;
         const int64_t begin = at - at % rows, left = r->order.n - begin;
-        const int64_t of = left < rows ? left : rows, batch = r->recipe.batch_size;
+        const int64_t of = left < rows ? left : rows, batch = maas_fit_batch(r);
         maas_runner *x = begin + of - at > batch    ? &r->sum
                          : begin + of - at == batch ? &r->full
                                                     : &r->tail;
@@ -180,7 +180,7 @@ static maas_status evaluate_at(maas_fit *r, maas_runner *x, const maas_samples *
         return maas_fail(err, MAAS_E_CANCELLED, "cancelled after epoch %lld", (long long)r->epoch);
     x->now = from(s, at, x->rows);
     maas_target_gather(&r->target, &x->now, x->rows,
-                       maas_exec_input(x->exec, maas_features_n_raw(&r->features))->data);
+                       maas_exec_input(x->exec, maas_fit_n_raw(r))->data);
     return maas_exec_run(x->exec, err);
 }
 

@@ -122,10 +122,21 @@ static maas_status read_recipe(maas_fit *r, maas_err *err)
 
 /* ---- sizes ---- */
 
+/* A step over a graph computes all of its nodes, so it learns from all that have a target. */
+int64_t maas_fit_batch(const maas_fit *r)
+{
+    return r->edges.n_nodes ? r->order.n : r->recipe.batch_size;
+}
+
+uint32_t maas_fit_n_raw(const maas_fit *r)
+{
+    return r->edges.n_nodes ? 1 : maas_features_n_raw(&r->features);
+}
+
 static void settle_epochs(maas_fit *r)
 {
     maas_recipe *c = &r->recipe;
-    const int64_t rows = c->batch_size * c->accumulate; /* of a step */
+    const int64_t rows = maas_fit_batch(r) * c->accumulate; /* of a step */
     r->steps_per_epoch = (r->order.n + rows - 1) / rows;
     if (c->epochs != MAAS_EPOCHS_AUTO)
         return;
@@ -157,6 +168,10 @@ static void gather_share(void *user, int ithr, int nthr)
 {
     const maas_runner *x = user;
     const int64_t from = x->rows * ithr / nthr, to = x->rows * (ithr + 1) / nthr;
+    for (int64_t i = from; x->nodes && i < to; i++)
+        ((int64_t *)x->inputs[0])[i] = x->now.rows[i];
+    if (x->nodes)
+        return;
     if (x->augment)
         maas_augment_gather(x->augment, x->seed, &x->now, from, to, x->inputs[0]);
     else
@@ -169,7 +184,7 @@ maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, boo
     if (rows == 0)
         return MAAS_OK;
     AUTO_FREE maas_type *types = maas_calloc(g->n_inputs + 1, sizeof *types);
-    out->inputs = maas_calloc(maas_features_n_raw(&r->features) + 1, sizeof *out->inputs);
+    out->inputs = maas_calloc(maas_fit_n_raw(r) + 1, sizeof *out->inputs);
     if (!types || !out->inputs)
         return maas_fail(err, MAAS_E_NOMEM, "planning a training step");
     fix_rows(g, rows, types);
@@ -179,11 +194,12 @@ maas_status maas_runner_init(maas_fit *r, const maas_graph *g, int64_t rows, boo
     opts.budget = r->job->budget;
     MAAS_TRY(maas_plan_create(g, types, &opts, &out->plan, err));
     MAAS_TRY(maas_exec_create(out->plan, r->vars, &out->exec, err));
-    for (uint32_t i = 0; i < maas_features_n_raw(&r->features); i++)
+    for (uint32_t i = 0; i < maas_fit_n_raw(r); i++)
         out->inputs[i] = maas_exec_input(out->exec, i)->data;
     out->rows = rows;
     out->features = &r->features;
     out->augment = training && r->augment.column ? &r->augment : NULL;
+    out->nodes = r->edges.n_nodes > 0;
     maas_exec_feed(out->exec, gather_share, out);
     return MAAS_OK;
 }
@@ -199,16 +215,17 @@ static maas_status make_pair(maas_fit *r, const maas_graph *g, int64_t n, int64_
 
 static maas_status make_runners(maas_fit *r, maas_err *err)
 {
-    const int64_t batch = r->recipe.batch_size, most =
-                                                    /* A network from elsewhere may be large: what a
-                                                       step has memory for, evaluation has, too. */
-                                                batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
+    const int64_t batch = maas_fit_batch(r), most =
+                                                 /* A network from elsewhere may be large: what a
+                                                    step has memory for, evaluation has, too. */
+                                             batch > EVAL_ROWS || r->tune.g ? batch : EVAL_ROWS;
+    const int64_t n_eval = r->val.n ? r->val_samples.n : r->order.n;
     MAAS_TRY(make_pair(r, r->train_graph.g, r->order.n, batch, &r->full, &r->tail, err));
     if (r->sum_graph.g && r->order.n > batch)
         MAAS_TRY(maas_runner_init(r, r->sum_graph.g, batch, true, &r->sum, err));
     /* Without validation rows the training rows are scored once, at the end. */
-    MAAS_TRY(make_pair(r, r->eval_graph, r->val.n ? r->val_samples.n : r->order.n, most,
-                       &r->eval_full, &r->eval_tail, err));
+    MAAS_TRY(make_pair(r, r->eval_graph, n_eval, r->edges.n_nodes ? n_eval : most, &r->eval_full,
+                       &r->eval_tail, err));
     return make_pair(r, r->eval_graph, r->ranking.samples.n, most, &r->rank_full, &r->rank_tail,
                      err);
 }
@@ -219,6 +236,7 @@ static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
                                   .target = &r->target,
                                   .soft = &r->soft,
                                   .tune = r->tune.g ? &r->tune : NULL,
+                                  .edges = r->edges.n_nodes ? &r->edges : NULL,
                                   .recipe = &r->recipe,
                                   .learner = r->learner,
                                   .parent = r->job->parent,
@@ -231,9 +249,25 @@ static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
     return maas_vars_create(r->train_graph.g, r->job->budget, &r->vars, err);
 }
 
+/* Constants are measured on training rows; of a graph all nodes are there while it learns. */
+static maas_status measured_rows(maas_fit *r, maas_rows *out, maas_err *err)
+{
+    *out = r->train;
+    if (!r->edges.n_nodes)
+        return MAAS_OK;
+    out->n = r->edges.n_nodes;
+    out->at = maas_arena_alloc(&r->arena, (size_t)out->n * sizeof *out->at);
+    for (int64_t i = 0; out->at && i < out->n; i++)
+        out->at[i] = (uint32_t)i;
+    return out->at ? MAAS_OK : maas_fail(err, MAAS_E_NOMEM, "%lld nodes", (long long)out->n);
+}
+
 static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err *err)
 {
     const maas_layer_spec *first = r->recipe.layers.items;
+    const maas_graph_spec *graph = &r->recipe.graph;
+    const char *const skip[] = {job->target, json_string_value(graph->id),
+                                json_string_value(graph->split)};
     const maas_features_opts opts = {
         .scaling = r->recipe.scaling,
         .max_categories = r->recipe.max_categories,
@@ -246,11 +280,15 @@ static maas_status fit_features(maas_fit *r, const maas_train_job *job, maas_err
         .preparation = r->recipe.preparation.on ? &r->recipe.preparation : NULL,
         .target = &r->target,
         .by_name = r->tune.g && maas_tune_by_name(&r->tune),
-        .skip = &job->target,
-        .n_skip = 1,
+        .skip = skip,
+        .n_skip = MAAS_COUNT(skip),
     };
-    MAAS_TRY(maas_features_fit(&r->features, job->data, &opts, &r->train,
-                               r->tune.g ? NULL : job->parent, job->budget, err));
+    maas_rows all;
+    MAAS_TRY(measured_rows(r, &all, err));
+    MAAS_TRY(maas_features_fit(&r->features, job->data, &opts, &all, r->tune.g ? NULL : job->parent,
+                               job->budget, err));
+    if (r->edges.n_nodes)
+        MAAS_TRY(maas_edges_gather(&r->edges, &r->features, err));
     if (r->tune.g && r->recipe.scaling == MAAS_SCALING_UNIT && r->features.raw != MAAS_U8)
         return maas_fail(err, MAAS_E_INVALID,
                          "params.scaling: unit is for a model of one input that a column of bytes "
@@ -282,6 +320,18 @@ static maas_status choose_samples(maas_fit *r, maas_err *err)
     return MAAS_OK;
 }
 
+static maas_status deal_rows(maas_fit *r, maas_rng *rng, maas_err *err)
+{
+    const maas_train_job *job = r->job;
+    if (!r->recipe.graph.on)
+        return maas_split_init(&r->split, job->data->n_rows, r->recipe.validation,
+                               r->recipe.shuffle, rng, job->budget, err);
+    if (job->teaching)
+        return maas_fail(err, MAAS_E_UNSUPPORTED, "params.graph: a teacher knows no edges");
+    MAAS_TRY(maas_edges_fit(&r->edges, job->data, job->edges, &r->recipe.graph, &r->arena, err));
+    return maas_graph_rows(&r->split, job->data, job->target, &r->recipe, rng, job->budget, err);
+}
+
 maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err)
 {
     *r = (maas_fit){.job = job, .learner = job->learner};
@@ -296,8 +346,7 @@ maas_status maas_fit_setup(maas_fit *r, const maas_train_job *job, maas_err *err
     }
     maas_rng rng;
     maas_rng_seed(&rng, (uint64_t)r->recipe.seed);
-    MAAS_TRY(maas_split_init(&r->split, job->data->n_rows, r->recipe.validation, r->recipe.shuffle,
-                             &rng, job->budget, err));
+    MAAS_TRY(deal_rows(r, &rng, err));
     r->train = r->split.train;
     r->val = r->split.val;
     MAAS_TRY(maas_target_fit(&r->target, job->data, job->target, &r->recipe, &r->train, parent,

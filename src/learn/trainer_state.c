@@ -5,13 +5,7 @@
 
 #include "base/ban.h"
 
-#define OPTIMIZER_PREFIX "optimizer."
-#define OPTIMIZER_SUM    OPTIMIZER_PREFIX "sum."
-
-bool maas_is_model_variable(const char *name)
-{
-    return strncmp(name, OPTIMIZER_PREFIX, strlen(OPTIMIZER_PREFIX)) != 0;
-}
+#define OPTIMIZER_SUM "optimizer.sum."
 
 /* Sums of gradients are 0 between epochs. */
 static bool lasts(const char *name)
@@ -55,6 +49,9 @@ maas_status maas_fit_fingerprint(maas_fit *r, maas_err *err)
     add_array(&h, f->scale, (size_t)f->n_consts, sizeof(float));
     add_array(&h, t->codes, (size_t)t->n_rows, sizeof *t->codes);
     add_array(&h, t->values, (size_t)(t->n_rows * t->width), sizeof(float));
+    add_array(&h, r->edges.from, (size_t)r->edges.n, sizeof *r->edges.from);
+    add_array(&h, r->edges.to, (size_t)r->edges.n, sizeof *r->edges.to);
+    add_array(&h, r->edges.weight, (size_t)r->edges.n, sizeof *r->edges.weight);
     add_array(&h, r->soft.rows, (size_t)(r->soft.n_rows * r->soft.width), sizeof(float));
     maas_sha256_done(&h, r->fingerprint);
     return MAAS_OK;

@@ -54,10 +54,11 @@ static bool is_product(const maas_graph *g, const maas_node *n, const fuse_ops *
            n->in[1] >= 0 && is_matrix(g, n->in[0]) && is_matrix(g, n->in[1]);
 }
 
-/* The one node that reads v, when nothing else does. */
+/* The one node that reads v, when nothing else does. An Add of two products that went into the
+ * chain of the first is dead: the second is read by that chain now. */
 static maas_node *reader_of(maas_graph *g, const maas_nid *readers, maas_vid v)
 {
-    return readers[v] >= 0 ? &g->nodes[readers[v]] : NULL;
+    return readers[v] >= 0 && !g->nodes[readers[v]].dead ? &g->nodes[readers[v]] : NULL;
 }
 
 /* May t be added to a product of type y without making it larger? */

@@ -15,6 +15,7 @@ maas_status maas_pass_fuse_elementwise(maas_graph *g, const maas_pass_opts *o, m
 maas_status maas_pass_narrow_trees(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fold_norm(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fuse_conv(maas_graph *g, const maas_pass_opts *o, maas_err *err);
+maas_status maas_pass_fuse_edges(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fuse_int8(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_fold_weights(maas_graph *g, const maas_pass_opts *o, maas_err *err);
 maas_status maas_pass_bf16(maas_graph *g, const maas_pass_opts *o, maas_err *err);

@@ -9,6 +9,8 @@ const maas_pass maas_passes[] = {
     {"write-gradients", 0, maas_pass_write_gradients,
      "nodes that compute what a Gradient node asks for"},
     {"dead-code", 0, maas_pass_dead_code, "drops nodes nobody reads"},
+    {"fuse-edges", 2, maas_pass_fuse_edges,
+     "rows gathered, weighed and added up are a sum along edges"},
     {"drop-identity", 1, maas_pass_drop_identity,
      "drops what changes nothing: Identity, Dropout when not training, casts to the same type"},
     {"fold-constants", 1, maas_pass_fold_constants, "computes what depends on constants alone"},

@@ -138,7 +138,7 @@ static void every_kind_learns(void)
 static void every_kind_has_a_row(void)
 {
     for (int k = 0; k < MAAS_N_LAYER_KINDS; k++) {
-        bool found = false;
+        bool found = maas_layer_reads_edges(k); /* those are in test_graph.c */
         for (size_t i = 0; i < MAAS_COUNT(nets); i++)
             found |= strcmp(nets[i].kind, maas_layer_kinds[k].doc.name) == 0;
         EXPECT_MSG(found, "no network here has a layer %s", maas_layer_kinds[k].doc.name);
@@ -185,6 +185,22 @@ static void mistakes_are_named(void)
 
 /* ---- the zoo ---- */
 
+/* What networks of some kind need beside their name. */
+static const char *needs_of(const char *name)
+{
+    static const struct {
+        const char *name, *params;
+    } needs[] = {
+        {"two_tower", ",'towers':{'query':['user']}"},
+        {"gcn", ",'graph':{'edges':'cites'}"},
+        {"graphsage", ",'graph':{'edges':'cites'}"},
+    };
+    for (size_t i = 0; i < MAAS_COUNT(needs); i++)
+        if (strcmp(needs[i].name, name) == 0)
+            return needs[i].params;
+    return "";
+}
+
 static void networks_of_the_zoo_are_legal(void)
 {
     const char *name, *help;
@@ -193,8 +209,7 @@ static void networks_of_the_zoo_are_legal(void)
         char params[100];
         maas_err err = {0};
         EXPECT_MSG(*help, "%s has no help", name);
-        snprintf(params, sizeof params, "{'layers':'%s'%s}", name,
-                 strcmp(name, "two_tower") == 0 ? ",'towers':{'query':['user']}" : "");
+        snprintf(params, sizeof params, "{'layers':'%s'%s}", name, needs_of(name));
         json_t *p = toy_params(params);
         EXPECT_MSG(maas_train_check("network", p, &err) == MAAS_OK, "%s: %s", name, err.msg);
         json_decref(p);

@@ -69,6 +69,68 @@ static void products_take_bias_and_activation_with_them(void)
     rig_reset(&r);
 }
 
+/* The chain of one takes in the Add; the other stays a product of its own. */
+static void of_two_products_added_one_stays(void)
+{
+    rig r;
+    rig_init(&r);
+    const maas_vid a = maas_b_op2(&r.b, "MatMul", r.x, variable(&r, "a", 2));
+    const maas_vid b = maas_b_op2(&r.b, "MatMul", r.x, variable(&r, "b", 2));
+    maas_b_output(&r.b, "y", maas_b_op1(&r.b, "Relu", maas_b_op2(&r.b, "Add", a, b)));
+    optimize(&r, 2, true);
+    EXPECT_EQ(r.g->n_nodes, 2);
+    EXPECT_EQ(n_of(&r, "FusedGemm"), 1);
+    EXPECT_EQ(n_of(&r, "MatMul"), 1);
+    rig_reset(&r);
+}
+
+static maas_vid edge_list(rig *r, maas_vid v)
+{
+    return maas_b_op2(&r->b, "Unsqueeze", v, maas_b_i64s(&r->b, (int64_t[]){1}, 1));
+}
+
+/* Gather, Mul, a Scatter: with `zero` 0 and `how` add, a sum along edges. */
+static void edges_of(rig *r, float zero, const char *how, bool elements)
+{
+    const maas_attr attr[] = {MAAS_A_STR("reduction", how), MAAS_A_INT("axis", 0)};
+    const int64_t n = 5;
+    const maas_vid from = maas_b_input(&r->b, "from", MAAS_I64, 1, &n);
+    maas_vid to = edge_list(r, maas_b_input(&r->b, "to", MAAS_I64, 1, &n));
+    const maas_vid w = maas_b_input(&r->b, "w", MAAS_F32, 1, &n);
+    const maas_vid rows = maas_b_op2(&r->b, "Mul", edge_list(r, w),
+                                     maas_b_op2(&r->b, "Gather", r->x, from));
+    if (elements)
+        to = maas_b_op2(&r->b, "Expand", to, maas_b_op1(&r->b, "Shape", rows));
+    const maas_vid zeros = maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, zero),
+                                      maas_b_op1(&r->b, "Shape", r->x));
+    const maas_vid in[] = {zeros, to, rows};
+    maas_b_output(&r->b, "y",
+                  maas_b_node(&r->b, elements ? "ScatterElements" : "ScatterND", attr,
+                              elements ? 2 : 1, in, 3, NULL, 1));
+}
+
+static void rows_gathered_weighed_and_added_are_a_sum_along_edges(void)
+{
+    static const struct {
+        float zero;
+        const char *how;
+        bool elements;
+        int n;
+    } ways[] = {{0, "add", false, 1}, {0, "add", true, 1},   {1, "add", true, 0},
+                {0, "max", false, 0}, {0, "none", false, 0}, {0, "max", true, 0}};
+    for (size_t i = 0; i < MAAS_COUNT(ways); i++) {
+        rig r;
+        rig_init(&r);
+        edges_of(&r, ways[i].zero, ways[i].how, ways[i].elements);
+        optimize(&r, 2, false);
+        EXPECT_EQ(n_of(&r, "EdgeSum"), ways[i].n);
+        EXPECT_EQ(n_of(&r, "ScatterND") + n_of(&r, "ScatterElements"), 1 - ways[i].n);
+        if (ways[i].n)
+            EXPECT_EQ(r.g->n_nodes, 1);
+        rig_reset(&r);
+    }
+}
+
 static void a_product_read_twice_stays(void)
 {
     rig r;
@@ -396,6 +458,8 @@ static const mt_case cases[] = {
     MT_CASE(blocks_reach_from_the_first_convolution_to_the_last),
     MT_CASE(what_knows_no_blocks_gets_the_plain_array),
     MT_CASE(products_take_bias_and_activation_with_them),
+    MT_CASE(of_two_products_added_one_stays),
+    MT_CASE(rows_gathered_weighed_and_added_are_a_sum_along_edges),
     MT_CASE(a_product_read_twice_stays),
     MT_CASE(an_addend_that_broadcasts_the_product_stays),
     MT_CASE(chains_of_elements_become_one_node),
