@@ -91,9 +91,9 @@ static inline int64_t maas_rnn_len(const maas_call *c, const maas_rnn *r, int64_
  */
 enum { /* inputs */
        MAAS_RNN_GRAD_ZX,
-       MAAS_RNN_GRAD_ZH,
        MAAS_RNN_GRAD_R,
        MAAS_RNN_GRAD_Y,
+       MAAS_RNN_GRAD_ZH,
        MAAS_RNN_GRAD_LENS,
        MAAS_RNN_GRAD_H0,
        MAAS_RNN_GRAD_C0,

@@ -22,6 +22,9 @@ static maas_status before_infer(maas_infer *q, maas_err *err)
     const maas_type *y = &q->in[BEFORE_Y];
     maas_rnn r;
     MAAS_TRY(maas_rnn_read(q->node, &r, err));
+    maas_q_unranked(q, 0, (maas_dtype)y->dtype);
+    if (y->rank < 0)
+        return MAAS_OK;
     if (y->rank != 4)
         return maas_fail(err, MAAS_E_INVALID, "'Y' has rank %d, must be 4", y->rank);
     const int64_t n = y->dims[r.batch_first ? 0 : 2], d = r.dirs, h = y->dims[3];
@@ -189,9 +192,9 @@ static void steps_back(chain *k)
     static const char *const names[] = {[1] = "RNNGrad", [3] = "GRUGrad", [4] = "LSTMGrad"};
     const maas_vid in[MAAS_RNN_GRAD_N_IN] = {
         k->z,
-        k->zh,
         arg(k, MAAS_RNN_R),
         k->y,
+        k->zh,
         arg(k, MAAS_RNN_LENS),
         arg(k, MAAS_RNN_H0),
         arg(k, MAAS_RNN_C0),

@@ -344,33 +344,44 @@ static bool has_out(const maas_infer *q, int k)
     return k < q->node->n_out && q->node->out[k] != MAAS_NO_VALUE;
 }
 
+static maas_status check_outputs(const maas_infer *q, const maas_rnn *r, maas_err *err)
+{
+    if (r->gates == 3 && (!maas_q_has(q, MAAS_RNN_GRAD_ZH) || !has_out(q, MAAS_RNN_GRAD_DZH)))
+        return maas_fail(err, MAAS_E_INVALID, "GRUGrad needs 'Zh' and 'dZh'");
+    if ((r->gates == 4 || (r->gates == 3 && !r->reset_late)) && !has_out(q, MAAS_RNN_GRAD_STATES))
+        return maas_fail(err, MAAS_E_INVALID, "%s needs 'states'", q->node->op->name);
+    return MAAS_OK;
+}
+
 static maas_status grad_infer(maas_infer *q, maas_err *err)
 {
     maas_rnn r;
     const maas_type *y = &q->in[MAAS_RNN_GRAD_Y];
     const maas_dtype t = (maas_dtype)y->dtype;
     MAAS_TRY(maas_rnn_read(q->node, &r, err));
-    if (y->rank != 4 || y->dims[3] < 1)
-        return maas_fail(err, MAAS_E_INVALID, "'Y' must have rank 4 and a known size of its states");
-    const int64_t d = r.dirs, h = y->dims[3], n = y->dims[r.batch_first ? 0 : 2], g = r.gates * h;
+    for (int k = 0; k < MAAS_RNN_GRAD_N_OUT; k++)
+        maas_q_unranked(q, k, t);
+    MAAS_TRY(check_outputs(q, &r, err));
+    if (y->rank < 0)
+        return MAAS_OK;
+    if (y->rank != 4)
+        return maas_fail(err, MAAS_E_INVALID, "'Y' has rank %d, must be 4", y->rank);
+    const int64_t d = r.dirs, h = y->dims[3], n = y->dims[r.batch_first ? 0 : 2];
+    const int64_t g = h < 0 ? MAAS_DIM_UNKNOWN : r.gates * h;
     const int64_t steps = y->dims[r.batch_first ? 1 : 0];
     const int64_t places = maas_dim_product((int64_t[]){steps, n}, 0, 2);
     const int64_t rows[] = {r.batch_first ? n : d, r.batch_first ? d : n, h};
     const maas_type z = maas_type_tensor(t, 3, (int64_t[]){d, places, g}),
                     state = maas_type_tensor(t, 3, rows),
                     w = maas_type_tensor(t, 3, (int64_t[]){d, g, h}),
-                    p = maas_type_tensor(t, 2, (int64_t[]){d, 3 * h}),
+                    p = maas_type_tensor(t, 2, (int64_t[]){d, h < 0 ? MAAS_DIM_UNKNOWN : 3 * h}),
                     lens = maas_type_tensor(MAAS_I32, 1, &n);
-    const maas_type *const want[MAAS_RNN_GRAD_N_IN] = {&z,     &z, &w, y,      &lens, &state,
+    const maas_type *const want[MAAS_RNN_GRAD_N_IN] = {&z,     &w, y, &z,      &lens, &state,
                                                        &state, &p, y,  &state, &state};
     int64_t same;
     MAAS_TRY(maas_dim_same(y->dims[r.batch_first ? 2 : 1], d, &same, "directions", err));
     for (int i = 0; i < MAAS_RNN_GRAD_N_IN; i++)
         MAAS_TRY(like(q, i, want[i], err));
-    if (r.gates == 3 && (!maas_q_has(q, MAAS_RNN_GRAD_ZH) || !has_out(q, MAAS_RNN_GRAD_DZH)))
-        return maas_fail(err, MAAS_E_INVALID, "GRUGrad needs 'Zh' and 'dZh'");
-    if ((r.gates == 4 || (r.gates == 3 && !r.reset_late)) && !has_out(q, MAAS_RNN_GRAD_STATES))
-        return maas_fail(err, MAAS_E_INVALID, "%s needs 'states'", q->node->op->name);
     maas_q_out(q, MAAS_RNN_GRAD_DZX, t, 3, z.dims);
     maas_q_out(q, MAAS_RNN_GRAD_STATES, t, 3, (int64_t[]){d, places, h});
     maas_q_out(q, MAAS_RNN_GRAD_DZH, t, 3, z.dims);
@@ -432,9 +443,9 @@ static void gru_example(maas_example *e)
 }
 
 static const maas_io_schema in[] = {MAAS_REQ("Zx", "T", MAAS_DTS_FLOAT),
-                                    MAAS_OPT("Zh", "T", MAAS_DTS_FLOAT),
                                     MAAS_REQ("R", "T", MAAS_DTS_FLOAT),
                                     MAAS_REQ("Y", "T", MAAS_DTS_FLOAT),
+                                    MAAS_OPT("Zh", "T", MAAS_DTS_FLOAT),
                                     MAAS_OPT("sequence_lens", NULL, MAAS_DT_BIT(MAAS_I32)),
                                     MAAS_OPT("initial_h", "T", MAAS_DTS_FLOAT),
                                     MAAS_OPT("initial_c", "T", MAAS_DTS_FLOAT),
