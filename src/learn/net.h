@@ -48,6 +48,8 @@ typedef struct maas_net {
     maas_builder b;
     maas_net_fields fields[MAAS_N_TOWERS]; /* empty where no layer reads them */
     maas_vid vectors[2]; /* what the last layer of similarity compared; or MAAS_NO_VALUE */
+    maas_vid lens;       /* I64 [batch]: steps of every row before its padding; or MAAS_NO_VALUE */
+    int64_t n_steps;     /* of rows that `lens` is about */
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */
     maas_rng *rng;            /* draws fresh values; NULL: zeros        */
@@ -127,7 +129,7 @@ enum {
     MAAS_LAYER_EMBEDDING,
     MAAS_LAYER_FIELDS,
     MAAS_LAYER_SIMILARITY,
-    MAAS_N_LAYER_KINDS = 24
+    MAAS_N_LAYER_KINDS = 29
 };
 extern const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS];
 /* The activation that ends the network: MAAS_ACTIVATION_NONE when the last layer has none. */
