@@ -1,7 +1,7 @@
 /*
- * learn/layers_attention.c - what a transformer's encoder is made of, over [batch, steps, features]:
- * a vector for every place, and attention of many heads. Both are plain nodes: their gradients are
- * there, and the passes fuse them where they run.
+ * learn/layers_attention.c - what a transformer's encoder is made of, over [batch, steps,
+ * features]: a vector for every place, and attention of many heads. Both are plain nodes: their
+ * gradients are there, and the passes fuse them where they run.
  */
 #include "learn/layers_int.h"
 
@@ -38,7 +38,8 @@ const maas_param maas_position_rows[MAAS_N_POSITION_ROWS] = {
 
 /* ---- places ---- */
 
-/* A. Vaswani et al. (2017), 3.5: pairs of sine and cosine, wavelengths from 2 pi to 10000 * 2 pi. */
+/* A. Vaswani et al. (2017), 3.5: pairs of sine and cosine, wavelengths from 2 pi to 10000 * 2 pi.
+ */
 static maas_vid sines(maas_net *net, int64_t steps, int64_t dim)
 {
     AUTO_FREE float *v = maas_calloc((size_t)(steps * dim) + 1, sizeof *v);

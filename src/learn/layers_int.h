@@ -27,7 +27,10 @@ maas_vid maas_layer_activate(maas_net *net, const maas_layer_spec *s, int index,
 maas_vid maas_layer_drop(maas_net *net, double rate, int index, maas_vid x);
 
 /* layers_sequence.c: steps, [batch, steps, features] */
-enum { MAAS_N_RECURRENT_ROWS = MAAS_N_WIRE_ROWS + 5, MAAS_N_SEQUENCE_POOL_ROWS = MAAS_N_WIRE_ROWS + 1 };
+enum {
+    MAAS_N_RECURRENT_ROWS = MAAS_N_WIRE_ROWS + 5,
+    MAAS_N_SEQUENCE_POOL_ROWS = MAAS_N_WIRE_ROWS + 1
+};
 extern const maas_param maas_recurrent_rows[MAAS_N_RECURRENT_ROWS];
 extern const maas_param maas_sequence_pool_rows[MAAS_N_SEQUENCE_POOL_ROWS];
 maas_vid maas_lstm_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);

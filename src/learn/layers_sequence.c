@@ -43,10 +43,11 @@ bool maas_layer_as_steps(maas_net *net, const char *kind, int index, maas_vid *x
     if (rank == 2)
         *x = maas_b_op2(&net->b, "Unsqueeze", *x, maas_b_i64s(&net->b, &last, 1));
     else if (rank != 3)
-        maas_net_fail(net, MAAS_E_INVALID,
-                      "params.layers[%d]: %s takes rows of [steps, features] but gets %d dimensions "
-                      "a row: put {\"type\":\"reshape\",\"shape\":[...]} before it",
-                      index, kind, rank - 1);
+        maas_net_fail(
+            net, MAAS_E_INVALID,
+            "params.layers[%d]: %s takes rows of [steps, features] but gets %d dimensions "
+            "a row: put {\"type\":\"reshape\",\"shape\":[...]} before it",
+            index, kind, rank - 1);
     return net->b.status == MAAS_OK;
 }
 
@@ -113,9 +114,8 @@ static maas_vid biases(maas_net *net, const maas_layer_spec *s, int index, const
 {
     if (!s->bias)
         return MAAS_NO_VALUE;
-    const maas_vid v = maas_net_weight_add(net, index, "bias", 2,
-                                           (int64_t[]){dirs, 2 * k->gates * s->units},
-                                           MAAS_INIT_ZEROS, 1, 1);
+    const maas_vid v = maas_net_weight_add(
+        net, index, "bias", 2, (int64_t[]){dirs, 2 * k->gates * s->units}, MAAS_INIT_ZEROS, 1, 1);
     if (net->b.status == MAAS_OK)
         net->weights[net->n_weights - 1].decay = false;
     if (k->gates == 4)
@@ -217,10 +217,10 @@ static maas_vid max_of_steps(maas_net *net, maas_vid x, bool lens)
     maas_builder *b = &net->b;
     const int64_t two = 2;
     if (lens)
-        x = maas_b_op3(b, "Where",
-                       maas_b_op2(b, "Unsqueeze", maas_layer_step_mask(net),
-                                  maas_b_i64s(b, &two, 1)),
-                       x, maas_b_f32(b, -1e9f));
+        x = maas_b_op3(
+            b, "Where",
+            maas_b_op2(b, "Unsqueeze", maas_layer_step_mask(net), maas_b_i64s(b, &two, 1)), x,
+            maas_b_f32(b, -1e9f));
     return reduced(b, "ReduceMax", x);
 }
 
@@ -239,8 +239,7 @@ static maas_vid last_step(maas_net *net, maas_vid x, bool lens)
     const int64_t one = 1, two = 2;
     if (!lens)
         return one_step(net, x, maas_b_type(b, x)->dims[1] - 1);
-    const maas_vid range[3] = {maas_b_i64(b, 1), maas_b_i64(b, net->n_steps + 1),
-                               maas_b_i64(b, 1)};
+    const maas_vid range[3] = {maas_b_i64(b, 1), maas_b_i64(b, net->n_steps + 1), maas_b_i64(b, 1)};
     const maas_vid places = maas_b_node(b, "Range", NULL, 0, range, 3, NULL, 1);
     maas_vid is = maas_b_op2(b, "Equal", places,
                              maas_b_op2(b, "Unsqueeze", net->lens, maas_b_i64s(b, &one, 1)));

@@ -297,21 +297,21 @@ static const maas_io_schema out[] = {MAAS_OPT("Y", "T", MAAS_DTS_FLOAT),
                                      MAAS_OPT("Y_h", "T", MAAS_DTS_FLOAT),
                                      MAAS_OPT("Y_c", "T", MAAS_DTS_FLOAT)};
 const maas_attr_schema maas_rnn_attrs[] = {{"activations", MAAS_ATTR_STRINGS, false},
-                                         {"activation_alpha", MAAS_ATTR_FLOATS, false},
-                                         {"activation_beta", MAAS_ATTR_FLOATS, false},
-                                         {"clip", MAAS_ATTR_FLOAT, false},
-                                         {"direction", MAAS_ATTR_STRING, false},
-                                         {"hidden_size", MAAS_ATTR_INT, false},
-                                         {"layout", MAAS_ATTR_INT, false},
-                                         {"linear_before_reset", MAAS_ATTR_INT, false}};
+                                           {"activation_alpha", MAAS_ATTR_FLOATS, false},
+                                           {"activation_beta", MAAS_ATTR_FLOATS, false},
+                                           {"clip", MAAS_ATTR_FLOAT, false},
+                                           {"direction", MAAS_ATTR_STRING, false},
+                                           {"hidden_size", MAAS_ATTR_INT, false},
+                                           {"layout", MAAS_ATTR_INT, false},
+                                           {"linear_before_reset", MAAS_ATTR_INT, false}};
 const maas_attr_schema maas_lstm_attrs[] = {{"activations", MAAS_ATTR_STRINGS, false},
-                                              {"activation_alpha", MAAS_ATTR_FLOATS, false},
-                                              {"activation_beta", MAAS_ATTR_FLOATS, false},
-                                              {"clip", MAAS_ATTR_FLOAT, false},
-                                              {"direction", MAAS_ATTR_STRING, false},
-                                              {"hidden_size", MAAS_ATTR_INT, false},
-                                              {"layout", MAAS_ATTR_INT, false},
-                                              {"input_forget", MAAS_ATTR_INT, false}};
+                                            {"activation_alpha", MAAS_ATTR_FLOATS, false},
+                                            {"activation_beta", MAAS_ATTR_FLOATS, false},
+                                            {"clip", MAAS_ATTR_FLOAT, false},
+                                            {"direction", MAAS_ATTR_STRING, false},
+                                            {"hidden_size", MAAS_ATTR_INT, false},
+                                            {"layout", MAAS_ATTR_INT, false},
+                                            {"input_forget", MAAS_ATTR_INT, false}};
 
 _Static_assert(2 * MAAS_COUNT(cases) == MAAS_RNN_N_EXAMPLES, "rnn_int.h has their number");
 #define ROW(Name, ins, outs, rows, n_rows, example_fn)                                             \

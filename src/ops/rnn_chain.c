@@ -42,8 +42,7 @@ static maas_status before_infer(maas_infer *q, maas_err *err)
         for (int k = 0; k < 3; k++)
             MAAS_TRY(maas_dim_same(q->in[BEFORE_H0].dims[k], rows[k], &same, "initial_h", err));
     }
-    const int64_t places = maas_dim_product(
-        (int64_t[]){y->dims[r.batch_first ? 1 : 0], n}, 0, 2);
+    const int64_t places = maas_dim_product((int64_t[]){y->dims[r.batch_first ? 1 : 0], n}, 0, 2);
     maas_q_out(q, 0, (maas_dtype)y->dtype, 3, (int64_t[]){d, places, h});
     return MAAS_OK;
 }
@@ -59,7 +58,8 @@ static void before_row(const maas_call *c, const maas_rnn *r, int64_t d, int64_t
     for (int64_t s = 0; s < r->steps; s++) {
         const int64_t t = s < len ? maas_rnn_time(r, d, len, s) : s;
         const int64_t at = d * r->steps * r->batch + maas_rnn_place(r, t, n);
-        const char *from = s == 0 && first ? first + (size_t)maas_rnn_state_at(r, d, n) * elem : NULL;
+        const char *from = s == 0 && first ? first + (size_t)maas_rnn_state_at(r, d, n) * elem
+                                           : NULL;
         if (s > 0 && s < len)
             from = y + (size_t)maas_rnn_y_at(r, maas_rnn_time(r, d, len, s - 1), d, n) * elem;
         if (from && s < len)
@@ -217,10 +217,9 @@ static maas_vid of_r(const chain *k)
     const maas_vid dz = turned(k, k->back[MAAS_RNN_GRAD_DZH]);
     if (k->r.gates != 3 || k->r.reset_late)
         return maas_b_op2(k->b, "MatMul", dz, k->before);
-    return joined(k, maas_b_op2(k->b, "MatMul", part(k, dz, 1, 0, 2 * h), k->before),
-                  maas_b_op2(k->b, "MatMul", part(k, dz, 1, 2 * h, 3 * h),
-                             k->back[MAAS_RNN_GRAD_STATES]),
-                  1);
+    return joined(
+        k, maas_b_op2(k->b, "MatMul", part(k, dz, 1, 0, 2 * h), k->before),
+        maas_b_op2(k->b, "MatMul", part(k, dz, 1, 2 * h, 3 * h), k->back[MAAS_RNN_GRAD_STATES]), 1);
 }
 
 static void write_inputs(chain *k)
@@ -253,8 +252,7 @@ static maas_vid all_states(const chain *k)
     maas_vid y = MAAS_NO_VALUE;
     if (k->n->out[0] != MAAS_NO_VALUE)
         return k->n->out[0];
-    return maas_b_node(k->b, k->n->op->name, k->n->attr, k->n->n_attr, k->n->in, k->n->n_in, &y,
-                       1);
+    return maas_b_node(k->b, k->n->op->name, k->n->attr, k->n->n_attr, k->n->in, k->n->n_in, &y, 1);
 }
 
 void maas_rnn_gradient(maas_grad *g)

@@ -206,8 +206,7 @@ static double gru_from_hidden(const back *w, int64_t s, int64_t j)
     if (w->r->reset_late)
         return activate(w, 0, gru_gate(w, s, R, j)) * z_at(w, MAAS_RNN_GRAD_ZH, s, H, j);
     for (int64_t k = 0; k < w->r->hidden; k++)
-        sum += maas_ld(&w->c->out[MAAS_RNN_GRAD_STATES], gate_at(w, s, 1, 0, k)) *
-               r_at(w, H, j, k);
+        sum += maas_ld(&w->c->out[MAAS_RNN_GRAD_STATES], gate_at(w, s, 1, 0, k)) * r_at(w, H, j, k);
     return sum;
 }
 
@@ -310,8 +309,15 @@ static maas_status grad_reference(const maas_call *c, maas_err *err)
         if (maas_c_out(c, k))
             memset(c->out[k].data, 0, maas_tensor_bytes(&c->out[k]));
     for (int64_t k = 0; k < r.dirs * r.batch; k++) {
-        back w = {c, &r, k / r.batch, k % r.batch, 0, room, room + r.hidden,
-                  room + 2 * r.hidden, room + 3 * r.hidden};
+        back w = {c,
+                  &r,
+                  k / r.batch,
+                  k % r.batch,
+                  0,
+                  room,
+                  room + r.hidden,
+                  room + 2 * r.hidden,
+                  room + 3 * r.hidden};
         w.len = maas_rnn_len(c, &r, w.n);
         back_row(&w);
     }
@@ -376,8 +382,8 @@ static maas_status grad_infer(maas_infer *q, maas_err *err)
                     w = maas_type_tensor(t, 3, (int64_t[]){d, g, h}),
                     p = maas_type_tensor(t, 2, (int64_t[]){d, h < 0 ? MAAS_DIM_UNKNOWN : 3 * h}),
                     lens = maas_type_tensor(MAAS_I32, 1, &n);
-    const maas_type *const want[MAAS_RNN_GRAD_N_IN] = {&z,     &w, y, &z,      &lens, &state,
-                                                       &state, &p, y,  &state, &state};
+    const maas_type *const want[MAAS_RNN_GRAD_N_IN] = {&z,     &w, y, &z,     &lens, &state,
+                                                       &state, &p, y, &state, &state};
     int64_t same;
     MAAS_TRY(maas_dim_same(y->dims[r.batch_first ? 2 : 1], d, &same, "directions", err));
     for (int i = 0; i < MAAS_RNN_GRAD_N_IN; i++)
@@ -453,12 +459,10 @@ static const maas_io_schema in[] = {MAAS_REQ("Zx", "T", MAAS_DTS_FLOAT),
                                     MAAS_OPT("dY", "T", MAAS_DTS_FLOAT),
                                     MAAS_OPT("dY_h", "T", MAAS_DTS_FLOAT),
                                     MAAS_OPT("dY_c", "T", MAAS_DTS_FLOAT)};
-static const maas_io_schema out[] = {MAAS_REQ("dZx", "T", MAAS_DTS_FLOAT),
-                                     MAAS_OPT("states", "T", MAAS_DTS_FLOAT),
-                                     MAAS_OPT("dZh", "T", MAAS_DTS_FLOAT),
-                                     MAAS_OPT("dH", "T", MAAS_DTS_FLOAT),
-                                     MAAS_OPT("dC", "T", MAAS_DTS_FLOAT),
-                                     MAAS_OPT("dP", "T", MAAS_DTS_FLOAT)};
+static const maas_io_schema out[] = {
+    MAAS_REQ("dZx", "T", MAAS_DTS_FLOAT), MAAS_OPT("states", "T", MAAS_DTS_FLOAT),
+    MAAS_OPT("dZh", "T", MAAS_DTS_FLOAT), MAAS_OPT("dH", "T", MAAS_DTS_FLOAT),
+    MAAS_OPT("dC", "T", MAAS_DTS_FLOAT),  MAAS_OPT("dP", "T", MAAS_DTS_FLOAT)};
 _Static_assert(MAAS_COUNT(in) == MAAS_RNN_GRAD_N_IN, "rnn.h has the inputs");
 _Static_assert(MAAS_COUNT(out) == MAAS_RNN_GRAD_N_OUT, "rnn.h has the outputs");
 

@@ -10,7 +10,7 @@ maas_status maas_rnn_infer(maas_infer *q, maas_err *err);
 void maas_rnn_gradient(maas_grad *g); /* rnn_chain.c */
 
 #define MAAS_RNN_MAX_ATTRS 8
-extern const maas_attr_schema maas_rnn_attrs[MAAS_RNN_MAX_ATTRS];  /* RNN: but the last */
+extern const maas_attr_schema maas_rnn_attrs[MAAS_RNN_MAX_ATTRS]; /* RNN: but the last */
 extern const maas_attr_schema maas_lstm_attrs[MAAS_RNN_MAX_ATTRS];
 /* What the examples of RNN, LSTM and GRU (by number of gates) and of their gradients share. */
 typedef struct maas_rnn_example {
