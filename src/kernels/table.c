@@ -65,6 +65,7 @@ static bool has_avx512(const maas_cpu *cpu)
     REALS(T, maas_kernels_reduce_any)     \
     REALS(T, maas_kernels_top_k)          \
     ISAS(T, maas_kernels_rnn)             \
+    ISAS(T, maas_kernels_rnn_grad)        \
     ISAS(T, maas_kernels_attention)       \
     ISAS(T, maas_kernels_smooth)          \
     REALS(T, maas_kernels_norm)           \

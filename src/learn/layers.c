@@ -18,12 +18,12 @@ bool maas_layer_is_left_out(const maas_net *net, int index)
     return net->logits && (size_t)index + 1 == net->recipe->layers.n;
 }
 
-bool maas_layer_wants_rows(maas_net *net, const char *kind, int index, maas_vid x)
+bool maas_layer_wants_rows(maas_net *net, const char *kind, int index, maas_vid x, bool steps)
 {
     if (net->b.status != MAAS_OK)
         return false;
     const maas_type *t = maas_b_type(&net->b, x);
-    if (t->rank != 2)
+    if (t->rank != 2 && !(steps && t->rank > 2))
         maas_net_fail(
             net, MAAS_E_INVALID,
             "params.layers[%d]: %s takes rows of numbers but gets %d dimensions a row: put "
@@ -43,6 +43,8 @@ static const maas_param dense_rows[] = {
     {"bias", MAAS_PARAM_BOOL, AT(bias), .preset = 1, .help = "add a bias to every output"},
     {"init", MAAS_PARAM_CHOICE, AT(init), .preset = MAAS_INIT_AUTO, .choices = maas_init_names,
      .help = "first values of the weights"},
+    {"per_step", MAAS_PARAM_BOOL, AT(per_step), .preset = 0,
+     .help = "of rows of vectors: every vector goes through the same weights"},
 };
 
 maas_init maas_layer_init(const maas_layer_spec *s)
@@ -62,15 +64,17 @@ maas_vid maas_layer_activate(maas_net *net, const maas_layer_spec *s, int index,
 
 static maas_vid dense_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
 {
-    if (!maas_layer_wants_rows(net, "dense", index, x))
+    if (!maas_layer_wants_rows(net, "dense", index, x, s->per_step))
         return MAAS_NO_VALUE;
-    int64_t in = maas_b_type(&net->b, x)->dims[1];
+    const int rank = maas_b_type(&net->b, x)->rank;
+    int64_t in = maas_b_type(&net->b, x)->dims[rank - 1];
     maas_vid w = maas_net_weight_add(net, index, "weight", 2, (int64_t[]){in, s->units},
                                      maas_layer_init(s), in, s->units);
     maas_vid y;
     if (s->bias) {
         maas_vid c = maas_net_weight_add(net, index, "bias", 1, &s->units, MAAS_INIT_ZEROS, 1, 1);
-        y = maas_b_op3(&net->b, "Gemm", x, w, c);
+        y = rank == 2 ? maas_b_op3(&net->b, "Gemm", x, w, c)
+                      : maas_b_op2(&net->b, "Add", maas_b_op2(&net->b, "MatMul", x, w), c);
     } else {
         y = maas_b_op2(&net->b, "MatMul", x, w);
     }
@@ -111,6 +115,8 @@ static const maas_param embedding_rows[] = {
     {"size", MAAS_PARAM_INT, AT(size), 0, 1 << 28, 0,
      .help = "vectors: inputs are 0..size-1; 0: largest value of the data + 1"},
     {"dim", MAAS_PARAM_INT, AT(dim), 1, 1 << 16, 16, .help = "length of a vector"},
+    {"mask_zero", MAAS_PARAM_BOOL, AT(mask_zero), .preset = 0,
+     .help = "0 at the end of a row is padding: layers over as many steps do not look at it"},
 };
 
 static maas_vid embedding_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
@@ -123,6 +129,8 @@ static maas_vid embedding_build(maas_net *net, const maas_layer_spec *s, int ind
     maas_vid id = maas_b_op3(b, "Clip", x, lo, hi), out = MAAS_NO_VALUE;
     maas_attr to = MAAS_A_INT("to", MAAS_I64);
     id = maas_b_node(b, "Cast", &to, 1, &id, 1, &out, 1);
+    if (s->mask_zero)
+        maas_layer_find_lengths(net, id);
     return maas_b_op2(b, "Gather", w, id);
 }
 
@@ -136,9 +144,9 @@ static const maas_param dropout_rows[] = {
 
 /* The mask is an input that the trainer draws, not a Dropout node with a hidden generator: so the
  * stream of random numbers is part of a checkpoint, and a resumed run repeats it. */
-static maas_vid dropout_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+maas_vid maas_layer_drop(maas_net *net, double rate, int index, maas_vid x)
 {
-    if (!net->training || s->rate <= 0 || net->b.status != MAAS_OK)
+    if (!net->training || rate <= 0 || net->b.status != MAAS_OK)
         return x;
     maas_type t = *maas_b_type(&net->b, x);
     char name[64];
@@ -146,11 +154,16 @@ static maas_vid dropout_build(maas_net *net, const maas_layer_spec *s, int index
     maas_vid mask = maas_b_input(&net->b, name, MAAS_F32, t.rank, t.dims);
     if (net->b.status != MAAS_OK)
         return x;
-    if (!maas_net_mask_add(net, net->b.g->n_inputs - 1, s->rate)) {
+    if (!maas_net_mask_add(net, net->b.g->n_inputs - 1, rate)) {
         maas_net_fail(net, MAAS_E_NOMEM, "no memory for layer %d", index);
         return x;
     }
     return maas_b_op2(&net->b, "Mul", x, mask);
+}
+
+static maas_vid dropout_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
+{
+    return maas_layer_drop(net, s->rate, index, x);
 }
 
 #define ROWS(r) .rows = r, .n_rows = MAAS_COUNT(r)
@@ -238,6 +251,22 @@ const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS] = {
      NULL,
      maas_dot_build},
     {{"sum", "the sum along an axis of each row", ROWS(maas_sum_rows)}, NULL, maas_sum_build},
+    {{"lstm", "long short-term memory over steps: [steps, features]", ROWS(maas_recurrent_rows)},
+     NULL,
+     maas_lstm_build},
+    {{"gru", "gated recurrent units over steps: [steps, features]", ROWS(maas_recurrent_rows)},
+     NULL,
+     maas_gru_build},
+    {{"attention", "every step is a mixture of all: self-attention of many heads",
+      ROWS(maas_attention_rows)},
+     NULL,
+     maas_attention_build},
+    {{"position", "adds to every step a vector of its place", ROWS(maas_position_rows)},
+     NULL,
+     maas_position_build},
+    {{"sequence_pool", "one vector of all steps", ROWS(maas_sequence_pool_rows)},
+     NULL,
+     maas_sequence_pool_build},
 };
 
 bool maas_layer_reads_edges(int type)

@@ -66,7 +66,7 @@ static maas_vid add_bias(maas_net *net, const maas_layer_spec *s, int index, maa
 
 maas_vid maas_gcn_conv_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
 {
-    if (!maas_layer_wants_rows(net, "gcn_conv", index, x))
+    if (!maas_layer_wants_rows(net, "gcn_conv", index, x, false))
         return MAAS_NO_VALUE;
     maas_vid y = weighed_sum(net, s, index, x, "weight", MAAS_EDGES_GCN);
     return maas_layer_activate(net, s, index, add_bias(net, s, index, y));
@@ -85,7 +85,7 @@ static maas_vid normalised(maas_builder *b, maas_vid x)
 
 maas_vid maas_sage_conv_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x)
 {
-    if (!maas_layer_wants_rows(net, "sage_conv", index, x))
+    if (!maas_layer_wants_rows(net, "sage_conv", index, x, false))
         return MAAS_NO_VALUE;
     const int64_t in = maas_b_type(&net->b, x)->dims[1];
     const maas_vid own = maas_net_weight_add(net, index, "weight", 2, (int64_t[]){in, s->units},

@@ -23,8 +23,8 @@ maas_init maas_layer_init(const maas_layer_spec *s);
 /* Its activation, unless it is left out. */
 maas_vid maas_layer_activate(maas_net *net, const maas_layer_spec *s, int index, maas_vid y);
 
-/* Rows of numbers, or the layer is refused by name. */
-bool maas_layer_wants_rows(maas_net *net, const char *kind, int index, maas_vid x);
+/* Rows of numbers, with `steps` also those of steps, or the layer is refused by name. */
+bool maas_layer_wants_rows(maas_net *net, const char *kind, int index, maas_vid x, bool steps);
 
 /* layers_graph.c: nodes and their neighbours: [nodes, numbers] */
 enum { MAAS_N_GCN_CONV_ROWS = MAAS_N_WIRE_ROWS + 4, MAAS_N_SAGE_CONV_ROWS = MAAS_N_WIRE_ROWS + 6 };
@@ -32,6 +32,33 @@ extern const maas_param maas_gcn_conv_rows[MAAS_N_GCN_CONV_ROWS];
 extern const maas_param maas_sage_conv_rows[MAAS_N_SAGE_CONV_ROWS];
 maas_vid maas_gcn_conv_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
 maas_vid maas_sage_conv_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+/* Dropout of a share of the values while training; `index` names the mask: one a layer. */
+maas_vid maas_layer_drop(maas_net *net, double rate, int index, maas_vid x);
+
+/* layers_sequence.c: steps, [batch, steps, features] */
+enum {
+    MAAS_N_RECURRENT_ROWS = MAAS_N_WIRE_ROWS + 5,
+    MAAS_N_SEQUENCE_POOL_ROWS = MAAS_N_WIRE_ROWS + 1
+};
+extern const maas_param maas_recurrent_rows[MAAS_N_RECURRENT_ROWS];
+extern const maas_param maas_sequence_pool_rows[MAAS_N_SEQUENCE_POOL_ROWS];
+maas_vid maas_lstm_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_gru_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_sequence_pool_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+/* x as [batch, steps, features]; false, and the layer is named, when it has other dimensions. */
+bool maas_layer_as_steps(maas_net *net, const char *kind, int index, maas_vid *x);
+/* Padding: an embedding of ids [batch, steps] finds the lengths; they are about values of as many
+ * steps; the mask [batch, steps] is true where a row has a step. */
+void maas_layer_find_lengths(maas_net *net, maas_vid id);
+bool maas_layer_has_lengths(const maas_net *net, maas_vid x);
+maas_vid maas_layer_step_mask(maas_net *net);
+
+/* layers_attention.c */
+enum { MAAS_N_ATTENTION_ROWS = MAAS_N_WIRE_ROWS + 5, MAAS_N_POSITION_ROWS = MAAS_N_WIRE_ROWS + 1 };
+extern const maas_param maas_attention_rows[MAAS_N_ATTENTION_ROWS];
+extern const maas_param maas_position_rows[MAAS_N_POSITION_ROWS];
+maas_vid maas_attention_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
+maas_vid maas_position_build(maas_net *net, const maas_layer_spec *s, int index, maas_vid x);
 
 /* layers_conv.c: windows over places: [batch, channels, place...] */
 enum { MAAS_N_CONV_ROWS = MAAS_N_WIRE_ROWS + 9, MAAS_N_POOL_ROWS = MAAS_N_WIRE_ROWS + 3 };

@@ -14,7 +14,10 @@ const char *const maas_init_names[] = {
 
 maas_status maas_net_init(maas_net *net, maas_graph *g, const maas_recipe *r, maas_err *err)
 {
-    *net = (maas_net){.recipe = r, .prefix = "layers", .vectors = {MAAS_NO_VALUE, MAAS_NO_VALUE}};
+    *net = (maas_net){.recipe = r,
+                      .prefix = "layers",
+                      .vectors = {MAAS_NO_VALUE, MAAS_NO_VALUE},
+                      .lens = MAAS_NO_VALUE};
     maas_builder_init(&net->b, g, err);
     return maas_graph_symbol(g, "batch", &net->batch, err);
 }

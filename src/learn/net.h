@@ -65,6 +65,8 @@ typedef struct maas_net {
     bool has_lists[MAAS_N_EDGE_KINDS], is_given; /* given: edges are an input */
     maas_vid nodes;                              /* I64 [batch] rows of the nodes of a step */
     bool standard; /* sums along edges are written with operators of the standard */
+    maas_vid lens;       /* I64 [batch]: steps of every row before its padding; or MAAS_NO_VALUE */
+    int64_t n_steps;     /* of rows that `lens` is about */
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */
     maas_rng *rng;            /* draws fresh values; NULL: zeros        */
@@ -146,7 +148,7 @@ enum {
     MAAS_LAYER_SIMILARITY,
     MAAS_LAYER_GCN_CONV,
     MAAS_LAYER_SAGE_CONV,
-    MAAS_N_LAYER_KINDS = 26
+    MAAS_N_LAYER_KINDS = 31
 };
 extern const maas_layer_kind maas_layer_kinds[MAAS_N_LAYER_KINDS];
 /* The activation that ends the network: MAAS_ACTIVATION_NONE when the last layer has none. */

@@ -48,8 +48,8 @@ static const maas_param early_rows[] = {
             .item_size = sizeof(maas_layer_spec), .named = maas_zoo_layers,                        \
             .names = maas_zoo_names,                                                               \
             .help = "the network, from input to output; or the name of a known one: mlp, lenet, "  \
-                    "text_cnn, resnet18, resnet18_small, resnet34, resnet50, mobilenet_v2, "       \
-                    "deepfm, wide_deep, dlrm, two_tower, gcn, graphsage"                           \
+                    "text_cnn, lstm, transformer_encoder, resnet18, resnet18_small, resnet34, "    \
+                    "resnet50, mobilenet_v2, deepfm, wide_deep, dlrm, two_tower, gcn, graphsage"    \
     }
 #define LOSS_ROW                                                                                   \
     {                                                                                              \

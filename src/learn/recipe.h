@@ -25,6 +25,8 @@ typedef struct maas_layer_spec { /* one flat struct for all kinds: each uses its
     int aggregate;      /* of sage_conv */
     bool normalize;
     bool bias, with_numbers, learned;
+    int64_t heads;
+    bool bidirectional, return_sequences, mask_zero, causal, per_step;
     double temperature;
     double rate, momentum, epsilon, alpha, beta; /* alpha, beta: NaN when not given */
 } maas_layer_spec;

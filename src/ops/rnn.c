@@ -190,79 +190,99 @@ static const example_row cases[] = {
     {"reverse", 0, 0, 1, 1, 1, 0, 2, 2, 3, 0, 1},
 };
 
-static void add_optional(maas_example *e, const example_row *k, maas_vid *in, int64_t gates)
-{
-    const maas_dtype t = maas_ex_float(e);
-    const int64_t d = k->direction[0] == 'b' ? 2 : 1;
-    int64_t state[] = {d, k->batch, k->hidden};
-    if (k->layout) {
-        state[0] = k->batch;
-        state[1] = d;
-    }
-    if (k->bias)
-        in[MAAS_RNN_B] = maas_ex_in(e, t, -1, 1, MAAS_DIMS(d, 2 * gates * k->hidden));
-    if (k->lens) {
-        int32_t lens[8] = {1, (int32_t)k->steps, 2};
-        const maas_tensor v = maas_tensor_of(MAAS_I32, 1, &k->batch, lens);
-        in[MAAS_RNN_LENS] = maas_b_const(e->b, NULL, &v);
-    }
-    if (k->states)
-        in[MAAS_RNN_H0] = maas_ex_in(e, t, -1, 1, 3, state);
-    if (k->states && gates == 4)
-        in[MAAS_RNN_C0] = maas_ex_in(e, t, -1, 1, 3, state);
-    if (k->extra && gates == 4)
-        in[MAAS_RNN_P] = maas_ex_in(e, t, -1, 1, MAAS_DIMS(d, 3 * k->hidden));
-}
-
-static void example_of(maas_example *e, const char *op, int64_t gates, int n_acts, int n_in,
-                       int n_out)
+void maas_rnn_example_of(int variant, int64_t gates, maas_rnn_example *out)
 {
     static const maas_str words[] = {{"HardSigmoid", 11}, {"Affine", 6},    {"softsign", 8},
                                      {"Sigmoid", 7},      {"LeakyRelu", 9}, {"ScaledTanh", 10}};
     static const float numbers[] = {0.3f, 0.9f, 0.1f, 1.5f};
-    const example_row *k = &cases[e->variant / 2];
-    const maas_dtype t = maas_ex_float(e);
-    const int64_t d = k->direction[0] == 'b' ? 2 : 1, rows = gates * k->hidden;
-    maas_attr a[8] = {MAAS_A_STR("direction", k->direction), MAAS_A_INT("layout", k->layout),
-                      MAAS_A_INT("hidden_size", k->hidden)};
-    uint32_t n = 3;
+    const example_row *k = &cases[variant / 2];
+    const int n_acts = gates == 4 ? 3 : gates == 3 ? 2 : 1;
+    *out = (maas_rnn_example){.attr = {MAAS_A_STR("direction", k->direction),
+                                       MAAS_A_INT("layout", k->layout),
+                                       MAAS_A_INT("hidden_size", k->hidden)},
+                              .n_attr = 3,
+                              .dirs = k->direction[0] == 'b' ? 2 : 1,
+                              .steps = k->steps,
+                              .batch = k->batch,
+                              .in = k->in,
+                              .hidden = k->hidden,
+                              .batch_first = k->layout,
+                              .lens = k->lens,
+                              .states = k->states,
+                              .bias = k->bias,
+                              .peepholes = gates == 4 && k->extra,
+                              .late = gates == 3 && k->extra,
+                              .all_outputs = gates != 4 || k->cells};
+    maas_attr *a = out->attr;
     if (gates == 3)
-        a[n++] = MAAS_A_INT("linear_before_reset", k->extra);
+        a[out->n_attr++] = MAAS_A_INT("linear_before_reset", k->extra);
     if (gates == 4)
-        a[n++] = MAAS_A_INT("input_forget", e->variant == 3);
-    if (k->acts) {
-        a[n++] = (maas_attr){.name = "activations",
-                             .type = MAAS_ATTR_STRINGS,
-                             .n = (uint32_t)(n_acts * d),
-                             .u.strings = words};
-        a[n++] = (maas_attr){
-            .name = "activation_alpha", .type = MAAS_ATTR_FLOATS, .n = 4, .u.floats = numbers};
-        a[n++] = MAAS_A_FLOAT("clip", 1.25f);
-    }
+        a[out->n_attr++] = MAAS_A_INT("input_forget", variant / 2 == 1);
+    if (!k->acts)
+        return;
+    a[out->n_attr++] = (maas_attr){.name = "activations",
+                                   .type = MAAS_ATTR_STRINGS,
+                                   .n = (uint32_t)(n_acts * out->dirs),
+                                   .u.strings = words};
+    a[out->n_attr++] = (maas_attr){
+        .name = "activation_alpha", .type = MAAS_ATTR_FLOATS, .n = 4, .u.floats = numbers};
+    a[out->n_attr++] = MAAS_A_FLOAT("clip", 1.25f);
+}
+
+maas_vid maas_rnn_example_lens(maas_example *e, const maas_rnn_example *x)
+{
+    int32_t lens[8] = {1, (int32_t)x->steps, 2};
+    const maas_tensor v = maas_tensor_of(MAAS_I32, 1, &x->batch, lens);
+    return x->lens ? maas_b_const(e->b, NULL, &v) : MAAS_NO_VALUE;
+}
+
+static void add_optional(maas_example *e, const maas_rnn_example *x, maas_vid *in, int64_t gates)
+{
+    const maas_dtype t = maas_ex_float(e);
+    const int64_t state[] = {x->batch_first ? x->batch : x->dirs,
+                             x->batch_first ? x->dirs : x->batch, x->hidden};
+    if (x->bias)
+        in[MAAS_RNN_B] = maas_ex_in(e, t, -1, 1, MAAS_DIMS(x->dirs, 2 * gates * x->hidden));
+    in[MAAS_RNN_LENS] = maas_rnn_example_lens(e, x);
+    if (x->states)
+        in[MAAS_RNN_H0] = maas_ex_in(e, t, -1, 1, 3, state);
+    if (x->states && gates == 4)
+        in[MAAS_RNN_C0] = maas_ex_in(e, t, -1, 1, 3, state);
+    if (x->peepholes)
+        in[MAAS_RNN_P] = maas_ex_in(e, t, -1, 1, MAAS_DIMS(x->dirs, 3 * x->hidden));
+}
+
+static void example_of(maas_example *e, const char *op, int64_t gates, int n_in, int n_out)
+{
+    const maas_dtype t = maas_ex_float(e);
+    maas_rnn_example x;
     maas_vid in[8], out[3];
+    maas_rnn_example_of(e->variant, gates, &x);
+    const int64_t rows = gates * x.hidden;
     for (int i = 0; i < 8; i++)
         in[i] = MAAS_NO_VALUE;
-    in[0] = k->layout ? maas_ex_in(e, t, -1, 1, MAAS_DIMS(k->batch, k->steps, k->in))
-                      : maas_ex_in(e, t, -1, 1, MAAS_DIMS(k->steps, k->batch, k->in));
-    in[1] = maas_ex_in(e, t, -0.5, 0.5, MAAS_DIMS(d, rows, k->in));
-    in[2] = maas_ex_in(e, t, -0.5, 0.5, MAAS_DIMS(d, rows, k->hidden));
-    add_optional(e, k, in, gates);
-    maas_b_node(e->b, op, a, n, in, (uint32_t)n_in, out, (uint32_t)n_out);
+    in[0] = x.batch_first ? maas_ex_in(e, t, -1, 1, MAAS_DIMS(x.batch, x.steps, x.in))
+                          : maas_ex_in(e, t, -1, 1, MAAS_DIMS(x.steps, x.batch, x.in));
+    in[1] = maas_ex_in(e, t, -0.5, 0.5, MAAS_DIMS(x.dirs, rows, x.in));
+    in[2] = maas_ex_in(e, t, -0.5, 0.5, MAAS_DIMS(x.dirs, rows, x.hidden));
+    add_optional(e, &x, in, gates);
+    maas_b_node(e->b, op, x.attr, x.n_attr, in, (uint32_t)n_in, out,
+                x.all_outputs ? (uint32_t)n_out : 1);
 }
 
 static void rnn_example(maas_example *e)
 {
-    example_of(e, "RNN", 1, 1, 6, 2);
+    example_of(e, "RNN", 1, 6, 2);
 }
 
 static void lstm_example(maas_example *e)
 {
-    example_of(e, "LSTM", 4, 3, 8, cases[e->variant / 2].cells ? 3 : 1);
+    example_of(e, "LSTM", 4, 8, 3);
 }
 
 static void gru_example(maas_example *e)
 {
-    example_of(e, "GRU", 3, 2, 6, 2);
+    example_of(e, "GRU", 3, 6, 2);
 }
 
 static const maas_io_schema in[] = {MAAS_REQ("X", "T", MAAS_DTS_FLOAT),
@@ -276,24 +296,24 @@ static const maas_io_schema in[] = {MAAS_REQ("X", "T", MAAS_DTS_FLOAT),
 static const maas_io_schema out[] = {MAAS_OPT("Y", "T", MAAS_DTS_FLOAT),
                                      MAAS_OPT("Y_h", "T", MAAS_DTS_FLOAT),
                                      MAAS_OPT("Y_c", "T", MAAS_DTS_FLOAT)};
-static const maas_attr_schema attrs[] = {{"activations", MAAS_ATTR_STRINGS, false},
-                                         {"activation_alpha", MAAS_ATTR_FLOATS, false},
-                                         {"activation_beta", MAAS_ATTR_FLOATS, false},
-                                         {"clip", MAAS_ATTR_FLOAT, false},
-                                         {"direction", MAAS_ATTR_STRING, false},
-                                         {"hidden_size", MAAS_ATTR_INT, false},
-                                         {"layout", MAAS_ATTR_INT, false},
-                                         {"linear_before_reset", MAAS_ATTR_INT, false}};
-static const maas_attr_schema lstm_attrs[] = {{"activations", MAAS_ATTR_STRINGS, false},
-                                              {"activation_alpha", MAAS_ATTR_FLOATS, false},
-                                              {"activation_beta", MAAS_ATTR_FLOATS, false},
-                                              {"clip", MAAS_ATTR_FLOAT, false},
-                                              {"direction", MAAS_ATTR_STRING, false},
-                                              {"hidden_size", MAAS_ATTR_INT, false},
-                                              {"layout", MAAS_ATTR_INT, false},
-                                              {"input_forget", MAAS_ATTR_INT, false}};
+const maas_attr_schema maas_rnn_attrs[] = {{"activations", MAAS_ATTR_STRINGS, false},
+                                           {"activation_alpha", MAAS_ATTR_FLOATS, false},
+                                           {"activation_beta", MAAS_ATTR_FLOATS, false},
+                                           {"clip", MAAS_ATTR_FLOAT, false},
+                                           {"direction", MAAS_ATTR_STRING, false},
+                                           {"hidden_size", MAAS_ATTR_INT, false},
+                                           {"layout", MAAS_ATTR_INT, false},
+                                           {"linear_before_reset", MAAS_ATTR_INT, false}};
+const maas_attr_schema maas_lstm_attrs[] = {{"activations", MAAS_ATTR_STRINGS, false},
+                                            {"activation_alpha", MAAS_ATTR_FLOATS, false},
+                                            {"activation_beta", MAAS_ATTR_FLOATS, false},
+                                            {"clip", MAAS_ATTR_FLOAT, false},
+                                            {"direction", MAAS_ATTR_STRING, false},
+                                            {"hidden_size", MAAS_ATTR_INT, false},
+                                            {"layout", MAAS_ATTR_INT, false},
+                                            {"input_forget", MAAS_ATTR_INT, false}};
 
-#define NO_GRADIENT "steps back through time are not written"
+_Static_assert(2 * MAAS_COUNT(cases) == MAAS_RNN_N_EXAMPLES, "rnn_int.h has their number");
 #define ROW(Name, ins, outs, rows, n_rows, example_fn)                                             \
     const maas_op maas_op_##Name = {                                                               \
         .domain = "",                                                                              \
@@ -305,15 +325,15 @@ static const maas_attr_schema lstm_attrs[] = {{"activations", MAAS_ATTR_STRINGS,
         .n_out = outs,                                                                             \
         .attr = rows,                                                                              \
         .n_attr = n_rows,                                                                          \
-        .n_examples = 2 * MAAS_COUNT(cases),                                                       \
+        .n_examples = MAAS_RNN_N_EXAMPLES,                                                         \
         .tolerance = 1e-4,                                                                         \
         .infer = maas_rnn_infer,                                                                   \
         .reference = rnn_reference,                                                                \
         .flops = rnn_flops,                                                                        \
         .example = example_fn,                                                                     \
-        .no_gradient = NO_GRADIENT,                                                                \
+        .gradient = maas_rnn_gradient,                                                             \
     };
 
-ROW(RNN, 6, 2, attrs, 7, rnn_example)
-ROW(LSTM, 8, 3, lstm_attrs, 8, lstm_example)
-ROW(GRU, 6, 2, attrs, 8, gru_example)
+ROW(RNN, 6, 2, maas_rnn_attrs, 7, rnn_example)
+ROW(LSTM, 8, 3, maas_lstm_attrs, 8, lstm_example)
+ROW(GRU, 6, 2, maas_rnn_attrs, 8, gru_example)

@@ -25,6 +25,7 @@ enum {
 
 typedef struct maas_rnn_act {
     double (*fn)(double x, double a, double b);
+    double (*slope)(double x, double a, double b); /* of fn, at x */
     float alpha, beta;
 } maas_rnn_act;
 
@@ -63,6 +64,12 @@ static inline bool maas_rnn_is_reverse(const maas_rnn *r, int64_t d)
 {
     return d ? true : r->reverse;
 }
+/* The step of time that is number s of a row of this length, in the order of the direction; what it
+ * began with is Y of the step before (s > 0), else the first state. */
+static inline int64_t maas_rnn_time(const maas_rnn *r, int64_t d, int64_t len, int64_t s)
+{
+    return maas_rnn_is_reverse(r, d) ? len - 1 - s : s;
+}
 /* Steps of every row of the batch; E_INVALID when one is outside of 0..T. */
 maas_status maas_rnn_check_lens(const maas_call *c, const maas_rnn *r, maas_err *err);
 static inline int64_t maas_rnn_len(const maas_call *c, const maas_rnn *r, int64_t n)
@@ -70,6 +77,47 @@ static inline int64_t maas_rnn_len(const maas_call *c, const maas_rnn *r, int64_
     return c->n_in > MAAS_RNN_LENS && c->in[MAAS_RNN_LENS].dtype != MAAS_DT_NONE
                ? ((const int32_t *)c->in[MAAS_RNN_LENS].data)[n]
                : r->steps;
+}
+
+/*
+ * The way back through time (ai.maas): LSTMGrad, GRUGrad, RNNGrad. Everything that is not of one
+ * step alone is a product over all of them, in plain nodes around (rnn_chain.c); places are the
+ * first two axes of X as one, P = T N:
+ *
+ *   Zx [D][P][gates H]  what went into the activations: x W + biases + H R, or, of GRU, without the
+ *                       last two, which are Zh [D][P][gates H]
+ *   dZx, dZh            gradients of these; zero where a row has ended
+ *   states [D][P][H]    LSTM: the cell after each step; GRU whose reset comes first: r H
+ */
+enum { /* inputs */
+       MAAS_RNN_GRAD_ZX,
+       MAAS_RNN_GRAD_R,
+       MAAS_RNN_GRAD_Y,
+       MAAS_RNN_GRAD_ZH,
+       MAAS_RNN_GRAD_LENS,
+       MAAS_RNN_GRAD_H0,
+       MAAS_RNN_GRAD_C0,
+       MAAS_RNN_GRAD_P,
+       MAAS_RNN_GRAD_DY,
+       MAAS_RNN_GRAD_DYH,
+       MAAS_RNN_GRAD_DYC,
+       MAAS_RNN_GRAD_N_IN
+};
+enum { /* outputs */
+       MAAS_RNN_GRAD_DZX,
+       MAAS_RNN_GRAD_STATES,
+       MAAS_RNN_GRAD_DZH,
+       MAAS_RNN_GRAD_DH0,
+       MAAS_RNN_GRAD_DC0,
+       MAAS_RNN_GRAD_DP,
+       MAAS_RNN_GRAD_N_OUT
+};
+/* The sizes of a call of one of these; `in` is not set. */
+maas_rnn maas_rnn_grad_of(const maas_call *c);
+_Static_assert((int)MAAS_RNN_GRAD_LENS == (int)MAAS_RNN_LENS, "maas_rnn_len reads both");
+static inline int64_t maas_rnn_place(const maas_rnn *r, int64_t t, int64_t n)
+{
+    return r->batch_first ? n * r->steps + t : t * r->batch + n;
 }
 
 #endif

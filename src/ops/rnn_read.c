@@ -54,23 +54,70 @@ static double act_softplus(double x, double a, double b)
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
+/* ---- and their slopes ---- */
+
+static double slope_relu(double x, double a, double b)
+{
+    return x > 0;
+}
+static double slope_tanh(double x, double a, double b)
+{
+    const double y = tanh(x);
+    return 1 - y * y;
+}
+static double slope_sigmoid(double x, double a, double b)
+{
+    const double y = act_sigmoid(x, a, b);
+    return y * (1 - y);
+}
+static double slope_affine(double x, double a, double b)
+{
+    return a;
+}
+static double slope_leaky(double x, double a, double b)
+{
+    return x < 0 ? a : 1;
+}
+static double slope_thresholded(double x, double a, double b)
+{
+    return x >= a;
+}
+static double slope_scaled_tanh(double x, double a, double b)
+{
+    return a * b * slope_tanh(b * x, a, b);
+}
+static double slope_hard_sigmoid(double x, double a, double b)
+{
+    const double y = a * x + b;
+    return y > 0 && y < 1 ? a : 0;
+}
+static double slope_elu(double x, double a, double b)
+{
+    return x < 0 ? a * exp(x) : 1;
+}
+static double slope_softsign(double x, double a, double b)
+{
+    return 1 / ((1 + fabs(x)) * (1 + fabs(x)));
+}
+
 static const struct act_row {
     const char *name;
     double (*fn)(double x, double a, double b);
+    double (*slope)(double x, double a, double b);
     int n; /* numbers it takes: alpha, then beta */
     float alpha, beta;
 } act_rows[] = {
-    {"Tanh", act_tanh, 0, 0, 0},
-    {"Sigmoid", act_sigmoid, 0, 0, 0},
-    {"Relu", act_relu, 0, 0, 0},
-    {"Affine", act_affine, 2, 1, 0},
-    {"LeakyRelu", act_leaky, 1, 0.01f, 0},
-    {"ThresholdedRelu", act_thresholded, 1, 1, 0},
-    {"ScaledTanh", act_scaled_tanh, 2, 1, 1},
-    {"HardSigmoid", act_hard_sigmoid, 2, 0.2f, 0.5f},
-    {"Elu", act_elu, 1, 1, 0},
-    {"Softsign", act_softsign, 0, 0, 0},
-    {"Softplus", act_softplus, 0, 0, 0},
+    {"Tanh", act_tanh, slope_tanh, 0, 0, 0},
+    {"Sigmoid", act_sigmoid, slope_sigmoid, 0, 0, 0},
+    {"Relu", act_relu, slope_relu, 0, 0, 0},
+    {"Affine", act_affine, slope_affine, 2, 1, 0},
+    {"LeakyRelu", act_leaky, slope_leaky, 1, 0.01f, 0},
+    {"ThresholdedRelu", act_thresholded, slope_thresholded, 1, 1, 0},
+    {"ScaledTanh", act_scaled_tanh, slope_scaled_tanh, 2, 1, 1},
+    {"HardSigmoid", act_hard_sigmoid, slope_hard_sigmoid, 2, 0.2f, 0.5f},
+    {"Elu", act_elu, slope_elu, 1, 1, 0},
+    {"Softsign", act_softsign, slope_softsign, 0, 0, 0},
+    {"Softplus", act_softplus, act_sigmoid, 0, 0, 0},
 };
 
 static char lower(char c)
@@ -116,7 +163,7 @@ static maas_status read_acts(const maas_node *n, maas_rnn *r, maas_err *err)
             if (!row)
                 return maas_fail(err, MAAS_E_UNSUPPORTED, "activation '%.*s' is not known",
                                  (int)(s.n > 40 ? 40 : s.n), s.p);
-            r->act[d][k] = (maas_rnn_act){row->fn, row->alpha, row->beta};
+            r->act[d][k] = (maas_rnn_act){row->fn, row->slope, row->alpha, row->beta};
             if (row->n > 0)
                 r->act[d][k].alpha = next_number(alpha, &at_alpha, row->alpha);
             if (row->n > 1)
@@ -148,7 +195,8 @@ maas_status maas_rnn_read(const maas_node *n, maas_rnn *out, maas_err *err)
 {
     const int64_t layout = maas_attr_i(n, "layout", 0);
     const maas_attr *clip = maas_node_attr(n, "clip");
-    const bool lstm = n->op == &maas_op_LSTM, gru = n->op == &maas_op_GRU;
+    const bool lstm = n->op == &maas_op_LSTM || n->op == &maas_op_LSTMGrad;
+    const bool gru = n->op == &maas_op_GRU || n->op == &maas_op_GRUGrad;
     maas_rnn r = {.gates = lstm  ? 4
                            : gru ? 3
                                  : 1,

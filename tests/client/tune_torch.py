@@ -84,6 +84,29 @@ class Recurrent(nn.Module):
         return self.out(self.net(x)[0][:, -1])
 
 
+class Gated(nn.Module):
+    """Two layers of GRUs from both ends; the last states alone are looked at."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.GRU(5, 6, num_layers=2, bidirectional=True, batch_first=True)
+        self.out = nn.Linear(12, 4)
+
+    def forward(self, x):
+        last = self.net(x)[1]
+        return self.out(torch.cat([last[-2], last[-1]], 1))
+
+
+class Elman(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.RNN(5, 6, batch_first=True)
+        self.out = nn.Linear(6, 4)
+
+    def forward(self, x):
+        return self.out(self.net(x)[0].mean(1))
+
+
 class Enlarge(nn.Module):
     """Down, up by a transposed convolution and by interpolation, joined: pictures to pictures."""
 
@@ -140,6 +163,9 @@ def main(folder):
              ("attention", Attention, tokens, classes, cross, [], [], False),
              ("attention_frozen", Attention, tokens, classes, cross, ["words", "places"], ["words.*", "places"], False),
              ("recurrent", Recurrent, series, classes, cross, ["net"], ["*/LSTM"], False),
+             ("recurrent_moved", Recurrent, series, classes, cross, [], [], False),
+             ("gated", Gated, series, classes, cross, [], [], False),
+             ("elman", Elman, series, classes, cross, [], [], False),
              ("enlarge", Enlarge, pictures, values, mse, [], [], False)]
     for name, make, x, y, loss, frozen, patterns, fixed in cases:
         torch.manual_seed(1)

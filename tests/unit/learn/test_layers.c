@@ -91,6 +91,19 @@ static const struct layers_row {
     {"dot", NULL},
     {"sum", "{'type':'conv2d','filters':8,'kernel_size':5,'padding':2,'activation':'relu'},"
             "{'type':'sum','axis':2},'flatten','dense'"},
+    {"lstm", "{'type':'lstm','units':16,'bidirectional':true,'return_sequences':true},"
+             "{'type':'lstm','units':16},'dense'"},
+    {"gru", "{'type':'gru','units':16,'bidirectional':true},'dense'"},
+    {"attention",
+     "{'type':'dense','units':16,'per_step':true},'position',{'type':'attention','heads':2,'rate':"
+     "0.1},{'type':'sequence_pool','mode':'max'},'dense'"},
+    {"position",
+     "{'type':'dense','units':16,'per_step':true},{'type':'position','mode':'sines'},"
+     "{'type':'dense','units':32,'per_step':true,'activation':'relu'},"
+     "{'type':'sequence_pool','mode':'max'},'dense'"},
+    {"sequence_pool",
+     "{'type':'gru','units':16,'return_sequences':true},{'type':'sequence_pool','mode':'last'},"
+     "'dense'"},
 };
 
 static void served_as_scored(const char *kind, const maas_train_result *r)
