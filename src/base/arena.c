@@ -17,6 +17,7 @@ struct maas_arena_block {
 };
 
 #define LARGE ((size_t)1 << 20) /* the system gives such blocks zeroed: that is not done twice */
+#define HUGE  ((size_t)4 << 20) /* and these in large pages */
 
 struct maas_arena_hook {
     maas_arena_hook *next;
@@ -56,6 +57,8 @@ static maas_arena_block *block_create(maas_arena *a, size_t size)
         maas_budget_give(a->budget, cap);
         return NULL;
     }
+    if (cap >= HUGE)
+        maas_mem_want_huge(whole, bytes);
     maas_arena_block *b = (maas_arena_block *)(((uintptr_t)whole + 63) & ~(uintptr_t)63);
     *b = (maas_arena_block){
         .next = a->blocks, .cap = cap, .dirty = cap >= LARGE ? 0 : cap, .whole = whole};

@@ -82,12 +82,18 @@ void *maas_aligned(size_t align, size_t size)
 }
 
 #define HUGE_PAGE ((size_t)2 << 20)
+void maas_mem_want_huge(void *p, size_t size)
+{
+    const size_t skip = -(uintptr_t)p % HUGE_PAGE;
+    if (size >= skip + HUGE_PAGE) /* without it, pages are small. What is left over stays small */
+        (void)madvise((char *)p + skip, (size - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+}
+
 void *maas_alloc_huge(size_t size)
 {
     void *p = maas_aligned(size < HUGE_PAGE ? 64 : HUGE_PAGE, size);
-    if (p &&
-        size >= HUGE_PAGE) /* a hint: without it, pages are small. What is left over stays small */
-        (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    if (p)
+        maas_mem_want_huge(p, size);
     return p;
 }
 

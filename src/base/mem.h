@@ -21,7 +21,8 @@ void *maas_aligned(size_t align, size_t size); /* align: power of two; free: maa
 /* For what is large and read from end to end: in pages of 2 MiB where the system has them, which
  * are touched and found faster than 512 small ones. Free: maas_free(). */
 void *maas_alloc_huge(size_t size);
-void maas_free(void *p); /* NULL is fine                            */
+void maas_mem_want_huge(void *p, size_t size); /* the hint alone, for memory not yet touched */
+void maas_free(void *p);                       /* NULL is fine                            */
 char *maas_strdup(const char *s);
 char *maas_strndup(const char *s, size_t n);
 /* *p grows to hold `n` items of `size` bytes (doubling); false leaves *p and *cap as they were. */

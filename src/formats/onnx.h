@@ -45,5 +45,7 @@ int maas_onnx_probe(maas_span head); /* 0: not ONNX ... 100: certain */
 maas_status maas_onnx_write(const maas_graph *g,
                             const maas_tensor *(*vars)(void *user, const char *name), void *user,
                             maas_buf *out, maas_err *err);
+/* How many bytes the file of g has: as maas_onnx_write says it, with nothing written. */
+maas_status maas_onnx_size(const maas_graph *g, uint64_t *out, maas_err *err);
 
 #endif

@@ -27,9 +27,7 @@ static const maas_tensor *content_of(const writer *w, const maas_value *v)
 
 static void put_strings(maas_pb_writer *p, const maas_tensor *t)
 {
-    const maas_str *s = t->data;
-    for (int64_t i = 0; i < maas_n_elems(t); i++)
-        maas_pb_bytes(p, TENSOR_STRINGS, s[i].p, s[i].n);
+    maas_pb_strings(p, TENSOR_STRINGS, t->data, (size_t)maas_n_elems(t));
 }
 
 /* Elements below a byte, a block at a time: whole bytes each but the last. */
@@ -158,8 +156,7 @@ static void put_attr(maas_pb_writer *p, const writer *w, const maas_attr *a)
         maas_pb_ints(p, ATTR_INTS, a->u.ints, a->n);
         break;
     case MAAS_ATTR_STRINGS:
-        for (uint32_t i = 0; i < a->n; i++)
-            maas_pb_bytes(p, ATTR_STRINGS, a->u.strings[i].p, a->u.strings[i].n);
+        maas_pb_strings(p, ATTR_STRINGS, a->u.strings, a->n);
         break;
     case MAAS_ATTR_TYPE:
         put_type(p, ATTR_TP, NULL, a->u.type);
@@ -339,15 +336,29 @@ static maas_status plan(writer *w, maas_err *err)
     return MAAS_OK;
 }
 
+static maas_status open_writer(writer *w, maas_arena *scratch, maas_err *err)
+{
+    MAAS_TRY(maas_graph_verify(w->g, err));
+    MAAS_TRY(maas_onnx_levels(w->g, scratch, &w->levels, err));
+    return plan(w, err);
+}
+
 maas_status maas_onnx_write(const maas_graph *g,
                             const maas_tensor *(*vars)(void *user, const char *name), void *user,
                             maas_buf *out, maas_err *err)
 {
-    MAAS_TRY(maas_graph_verify(g, err));
     AUTO(maas_arena_reset) maas_arena scratch;
     maas_arena_init(&scratch, NULL);
     writer w = {.g = g, .vars = vars, .user = user};
-    MAAS_TRY(maas_onnx_levels(g, &scratch, &w.levels, err));
-    MAAS_TRY(plan(&w, err));
+    MAAS_TRY(open_writer(&w, &scratch, err));
     return maas_pb_write(put_model, &w, out, err);
+}
+
+maas_status maas_onnx_size(const maas_graph *g, uint64_t *out, maas_err *err)
+{
+    AUTO(maas_arena_reset) maas_arena scratch;
+    maas_arena_init(&scratch, NULL);
+    writer w = {.g = g};
+    MAAS_TRY(open_writer(&w, &scratch, err));
+    return maas_pb_measure(put_model, &w, out, err);
 }

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "tensor/tensor.h"
 
 enum { /* wire types */
        MAAS_PB_VARINT = 0,
@@ -98,6 +99,8 @@ void maas_pb_bytes(maas_pb_writer *w, uint32_t number, const void *p, size_t n);
 void maas_pb_text(maas_pb_writer *w, uint32_t number, const char *s);
 void maas_pb_ints(maas_pb_writer *w, uint32_t number, const int64_t *v, size_t n); /* packed */
 void maas_pb_floats(maas_pb_writer *w, uint32_t number, const float *v, size_t n); /* packed */
+/* As many fields as there are strings. */
+void maas_pb_strings(maas_pb_writer *w, uint32_t number, const maas_str *v, size_t n);
 void maas_pb_begin(maas_pb_writer *w, uint32_t number);
 void maas_pb_end(maas_pb_writer *w);
 void maas_pb_raw(maas_pb_writer *w, const void *p, size_t n); /* into what was begun */
@@ -105,5 +108,8 @@ void maas_pb_raw(maas_pb_writer *w, const void *p, size_t n); /* into what was b
  * memory or the maximum of `out` ends. */
 maas_status maas_pb_write(void (*fn)(maas_pb_writer *w, void *user), void *user, maas_buf *out,
                           maas_err *err);
+/* The first of these two calls alone: how long the message is. */
+maas_status maas_pb_measure(void (*fn)(maas_pb_writer *w, void *user), void *user, uint64_t *out,
+                            maas_err *err);
 
 #endif

@@ -123,8 +123,9 @@ static bool copy_strings(maas_graph *g, const maas_str *from, uint32_t n, maas_s
 
 static bool copy_list(maas_graph *g, const maas_attr *from, maas_attr *to)
 {
-    if (from->type != MAAS_ATTR_STRINGS && lies_here(g, from->u.floats, from->n))
-        return true;
+    if (lies_here(g, from->u.floats, from->n))
+        return from->type != MAAS_ATTR_STRINGS ||
+               copy_strings(g, from->u.strings, from->n, (maas_str *)(uintptr_t)from->u.strings);
     switch (from->type) {
     case MAAS_ATTR_FLOATS:
         return (to->u.floats = maas_arena_dup(&g->arena, from->u.floats,

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "formats/onnx.h"
+#include "runtime/threads.h"
 
 #include "base/ban.h"
 
@@ -202,6 +203,8 @@ maas_status maas_matrix_begin(const maas_matrix *m, const maas_train_job *job, m
     MAAS_TRY(maas_graph_create(job->learner, job->budget, &g, err));
     MAAS_TRY(maas_graph_symbol(g, "batch", &batch, err));
     maas_builder_init(out_b, g, err);
+    out_b->loop = maas_threads_loop;
+    out_b->n_threads = job->n_threads;
     maas_vid x = maas_features_build_export(&m->features, out_b, batch);
     if (m->features.layout == MAAS_LAYOUT_TENSOR && m->features.f[0].col->desc.rank > 1)
         x = maas_b_op2(out_b, "Reshape", x, maas_b_i64s(out_b, (int64_t[]){-1, m->n_cols}, 2));
@@ -225,9 +228,10 @@ maas_status maas_model_set_meta(maas_graph *g, const char *key, json_t *value, m
 }
 
 maas_status maas_matrix_end(const maas_matrix *m, const maas_train_job *job,
-                            const maas_model_info *info, maas_graph *g, const maas_builder *b,
-                            maas_buf *out, maas_err *err)
+                            const maas_model_info *info, maas_graph **in, const maas_builder *b,
+                            maas_train_result *out, maas_err *err)
 {
+    maas_graph *g = *in;
     MAAS_TRY(b->status);
     MAAS_TRY(maas_graph_set_meta(g, "maas.task", info->task, err));
     MAAS_TRY(maas_graph_set_meta(g, "maas.learner", job->learner, err));
@@ -238,8 +242,13 @@ maas_status maas_matrix_end(const maas_matrix *m, const maas_train_job *job,
         MAAS_TRY(maas_model_set_meta(g, "maas.importances", json_incref(info->importances), err));
     MAAS_TRY(
         maas_model_set_meta(g, "maas.recipe", maas_learner_dump(job->learner, info->recipe), err));
-    *out = (maas_buf)MAAS_BUF_INIT(MAX_ARTIFACT);
-    return maas_onnx_write(g, NULL, NULL, out, err);
+    if (job->want_graph) {
+        MAAS_TRY(maas_onnx_size(g, &out->graph_bytes, err));
+        out->graph = STEAL(*in);
+        return MAAS_OK;
+    }
+    out->onnx = (maas_buf)MAAS_BUF_INIT(MAX_ARTIFACT);
+    return maas_onnx_write(g, NULL, NULL, &out->onnx, err);
 }
 
 maas_vid maas_matrix_label(const maas_target *t, maas_builder *b, maas_vid scores)

@@ -11,7 +11,7 @@
  *
  *     MAAS_TRY(maas_matrix_begin(&m, job, &graph, &b, &x, err));
  *     ... maas_b_op(&b, ...) ... maas_b_output(&b, "label", v) ...
- *     MAAS_TRY(maas_matrix_end(&m, job, &info, &graph, &b, &result.onnx, err));
+ *     MAAS_TRY(maas_matrix_end(&m, job, &info, &graph, &b, &result, err));
  *
  * Owns: features and cells, charged to the budget (maas_matrix_reset). Borrows: the data set.
  * Threads: read-only once fitted. Fails: E_INVALID naming column and row, E_NOMEM.
@@ -58,8 +58,8 @@ typedef struct maas_model_info {
 maas_status maas_matrix_begin(const maas_matrix *m, const maas_train_job *job, maas_graph **out_g,
                               maas_builder *out_b, maas_vid *out_x, maas_err *err);
 maas_status maas_matrix_end(const maas_matrix *m, const maas_train_job *job,
-                            const maas_model_info *info, maas_graph *g, const maas_builder *b,
-                            maas_buf *out, maas_err *err);
+                            const maas_model_info *info, maas_graph **g, const maas_builder *b,
+                            maas_train_result *out, maas_err *err);
 /* Writes `value` (taken over; NULL: no memory) as metadata. */
 maas_status maas_model_set_meta(maas_graph *g, const char *key, json_t *value, maas_err *err);
 /* `label` from class scores [batch, k] by ArgMax, in the form the target has. */

@@ -55,13 +55,19 @@ typedef struct maas_train_job {
         *teacher;     /* kind: compress. Whose answers distillation takes; NULL: parent's */
     maas_span resume; /* a checkpoint to go on from, or {NULL,0} */
     const maas_train_hooks *hooks;
+    /* Whoever only asks the model, as a fit of a search does, takes its graph: `graph` and
+     * `graph_bytes` of the result, by the learners that maas_matrix_end serves; the others write
+     * the file all the same. */
+    bool want_graph;
 } maas_train_job;
 
 typedef struct maas_train_result {
-    maas_buf onnx;   /* the model file                                                    */
-    maas_buf state;  /* optimizer state for a later update; .n 0 when not kept            */
-    json_t *metrics; /* final: {"loss":..,"accuracy":..,"val_loss":..,"epochs":[...]}    */
-    json_t *report;  /* what the job's result says beside the version (a search's trials); NULL */
+    maas_buf onnx;        /* the model file; empty when there is a graph                       */
+    maas_graph *graph;    /* in the place of the file, or NULL (want_graph)             */
+    uint64_t graph_bytes; /* how long its file would be                                 */
+    maas_buf state;       /* optimizer state for a later update; .n 0 when not kept            */
+    json_t *metrics;      /* final: {"loss":..,"accuracy":..,"val_loss":..,"epochs":[...]}    */
+    json_t *report; /* what the job's result says beside the version (a search's trials); NULL */
 } maas_train_result;
 
 maas_status maas_train(const maas_train_job *job, maas_train_result *out, maas_err *err);

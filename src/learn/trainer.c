@@ -12,6 +12,8 @@
 void maas_train_result_reset(maas_train_result *r)
 {
     maas_buf_reset(&r->onnx);
+    maas_graph_destroy(r->graph);
+    r->graph = NULL;
     maas_buf_reset(&r->state);
     maas_json_unref(&r->metrics);
     maas_json_unref(&r->report);

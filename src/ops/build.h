@@ -22,6 +22,9 @@ struct maas_builder {
     /* Whoever writes a node from what it has checked says so: `checked` of the next node alone, as
      * its infer would note it (graph.h). 0: it looks itself. */
     uint32_t checked;
+    /* How a loop over many trees is shared among threads (runtime/threads.h); NULL: it is not. */
+    void (*loop)(int n_threads, int64_t n, void (*fn)(void *arg, int64_t i, int ithr), void *arg);
+    int n_threads;
     /* Private: contents of shapes made lately, so that Reshape(x, Shape(y)) knows its type at once.
      * An older one is forgotten; maas_graph_infer finds it again. */
     struct {

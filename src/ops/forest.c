@@ -69,6 +69,40 @@ void maas_forest_destroy(maas_forest *f)
     maas_free(f);
 }
 
+/* Exactly `n` items, not written to yet: whoever fills them touches their pages first. */
+static bool reserve(maas_forest *f, int which, void *array, uint32_t n, size_t size)
+{
+    if (!n)
+        return true;
+    if (!maas_budget_take(f->budget, n * size))
+        return false;
+    void *p = maas_alloc_huge(n * size);
+    if (!p) {
+        maas_budget_give(f->budget, n * size);
+        return false;
+    }
+    memcpy(array, &p, sizeof p);
+    f->caps[which] = n;
+    return true;
+}
+
+maas_status maas_forest_reserve(maas_forest *f, uint64_t n_nodes, uint64_t n_weights,
+                                uint32_t n_trees, maas_err *err)
+{
+    MAAS_CHECK(!f->nodes && !f->weights && !f->roots);
+    if (n_nodes > INT32_MAX || n_weights > INT32_MAX || n_trees > INT32_MAX)
+        return maas_fail(err, MAAS_E_TOO_LARGE, "trees of %llu nodes and %llu weights",
+                         (unsigned long long)n_nodes, (unsigned long long)n_weights);
+    if (!reserve(f, CAP_NODES, &f->nodes, (uint32_t)n_nodes, sizeof *f->nodes) ||
+        !reserve(f, CAP_WEIGHTS, &f->weights, (uint32_t)n_weights, sizeof *f->weights) ||
+        !reserve(f, CAP_ROOTS, &f->roots, n_trees, sizeof *f->roots))
+        return no_memory(err);
+    f->n_nodes = (uint32_t)n_nodes;
+    f->n_weights = (uint32_t)n_weights;
+    f->n_trees = n_trees;
+    return MAAS_OK;
+}
+
 maas_status maas_forest_add_tree(maas_forest *f, int32_t root, maas_err *err)
 {
     if (!room(f, CAP_ROOTS, &f->roots, f->n_trees, sizeof *f->roots))
@@ -207,6 +241,50 @@ static maas_status check_tree(const maas_forest *f, walk *w, uint32_t tree, maas
     return MAAS_OK;
 }
 
+/* Every node is then reached once: the walk below meets them in this order, each in its turn. */
+bool maas_forest_tree_in_order(const maas_forest *f, uint32_t tree, int32_t *wait)
+{
+    const int32_t first = f->roots[tree];
+    const int64_t end = tree + 1 < f->n_trees ? f->roots[tree + 1] : (int64_t)f->n_nodes;
+    int32_t n_wait = 0, next = first;
+    if (first < 0 || end <= first || end > f->n_nodes || (tree == 0 && first != 0))
+        return false;
+    for (int32_t at = first; at < end; at++) {
+        const maas_tree_node *n = &f->nodes[at];
+        if (at != next || !(n->cover >= 0) || n->cover > FLT_MAX)
+            return false;
+        if (n->mode != MAAS_SPLIT_LEAF) {
+            if (n->yes != at + 1 || n->no <= at || check_inner(f, tree, at, NULL) != MAAS_OK)
+                return false;
+            wait[n_wait++] = n->no; /* fewer than nodes so far */
+            next = at + 1;
+        } else if (check_leaf(f, tree, at, NULL) != MAAS_OK) {
+            return false;
+        } else {
+            next = n_wait ? wait[--n_wait] : -1; /* no node */
+        }
+    }
+    return next < 0;
+}
+
+static bool in_order(const maas_forest *f, int32_t *wait)
+{
+    for (uint32_t t = 0; t < f->n_trees; t++)
+        if (!maas_forest_tree_in_order(f, t, wait))
+            return false;
+    return f->n_trees > 0;
+}
+
+maas_status maas_forest_verify_whole(const maas_forest *f, maas_err *err)
+{
+    if (f->aggregate > MAAS_FOREST_MAX)
+        return WRONG("the aggregate %d is not known", (int)f->aggregate);
+    for (int32_t t = 0; f->base && t < f->n_targets; t++)
+        if (!isfinite(f->base[t]))
+            return WRONG("the base of target %d is not a finite number", t);
+    return MAAS_OK;
+}
+
 maas_status maas_forest_verify(const maas_forest *f, maas_err *err)
 {
     AUTO_FREE uint8_t *seen = maas_calloc(f->n_nodes + 1u, sizeof *seen);
@@ -214,11 +292,9 @@ maas_status maas_forest_verify(const maas_forest *f, maas_err *err)
     if (!seen || !wait)
         return no_memory(err);
     walk w = {seen, wait, 0, 0};
-    if (f->aggregate > MAAS_FOREST_MAX)
-        return WRONG("the aggregate %d is not known", (int)f->aggregate);
-    for (int32_t t = 0; f->base && t < f->n_targets; t++)
-        if (!isfinite(f->base[t]))
-            return WRONG("the base of target %d is not a finite number", t);
+    MAAS_TRY(maas_forest_verify_whole(f, err));
+    if (in_order(f, wait))
+        return MAAS_OK;
     for (uint32_t t = 0; t < f->n_trees; t++)
         MAAS_TRY(check_tree(f, &w, t, err));
     return w.n_seen == f->n_nodes

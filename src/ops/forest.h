@@ -71,6 +71,10 @@ typedef struct maas_forest {
 maas_status maas_forest_create(int32_t n_features, int32_t n_targets, maas_forest_aggregate how,
                                maas_budget *budget, maas_forest **out, maas_err *err);
 void maas_forest_destroy(maas_forest *f); /* NULL is fine */
+/* For whoever knows how many there are, once, before anything was added: as many nodes, weights and
+ * trees, all of them to be written by the caller. */
+maas_status maas_forest_reserve(maas_forest *f, uint64_t n_nodes, uint64_t n_weights,
+                                uint32_t n_trees, maas_err *err);
 /* Each appends and returns the number of what it appended through *out (may be NULL). Children may
  * be filled in later: f->nodes[i].yes = j. Arrays move when they grow. */
 maas_status maas_forest_add_tree(maas_forest *f, int32_t root, maas_err *err);

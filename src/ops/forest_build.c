@@ -51,18 +51,19 @@ static maas_vid regressor(maas_builder *b, maas_forest_text *t)
     static const char *const aggregates[] = {"AVERAGE", "SUM", "MIN", "MAX"};
     maas_attr attr[MAAS_V3_ATTRS];
     uint32_t n = maas_put_v3(t, &regressor_names, attr);
-    if (!n)
+    bool heard = true;
+    if (!n || (t->f->base && maas_forest_listen(t, &heard, b->err) != MAAS_OK))
         return no_memory(b);
     attr[n++] = MAAS_A_INT("n_targets", t->f->n_targets);
     attr[n++] = MAAS_A_STR("aggregate_function", aggregates[t->f->aggregate]);
     /* ONNX Runtime forgets the base of a target that no leaf of a row speaks of */
-    if (t->f->base && t->heard &&
+    if (t->f->base && heard &&
         !maas_put_numbers(t, "base_values", "base_values_as_tensor", t->f->base,
                           (uint32_t)t->f->n_targets, &attr[n++]))
         return no_memory(b);
     b->checked = t->checked;
     const maas_vid y = maas_b_node(b, "TreeEnsembleRegressor", attr, n, &t->x, 1, NULL, 1);
-    return t->heard ? y : add_base(b, t->f, y);
+    return heard ? y : add_base(b, t->f, y);
 }
 
 /* ---- TreeEnsemble ---- */

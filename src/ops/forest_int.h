@@ -31,6 +31,13 @@ maas_status maas_numbers_of(const maas_node *n, const char *name, const char *te
 maas_status maas_ints_of(const maas_node *n, const char *name, uint32_t count, bool optional,
                          const int64_t **out, maas_err *err);
 
+/* maas_forest_verify in parts. What is not said of one tree; then one that lies from its root to
+ * the next root as it is walked: a node, all below its `yes`, all below its `no`. False: it lies
+ * otherwise, or something is wrong, which maas_forest_verify says. `wait`: scratch of as many as
+ * the tree has nodes. All trees true: f is what maas_forest_verify takes. */
+maas_status maas_forest_verify_whole(const maas_forest *f, maas_err *err);
+bool maas_forest_tree_in_order(const maas_forest *f, uint32_t tree, int32_t *wait);
+
 maas_status maas_forest_read_v3(const maas_node *n, bool classifier, int64_t n_features,
                                 maas_budget *budget, maas_forest **out, maas_err *err);
 maas_status maas_forest_read_v5(const maas_node *n, int64_t n_features, maas_budget *budget,

@@ -1,4 +1,7 @@
-/* A forest as a node: TreeEnsembleRegressor where it can say it, else TreeEnsemble. */
+/*
+ * A forest before it is written: its nodes in the order of the file, and what decides which
+ * operator can say it. The lists themselves are made in forest_lists.c.
+ */
 #include "ops/forest_write.h"
 
 #include <float.h>
@@ -44,25 +47,33 @@ static void *list(maas_forest_text *t, size_t n, size_t size)
     return maas_arena_array(&t->arena, n ? n : 1, size);
 }
 
-/* A list of an attribute is made where the node will have it. */
-static void *kept(maas_forest_text *t, size_t n, size_t size)
+void maas_forest_each_tree(const maas_forest_text *t, void (*fn)(void *arg, int64_t tree, int ithr),
+                           void *arg)
 {
-    return maas_arena_array(&t->b->g->arena, n ? n : 1, size);
+    const int64_t n = t->f->n_trees;
+    if (t->b->loop) {
+        t->b->loop(t->b->n_threads, n, fn, arg);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        fn(arg, i, 0);
 }
 
 /* Parents before children, tree by tree: node t->order[k] is written as number k. */
 static void put_in_order(maas_forest_text *t, int32_t *wait)
 {
     const maas_forest *f = t->f;
+    uint32_t n_order = 0;
     for (uint32_t k = 0; k < f->n_trees; k++) {
         uint32_t n_wait = 0;
+        t->start[k] = n_order;
         wait[n_wait++] = f->roots[k];
         while (n_wait) {
             const int32_t at = wait[--n_wait];
             const maas_tree_node *n = &f->nodes[at];
-            t->number[at] = (int32_t)t->n_order;
-            t->tree[t->n_order] = (int32_t)k;
-            t->order[t->n_order++] = at;
+            t->number[at] = (int32_t)n_order;
+            t->tree[n_order] = (int32_t)k;
+            t->order[n_order++] = at;
             if (n->mode == MAAS_SPLIT_LEAF)
                 continue;
             wait[n_wait++] = n->no;
@@ -71,24 +82,90 @@ static void put_in_order(maas_forest_text *t, int32_t *wait)
     }
 }
 
-static void look(maas_forest_text *t)
+/* What is found out about a tree: in its own place, so that threads need not wait for another. */
+typedef struct noted {
+    bool in_order;
+    bool members, many, covers, negative;
+    bool fits;    /* as floats, its weights are numbers still */
+    int32_t most; /* features that it looks at are below */
+    uint32_t n_weights;
+} noted;
+
+typedef struct looking {
+    maas_forest_text *t;
+    noted *of; /* [n_trees] */
+} looking;
+
+/* A tree that lies in order already, which those of learners and of most files do. */
+static void take_order(void *arg, int64_t tree, int ithr)
+{
+    const looking *l = arg;
+    maas_forest_text *t = l->t;
+    const uint32_t from = t->start[tree], to = t->start[tree + 1];
+    noted *n = &l->of[tree];
+    n->in_order = maas_forest_tree_in_order(t->f, (uint32_t)tree, t->number + from);
+    for (uint32_t k = from; n->in_order && k < to; k++) {
+        t->number[k] = t->order[k] = (int32_t)k;
+        t->tree[k] = (int32_t)tree;
+    }
+}
+
+static bool all_in_order(maas_forest_text *t, looking *l)
+{
+    const maas_forest *f = t->f;
+    for (uint32_t k = 0; k < f->n_trees; k++) {
+        if (f->roots[k] < 0 || (uint32_t)f->roots[k] >= f->n_nodes ||
+            (k && f->roots[k] <= f->roots[k - 1]))
+            return false;
+        t->start[k] = (uint32_t)f->roots[k];
+    }
+    maas_forest_each_tree(t, take_order, l);
+    bool all = true;
+    for (uint32_t k = 0; k < f->n_trees; k++)
+        all = all && l->of[k].in_order;
+    return all;
+}
+
+static void look_at_tree(void *arg, int64_t tree, int ithr)
+{
+    const looking *l = arg;
+    const maas_forest_text *t = l->t;
+    const maas_forest *f = t->f;
+    noted o = {.covers = true, .fits = true};
+    for (uint32_t k = t->start[tree]; k < t->start[tree + 1]; k++) {
+        const maas_tree_node *n = &f->nodes[t->order[k]];
+        o.covers = o.covers && n->cover > 0;
+        if (n->mode != MAAS_SPLIT_LEAF) {
+            o.members |= n->mode == MAAS_SPLIT_MEMBER;
+            o.most = n->feature >= o.most ? n->feature + 1 : o.most;
+            continue;
+        }
+        o.many |= n->count != 1;
+        o.n_weights += n->count;
+        for (uint32_t i = n->first; i < n->first + n->count; i++) {
+            o.negative |= f->weights[i].weight < 0;
+            o.fits = o.fits && fabs(f->weights[i].weight) <= FLT_MAX;
+        }
+    }
+    l->of[tree] = o;
+}
+
+static void look(maas_forest_text *t, looking *l)
 {
     const maas_forest *f = t->f;
     int32_t most = 0;
+    bool fits = true;
+    maas_forest_each_tree(t, look_at_tree, l);
     t->covers = true;
-    for (uint32_t i = 0; i < f->n_nodes; i++) {
-        const maas_tree_node *n = &f->nodes[i];
-        t->members |= n->mode == MAAS_SPLIT_MEMBER;
-        if (n->mode != MAAS_SPLIT_LEAF && n->feature >= most)
-            most = n->feature + 1;
-        t->covers = t->covers && n->cover > 0;
-        t->many |= n->mode == MAAS_SPLIT_LEAF && n->count != 1;
-    }
-    t->negative = false;
-    bool fits = true; /* as floats, weights and bases are numbers still */
-    for (uint32_t i = 0; i < f->n_weights; i++) {
-        t->negative |= f->weights[i].weight < 0;
-        fits = fits && fabs(f->weights[i].weight) <= FLT_MAX;
+    for (uint32_t k = 0; k < f->n_trees; k++) {
+        const noted *o = &l->of[k];
+        t->members |= o->members;
+        t->many |= o->many;
+        t->negative |= o->negative;
+        t->covers = t->covers && o->covers;
+        fits = fits && o->fits;
+        most = o->most > most ? o->most : most;
+        t->weight_start[k + 1] = t->weight_start[k] + o->n_weights;
     }
     for (int32_t i = 0; f->base && i < f->n_targets; i++)
         fits = fits && fabs(f->base[i]) <= FLT_MAX;
@@ -133,7 +210,7 @@ static void note_leaf(const maas_forest_text *t, heard *h, uint32_t at)
     }
 }
 
-static maas_status listen(maas_forest_text *t, maas_err *err)
+maas_status maas_forest_listen(maas_forest_text *t, bool *out_heard, maas_err *err)
 {
     const size_t n = (size_t)t->f->n_targets;
     heard h = {.by = list(t, n, sizeof *h.by),
@@ -142,14 +219,29 @@ static maas_status listen(maas_forest_text *t, maas_err *err)
                .sure = list(t, n, sizeof *h.sure)};
     if (!h.by || !h.tree || !h.leaf || !h.sure)
         return maas_fail(err, MAAS_E_NOMEM, "writing trees");
-    for (uint32_t from = 0, to = 0; from < t->n_order; from = to) {
+    for (uint32_t k = 0; k < t->f->n_trees && h.n_sure < n; k++) {
         h.leaves = 0;
-        for (; to < t->n_order && t->tree[to] == t->tree[from]; to++)
-            count_leaf(t, &h, to);
-        for (uint32_t at = from; at < to; at++)
+        for (uint32_t at = t->start[k]; at < t->start[k + 1]; at++)
+            count_leaf(t, &h, at);
+        for (uint32_t at = t->start[k]; at < t->start[k + 1]; at++)
             note_leaf(t, &h, at);
     }
-    t->heard = h.n_sure == n;
+    *out_heard = h.n_sure == n;
+    return MAAS_OK;
+}
+
+static maas_status open_lists(maas_forest_text *t, looking *l, maas_err *err)
+{
+    const maas_forest *f = t->f;
+    t->order = list(t, f->n_nodes, sizeof *t->order);
+    t->number = list(t, f->n_nodes, sizeof *t->number);
+    t->tree = list(t, f->n_nodes, sizeof *t->tree);
+    t->start = list(t, f->n_trees + (size_t)1, sizeof *t->start);
+    t->weight_start = list(t, f->n_trees + (size_t)1, sizeof *t->weight_start);
+    *l = (looking){t, list(t, f->n_trees, sizeof *l->of)};
+    if (!t->order || !t->number || !t->tree || !t->start || !t->weight_start || !l->of)
+        return maas_fail(err, MAAS_E_NOMEM, "writing trees");
+    t->start[f->n_trees] = t->n_order = f->n_nodes; /* every node belongs to one tree */
     return MAAS_OK;
 }
 
@@ -164,18 +256,22 @@ maas_status maas_forest_text_init(maas_forest_text *t, maas_builder *b, const ma
     t->doubles = type->dtype == MAAS_F64;
     if (type->tag != MAAS_TYPE_TENSOR || (!t->doubles && type->dtype != MAAS_F32))
         return maas_fail(b->err, MAAS_E_INVALID, "trees look at rows of floats or doubles");
-    MAAS_TRY(maas_forest_verify(f, b->err));
-    if (f->n_trees == 0)
+    if (f->n_trees == 0) {
+        MAAS_TRY(maas_forest_verify(f, b->err));
         return maas_fail(b->err, MAAS_E_INVALID, "a forest without trees");
-    look(t);
-    t->order = list(t, f->n_nodes, sizeof *t->order);
-    t->number = list(t, f->n_nodes, sizeof *t->number);
-    t->tree = list(t, f->n_nodes, sizeof *t->tree);
-    int32_t *wait = list(t, f->n_nodes, sizeof *wait);
-    if (!t->order || !t->number || !t->tree || !wait)
-        return maas_fail(b->err, MAAS_E_NOMEM, "writing trees");
-    put_in_order(t, wait);
-    return listen(t, b->err);
+    }
+    looking l;
+    MAAS_TRY(open_lists(t, &l, b->err));
+    MAAS_TRY(maas_forest_verify_whole(f, b->err));
+    if (!all_in_order(t, &l)) {
+        int32_t *wait = list(t, f->n_nodes, sizeof *wait);
+        MAAS_TRY(maas_forest_verify(f, b->err));
+        if (!wait)
+            return maas_fail(b->err, MAAS_E_NOMEM, "writing trees");
+        put_in_order(t, wait);
+    }
+    look(t, &l);
+    return MAAS_OK;
 }
 
 /* ---- what both forms say about an inner node ---- */
@@ -194,116 +290,4 @@ maas_said maas_forest_say(const maas_forest_text *t, const maas_tree_node *n)
     if (!t->doubles)
         s.split = split_of_floats(&as);
     return s;
-}
-
-/* ---- attributes ---- */
-
-/* Numbers as floats, or as a tensor of doubles. */
-bool maas_put_numbers(maas_forest_text *t, const char *name, const char *tensor, const double *v,
-                      uint32_t n, maas_attr *out)
-{
-    if (!t->doubles && name) {
-        float *f = kept(t, n, sizeof *f);
-        for (uint32_t i = 0; f && i < n; i++)
-            f[i] = (float)v[i];
-        *out = (maas_attr){.name = name, .type = MAAS_ATTR_FLOATS, .n = n, .u.floats = f};
-        return f;
-    }
-    const maas_dtype dtype = t->doubles ? MAAS_F64 : MAAS_F32;
-    maas_tensor *p = maas_arena_alloc(&t->arena, sizeof *p);
-    void *data = list(t, n, maas_dtype_size(dtype));
-    if (!p || !data)
-        return false;
-    *p = maas_tensor_of(dtype, 1, (const int64_t[]){n}, data);
-    for (uint32_t i = 0; i < n; i++)
-        maas_st(p, i, v[i]);
-    *out = (maas_attr){.name = tensor, .type = MAAS_ATTR_TENSOR, .u.tensor = p};
-    return true;
-}
-
-/* ---- TreeEnsembleRegressor and TreeEnsembleClassifier ---- */
-
-enum { TREES, IDS, FEATURES, YES, NO, MISSING, N_LISTS };
-
-static const maas_str mode_names[] = {
-    {"BRANCH_LEQ", 10}, {"BRANCH_LT", 9}, {"BRANCH_GTE", 10}, {"BRANCH_GT", 9}, {"BRANCH_EQ", 9},
-    {"BRANCH_NEQ", 10}, {"", 0},          {"LEAF", 4}};
-
-static uint32_t put_nodes(maas_forest_text *t, maas_attr *attr)
-{
-    static const char *const names[N_LISTS] = {
-        "nodes_treeids",     "nodes_nodeids",      "nodes_featureids",
-        "nodes_truenodeids", "nodes_falsenodeids", "nodes_missing_value_tracks_true"};
-    const uint32_t n = t->n_order;
-    int64_t *of[N_LISTS];
-    for (int i = 0; i < N_LISTS; i++) {
-        if (!(of[i] = kept(t, n, sizeof *of[i])))
-            return 0;
-        attr[i] = MAAS_A_INTS(names[i], of[i], n);
-    }
-    maas_str *modes = list(t, n, sizeof *modes);
-    double *values = list(t, n, sizeof *values), *covers = list(t, n, sizeof *covers);
-    if (!modes || !values || !covers)
-        return 0;
-    int64_t first = 0;
-    for (uint32_t k = 0; k < n; k++) {
-        const maas_tree_node *node = &t->f->nodes[t->order[k]];
-        first = k && t->tree[k] == t->tree[k - 1] ? first : k;
-        of[TREES][k] = t->tree[k];
-        of[IDS][k] = k - first;
-        covers[k] = node->cover;
-        modes[k] = mode_names[MAAS_SPLIT_LEAF];
-        if (node->mode == MAAS_SPLIT_LEAF)
-            continue;
-        const maas_said s = maas_forest_say(t, node);
-        of[FEATURES][k] = node->feature;
-        of[YES][k] = t->number[s.yes] - first;
-        of[NO][k] = t->number[s.no] - first;
-        of[MISSING][k] = s.missing_yes;
-        modes[k] = mode_names[s.split.mode];
-        values[k] = s.split.split;
-    }
-    uint32_t m = N_LISTS;
-    attr[m++] = (maas_attr){
-        .name = "nodes_modes", .type = MAAS_ATTR_STRINGS, .n = n, .u.strings = modes};
-    if (!maas_put_numbers(t, "nodes_values", "nodes_values_as_tensor", values, n, &attr[m++]))
-        return 0;
-    if (t->covers &&
-        !maas_put_numbers(t, "nodes_hitrates", "nodes_hitrates_as_tensor", covers, n, &attr[m++]))
-        return 0;
-    return m;
-}
-
-static uint32_t put_weights(maas_forest_text *t, const maas_v3_names *names, maas_attr *attr)
-{
-    const maas_forest *f = t->f;
-    int64_t *trees = kept(t, f->n_weights, sizeof *trees),
-            *ids = kept(t, f->n_weights, sizeof *ids);
-    int64_t *targets = kept(t, f->n_weights, sizeof *targets);
-    double *weights = list(t, f->n_weights, sizeof *weights);
-    uint32_t n = 0;
-    int64_t first = 0;
-    if (!trees || !ids || !targets || !weights)
-        return 0;
-    for (uint32_t k = 0; k < t->n_order; k++) {
-        const maas_tree_node *node = &f->nodes[t->order[k]];
-        first = k && t->tree[k] == t->tree[k - 1] ? first : k;
-        for (uint32_t i = 0; node->mode == MAAS_SPLIT_LEAF && i < node->count; i++, n++) {
-            trees[n] = t->tree[k];
-            ids[n] = k - first;
-            targets[n] = f->weights[node->first + i].target;
-            weights[n] = f->weights[node->first + i].weight;
-        }
-    }
-    attr[0] = MAAS_A_INTS(names->trees, trees, n);
-    attr[1] = MAAS_A_INTS(names->nodes, ids, n);
-    attr[2] = MAAS_A_INTS(names->ids, targets, n);
-    return maas_put_numbers(t, names->weights, names->tensor, weights, n, &attr[3]) ? 4 : 0;
-}
-
-uint32_t maas_put_v3(maas_forest_text *t, const maas_v3_names *names, maas_attr *attr)
-{
-    const uint32_t n = put_nodes(t, attr);
-    const uint32_t m = n ? put_weights(t, names, attr + n) : 0;
-    return m ? n + m : 0;
 }

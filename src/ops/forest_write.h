@@ -11,9 +11,9 @@ typedef struct maas_forest_text {
     maas_arena arena;                     /* lists that are only needed for writing */
     bool doubles;                         /* rows of F64 */
     bool members, many, covers, negative; /* MEMBER nodes; leaves of no or several weights; ... */
-    bool heard;                           /* a leaf of every row speaks of every target */
     int32_t *order, *number, *tree;       /* [n_order]; number: [n_nodes] node -> place in order */
     uint32_t n_order;
+    uint32_t *start, *weight_start; /* [n_trees + 1] of each tree, in order and in its weights */
     uint32_t
         checked; /* what the operator's infer notes of a forest that was verified (ml_trees.c) */
 } maas_forest_text;
@@ -22,6 +22,12 @@ typedef struct maas_forest_text {
 maas_status maas_forest_text_init(maas_forest_text *t, maas_builder *b, const maas_forest *f,
                                   maas_vid x);
 void maas_forest_text_reset(maas_forest_text *t);
+/* fn for each tree, by as many threads as the builder has; what it makes must not depend on them.
+ */
+void maas_forest_each_tree(const maas_forest_text *t, void (*fn)(void *arg, int64_t tree, int ithr),
+                           void *arg);
+/* Does a leaf of every row speak of every target? */
+maas_status maas_forest_listen(maas_forest_text *t, bool *out_heard, maas_err *err);
 
 typedef struct maas_split {
     uint8_t mode;

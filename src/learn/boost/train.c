@@ -308,7 +308,7 @@ static void auto_graph(maas_graph **g)
     maas_graph_destroy(*g);
 }
 
-static maas_status write_graph(maas_boost_run *r, const maas_boosted *m, maas_buf *out,
+static maas_status write_graph(maas_boost_run *r, const maas_boosted *m, maas_train_result *out,
                                maas_err *err)
 {
     AUTO(auto_graph) maas_graph *g = NULL;
@@ -329,10 +329,10 @@ static maas_status write_graph(maas_boost_run *r, const maas_boosted *m, maas_bu
                                   .target = &r->target,
                                   .recipe = &r->recipe,
                                   .importances = r->importances};
-    return maas_matrix_end(&r->matrix, r->job, &info, g, &b, out, err);
+    return maas_matrix_end(&r->matrix, r->job, &info, &g, &b, out, err);
 }
 
-static maas_status write_model(maas_boost_run *r, maas_buf *out, maas_err *err)
+static maas_status write_model(maas_boost_run *r, maas_train_result *out, maas_err *err)
 {
     AUTO(maas_boosted_reset) maas_boosted m = {0};
     const maas_boosted_opts opts = {.budget = r->job->budget};
@@ -361,7 +361,7 @@ static maas_status run(maas_boost_run *r, maas_train_result *out, maas_err *err)
     MAAS_TRY(boost(r, err));
     MAAS_TRY(find_importances(r, err));
     MAAS_TRY(make_metrics(r, &out->metrics, err));
-    return write_model(r, &out->onnx, err);
+    return write_model(r, out, err);
 }
 
 static void run_reset(maas_boost_run *r)

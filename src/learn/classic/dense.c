@@ -179,7 +179,7 @@ static void auto_graph(maas_graph **g)
     maas_graph_destroy(*g);
 }
 
-static maas_status write_model(maas_dense *s, const maas_dense_kind *kind, maas_buf *out,
+static maas_status write_model(maas_dense *s, const maas_dense_kind *kind, maas_train_result *out,
                                maas_err *err)
 {
     AUTO(auto_graph) maas_graph *g = NULL;
@@ -192,8 +192,8 @@ static maas_status write_model(maas_dense *s, const maas_dense_kind *kind, maas_
                                   .recipe = s->recipe};
     MAAS_TRY(maas_matrix_begin(&s->matrix, s->job, &g, &b, &x, err));
     kind->build(s, &b, x);
-    MAAS_TRY(maas_matrix_end(&s->matrix, s->job, &info, g, &b, out, err));
-    return s->target.col ? maas_dense_score(s, kind, g, err) : MAAS_OK;
+    MAAS_TRY(maas_matrix_end(&s->matrix, s->job, &info, &g, &b, out, err));
+    return s->target.col ? maas_dense_score(s, kind, out->graph ? out->graph : g, err) : MAAS_OK;
 }
 
 maas_status maas_dense_note_json(maas_dense *s, const char *name, json_t *v, maas_err *err)
@@ -217,7 +217,7 @@ maas_status maas_dense_train(const maas_train_job *job, const maas_dense_kind *k
     if (st == MAAS_OK)
         st = kind->fit(&s, err);
     if (st == MAAS_OK)
-        st = write_model(&s, kind, &result.onnx, err);
+        st = write_model(&s, kind, &result, err);
     if (st == MAAS_OK) {
         result.metrics = STEAL(s.metrics);
         *out = result;

@@ -31,28 +31,32 @@ static float value_of(uint32_t key)
     return x;
 }
 
-/* Stable radix sort by key, 11 bits a pass; the result is in `a` again after an even number of
- * swaps, so the third pass goes back by a copy. */
+/* Stable radix sort by key, 11 bits a pass, into `a`. A pass whose bits are the same in all keys,
+ * as the lower ones of whole numbers are, moves nothing and is left out. */
 static void sort_keyed(keyed *a, keyed *b, int64_t n)
 {
     enum { BITS = 11, SIZE = 1 << BITS };
-    for (int pass = 0; pass < 3; pass++) {
+    keyed *from = a, *to = b;
+    for (int pass = 0; pass < 3 && n; pass++) {
         uint32_t at[SIZE] = {0}, sum = 0;
         const int shift = pass * BITS;
         for (int64_t i = 0; i < n; i++)
-            at[a[i].key >> shift & (SIZE - 1)]++;
+            at[from[i].key >> shift & (SIZE - 1)]++;
+        if (at[from[0].key >> shift & (SIZE - 1)] == n)
+            continue;
         for (int i = 0; i < SIZE; i++) {
             const uint32_t count = at[i];
             at[i] = sum;
             sum += count;
         }
         for (int64_t i = 0; i < n; i++)
-            b[at[a[i].key >> shift & (SIZE - 1)]++] = a[i];
-        keyed *swap = a;
-        a = b;
-        b = swap;
+            to[at[from[i].key >> shift & (SIZE - 1)]++] = from[i];
+        keyed *swap = from;
+        from = to;
+        to = swap;
     }
-    memcpy(b, a, (size_t)n * sizeof *a); /* three passes: what was given is `b` now */
+    if (from != a)
+        memcpy(a, from, (size_t)n * sizeof *a);
 }
 
 typedef struct binning {

@@ -1,43 +1,52 @@
 /* learn/forest/export.c - grown trees as nodes of the model file. */
 #include "base/mem.h"
 #include "learn/forest/forest.h"
+#include "runtime/threads.h"
 
 #include "base/ban.h"
 
-static maas_status add_leaf(maas_forest *f, const maas_grown *t, const maas_grown_node *n,
-                            double scale, maas_tree_node *to, maas_err *err)
+typedef struct laying {
+    const maas_forest_run *r;
+    maas_forest *f;
+    double scale;
+    uint64_t *weight_from; /* [trees] of f->weights */
+    _Atomic int failed;
+} laying;
+
+typedef struct waiting { /* for its turn: the `no` of a node */
+    int32_t node, parent;
+} waiting;
+
+static void lay_leaf(const laying *l, const maas_grown *t, const maas_grown_node *n, uint64_t *at,
+                     maas_tree_node *to)
 {
-    to->first = f->n_weights;
+    to->first = (uint32_t)*at;
     to->count = n->count;
-    for (uint32_t v = 0; v < n->count; v++)
-        MAAS_TRY(maas_forest_add_weight(f, t->values[n->first + v].target,
-                                        t->values[n->first + v].value * scale, NULL, err));
-    return MAAS_OK;
+    for (uint32_t v = 0; v < n->count; v++) {
+        const maas_grown_value *value = &t->values[n->first + v];
+        l->f->weights[(*at)++] = (maas_leaf_weight){value->value * l->scale, value->target};
+    }
 }
 
 /* In the order in which trees are written and walked: a node, then all below its `yes`. So whoever
  * goes through the forest later goes through memory once. */
-static maas_status add_tree(maas_forest *f, const maas_grown *t, double scale, maas_err *err)
+static void lay_nodes(const laying *l, int64_t tree, waiting *wait)
 {
-    typedef struct waiting { /* for its turn: the `no` of a node */
-        int32_t node, parent;
-    } waiting;
-    AUTO_FREE waiting *wait = maas_calloc(t->n_nodes, sizeof *wait);
-    const int32_t root = (int32_t)f->n_nodes;
+    const maas_grown *t = &l->r->trees[tree];
+    maas_forest *f = l->f;
+    uint64_t weights = l->weight_from[tree];
+    int32_t at = f->roots[tree];
     size_t n_wait = 1; /* the root */
-    if (!wait)
-        return maas_fail(err, MAAS_E_NOMEM, "a tree of %zu nodes", t->n_nodes);
-    wait[0].parent = -1;
+    wait[0] = (waiting){0, -1};
     while (n_wait) {
         waiting w = wait[--n_wait];
         if (w.parent >= 0)
-            f->nodes[w.parent].no = (int32_t)f->n_nodes;
-        for (bool inner = true; inner;) {
+            f->nodes[w.parent].no = at;
+        for (bool inner = true; inner; at++) {
             const maas_grown_node *n = &t->nodes[w.node];
             maas_tree_node to = {.cover = n->cover, .mode = MAAS_SPLIT_LEAF};
             inner = n->feature >= 0;
             if (inner) {
-                const int32_t at = (int32_t)f->n_nodes;
                 to.mode = MAAS_SPLIT_LEQ;
                 to.split = n->split;
                 to.feature = n->feature;
@@ -46,21 +55,60 @@ static maas_status add_tree(maas_forest *f, const maas_grown *t, double scale, m
                 wait[n_wait++] = (waiting){n->right, at};
                 w.node = n->left;
             } else {
-                MAAS_TRY(add_leaf(f, t, n, scale, &to, err));
+                lay_leaf(l, t, n, &weights, &to);
             }
-            MAAS_TRY(maas_forest_add_node(f, &to, NULL, err));
+            f->nodes[at] = to;
         }
     }
-    return maas_forest_add_tree(f, root, err);
+}
+
+static void lay_tree(void *arg, int64_t tree, int ithr)
+{
+    laying *l = arg;
+    AUTO_FREE waiting *wait = maas_alloc(l->r->trees[tree].n_nodes * sizeof *wait);
+    if (wait)
+        lay_nodes(l, tree, wait);
+    else
+        l->failed = 1;
+}
+
+/* Every tree has its place before any is written: the first number of its nodes, and weights. */
+static maas_status make_places(laying *l, maas_err *err)
+{
+    const maas_forest_run *r = l->r;
+    uint64_t nodes = 0, weights = 0;
+    for (int64_t i = 0; i < r->recipe.n_estimators; i++) {
+        nodes += r->trees[i].n_nodes;
+        weights += r->trees[i].n_values;
+    }
+    MAAS_TRY(maas_forest_reserve(l->f, nodes, weights, (uint32_t)r->recipe.n_estimators, err));
+    nodes = weights = 0;
+    for (int64_t i = 0; i < r->recipe.n_estimators; i++) {
+        l->f->roots[i] = (int32_t)nodes;
+        l->weight_from[i] = weights;
+        nodes += r->trees[i].n_nodes;
+        weights += r->trees[i].n_values;
+    }
+    return MAAS_OK;
+}
+
+static maas_status lay(const maas_forest_run *r, maas_forest *f, double scale, maas_err *err)
+{
+    AUTO_FREE uint64_t *from = maas_calloc((size_t)r->recipe.n_estimators, sizeof *from);
+    laying l = {.r = r, .f = f, .scale = scale, .weight_from = from};
+    if (!from)
+        return maas_fail(err, MAAS_E_NOMEM, "%lld trees", (long long)r->recipe.n_estimators);
+    MAAS_TRY(make_places(&l, err));
+    maas_threads_loop(r->job->n_threads, r->recipe.n_estimators, lay_tree, &l);
+    return l.failed ? maas_fail(err, MAAS_E_NOMEM, "writing trees") : MAAS_OK;
 }
 
 maas_status maas_forest_of_grown(const maas_forest_run *r, maas_forest_aggregate how,
                                  int32_t n_targets, double scale, maas_forest **out, maas_err *err)
 {
     maas_forest *f = NULL;
-    maas_status st = maas_forest_create(r->bins.n_cols, n_targets, how, r->job->budget, &f, err);
-    for (int64_t i = 0; st == MAAS_OK && i < r->recipe.n_estimators; i++)
-        st = add_tree(f, &r->trees[i], scale, err);
+    MAAS_TRY(maas_forest_create(r->bins.n_cols, n_targets, how, r->job->budget, &f, err));
+    const maas_status st = lay(r, f, scale, err);
     if (st != MAAS_OK) {
         maas_forest_destroy(f);
         return st;
@@ -107,7 +155,7 @@ static void value_output(const maas_target *t, maas_builder *b, const maas_fores
     maas_b_output(b, "value", v);
 }
 
-maas_status maas_forest_export(const maas_forest_run *r, maas_buf *out, maas_err *err)
+maas_status maas_forest_export(const maas_forest_run *r, maas_train_result *out, maas_err *err)
 {
     AUTO(auto_forest) maas_forest *f = NULL;
     AUTO(auto_graph) maas_graph *g = NULL;
@@ -127,5 +175,5 @@ maas_status maas_forest_export(const maas_forest_run *r, maas_buf *out, maas_err
                                   .target = t,
                                   .recipe = &r->recipe,
                                   .importances = r->importances};
-    return maas_matrix_end(&r->matrix, r->job, &info, g, &b, out, err);
+    return maas_matrix_end(&r->matrix, r->job, &info, &g, &b, out, err);
 }

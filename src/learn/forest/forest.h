@@ -78,6 +78,6 @@ void maas_forest_sums(const maas_forest_run *r, const uint32_t *rows, bool by_bi
 /* The trees as the operators' form; each value times `scale`. */
 maas_status maas_forest_of_grown(const maas_forest_run *r, maas_forest_aggregate how,
                                  int32_t n_targets, double scale, maas_forest **out, maas_err *err);
-maas_status maas_forest_export(const maas_forest_run *r, maas_buf *out, maas_err *err);
+maas_status maas_forest_export(const maas_forest_run *r, maas_train_result *out, maas_err *err);
 
 #endif

@@ -451,6 +451,26 @@ const maas_grown_node *maas_grown_leaf(const maas_grown *t, const uint16_t *code
     return n;
 }
 
+void maas_grown_leaves(const maas_grown *t, const uint16_t *const codes[MAAS_WALKS],
+                       const maas_grown_node *out[MAAS_WALKS])
+{
+    bool inner = true;
+    for (int i = 0; i < MAAS_WALKS; i++)
+        out[i] = t->nodes;
+    while (inner) {
+        inner = false;
+        for (int i = 0; i < MAAS_WALKS; i++) {
+            const maas_grown_node *n = out[i];
+            if (n->feature < 0)
+                continue;
+            const uint32_t c = codes[i][n->feature];
+            const bool left = c == MAAS_BIN_MISSING ? n->missing_left : c <= n->code;
+            out[i] = &t->nodes[left ? n->left : n->right];
+            inner = true;
+        }
+    }
+}
+
 const maas_grown_node *maas_grown_leaf_of(const maas_grown *t, const float *x, int64_t step)
 {
     const maas_grown_node *n = t->nodes;

@@ -166,7 +166,11 @@ maas_cut maas_cut_find(maas_grower *g, int64_t from, int64_t to);
 double maas_impurity(const maas_grow_data *d, const maas_node_stats *s);
 /* Sorts keys by their upper half, of which all lie in low..high. */
 void maas_sort_codes(uint64_t *keys, uint64_t *spare, int64_t n, uint32_t low, uint32_t high);
-/* The leaf that a row of the bins, or of values, ends in. */
+/* The leaf that a row of the bins, or of values, ends in; of several rows at once, since a walk is
+ * nothing but waiting for the next node. */
+enum { MAAS_WALKS = 8 };
+void maas_grown_leaves(const maas_grown *t, const uint16_t *const codes[MAAS_WALKS],
+                       const maas_grown_node *out[MAAS_WALKS]);
 const maas_grown_node *maas_grown_leaf(const maas_grown *t, const uint16_t *codes);
 const maas_grown_node *maas_grown_leaf_of(const maas_grown *t, const float *x, int64_t step);
 

@@ -153,7 +153,8 @@ static void auto_forest(maas_forest **f)
 }
 
 /* scores = -2^(-depth / c) - offset; label -1 below 0, else 1. */
-static maas_status write_model(maas_forest_run *r, double offset, maas_buf *out, maas_err *err)
+static maas_status write_model(maas_forest_run *r, double offset, maas_train_result *out,
+                               maas_err *err)
 {
     AUTO(auto_forest) maas_forest *f = NULL;
     AUTO(auto_graph) maas_graph *g = NULL;
@@ -172,7 +173,7 @@ static maas_status write_model(maas_forest_run *r, double offset, maas_buf *out,
     maas_b_output(&b, "label", label);
     maas_b_output(&b, "scores", scores);
     const maas_model_info info = {.task = "outliers", .recipe = &r->recipe};
-    return maas_matrix_end(&r->matrix, r->job, &info, g, &b, out, err);
+    return maas_matrix_end(&r->matrix, r->job, &info, &g, &b, out, err);
 }
 
 static maas_status prepare(maas_forest_run *r, maas_err *err)
@@ -222,7 +223,7 @@ static maas_status train(const maas_train_job *job, maas_train_result *out, maas
         st = measure(&r, &offset, &result.metrics, err);
     }
     if (st == MAAS_OK)
-        st = write_model(&r, offset, &result.onnx, err);
+        st = write_model(&r, offset, &result, err);
     maas_forest_run_reset(&r);
     if (st != MAAS_OK)
         maas_train_result_reset(&result);

@@ -29,21 +29,39 @@ static void add_leaf(const maas_grown *t, const maas_grown_node *leaf, double *t
         to[t->values[leaf->first + i].target] += t->values[leaf->first + i].value;
 }
 
+/* Rows from..to of the task through one tree; gives the first that is left for one by one. */
+static int64_t walk_bins(const scoring *s, const maas_grown *tree, int64_t from, int64_t to)
+{
+    const maas_bins *b = &s->r->bins;
+    int64_t i = from;
+    for (; s->by_bins && i + MAAS_WALKS <= to; i += MAAS_WALKS) {
+        const uint16_t *codes[MAAS_WALKS];
+        const maas_grown_node *leaf[MAAS_WALKS];
+        for (int j = 0; j < MAAS_WALKS; j++)
+            codes[j] = b->codes + s->rows[i + j] * (size_t)b->n_cols;
+        maas_grown_leaves(tree, codes, leaf);
+        for (int j = 0; j < MAAS_WALKS; j++)
+            add_leaf(tree, leaf[j], s->sums + (i + j) * s->k);
+    }
+    return i;
+}
+
 static void predict_task(void *arg, int64_t task, int ithr)
 {
     scoring *s = arg;
     const maas_forest_run *r = s->r;
     const int64_t from = task * s->task, to = from + s->task < s->n ? from + s->task : s->n;
     memset(s->sums + from * s->k, 0, (size_t)((to - from) * s->k) * sizeof *s->sums);
-    for (int64_t t = 0; t < r->recipe.n_estimators; t++) /* trees outside: one stays in cache */
-        for (int64_t i = from; i < to; i++) {
-            const maas_grown *tree = &r->trees[t];
+    for (int64_t t = 0; t < r->recipe.n_estimators; t++) { /* trees outside: one stays in cache */
+        const maas_grown *tree = &r->trees[t];
+        for (int64_t i = walk_bins(s, tree, from, to); i < to; i++) {
             const maas_grown_node *leaf =
                 s->by_bins
                     ? maas_grown_leaf(tree, r->bins.codes + s->rows[i] * (size_t)r->bins.n_cols)
                     : maas_grown_leaf_of(tree, r->matrix.x + s->rows[i], r->matrix.n_rows);
             add_leaf(tree, leaf, s->sums + i * s->k);
         }
+    }
 }
 
 void maas_forest_sums(const maas_forest_run *r, const uint32_t *rows, bool by_bins, int64_t n,

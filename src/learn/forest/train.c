@@ -327,7 +327,7 @@ static maas_status run(maas_forest_run *r, maas_train_result *out, maas_err *err
     MAAS_TRY(maas_forest_grow(r, fill, err));
     MAAS_TRY(maas_forest_importances(r, err));
     MAAS_TRY(maas_forest_metrics(r, &out->metrics, err));
-    return maas_forest_export(r, &out->onnx, err);
+    return maas_forest_export(r, out, err);
 }
 
 void maas_forest_run_reset(maas_forest_run *r)

@@ -34,16 +34,14 @@ static maas_status some_rows(const maas_fold *fold, int64_t n, uint64_t seed, ui
     return MAAS_OK;
 }
 
-static maas_status score_model(const maas_searching *s, maas_span file, const maas_dataset *test,
-                               int n_threads, maas_trial_fit *out, char scoring[64], maas_err *err)
+static maas_status score_model(const maas_searching *s, const maas_graph *g,
+                               const maas_dataset *test, int n_threads, maas_trial_fit *out,
+                               char scoring[64], maas_err *err)
 {
     const maas_train_job *job = s->job;
-    const maas_onnx_opts o = {.budget = job->budget};
     const maas_scorer *scorer;
-    maas_graph *g = NULL;
     maas_applied a = {0};
     maas_judged j = {0};
-    MAAS_TRY(maas_onnx_read(file, &o, &g, err));
     maas_status st = maas_apply(g, test, job->target, n_threads, job->budget, &a, err);
     if (st == MAAS_OK)
         st = maas_judge(g, &a, test, job->target, job->budget, &j, err);
@@ -56,8 +54,14 @@ static maas_status score_model(const maas_searching *s, maas_span file, const ma
     out->score_seconds = a.seconds;
     maas_judged_reset(&j);
     maas_applied_reset(&a);
-    maas_graph_destroy(g);
     return st;
+}
+
+/* The graph that the learner handed over, or its file read. */
+static maas_status open_model(const maas_searching *s, maas_train_result *r, maas_err *err)
+{
+    const maas_onnx_opts o = {.budget = s->job->budget};
+    return r->graph ? MAAS_OK : maas_onnx_read(maas_buf_span(&r->onnx), &o, &r->graph, err);
 }
 
 static maas_status train_one(const maas_searching *s, const maas_candidate *c,
@@ -72,6 +76,7 @@ static maas_status train_one(const maas_searching *s, const maas_candidate *c,
                                 .target = s->job->target,
                                 .n_threads = n_threads,
                                 .budget = s->job->budget,
+                                .want_graph = true,
                                 .hooks = hooks.cancelled ? &hooks : NULL};
     return maas_train(&job, out, err);
 }
@@ -94,11 +99,13 @@ maas_status maas_search_fit(const maas_searching *s, size_t number, int64_t f, i
     maas_subset_reset(&train);
     *out = (maas_trial_fit){.done = true,
                             .fit_seconds = (double)(maas_now_ns() - began) * 1e-9,
-                            .bytes = result.onnx.n};
+                            .bytes = result.graph ? result.graph_bytes : result.onnx.n};
     if (st == MAAS_OK)
         st = maas_subset_make(d, fold->test, fold->n_test, s->job->budget, &test, err);
     if (st == MAAS_OK)
-        st = score_model(s, maas_buf_span(&result.onnx), &test.data, n_threads, out, scoring, err);
+        st = open_model(s, &result, err);
+    if (st == MAAS_OK)
+        st = score_model(s, result.graph, &test.data, n_threads, out, scoring, err);
     maas_subset_reset(&test);
     maas_train_result_reset(&result);
     return st;
