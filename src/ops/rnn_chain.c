@@ -110,7 +110,7 @@ typedef struct chain {
     maas_builder *b;
     const maas_node *n;
     maas_rnn r;
-    maas_vid x;      /* [1][P][I] */
+    maas_vid x;      /* [D][P][I]: fast products know no broadcast batches */
     maas_vid y;      /* all states */
     maas_vid before; /* [D][P][H] */
     maas_vid z, zh;  /* Zx and Zh of rnn.h */
@@ -274,6 +274,8 @@ void maas_rnn_gradient(maas_grad *g)
     k.r.hidden = r->dims[2];
     k.x = maas_b_op2(b, "Reshape", g->node->in[MAAS_RNN_X],
                      maas_b_i64s(b, (int64_t[]){1, -1, k.r.in}, 3));
+    if (k.r.dirs == 2)
+        k.x = joined(&k, k.x, k.x, 0);
     k.y = all_states(&k);
     const maas_vid in[] = {k.y, arg(&k, MAAS_RNN_LENS), arg(&k, MAAS_RNN_H0)};
     maas_attr own[2];

@@ -38,6 +38,7 @@ def upload(name, ids, order):
 
 upload("sentences", *sentences(ROWS))
 unseen, truth = sentences(500)
+unseen = unseen.astype(np.float32)  # as the input of a row of numbers is served
 ADAM = {"type": "adam", "lr": 0.003}
 NETS = {
     "lstm": ("lstm", {"LSTM"}),
