@@ -64,9 +64,9 @@ typedef struct maas_net {
     maas_net_edges lists[MAAS_N_EDGE_KINDS], given;
     bool has_lists[MAAS_N_EDGE_KINDS], is_given; /* given: edges are an input */
     maas_vid nodes;                              /* I64 [batch] rows of the nodes of a step */
-    bool standard; /* sums along edges are written with operators of the standard */
-    maas_vid lens;       /* I64 [batch]: steps of every row before its padding; or MAAS_NO_VALUE */
-    int64_t n_steps;     /* of rows that `lens` is about */
+    bool standard;   /* sums along edges are written with operators of the standard */
+    maas_vid lens;   /* I64 [batch]: steps of every row before its padding; or MAAS_NO_VALUE */
+    int64_t n_steps; /* of rows that `lens` is about */
     const maas_recipe *recipe;
     const maas_graph *parent; /* first values by name; NULL: fresh ones */
     maas_rng *rng;            /* draws fresh values; NULL: zeros        */

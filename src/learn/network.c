@@ -49,7 +49,7 @@ static const maas_param early_rows[] = {
             .names = maas_zoo_names,                                                               \
             .help = "the network, from input to output; or the name of a known one: mlp, lenet, "  \
                     "text_cnn, lstm, transformer_encoder, resnet18, resnet18_small, resnet34, "    \
-                    "resnet50, mobilenet_v2, deepfm, wide_deep, dlrm, two_tower, gcn, graphsage"    \
+                    "resnet50, mobilenet_v2, deepfm, wide_deep, dlrm, two_tower, gcn, graphsage"   \
     }
 #define LOSS_ROW                                                                                   \
     {                                                                                              \

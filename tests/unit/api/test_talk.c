@@ -448,8 +448,7 @@ static void each_key_has_its_counts(void)
     static const char body[] = "{\"model\":\"tiny\",\"max_tokens\":4,\"ignore_eos\":true,"
                                "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}";
     AUTO(maas_json_unref)
-    json_t *scopes = json_pack("[s, s, s]", "infer", "ops", "admin"),
-           *key = NULL;
+    json_t *scopes = json_pack("[s, s, s]", "infer", "ops", "admin"), *key = NULL;
     char header[200], want[200];
     api a;
     api_start(&a);

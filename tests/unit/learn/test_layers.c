@@ -97,10 +97,9 @@ static const struct layers_row {
     {"attention",
      "{'type':'dense','units':16,'per_step':true},'position',{'type':'attention','heads':2,'rate':"
      "0.1},{'type':'sequence_pool','mode':'max'},'dense'"},
-    {"position",
-     "{'type':'dense','units':16,'per_step':true},{'type':'position','mode':'sines'},"
-     "{'type':'dense','units':32,'per_step':true,'activation':'relu'},"
-     "{'type':'sequence_pool','mode':'max'},'dense'"},
+    {"position", "{'type':'dense','units':16,'per_step':true},{'type':'position','mode':'sines'},"
+                 "{'type':'dense','units':32,'per_step':true,'activation':'relu'},"
+                 "{'type':'sequence_pool','mode':'max'},'dense'"},
     {"sequence_pool",
      "{'type':'gru','units':16,'return_sequences':true},{'type':'sequence_pool','mode':'last'},"
      "'dense'"},
