@@ -249,8 +249,8 @@ static maas_status entry_bytes(sm *s, const sm_entry *e, bool whole, entry_msg *
     MAAS_TRY(s->o->external(s->o->user, name, &shard, s->err));
     if (m->offset < 0 || m->size < 0 || (uint64_t)m->offset > shard.n ||
         (uint64_t)m->size > shard.n - (uint64_t)m->offset)
-        return maas_fail(s->err, MAAS_E_FORMAT, "its bytes %lld to %lld are not in %s",
-                         (long long)m->offset, (long long)m->offset + (long long)m->size, name);
+        return maas_fail(s->err, MAAS_E_FORMAT, "its %lld bytes at %lld are not in %s",
+                         (long long)m->size, (long long)m->offset, name);
     *out = maas_span_of(shard.p + m->offset, (size_t)m->size);
     if (whole && sm_crc(*out) != m->crc)
         return maas_fail(s->err, MAAS_E_FORMAT, "its bytes in %s have another checksum", name);
