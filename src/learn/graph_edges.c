@@ -49,6 +49,12 @@ maas_status maas_graph_spec_check(const maas_recipe *r, maas_err *err)
     if (maas_layers_have_fields(r) || r->negatives > 0)
         return maas_fail(err, MAAS_E_INVALID,
                          "params.graph: nodes have numbers, not fields or negatives");
+    if (r->augment.on)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.augment: a step over a graph changes no pictures");
+    if (r->accumulate > 1)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.accumulate: a step over a graph is one batch of all nodes");
     if (s->split && r->validation > 0)
         return maas_fail(err, MAAS_E_INVALID,
                          "params.validation: params.graph.split says which nodes are measured on");

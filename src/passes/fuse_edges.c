@@ -76,6 +76,28 @@ static bool is_scatter(const maas_node *n)
            (strcmp(n->op->name, "ScatterND") == 0 || strcmp(n->op->name, "ScatterElements") == 0);
 }
 
+/* May the lists be of one length? One of a single number is spread over the others by Mul and
+ * Expand, and EdgeSum does not do so. */
+static bool same_length(const maas_graph *g, maas_vid a, maas_vid b)
+{
+    const maas_type *s = &maas_graph_at(g, a)->type, *t = &maas_graph_at(g, b)->type;
+    if (s->rank != 1 || t->rank != 1)
+        return false;
+    const int64_t m = s->dims[0], n = t->dims[0];
+    return m == n || (m != 1 && n != 1 && (m < 0 || n < 0));
+}
+
+/* What EdgeSum takes: ScatterElements adds whole numbers, and has 32-bit indices, too. */
+static bool edge_sum_takes(const maas_graph *g, const maas_vid in[4])
+{
+    const maas_dtype x = (maas_dtype)maas_graph_at(g, in[0])->type.dtype;
+    for (int i = 1; i < 3; i++)
+        if (maas_graph_at(g, in[i])->type.dtype != MAAS_I64)
+            return false;
+    return (MAAS_DTS_FLOAT & MAAS_DT_BIT(x)) && same_length(g, in[1], in[2]) &&
+           same_length(g, in[1], in[3]);
+}
+
 static bool read_sum(const maas_graph *g, const maas_node *n, maas_vid in[4])
 {
     const maas_str how = maas_attr_s(n, "reduction", "none");
@@ -87,7 +109,7 @@ static bool read_sum(const maas_graph *g, const maas_node *n, maas_vid in[4])
     if (in[2] == MAAS_NO_VALUE)
         return false;
     const maas_type *x = &maas_graph_at(g, in[0])->type, *from = &maas_graph_at(g, in[1])->type;
-    return x->rank == 2 && from->rank == 1 && from->dtype == MAAS_I64 &&
+    return x->rank == 2 && from->rank == 1 && edge_sum_takes(g, in) &&
            maas_type_eq(x, &maas_graph_at(g, n->out[0])->type);
 }
 

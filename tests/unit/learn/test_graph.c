@@ -230,6 +230,8 @@ static void mistakes_are_named(void)
         {"'layers':[{'type':'sage_conv','aggregate':'median'}],'graph':{'edges':'e'}", "aggregate"},
         {"'layers':'deepfm','graph':{'edges':'e'}", "params.graph needs a layer"},
         {"'layers':['fields','flatten','gcn_conv'],'graph':{'edges':'e'}", "params.graph: nodes"},
+        {"'layers':'gcn','graph':{'edges':'e'},'augment':{'flip':'both'}", "params.augment"},
+        {"'layers':'gcn','graph':{'edges':'e'},'accumulate':2", "params.accumulate"},
     };
     make(60);
     for (size_t i = 0; i < MAAS_COUNT(bad); i++) {

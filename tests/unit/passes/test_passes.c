@@ -89,19 +89,28 @@ static maas_vid edge_list(rig *r, maas_vid v)
     return maas_b_op2(&r->b, "Unsqueeze", v, maas_b_i64s(&r->b, (int64_t[]){1}, 1));
 }
 
-/* Gather, Mul, a Scatter: with `zero` 0 and `how` add, a sum along edges. */
-static void edges_of(rig *r, float zero, const char *how, bool elements)
+typedef struct edge_way {
+    float zero;
+    const char *how;
+    bool elements;
+    maas_dtype to;
+    int64_t n_from, n_to, n_w;
+    int n; /* sums along edges */
+} edge_way;
+
+/* Gather, Mul, a Scatter: with `zero` 0, `how` add and lists alike, a sum along edges. */
+static void edges_of(rig *r, const edge_way *way)
 {
-    const maas_attr attr[] = {MAAS_A_STR("reduction", how), MAAS_A_INT("axis", 0)};
-    const int64_t n = 5;
-    const maas_vid from = maas_b_input(&r->b, "from", MAAS_I64, 1, &n);
-    maas_vid to = edge_list(r, maas_b_input(&r->b, "to", MAAS_I64, 1, &n));
-    const maas_vid w = maas_b_input(&r->b, "w", MAAS_F32, 1, &n);
+    const maas_attr attr[] = {MAAS_A_STR("reduction", way->how), MAAS_A_INT("axis", 0)};
+    const bool elements = way->elements;
+    const maas_vid from = maas_b_input(&r->b, "from", MAAS_I64, 1, &way->n_from);
+    maas_vid to = edge_list(r, maas_b_input(&r->b, "to", way->to, 1, &way->n_to));
+    const maas_vid w = maas_b_input(&r->b, "w", MAAS_F32, 1, &way->n_w);
     const maas_vid rows = maas_b_op2(&r->b, "Mul", edge_list(r, w),
                                      maas_b_op2(&r->b, "Gather", r->x, from));
     if (elements)
         to = maas_b_op2(&r->b, "Expand", to, maas_b_op1(&r->b, "Shape", rows));
-    const maas_vid zeros = maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, zero),
+    const maas_vid zeros = maas_b_op2(&r->b, "Expand", maas_b_f32(&r->b, way->zero),
                                       maas_b_op1(&r->b, "Shape", r->x));
     const maas_vid in[] = {zeros, to, rows};
     maas_b_output(&r->b, "y",
@@ -111,17 +120,24 @@ static void edges_of(rig *r, float zero, const char *how, bool elements)
 
 static void rows_gathered_weighed_and_added_are_a_sum_along_edges(void)
 {
-    static const struct {
-        float zero;
-        const char *how;
-        bool elements;
-        int n;
-    } ways[] = {{0, "add", false, 1}, {0, "add", true, 1},   {1, "add", true, 0},
-                {0, "max", false, 0}, {0, "none", false, 0}, {0, "max", true, 0}};
+    static const edge_way ways[] = {
+        {0, "add", false, MAAS_I64, 5, 5, 5, 1},
+        {0, "add", true, MAAS_I64, 5, 5, 5, 1},
+        {1, "add", true, MAAS_I64, 5, 5, 5, 0},
+        {0, "max", false, MAAS_I64, 5, 5, 5, 0},
+        {0, "none", false, MAAS_I64, 5, 5, 5, 0},
+        {0, "max", true, MAAS_I64, 5, 5, 5, 0},
+        /* one number for all edges; 32-bit numbers of rows */
+        {0, "add", false, MAAS_I64, 5, 5, 1, 0},
+        {0, "add", true, MAAS_I64, 5, 5, 1, 0},
+        {0, "add", true, MAAS_I64, 5, 1, 5, 0},
+        {0, "add", true, MAAS_I64, 1, 5, 5, 0},
+        {0, "add", true, MAAS_I32, 5, 5, 5, 0},
+    };
     for (size_t i = 0; i < MAAS_COUNT(ways); i++) {
         rig r;
         rig_init(&r);
-        edges_of(&r, ways[i].zero, ways[i].how, ways[i].elements);
+        edges_of(&r, &ways[i]);
         optimize(&r, 2, false);
         EXPECT_EQ(n_of(&r, "EdgeSum"), ways[i].n);
         EXPECT_EQ(n_of(&r, "ScatterND") + n_of(&r, "ScatterElements"), 1 - ways[i].n);
