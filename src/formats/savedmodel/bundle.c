@@ -69,14 +69,18 @@ static maas_status damaged(sm *s, const char *what)
     return maas_fail(s->err, MAAS_E_FORMAT, "variables.index: %s", what);
 }
 
-/* The entries of the block at a handle, without its list of restarts. */
-static maas_status block_at(sm *s, maas_span file, maas_span *handle, maas_span *out)
+/* The entries of the block at a handle, without its list of restarts. Blocks begin at *from or
+ * later, which moves to the end: no byte is summed for two of them. */
+static maas_status block_at(sm *s, maas_span file, maas_span *handle, size_t *from, maas_span *out)
 {
     uint64_t at, n;
     uint32_t n_restarts, crc;
     if (!varint(handle, &at) || !varint(handle, &n) || at > file.n || n > file.n - at ||
         file.n - at - n < TRAILER)
         return damaged(s, "a block lies outside of the file");
+    if (at < *from)
+        return damaged(s, "a block overlaps the one before it");
+    *from = (size_t)(at + n) + TRAILER;
     maas_span block = {file.p + at, (size_t)n}, tail = {file.p + at + n + 1, 4};
     const uint8_t type = file.p[at + n];
     if (type != 0)
@@ -146,10 +150,10 @@ static maas_status keep(sm *s, maas_span key, maas_span value)
     return MAAS_OK;
 }
 
-static maas_status read_block(sm *s, maas_span file, maas_span handle)
+static maas_status read_block(sm *s, maas_span file, maas_span handle, size_t *from)
 {
     maas_span block = {0}, key = {0}, value;
-    MAAS_TRY(block_at(s, file, &handle, &block));
+    MAAS_TRY(block_at(s, file, &handle, from, &block));
     while (block.n) {
         MAAS_TRY(next_entry(s, &block, &key, &value));
         MAAS_TRY(keep(s, key, value));
@@ -181,15 +185,16 @@ maas_status sm_bundle_read(sm *s, maas_span file)
         return damaged(s, "it is too short");
     maas_span footer = {file.p + file.n - FOOTER, FOOTER}, end = {file.p + file.n - 8, 8};
     maas_span index = {0}, key = {0}, handle;
+    size_t from = 0, first = 0;
     maas_span_u64le(&end, &magic);
     if (magic != TABLE_MAGIC)
         return damaged(s, "it does not end as a table of LevelDB does");
     if (!varint(&footer, &ignored) || !varint(&footer, &ignored))
         return damaged(s, "its footer");
-    MAAS_TRY(block_at(s, file, &footer, &index));
+    MAAS_TRY(block_at(s, file, &footer, &first, &index));
     while (index.n) {
         MAAS_TRY(next_entry(s, &index, &key, &handle));
-        MAAS_TRY(read_block(s, file, handle));
+        MAAS_TRY(read_block(s, file, handle, &from));
     }
     return read_header(s);
 }

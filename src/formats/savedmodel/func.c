@@ -219,6 +219,9 @@ static maas_status read_rets(sm *s, sm_func *f, const maas_pb *m, const maas_pb 
     maas_span message, from;
     uint32_t i = 0;
     count(def, DEF_OUTPUT, &f->n_ret);
+    if (f->n_ret > SM_MAX_IO) /* each is looked for in the whole message */
+        return maas_fail(s->err, MAAS_E_UNSUPPORTED, "function '%.80s' has %u outputs, at most %d",
+                         f->name, f->n_ret, SM_MAX_IO);
     f->ret = sm_array(s, f->n_ret + (size_t)1, sizeof *f->ret);
     MAAS_TRY(s->status);
     while (maas_pb_each(&each, DEF_OUTPUT, &message)) {

@@ -284,13 +284,17 @@ static void batch_norm(sm *s, sm_op *op)
 static void local_response(sm *s, sm_op *op)
 {
     const window w = {.n = 2};
-    const int64_t size = 2 * sm_attr_i(s, op, "depth_radius", 5) + 1;
+    const int64_t radius = sm_attr_i(s, op, "depth_radius", 5);
+    const bool fits = radius >= 0 && radius <= SM_MAX_STEP;
+    const int64_t size = fits ? 2 * radius + 1 : 1;
     const maas_attr a[] = {
         MAAS_A_INT("size", size),
         MAAS_A_FLOAT("bias", sm_attr_f(s, op, "bias", 1)),
         MAAS_A_FLOAT("alpha", sm_attr_f(s, op, "alpha", 1) * (float)size),
         MAAS_A_FLOAT("beta", sm_attr_f(s, op, "beta", 0.5f)),
     };
+    if (!fits)
+        sm_fail(s, MAAS_E_FORMAT, "attribute depth_radius is %lld", (long long)radius);
     const maas_vid x = picture(s, op, 0, &w);
     if (sm_ok(s))
         give_picture(s, op, 0, maas_b_node(s->b, "LRN", a, MAAS_COUNT(a), &x, 1, NULL, 1), &w);

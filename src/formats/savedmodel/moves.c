@@ -140,7 +140,7 @@ static void reverse_sequence(sm *s, sm_op *op)
 {
     const maas_vid in[2] = {sm_in(s, op, 0), sm_in_i64(s, op, 1)};
     const int64_t time = sm_attr_i(s, op, "seq_dim", 0), batch = sm_attr_i(s, op, "batch_dim", 0);
-    if (time + batch != 1 || time < 0 || time > 1)
+    if (time < 0 || time > 1 || batch != 1 - time)
         sm_fail(s, MAAS_E_UNSUPPORTED, "axes other than the first two");
     const maas_attr a[] = {MAAS_A_INT("time_axis", time), MAAS_A_INT("batch_axis", batch)};
     sm_give(s, op, 0, maas_b_node(s->b, "ReverseSequence", a, 2, in, 2, NULL, 1));

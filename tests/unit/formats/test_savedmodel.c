@@ -181,6 +181,34 @@ static void every_byte_of_the_index_is_checked(void)
     EXPECT_MSG(n_refused > 500 && n_read > 50, "%u refused, %u read", n_refused, n_read);
 }
 
+/* An index block that names one block over and over would have it summed each time. */
+static void blocks_do_not_overlap(void)
+{
+    static uint8_t file[8 + 5 + 64 + 5 + 48];
+    const uint8_t restarts[8] = {0, 0, 0, 0, 1, 0, 0, 0};
+    uint8_t *index = file + 13, *footer = file + sizeof file - 48;
+    size_t n = 0;
+    memset(file, 0, sizeof file);
+    file[4] = 1; /* a block of one restart, without entries */
+    EXPECT(block(maas_span_of(file, sizeof file), 0, 8, file + 9));
+    for (uint8_t k = 0; k < 2; k++) {
+        const uint8_t entry[6] = {0, 1, 2, (uint8_t)('a' + k), 0, 8};
+        memcpy(index + n, entry, sizeof entry);
+        n += sizeof entry;
+    }
+    memcpy(index + n, restarts, sizeof restarts);
+    n += sizeof restarts;
+    EXPECT(block(maas_span_of(file, sizeof file), 13, n, index + n + 1));
+    footer[2] = 13;
+    footer[3] = (uint8_t)n;
+    const uint64_t magic = 0xdb4775248b80fb57ull;
+    memcpy(footer + 40, &magic, sizeof magic);
+    maas_err err = {0};
+    sm s = {.err = &err};
+    EXPECT(sm_bundle_read(&s, maas_span_of(file, sizeof file)) != MAAS_OK);
+    EXPECT_MSG(strstr(err.msg, "overlaps") != NULL, "%s", err.msg);
+}
+
 static void cuts_are_refused(void)
 {
     const bytes whole = load("dense");
@@ -241,7 +269,8 @@ static void a_small_budget_is_an_error(void)
     }
 }
 
-static const mt_case cases[] = {MT_CASE(a_signature_names_inputs_and_outputs),
+static const mt_case cases[] = {MT_CASE(blocks_do_not_overlap),
+                                MT_CASE(a_signature_names_inputs_and_outputs),
                                 MT_CASE(channels_stay_first),
                                 MT_CASE(a_recurrent_layer_is_a_loop),
                                 MT_CASE(checksums),
