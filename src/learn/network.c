@@ -332,6 +332,11 @@ static maas_status check_rest(const maas_recipe *r, maas_err *err)
         return maas_fail(err, MAAS_E_INVALID,
                          "params.early_stopping.metric: %s needs params.validation above 0",
                          metric->name);
+    const maas_layer_spec *first = r->layers.items;
+    if (r->augment.on && r->layers.n && first->type == MAAS_LAYER_EMBEDDING)
+        return maas_fail(err, MAAS_E_INVALID,
+                         "params.augment is for pictures: an embedding takes numbers of words, "
+                         "which mean something else when they are changed");
     const json_t *w = r->class_weight;
     const char *word = json_string_value(w);
     if (w && !json_is_object(w) && !(word && strcmp(word, "balanced") == 0))

@@ -324,6 +324,23 @@ static void what_has_no_pictures_is_refused(void)
     EXPECT_MSG(strstr(err.msg, "params.augment.flip"), "%s", err.msg);
 }
 
+/* Numbers of words in the form of a picture. */
+static void words_are_no_pictures(void)
+{
+    static toy t;
+    maas_err err = {0};
+    maas_train_result r = {0};
+    make(&t);
+    json_t *p = toy_params("{'layers':[{'type':'embedding','dim':2},'flatten',{'type':'dense'}],"
+                           "'epochs':1,'augment':{'flip':'both'}}");
+    const maas_train_job job = {
+        .learner = "network", .params = p, .data = &t.d, .target = "k", .n_threads = 1};
+    EXPECT_EQ(maas_train(&job, &r, &err), MAAS_E_INVALID);
+    EXPECT_MSG(strstr(err.msg, "params.augment") != NULL, "%s", err.msg);
+    maas_train_result_reset(&r);
+    json_decref(p);
+}
+
 static const mt_case cases[] = {
     MT_CASE(pictures_are_mirrored_and_shifted),
     MT_CASE(only_what_is_asked_for_happens),
@@ -333,6 +350,7 @@ static const mt_case cases[] = {
     MT_CASE(validation_sees_pictures_as_they_are),
     MT_CASE(the_same_job_is_the_same_bytes),
     MT_CASE(what_has_no_pictures_is_refused),
+    MT_CASE(words_are_no_pictures),
 };
 int main(int argc, char **argv)
 {
