@@ -31,9 +31,9 @@ maas_status maas_augment_init(maas_augment *a, const maas_augment_spec *spec,
     *a = (maas_augment){.spec = spec};
     if (!spec->on)
         return MAAS_OK;
-    const maas_ds_column *c = fs->f[0].col;
-    const maas_column *d = &c->desc;
-    if (fs->n != 1 || (d->rank != 2 && d->rank != 3))
+    const maas_ds_column *c = fs->n == 1 ? fs->f[0].col : NULL;
+    const maas_column *d = c ? &c->desc : NULL;
+    if (!d || (d->rank != 2 && d->rank != 3))
         return maas_fail(err, MAAS_E_INVALID,
                          "params.augment is for one column of pictures: [height, width] or with "
                          "channels, first or last");

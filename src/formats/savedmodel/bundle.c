@@ -281,6 +281,7 @@ maas_status sm_bundle_tensor(sm *s, maas_graph *g, const sm_entry *e, maas_tenso
     MAAS_TRY(maas_shape_bytes(t, dims, rank, &wanted, s->err));
     if (wanted != bytes.n)
         return maas_fail(s->err, MAAS_E_FORMAT, "it has %zu bytes, its shape %zu", bytes.n, wanted);
+    MAAS_TRY(sm_check_cells(s, t, bytes));
     const void *data = bytes.p;
     if ((uintptr_t)data % maas_dtype_size(t)) /* texts come before it in the file */
         data = maas_arena_dup(&g->arena, bytes.p, bytes.n);

@@ -281,6 +281,16 @@ static maas_status fill(sm *s, const maas_pb *m, maas_tensor *t, uint8_t *data, 
     return MAAS_OK;
 }
 
+/* Behind this point a boolean is 0 or 1. */
+maas_status sm_check_cells(sm *s, maas_dtype t, maas_span bytes)
+{
+    for (size_t i = 0; t == MAAS_BOOL && i < bytes.n; i++)
+        if (bytes.p[i] > 1)
+            return maas_fail(s->err, MAAS_E_FORMAT, "element %zu of its booleans is %d", i,
+                             bytes.p[i]);
+    return MAAS_OK;
+}
+
 maas_status sm_tensor(sm *s, maas_graph *g, maas_span message, maas_tensor *out)
 {
     static const maas_pb_row rows[] = {
@@ -305,6 +315,7 @@ maas_status sm_tensor(sm *s, maas_graph *g, maas_span message, maas_tensor *out)
     if (m.content.n && m.content.n != bytes)
         return maas_fail(s->err, MAAS_E_FORMAT, "a constant of %zu bytes has %zu", bytes,
                          m.content.n);
+    MAAS_TRY(sm_check_cells(s, t, m.content));
     *out = maas_tensor_of(t, rank, dims, (void *)(uintptr_t)m.content.p); /* never written */
     if (m.content.n && (uintptr_t)m.content.p % maas_dtype_size(t) == 0)
         return MAAS_OK;

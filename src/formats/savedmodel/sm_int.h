@@ -180,6 +180,7 @@ maas_dtype sm_dtype(int64_t type); /* of TensorFlow; MAAS_DT_NONE: none of ours 
 /* A TensorShapeProto: rank, dims with -1 for open ones; -1: unknown. */
 int sm_shape(sm *s, const maas_pb *m, int64_t dims[MAAS_MAX_RANK]);
 /* A TensorProto, whose data is borrowed or in the arena of g. */
+maas_status sm_check_cells(sm *s, maas_dtype t, maas_span bytes); /* E_FORMAT: no booleans */
 maas_status sm_tensor(sm *s, maas_graph *g, maas_span message, maas_tensor *out);
 /* Of a TensorProto of strings: the i-th; p NULL: there is none. */
 maas_span sm_string_at(sm *s, maas_span message, uint32_t i);
