@@ -204,6 +204,25 @@ static char some_letter(const char *key)
     return 0;
 }
 
+/* A body in chunks as one piece, in place: an event may go on in the next chunk. */
+static void join_chunks(void)
+{
+    char *body = strstr(answer, "\r\n\r\n");
+    if (!body || !strstr(answer, "chunked"))
+        return;
+    char *from = body + 4, *to = from, *end = from + strlen(from);
+    for (;;) {
+        char *data;
+        const size_t n = strtoul(from, &data, 16), left = (size_t)(end - data);
+        if (data == from || left < n + 4 || n == 0) /* not a size; cut; the last one */
+            break;
+        memmove(to, data + 2, n);
+        to += n;
+        from = data + 2 + n + 2;
+    }
+    *to = 0;
+}
+
 /* All that comes until the connection closes, whole or streamed, into `answer`. */
 static void post_and_read(const api *a, const char *path, const char *body)
 {
@@ -220,6 +239,7 @@ static void post_and_read(const api *a, const char *path, const char *body)
         got += (size_t)more;
     answer[got] = 0;
     close(fd);
+    join_chunks();
 }
 
 /* The texts of choice `index` of a stream in `answer`, one after the other. */
