@@ -63,24 +63,48 @@ bool maas_block_form_of(uint32_t type, maas_block_form *out)
 
 /* ---- codes of 32 columns of a row ---- */
 
+enum { WORDS = MAAS_BLOCK_COLS / 4 };
+
+/* Codes are taken apart and put together four at a time: word t has those of columns 4t to 4t + 3,
+ * a byte each. Shifts go over the bytes' ends; what comes in from a neighbour is masked away. */
 typedef struct part {
-    uint8_t code[MAAS_BLOCK_COLS];
+    uint32_t code[WORDS];
     uint16_t d, m; /* halves: of these columns, or of a block of 256 */
     uint8_t scale[2], min[2];
 } part;
 
-INLINE void halves(const uint8_t *b, uint8_t *code) /* 16 bytes: low halves first */
+#define EACH(bits) (0x01010101u * (bits)) /* the same in all four */
+
+INLINE uint32_t four(const uint8_t *p)
 {
-    for (int i = 0; i < 16; i++) {
-        code[i] = b[i] & 15;
-        code[i + 16] = b[i] >> 4;
+    uint32_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+INLINE void put_four(uint8_t *p, uint32_t w)
+{
+    memcpy(p, &w, sizeof w);
+}
+
+INLINE void halves(const uint8_t *b, uint32_t *code) /* 16 bytes: low halves first */
+{
+    for (int t = 0; t < 4; t++) {
+        code[t] = four(b + 4 * t) & EACH(15);
+        code[t + 4] = four(b + 4 * t) >> 4 & EACH(15);
     }
 }
 
-INLINE void fifths(const uint8_t *b, uint8_t *code)
+/* Four bits of a byte, from `shift` on, one for each of four codes: bit i goes to byte i. */
+INLINE uint32_t spread(uint8_t bits, int shift)
 {
-    for (int i = 0; i < 32; i++)
-        code[i] |= (uint8_t)((b[i / 8] >> i % 8 & 1) << 4);
+    return (bits >> shift & 15u) * 0x00204081u & EACH(1);
+}
+
+INLINE void fifths(const uint8_t *b, uint32_t *code)
+{
+    for (int t = 0; t < WORDS; t++)
+        code[t] |= spread(b[t / 2], t % 2 * 4) << 4;
 }
 
 INLINE void scales_in_front(const uint8_t *b, bool with_m, part *out)
@@ -115,8 +139,8 @@ INLINE void q5_1(const uint8_t *b, int k, part *out)
 INLINE void q8_0(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, false, out);
-    for (int i = 0; i < 32; i++)
-        out->code[i] = (uint8_t)(b[2 + i] ^ 128);
+    for (int t = 0; t < WORDS; t++)
+        out->code[t] = four(b + 2 + 4 * t) ^ EACH(128);
 }
 INLINE void q2_k(const uint8_t *b, int k, part *out)
 {
@@ -125,66 +149,50 @@ INLINE void q2_k(const uint8_t *b, int k, part *out)
         out->scale[g] = b[2 * k + g] & 15;
         out->min[g] = b[2 * k + g] >> 4;
     }
-    for (int i = 0; i < 32; i++)
-        out->code[i] = b[16 + k / 4 * 32 + i] >> k % 4 * 2 & 3;
+    for (int t = 0; t < WORDS; t++)
+        out->code[t] = four(b + 16 + k / 4 * 32 + 4 * t) >> k % 4 * 2 & EACH(3);
 }
 INLINE void q4_k(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, true, out);
     maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
-    for (int i = 0; i < 32; i++)
-        out->code[i] = b[16 + k / 2 * 32 + i] >> k % 2 * 4 & 15;
+    for (int t = 0; t < WORDS; t++)
+        out->code[t] = four(b + 16 + k / 2 * 32 + 4 * t) >> k % 2 * 4 & EACH(15);
 }
 INLINE void q5_k(const uint8_t *b, int k, part *out)
 {
     scales_in_front(b, true, out);
     maas_quant_k4(b + 4, k, &out->scale[0], &out->min[0]);
-    for (int i = 0; i < 32; i++)
-        out->code[i] = (uint8_t)((b[48 + k / 2 * 32 + i] >> k % 2 * 4 & 15) | (b[16 + i] >> k & 1)
-                                                                                  << 4);
+    for (int t = 0; t < WORDS; t++)
+        out->code[t] = (four(b + 48 + k / 2 * 32 + 4 * t) >> k % 2 * 4 & EACH(15)) |
+                       (four(b + 16 + 4 * t) >> k & EACH(1)) << 4;
 }
 INLINE void q6_k(const uint8_t *b, int k, part *out)
 {
+    const int half = k / 4, j = k % 4;
     scales_in_front(b + 208, false, out);
     memcpy(out->scale, b + 192 + 2 * k, 2);
-    for (int i = 0; i < 32; i++) {
-        const int half = k / 4, j = k % 4;
-        out->code[i] = (uint8_t)((b[half * 64 + j % 2 * 32 + i] >> j / 2 * 4 & 15) |
-                                 (b[128 + half * 32 + i] >> j * 2 & 3) << 4);
-    }
+    for (int t = 0; t < WORDS; t++)
+        out->code[t] = (four(b + half * 64 + j % 2 * 32 + 4 * t) >> j / 2 * 4 & EACH(15)) |
+                       (four(b + 128 + half * 32 + 4 * t) >> j * 2 & EACH(3)) << 4;
 }
 
-static uint32_t four(const uint8_t *p)
-{
-    uint32_t w;
-    memcpy(&w, p, sizeof w);
-    return w;
-}
-
-static void put_four(uint8_t *p, uint32_t w)
-{
-    memcpy(p, &w, sizeof w);
-}
-
-/* Four codes at a time: those of row r are next to each other in every vector. */
-INLINE void put_codes(const maas_block_form *f, const uint8_t *code, int r, uint8_t *to)
+/* Those of row r are next to each other in every vector. */
+INLINE void put_codes(const maas_block_form *f, const uint32_t *code, int r, uint8_t *to)
 {
     uint8_t *high = to + (size_t)f->low * 64 + 4 * r;
     to += 4 * r;
-    for (int t = 0; f->low == 2 && t < 8; t++)
-        put_four(to + 64 * (t / 4), four(to + 64 * (t / 4)) | (four(code + 4 * t) & 0x03030303u)
-                                                                  << t % 4 * 2);
-    for (int t = 0; f->low == 8 && t < 8; t++)
-        put_four(to + 64 * t, four(code + 4 * t));
+    for (int t = 0; f->low == 2 && t < WORDS; t++)
+        put_four(to + 64 * (t / 4), four(to + 64 * (t / 4)) | (code[t] & EACH(3)) << t % 4 * 2);
+    for (int t = 0; f->low == 8 && t < WORDS; t++)
+        put_four(to + 64 * t, code[t]);
     for (int g = 0; f->low == 4 && g < 4; g++)
-        put_four(to + 64 * g,
-                 (four(code + 8 * g) & 0x0f0f0f0fu) | (four(code + 8 * g + 4) & 0x0f0f0f0fu) << 4);
-    for (int t = 0; f->high == 1 && t < 8; t++)
-        put_four(high, four(high) | (four(code + 4 * t) >> f->low & 0x01010101u) << t);
-    for (int t = 0; f->high == 2 && t < 8; t++)
-        put_four(high + 64 * (t / 4),
-                 four(high + 64 * (t / 4)) | (four(code + 4 * t) >> f->low & 0x03030303u)
-                                                 << t % 4 * 2);
+        put_four(to + 64 * g, (code[2 * g] & EACH(15)) | (code[2 * g + 1] & EACH(15)) << 4);
+    for (int t = 0; f->high == 1 && t < WORDS; t++)
+        put_four(high, four(high) | (code[t] >> f->low & EACH(1)) << t);
+    for (int t = 0; f->high == 2 && t < WORDS; t++)
+        put_four(high + 64 * (t / 4), four(high + 64 * (t / 4)) | (code[t] >> f->low & EACH(3))
+                                                                      << t % 4 * 2);
 }
 
 INLINE void put_scales(const maas_block_form *f, const part *x, int r, uint8_t *scales)
@@ -244,8 +252,10 @@ static void of_parts(const source *s, const uint8_t *b, int k, part *out)
 {
     maas_quant_part x;
     s->parts->part(b, k, &x);
+    uint8_t code[MAAS_BLOCK_COLS];
     for (int i = 0; i < MAAS_BLOCK_COLS; i++)
-        out->code[i] = s->code_of[(uint8_t)x.value[i]];
+        code[i] = s->code_of[(uint8_t)x.value[i]];
+    memcpy(out->code, code, sizeof code);
     memcpy(out->scale, x.scale, sizeof out->scale);
     if (s->form.scales == MAAS_BLOCK_E8)
         out->scale[0] = (uint8_t)(ilogbf(x.d) + 128);

@@ -52,6 +52,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_edge_sum)        \
     ISAS(T, maas_kernels_paged_attention) \
     ISAS(T, maas_kernels_state_rows)      \
+    ISAS(T, maas_kernels_rotary)          \
     ISAS(T, maas_kernels_quantize)        \
     REALS(T, maas_kernels_elementwise)    \
     ISAS(T, maas_kernels_fused)           \

@@ -3,17 +3,14 @@
  * the angle of their position: a' = cos a - sin b, b' = sin a + cos b. Pairs are the halves, or
  * neighbours when interleaved.
  */
+#include "ops/rotary.h"
+
 #include "ops/ops_int.h"
 
 #include "base/ban.h"
 
-typedef struct rotary {
-    int64_t batch, heads, len, size, pairs; /* UNKNOWN in inference */
-    bool packed, interleaved;
-} rotary;
-
-static maas_status read_data(const maas_node *n, const int64_t *dims, int rank, rotary *r,
-                             maas_err *err)
+maas_status maas_rotary_of(const maas_node *n, const int64_t *dims, int rank, maas_rotary *r,
+                           maas_err *err)
 {
     const int64_t heads = maas_attr_i(n, "num_heads", 0);
     const int64_t turned = maas_attr_i(n, "rotary_embedding_dim", 0);
@@ -40,7 +37,7 @@ static maas_status read_data(const maas_node *n, const int64_t *dims, int rank, 
     return MAAS_OK;
 }
 
-static maas_status check_table(const maas_infer *q, int i, const rotary *r, bool by_position,
+static maas_status check_table(const maas_infer *q, int i, const maas_rotary *r, bool by_position,
                                maas_err *err)
 {
     const maas_type *t = &q->in[i];
@@ -62,12 +59,12 @@ static maas_status rotary_infer(maas_infer *q, maas_err *err)
 {
     const bool by_position = maas_q_has(q, 3);
     const maas_type *x = &q->in[0], *p = &q->in[3];
-    rotary r;
+    maas_rotary r;
     int64_t ignored;
     q->out[0] = *x;
     if (x->rank < 0)
         return MAAS_OK;
-    MAAS_TRY(read_data(q->node, x->dims, x->rank, &r, err));
+    MAAS_TRY(maas_rotary_of(q->node, x->dims, x->rank, &r, err));
     MAAS_TRY(check_table(q, 1, &r, by_position, err));
     MAAS_TRY(check_table(q, 2, &r, by_position, err));
     if (q->in[1].rank == 2 && q->in[2].rank == 2) /* any position is read from both */
@@ -80,7 +77,7 @@ static maas_status rotary_infer(maas_infer *q, maas_err *err)
     return maas_dim_same(p->dims[1], r.len, &ignored, "position_ids", err);
 }
 
-static void turn(const maas_call *c, const rotary *r, int64_t at, int64_t row)
+static void turn(const maas_call *c, const maas_rotary *r, int64_t at, int64_t row)
 {
     const maas_tensor *x = &c->in[0], *y = &c->out[0];
     for (int64_t k = 0; k < r->pairs; k++) {
@@ -98,16 +95,14 @@ static void turn(const maas_call *c, const rotary *r, int64_t at, int64_t row)
 static maas_status rotary_reference(const maas_call *c, maas_err *err)
 {
     const maas_tensor *x = &c->in[0], *p = maas_c_in(c, 3);
-    rotary r;
-    MAAS_TRY(read_data(c->node, x->dims, x->rank, &r, err));
+    maas_rotary r;
+    MAAS_TRY(maas_rotary_of(c->node, x->dims, x->rank, &r, err));
     for (int64_t i = 0; i < r.batch * r.len; i++) {
         int64_t row = i;
         if (p)
             MAAS_TRY(maas_ref_index(maas_tensor_get_i64(p, i), c->in[1].dims[0], &row, err));
-        const int64_t b = i / r.len, s = i % r.len;
         for (int64_t h = 0; h < r.heads; h++)
-            turn(c, &r, (r.packed ? i * r.heads + h : (b * r.heads + h) * r.len + s) * r.size,
-                 row * r.pairs);
+            turn(c, &r, maas_rotary_at(&r, i, h), row * r.pairs);
     }
     return MAAS_OK;
 }

@@ -8,7 +8,7 @@
 
 static char *buffer_at(const maas_exec *e, uint32_t buffer)
 {
-    return (char *)e->own_block + e->p->buffers[buffer].offset;
+    return (char *)e->block + e->p->buffers[buffer].offset;
 }
 
 static void *pointer_of(const maas_exec *e, maas_vid v)
@@ -50,6 +50,20 @@ static maas_status find_variables(maas_exec *e, maas_vars *vars, maas_err *err)
     return MAAS_OK;
 }
 
+static maas_status take_block(maas_exec *e, maas_err *err)
+{
+    const maas_plan *p = e->p;
+    if (e->lent)
+        return MAAS_OK;
+    if (maas_budget_take(p->budget, p->block_bytes)) {
+        e->block = maas_aligned(64, p->block_bytes);
+        if (e->block)
+            return MAAS_OK;
+        maas_budget_give(p->budget, p->block_bytes);
+    }
+    return maas_fail(err, MAAS_E_NOMEM, "an executor of %zu bytes", maas_plan_exec_bytes(p));
+}
+
 static maas_status allocate(maas_exec *e, maas_err *err)
 {
     const maas_plan *p = e->p;
@@ -64,13 +78,9 @@ static maas_status allocate(maas_exec *e, maas_err *err)
     e->ns = maas_arena_array(a, p->n_steps, sizeof *e->ns);
     e->flows = maas_arena_array(a, p->n_steps, sizeof *e->flows);
     if (!e->var_at || !e->values || !e->operands || !e->calls || !e->inputs || !e->bound ||
-        !e->outputs || !e->ns || !e->flows || !maas_budget_take(p->budget, p->block_bytes))
+        !e->outputs || !e->ns || !e->flows)
         return maas_fail(err, MAAS_E_NOMEM, "an executor of %zu bytes", maas_plan_exec_bytes(p));
-    e->own_block = maas_aligned(64, p->block_bytes);
-    if (!e->own_block) {
-        maas_budget_give(p->budget, p->block_bytes);
-        return maas_fail(err, MAAS_E_NOMEM, "an executor of %zu bytes", maas_plan_exec_bytes(p));
-    }
+    MAAS_TRY(take_block(e, err));
     return p->any_late ? maas_graph_clone(p->g, p->budget, &e->late_graph, err) : MAAS_OK;
 }
 
@@ -97,17 +107,23 @@ static void resolve(maas_exec *e)
         e->calls[i] = s->call;
         e->calls[i].in = e->operands + s->operand;
         e->calls[i].out = e->operands + s->operand + s->call.n_in;
-        e->calls[i].scratch = (char *)e->own_block + p->scratch_at;
+        e->calls[i].scratch = (char *)e->block + p->scratch_at;
         e->calls[i].scratch_bytes = p->scratch_bytes;
     }
 }
 
 maas_status maas_exec_create(maas_plan *p, maas_vars *vars, maas_exec **out, maas_err *err)
 {
+    return maas_exec_create_in(p, vars, NULL, out, err);
+}
+
+maas_status maas_exec_create_in(maas_plan *p, maas_vars *vars, void *block, maas_exec **out,
+                                maas_err *err)
+{
     maas_exec *e = maas_aligned(64, sizeof *e); /* the team inside keeps to its cache lines */
     if (!e)
         return maas_fail(err, MAAS_E_NOMEM, "an executor");
-    *e = (maas_exec){.p = p};
+    *e = (maas_exec){.p = p, .block = block, .lent = block != NULL};
     maas_plan_ref(p);
     maas_arena_init(&e->arena, p->budget);
     maas_arena_init(&e->late, p->budget);
@@ -129,9 +145,10 @@ void maas_exec_destroy(maas_exec *e)
         return;
     for (uint32_t i = 0; e->flows && i < e->p->n_steps; i++)
         maas_flow_destroy(e->flows[i]);
-    if (e->own_block)
+    if (e->block && !e->lent) {
         maas_budget_give(e->p->budget, e->p->block_bytes);
-    maas_free(e->own_block);
+        maas_free(e->block);
+    }
     maas_graph_destroy(e->late_graph);
     maas_arena_reset(&e->late);
     maas_arena_reset(&e->arena);

@@ -226,6 +226,11 @@ size_t maas_plan_exec_bytes(const maas_plan *p)
            p->g->n_values * sizeof(maas_tensor) + p->n_steps * sizeof(maas_call);
 }
 
+size_t maas_plan_block_bytes(const maas_plan *p)
+{
+    return p->block_bytes;
+}
+
 double maas_plan_cost_us(const maas_plan *p)
 {
     return (double)atomic_load_explicit(&p->cost_ns, memory_order_relaxed) / 1000;

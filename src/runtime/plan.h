@@ -40,8 +40,9 @@ maas_status maas_plan_create(const maas_graph *g, const maas_type *in_types,
 void maas_plan_destroy(maas_plan *p);
 void maas_plan_ref(maas_plan *p); /* plans are counted: destroy drops one */
 uint32_t maas_plan_n_steps(const maas_plan *p);
-size_t maas_plan_bytes(const maas_plan *p);      /* memory the plan itself holds             */
-size_t maas_plan_exec_bytes(const maas_plan *p); /* activations an executor of it will hold  */
+size_t maas_plan_bytes(const maas_plan *p);       /* memory the plan itself holds             */
+size_t maas_plan_exec_bytes(const maas_plan *p);  /* activations an executor of it will hold  */
+size_t maas_plan_block_bytes(const maas_plan *p); /* of it, what maas_exec_create_in is lent */
 double
 maas_plan_cost_us(const maas_plan *p); /* estimate for one run; cost model or last measured */
 int64_t maas_plan_flops(const maas_plan *p);
@@ -56,6 +57,11 @@ uint32_t maas_vars_n(const maas_vars *v);
 maas_tensor *maas_vars_at(maas_vars *v, uint32_t i, const char **out_name);
 
 maas_status maas_exec_create(maas_plan *p, maas_vars *vars, maas_exec **out, maas_err *err);
+/* The same in memory of the caller's, of maas_plan_block_bytes and aligned to 64, which outlives it
+ * (NULL: its own). Executors that never run at once may share it: inputs and outputs of one are
+ * gone when another was made or ran. */
+maas_status maas_exec_create_in(maas_plan *p, maas_vars *vars, void *block, maas_exec **out,
+                                maas_err *err);
 void maas_exec_destroy(maas_exec *e);
 /* Input i: write into ->data, or point ->data at bytes of the same shape before the run (borrowed
  * until it returns). dtype and dims are fixed by the plan; of a list (->holds) dims[0], and data is

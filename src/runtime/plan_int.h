@@ -90,7 +90,8 @@ struct maas_plan {
 struct maas_exec {
     maas_plan *p;
     maas_tensor *var_at;   /* [n_vars] data of each variable */
-    void *own_block;       /* as allocated */
+    void *block;           /* values, inputs, scratch */
+    bool lent;             /* the block is the caller's */
     maas_tensor *values;   /* [n_values] with data where known */
     maas_tensor *operands; /* [n_operands] */
     maas_call *calls;      /* [n_steps] */

@@ -5,18 +5,12 @@
 
 #include "base/mem.h"
 #include "lm/model/model_int.h"
+#include "lm/model/shapes.h"
 #include "runtime/plan.h"
 #include "base/ban.h"
 
 enum { DEFAULT_ROWS = 512, DEFAULT_SEQS = 64, MAX_ROWS = 4096, MAX_SEQS = 1024 };
 #define DEFAULT_CACHE ((size_t)256 << 20)
-
-typedef struct shape { /* a plan for so many rows and logits, and what runs it */
-    struct shape *next;
-    int64_t rows, outs;
-    maas_plan *plan;
-    maas_exec *exec;
-} shape;
 
 struct maas_lm {
     maas_lm_info info;
@@ -24,7 +18,7 @@ struct maas_lm {
     maas_lm_opts opts;
     maas_graph *graph;
     maas_vars *vars;
-    shape *shapes;      /* at most one for each two powers of two */
+    maas_lm_shapes shapes;
     int32_t *table;     /* [max_seqs][max_blocks] */
     int64_t max_blocks; /* of a sequence */
 };
@@ -184,13 +178,7 @@ void maas_lm_destroy(maas_lm *m)
 {
     if (!m)
         return;
-    while (m->shapes) {
-        shape *s = m->shapes;
-        m->shapes = s->next;
-        maas_exec_destroy(s->exec);
-        maas_plan_destroy(s->plan);
-        maas_free(s);
-    }
+    maas_lm_shapes_reset(&m->shapes);
     maas_vars_destroy(m->vars);
     maas_graph_destroy(m->graph);
     maas_free(m->table);
@@ -212,47 +200,32 @@ static int64_t bucket(int64_t n, int64_t most)
     return b < most ? b : most;
 }
 
-static maas_status make_plan(maas_lm *m, shape *s, maas_err *err)
+static maas_status plan_for(const maas_lm *m, int64_t rows, int64_t outs, maas_plan **out,
+                            maas_err *err)
 {
     maas_plan_opts o = MAAS_PLAN_OPTS_INIT;
     maas_type in[MAAS_LM_N_IN_ADAPTED];
     o.n_threads = m->opts.n_threads;
     o.budget = m->opts.budget;
-    in[MAAS_LM_TOKENS] = in[MAAS_LM_AT] = in[MAAS_LM_SEQ] = maas_type_tensor(MAAS_I32, 1, &s->rows);
+    in[MAAS_LM_TOKENS] = in[MAAS_LM_AT] = in[MAAS_LM_SEQ] = maas_type_tensor(MAAS_I32, 1, &rows);
     in[MAAS_LM_STATE] = in[MAAS_LM_TOKENS];
     in[MAAS_LM_TABLE] = maas_type_tensor(MAAS_I32, 2,
                                          (const int64_t[]){m->info.max_seqs, m->max_blocks});
-    in[MAAS_LM_OUT_ROWS] = maas_type_tensor(MAAS_I64, 1, &s->outs);
+    in[MAAS_LM_OUT_ROWS] = maas_type_tensor(MAAS_I64, 1, &outs);
     in[MAAS_LM_ADAPTER] = in[MAAS_LM_TOKENS];
-    in[MAAS_LM_STRENGTH] = maas_type_tensor(MAAS_F32, 1, &s->rows);
-    MAAS_TRY(maas_plan_create(m->graph, in, &o, &s->plan, err));
-    MAAS_TRY(maas_exec_create(s->plan, m->vars, &s->exec, err));
-    maas_exec_input(s->exec, MAAS_LM_TABLE)->data = m->table;
-    return MAAS_OK;
+    in[MAAS_LM_STRENGTH] = maas_type_tensor(MAAS_F32, 1, &rows);
+    return maas_plan_create(m->graph, in, &o, out, err);
 }
 
-static maas_status shape_for(maas_lm *m, int64_t rows, int64_t outs, shape **out, maas_err *err)
+static maas_status shape_for(maas_lm *m, int64_t rows, int64_t outs, maas_lm_shape **out,
+                             maas_err *err)
 {
-    for (shape *s = m->shapes; s; s = s->next)
-        if (s->rows == rows && s->outs == outs) {
-            *out = s;
-            return MAAS_OK;
-        }
-    shape *s = maas_calloc(1, sizeof *s);
-    if (!s)
-        return maas_fail(err, MAAS_E_NOMEM, "a plan");
-    s->rows = rows;
-    s->outs = outs;
-    maas_status st = make_plan(m, s, err);
-    s->next = m->shapes;
-    if (st == MAAS_OK) {
-        *out = m->shapes = s;
+    maas_plan *plan = NULL;
+    if ((*out = maas_lm_shape_find(&m->shapes, rows, outs)))
         return MAAS_OK;
-    }
-    maas_exec_destroy(s->exec);
-    maas_plan_destroy(s->plan);
-    maas_free(s);
-    return st;
+    MAAS_TRY(plan_for(m, rows, outs, &plan, err));
+    MAAS_TRY(maas_lm_shape_add(&m->shapes, rows, outs, plan, m->vars, m->opts.budget, out, err));
+    return MAAS_OK;
 }
 
 /* ---- a step ---- */
@@ -310,7 +283,7 @@ static maas_status check_batch(const maas_lm *m, const maas_lm_batch *b, int64_t
     return MAAS_OK;
 }
 
-static void feed_adapters(const shape *s, const maas_lm_batch *b)
+static void feed_adapters(const maas_lm_shape *s, const maas_lm_batch *b)
 {
     int32_t *adapter = maas_exec_input(s->exec, MAAS_LM_ADAPTER)->data;
     float *strength = maas_exec_input(s->exec, MAAS_LM_STRENGTH)->data;
@@ -326,13 +299,14 @@ static void feed_adapters(const shape *s, const maas_lm_batch *b)
     }
 }
 
-static void feed(maas_lm *m, const shape *s, const maas_lm_batch *b, int64_t rows)
+static void feed(maas_lm *m, const maas_lm_shape *s, const maas_lm_batch *b, int64_t rows)
 {
     int32_t *tokens = maas_exec_input(s->exec, MAAS_LM_TOKENS)->data;
     int32_t *at = maas_exec_input(s->exec, MAAS_LM_AT)->data;
     int32_t *seq = maas_exec_input(s->exec, MAAS_LM_SEQ)->data;
     int32_t *state = maas_exec_input(s->exec, MAAS_LM_STATE)->data;
     int64_t *outs = maas_exec_input(s->exec, MAAS_LM_OUT_ROWS)->data, row = 0;
+    maas_exec_input(s->exec, MAAS_LM_TABLE)->data = m->table;
     memcpy(tokens, b->tokens, (size_t)rows * sizeof *tokens);
     for (int32_t i = 0; i < b->n_seqs; i++) {
         const maas_lm_seq *q = &b->seqs[i];
@@ -357,7 +331,7 @@ static void feed(maas_lm *m, const shape *s, const maas_lm_batch *b, int64_t row
 maas_status maas_lm_step(maas_lm *m, const maas_lm_batch *b, const float **logits, maas_err *err)
 {
     int64_t rows = 0;
-    shape *s = NULL;
+    maas_lm_shape *s = NULL;
     MAAS_TRY(check_batch(m, b, &rows, err));
     MAAS_TRY(shape_for(m, bucket(rows, m->info.max_rows),
                        bucket(b->n_out > 0 ? b->n_out : 1, m->info.max_rows), &s, err));

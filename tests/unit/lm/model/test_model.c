@@ -316,6 +316,40 @@ static void wrong_steps_are_refused(void)
     rig_close(&r);
 }
 
+/* A large step comes after small ones, whose executors move into its memory; wherever that ends,
+ * every number of rows goes on as before. */
+static void memory_may_end_while_it_grows(void)
+{
+    const int32_t blocks[] = {5, 2, 9}, row = N_TOKENS - 1;
+    static float want[TINY_VOCAB], got[TINY_VOCAB];
+    int32_t tokens[N_TOKENS];
+    maas_status st = MAAS_E_NOMEM;
+    long n = 1;
+    tokens_of(tokens, 1);
+    for (; st != MAAS_OK && n < 20000; n++) {
+        const maas_lm_seq seq = {N_TOKENS, 0, blocks};
+        const float *logits;
+        maas_err err = {0};
+        rig r;
+        rig_open(&r, MAAS_Q_Q4_1, 1);
+        run(&r, 1, false, want);
+        run(&r, 7, false, got);
+        EXPECT(memcmp(got, want, sizeof got) == 0);
+        maas_mem_fail_at(n);
+        st = maas_lm_step(r.model, &(maas_lm_batch){tokens, &seq, &row, 1, 1}, &logits, &err);
+        maas_mem_fail_at(0);
+        EXPECT(st == MAAS_OK || st == MAAS_E_NOMEM);
+        for (int cut = 1; cut < 2 * N_TOKENS; cut += N_TOKENS - 1) {
+            run(&r, cut, false, got);
+            EXPECT_MSG(memcmp(got, want, sizeof got) == 0, "allocation %ld, %d at a time", n, cut);
+        }
+        rig_close(&r);
+    }
+    EXPECT_EQ(st, MAAS_OK);
+    EXPECT(n > 20);
+    EXPECT_EQ(maas_mem_live(), 0);
+}
+
 static const mt_case cases[] = {
     MT_CASE(cuts_company_and_threads_change_nothing),
     MT_CASE(every_architecture_keeps_to_itself),
@@ -326,6 +360,7 @@ static const mt_case cases[] = {
     MT_CASE(old_states_are_forgotten),
     MT_CASE(types_agree),
     MT_CASE(wrong_steps_are_refused),
+    MT_CASE(memory_may_end_while_it_grows),
 };
 int main(int argc, char **argv)
 {
