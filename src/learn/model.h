@@ -22,9 +22,10 @@
 typedef struct maas_model_parts {
     const maas_features *features;
     const maas_target *target;
-    const maas_soft *soft;          /* rows NULL: nobody teaches */
-    const struct maas_tune *tune;   /* learn/tune/tune.h: the layers are a graph; or NULL */
-    const struct maas_edges *edges; /* graph_edges.h: rows are nodes; NULL: of no graph */
+    const maas_soft *soft;               /* rows NULL: nobody teaches */
+    const struct maas_tune *tune;        /* learn/tune/tune.h: the layers are a graph; or NULL */
+    const struct maas_fake_bytes *bytes; /* products that shall be of bytes; NULL: none */
+    const struct maas_edges *edges;      /* graph_edges.h: rows are nodes; NULL: of no graph */
     const maas_tensor *table; /* of a graph that serves its nodes: z of all of them, for export */
     struct maas_vars *vars;   /* with it: weights that an update finds in the file */
     maas_recipe *recipe;      /* sizes left open are filled in */
