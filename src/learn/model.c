@@ -5,6 +5,7 @@
 #include "formats/image_recipe.h"
 #include "learn/fake_bytes.h"
 #include "learn/graph_edges.h"
+#include "learn/hints.h"
 #include "learn/matrix.h"
 #include "learn/tune/tune.h"
 #include "runtime/plan.h"
@@ -172,6 +173,9 @@ maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, boo
         out->answers = g->n_inputs - 1;
         loss = maas_soft_loss(p->soft, p->target, &net, z, answers, loss);
     }
+    out->hints = g->n_inputs;
+    if (p->teaching)
+        loss = maas_hints_loss(p->teaching, &net, loss);
     build_steps(&net, p, loss, adds, out);
     finish(&net, loss, z);
     MAAS_TRY(net.b.status);

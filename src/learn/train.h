@@ -38,6 +38,9 @@ typedef struct maas_teaching {
     int64_t width;
     const json_t *labels; /* the teacher's classes in their order; NULL: numbers */
     double temperature, weight;
+    const struct maas_hint *hints; /* learn/hints.h: [n_hints], hidden layers of the teacher */
+    size_t n_hints;
+    double hint_weight;
 } maas_teaching;
 
 typedef struct maas_train_job {

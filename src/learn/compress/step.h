@@ -42,7 +42,7 @@ extern const maas_param maas_step_float_rows[1], maas_step_bf16_rows[2], maas_st
     maas_step_dynamic_rows[3], maas_step_static_rows[7], maas_step_qat_rows[10],
     maas_step_smooth_rows[2], maas_step_prune_rows[5], maas_step_neurons_rows[5],
     maas_step_low_rank_rows[3], maas_step_cluster_rows[2], maas_step_clip_rows[2],
-    maas_step_distil_rows[5], maas_step_blocks_rows[4], maas_step_channels_rows[4];
+    maas_step_distil_rows[7], maas_step_blocks_rows[4], maas_step_channels_rows[4];
 
 maas_status maas_step_f16(maas_step_call *c, maas_err *err);
 maas_status maas_step_bf16(maas_step_call *c, maas_err *err);

@@ -534,6 +534,8 @@ static void wrong_specs_are_refused_by_name(void)
         {"{'steps':['int8'],'max_metric_drop':-1}", "max_metric_drop"},
         {"{'steps':['int8'],'teacher':1}", "compress.teacher"},
         {"{'steps':[{'type':'distil','student':{'layers':[{'type':'nothing'}]}}]}", "student"},
+        {"{'steps':[{'type':'distil','features':'layers.1'}]}", "features must be a list"},
+        {"{'steps':[{'type':'distil','features':['a',{'teacher':'b'}]}]}", "features[1]"},
         {"{'target':{}}", "'size_ratio' or 'latency_ratio'"},
         {"{'target':{'size_ratio':2}}", "size_ratio"},
         {"{'step':['int8']}", "step"},
