@@ -108,7 +108,7 @@ static long resident(void)
     return kib;
 }
 
-enum { INPUTS = 8, RANK = 8 };
+enum { INPUTS = 64, RANK = 8 };
 typedef struct input {
     char name[128];
     int64_t dims[RANK];

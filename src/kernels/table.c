@@ -54,6 +54,7 @@ static bool has_avx512(const maas_cpu *cpu)
     ISAS(T, maas_kernels_state_rows)      \
     ISAS(T, maas_kernels_rotary)          \
     ISAS(T, maas_kernels_quantize)        \
+    ISAS(T, maas_kernels_fake_quantize)   \
     REALS(T, maas_kernels_elementwise)    \
     ISAS(T, maas_kernels_fused)           \
     REALS(T, maas_kernels_softmax)        \

@@ -3,7 +3,9 @@
 
 #include "base/mem.h"
 #include "formats/image_recipe.h"
+#include "learn/fake_bytes.h"
 #include "learn/graph_edges.h"
+#include "learn/hints.h"
 #include "learn/matrix.h"
 #include "learn/tune/tune.h"
 #include "runtime/plan.h"
@@ -103,9 +105,8 @@ static void check_end(maas_net *net, const maas_model_parts *p, maas_vid z)
 /* The last values of the network, for the loss. */
 static maas_vid body(const maas_model_parts *p, maas_net *net, maas_vid x)
 {
-    if (p->tune)
-        return maas_tune_body(p->tune, p->target, net);
-    const maas_vid z = maas_net_layers(net, x);
+    const maas_vid z = p->tune ? maas_tune_body(p->tune, p->target, net) : maas_net_layers(net, x);
+    maas_fake_bytes_insert(p->bytes, net);
     return p->edges ? maas_b_op2(&net->b, "Gather", z, net->nodes) : z;
 }
 
@@ -172,6 +173,9 @@ maas_status maas_model_train_graph(const maas_model_parts *p, maas_rng *rng, boo
         out->answers = g->n_inputs - 1;
         loss = maas_soft_loss(p->soft, p->target, &net, z, answers, loss);
     }
+    out->hints = g->n_inputs;
+    if (p->teaching)
+        loss = maas_hints_loss(p->teaching, &net, loss);
     build_steps(&net, p, loss, adds, out);
     finish(&net, loss, z);
     MAAS_TRY(net.b.status);

@@ -22,9 +22,11 @@
 typedef struct maas_model_parts {
     const maas_features *features;
     const maas_target *target;
-    const maas_soft *soft;          /* rows NULL: nobody teaches */
-    const struct maas_tune *tune;   /* learn/tune/tune.h: the layers are a graph; or NULL */
-    const struct maas_edges *edges; /* graph_edges.h: rows are nodes; NULL: of no graph */
+    const maas_soft *soft;               /* rows NULL: nobody teaches */
+    const maas_teaching *teaching;       /* its hidden layers; or NULL */
+    const struct maas_tune *tune;        /* learn/tune/tune.h: the layers are a graph; or NULL */
+    const struct maas_fake_bytes *bytes; /* products that shall be of bytes; NULL: none */
+    const struct maas_edges *edges;      /* graph_edges.h: rows are nodes; NULL: of no graph */
     const maas_tensor *table; /* of a graph that serves its nodes: z of all of them, for export */
     struct maas_vars *vars;   /* with it: weights that an update finds in the file */
     maas_recipe *recipe;      /* sizes left open are filled in */
@@ -38,7 +40,7 @@ enum { MAAS_OUT_LOSS, MAAS_OUT_Z }; /* outputs of train and eval graphs */
 typedef struct maas_train_graph {
     maas_graph *g;
     /* Numbers of graph inputs; MAAS_NO_INPUT: it has none. */
-    uint32_t y, answers, lr, epsilon, rate, share;
+    uint32_t y, answers, hints, lr, epsilon, rate, share; /* hints: the first of them */
     maas_net_mask *masks;
     size_t n_masks;
     uint32_t n_weights;

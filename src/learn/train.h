@@ -15,7 +15,8 @@
 #include "learn/dataset.h"
 #include "learn/param.h"
 
-struct maas_vars; /* runtime/plan.h */
+struct maas_vars;       /* runtime/plan.h */
+struct maas_fake_bytes; /* learn/fake_bytes.h */
 
 typedef struct maas_train_hooks {
     void *user;
@@ -37,6 +38,9 @@ typedef struct maas_teaching {
     int64_t width;
     const json_t *labels; /* the teacher's classes in their order; NULL: numbers */
     double temperature, weight;
+    const struct maas_hint *hints; /* learn/hints.h: [n_hints], hidden layers of the teacher */
+    size_t n_hints;
+    double hint_weight;
 } maas_teaching;
 
 typedef struct maas_train_job {
@@ -50,7 +54,8 @@ typedef struct maas_train_job {
     /* kind: update. The parent's graph and optimizer state ({NULL,0} when not kept). */
     const maas_graph *parent;
     maas_span parent_state;
-    const maas_teaching *teaching; /* NULL: learns from the target alone */
+    const maas_teaching *teaching;       /* NULL: learns from the target alone */
+    const struct maas_fake_bytes *bytes; /* what is trained for products of bytes; NULL: nothing */
     const maas_graph
         *teacher;     /* kind: compress. Whose answers distillation takes; NULL: parent's */
     maas_span resume; /* a checkpoint to go on from, or {NULL,0} */

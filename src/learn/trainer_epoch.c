@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "learn/hints.h"
 
 #include "base/ban.h"
 
@@ -95,6 +96,9 @@ static maas_status train_batch(maas_fit *r, maas_runner *x, int64_t at, int64_t 
     if (g->answers != MAAS_NO_INPUT)
         maas_soft_gather(&r->soft, x->now.rows, x->rows,
                          maas_exec_input(x->exec, g->answers)->data);
+    for (size_t i = 0; r->job->teaching && i < r->job->teaching->n_hints; i++)
+        maas_hint_gather(&r->job->teaching->hints[i], x->now.rows, x->rows,
+                         maas_exec_input(x->exec, g->hints + (uint32_t)i)->data);
     for (size_t i = 0; i < g->n_masks; i++) {
         maas_tensor *mask = maas_exec_input(x->exec, g->masks[i].input);
         draw_mask(&r->rng, g->masks[i].rate, mask->data, maas_n_elems(mask));

@@ -236,6 +236,8 @@ static maas_status make_graphs(maas_fit *r, maas_rng *rng, maas_err *err)
                                   .target = &r->target,
                                   .soft = &r->soft,
                                   .tune = r->tune.g ? &r->tune : NULL,
+                                  .teaching = r->job->teaching,
+                                  .bytes = r->job->bytes,
                                   .edges = r->edges.n_nodes ? &r->edges : NULL,
                                   .recipe = &r->recipe,
                                   .learner = r->learner,

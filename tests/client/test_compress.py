@@ -85,6 +85,9 @@ STEPS = {"f16": (["f16"], FLOATS), "bf16": (["bf16"], FLOATS), "int8": (["int8"]
          "static_int8 entropy": ([{"type": "static_int8", "method": "entropy"}], BYTES),
          "static_int8 percentile": ([{"type": "static_int8", "method": "percentile", "reduce_range": True}], BYTES),
          "smooth_quant": (["smooth_quant", "static_int8"], BYTES),
+         "qat": ([{"type": "qat", "fine_tune": 1}], BYTES),
+         "qat qdq": ([{"type": "qat", "fine_tune": 1, "format": "qdq", "ranges": "learned"}], BYTES),
+         "channels qat": ([{"type": "qat", "fine_tune": 1}], BYTES),
          "prune_magnitude": (["prune_magnitude"], FLOATS), "prune_neurons": (["prune_neurons"], FLOATS),
          "prune_channels": (["prune_channels"], FLOATS),
          "channels static_int8": ([{"type": "prune_channels", "ratio": 0.25}, "static_int8"], BYTES),
@@ -231,7 +234,7 @@ def a_network_from_elsewhere_is_compressed():
     r = server.put("/api/v1/models/foreign/versions", model.SerializeToString())
     assert r.status in (200, 201), r
     for steps in (["int8"], ["static_int8"], [{"type": "prune_neurons", "ratio": 0.2}, "dynamic_int8"], ["smooth_quant"],
-                  [{"type": "low_rank", "energy": 0.7}, {"type": "static_int8", "format": "qdq"}], ["cluster"]):
+                  [{"type": "qat", "fine_tune": 1, "lr": 1e-4}], [{"type": "low_rank", "energy": 0.7}, {"type": "static_int8", "format": "qdq"}], ["cluster"]):
         r, small = published(run(parent="foreign", steps=steps, max_metric_drop=1))
         assert abs(r["trials"][0]["metric"] - first["metrics"]["val_accuracy"]) < 0.03, r["trials"]
         options = ort.SessionOptions()

@@ -6,11 +6,11 @@
 #include <math.h>
 
 #include "base/mem.h"
-#include "learn/compress/step.h"
+#include "learn/compress/features.h"
 #include "learn/scorers.h"
 #include "base/ban.h"
 
-const maas_param maas_step_distil_rows[5] = {
+const maas_param maas_step_distil_rows[7] = {
     {"fine_tune", MAAS_PARAM_INT, MAAS_STEP_AT(fine_tune), 1, 1e6, 3,
      .help = "epochs; of a student with 'epochs' of its own, those"},
     {"temperature", MAAS_PARAM_NUM, MAAS_STEP_AT(temperature), 0.1, 100, 2,
@@ -19,6 +19,11 @@ const maas_param maas_step_distil_rows[5] = {
      .help = "of the teacher's answers; the rest is the truth's"},
     {"lr", MAAS_PARAM_NUM, MAAS_STEP_AT(lr), 1e-12, 1e3, NAN,
      .help = "learning rate; else that of the training"},
+    {"features", MAAS_PARAM_JSON, MAAS_STEP_AT(features),
+     .help = "hidden values that are matched, too: names (\"layers.2\", a weight, value or node), "
+             "or {\"teacher\",\"student\"} where they differ"},
+    {"feature_weight", MAAS_PARAM_NUM, MAAS_STEP_AT(feature_weight), 0, 1e6, 1,
+     .help = "of each of them, beside the loss of the answers"},
     {"student", MAAS_PARAM_JSON, MAAS_STEP_AT(student),
      .help = "parameters of learner network: a new one learns in the model's place"},
 };
@@ -26,6 +31,7 @@ const maas_param maas_step_distil_rows[5] = {
 typedef struct lesson {
     json_t *meta; /* "maas.target" of the teacher */
     float *values;
+    maas_lesson_features features;
     maas_teaching teaching;
 } lesson;
 
@@ -33,6 +39,7 @@ static void auto_lesson(lesson *l)
 {
     json_decref(l->meta);
     maas_free(l->values);
+    maas_lesson_features_reset(&l->features);
 }
 
 /* Answers in floats; chances of classes, or numbers. */
@@ -75,6 +82,11 @@ static maas_status ask(const maas_step_call *c, lesson *l, maas_err *err)
     maas_applied_reset(&a);
     if (st != MAAS_OK)
         maas_err_prefix(err, "teacher");
+    if (st == MAAS_OK)
+        st = maas_lesson_features_see(c, teacher, &l->features, err);
+    l->teaching.hints = l->features.hints;
+    l->teaching.n_hints = l->features.n;
+    l->teaching.hint_weight = c->spec->feature_weight;
     return st;
 }
 

@@ -118,6 +118,7 @@ maas_status maas_step_train(maas_step_call *c, const char *learner, const json_t
                                 .budget = c->job->budget,
                                 .parent = parent,
                                 .teaching = teaching,
+                                .bytes = c->bytes,
                                 .hooks = &hooks};
     maas_train_result r = {0};
     maas_status st = maas_train(&job, &r, err);

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "learn/compress/compress.h"
-#include "learn/compress/step.h"
+#include "learn/compress/features.h"
 #include "learn/scorers.h"
 #include "base/ban.h"
 
@@ -54,11 +54,14 @@ static maas_status check_metric(const json_t *metric, maas_err *err)
     return maas_scorer_find(name, false, &s, err);
 }
 
-static maas_status check_student(const maas_step_spec *s, size_t i, maas_err *err)
+static maas_status check_distil(const maas_step_spec *s, size_t i, maas_err *err)
 {
-    if (!s->student)
-        return MAAS_OK;
-    const maas_status st = maas_train_check("network", s->student, err);
+    maas_status st = maas_features_list_check(s->features, err);
+    if (st != MAAS_OK)
+        maas_err_prefix(err, "compress.steps[%zu]", i);
+    if (!s->student || st != MAAS_OK)
+        return st;
+    st = maas_train_check("network", s->student, err);
     if (st != MAAS_OK)
         maas_err_prefix(err, "compress.steps[%zu].student", i);
     return st;
@@ -82,7 +85,7 @@ maas_status maas_compress_spec_read(const json_t *j, maas_arena *a, maas_compres
     if (out->teacher && !json_is_string(out->teacher))
         return maas_fail(err, MAAS_E_INVALID, "compress.teacher must be the name of a model");
     for (size_t i = 0; i < out->steps.n; i++)
-        MAAS_TRY(check_student((const maas_step_spec *)out->steps.items + i, i, err));
+        MAAS_TRY(check_distil((const maas_step_spec *)out->steps.items + i, i, err));
     return check_metric(out->metric, err);
 }
 

@@ -13,9 +13,11 @@
 typedef struct maas_step_spec { /* one flat struct for all steps: each uses its own fields */
     int type;                   /* index into maas_compress_steps */
     double sparsity, ratio, energy, percentile, threshold, alpha, lr, temperature, weight;
-    const json_t *student; /* borrowed; NULL: the model goes on */
+    double feature_weight;
+    const json_t *features; /* borrowed; NULL: only answers are learned from */
+    const json_t *student;  /* borrowed; NULL: the model goes on */
     int64_t rank, bits, min_elements, rows, fine_tune;
-    int method, format, by, scope;
+    int method, format, by, scope, ranges;
     bool per_channel, reduce_range, gradual, compute;
 } maas_step_spec;
 

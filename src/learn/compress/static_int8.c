@@ -9,12 +9,11 @@
 #include <math.h>
 
 #include "base/mem.h"
-#include "learn/compress/byte_product.h"
-#include "learn/compress/ranges.h"
+#include "learn/compress/static_int8.h"
 #include "base/ban.h"
 
 enum { INTEGER, QDQ };
-static const char *const formats[] = {"integer", "qdq", NULL};
+const char *const maas_static_formats[] = {"integer", "qdq", NULL};
 
 const maas_param maas_step_static_rows[7] = {
     {"method", MAAS_PARAM_CHOICE, MAAS_STEP_AT(method), .preset = MAAS_RANGE_MINMAX,
@@ -23,7 +22,8 @@ const maas_param maas_step_static_rows[7] = {
      .help = "with method percentile: so many of a hundred values are within the range"},
     {"rows", MAAS_PARAM_INT, MAAS_STEP_AT(rows), 1, 1 << 24, 512,
      .help = "of the data set, not held out, to measure ranges on"},
-    {"format", MAAS_PARAM_CHOICE, MAAS_STEP_AT(format), .preset = INTEGER, .choices = formats,
+    {"format", MAAS_PARAM_CHOICE, MAAS_STEP_AT(format), .preset = INTEGER,
+     .choices = maas_static_formats,
      .help = "integer: operators on bytes; qdq: quantized values around the operators of floats"},
     {"per_channel", MAAS_PARAM_BOOL, MAAS_STEP_AT(per_channel), .preset = 1,
      .help = "a scale for each output; else one for the tensor"},
@@ -33,20 +33,7 @@ const maas_param maas_step_static_rows[7] = {
      .help = "smaller weights stay as they are"},
 };
 
-typedef struct static_quant {
-    maas_step_call *c;
-    maas_builder b;
-    maas_bytes_opts bytes;
-    maas_dense_list dense;
-    maas_conv *conv;
-    size_t n_conv;
-    maas_vid *x; /* [n]: what goes into them, each once */
-    maas_range *range;
-    maas_byte_input *input; /* [n]; bytes MAAS_NO_VALUE: not made */
-    uint32_t n;
-} static_quant;
-
-static uint32_t number_of(const static_quant *s, maas_vid x)
+uint32_t maas_static_number(const maas_static_quant *s, maas_vid x)
 {
     uint32_t i = 0;
     while (i < s->n && s->x[i] != x)
@@ -54,16 +41,20 @@ static uint32_t number_of(const static_quant *s, maas_vid x)
     return i;
 }
 
-static void add_input(static_quant *s, maas_vid x)
+static void add_input(maas_static_quant *s, maas_vid x)
 {
-    const uint32_t i = number_of(s, x);
+    const uint32_t i = maas_static_number(s, x);
     if (i == s->n)
         s->x[s->n++] = x;
 }
 
-static maas_status collect(static_quant *s, maas_arena *a, maas_err *err)
+maas_status maas_static_collect(maas_step_call *c, maas_arena *a, maas_static_quant *s,
+                                maas_err *err)
 {
-    const maas_graph *g = s->c->g;
+    const maas_graph *g = c->g;
+    *s = (maas_static_quant){.c = c,
+                             .bytes = {c->spec->per_channel, c->spec->reduce_range ? 63 : 127}};
+    maas_builder_init(&s->b, c->g, err);
     MAAS_TRY(maas_dense_find(g, s->c->spec->min_elements, a, &s->dense, err));
     s->conv = maas_arena_array(a, g->n_nodes, sizeof *s->conv);
     s->x = maas_arena_array(a, g->n_nodes, sizeof *s->x);
@@ -89,7 +80,7 @@ static maas_status collect(static_quant *s, maas_arena *a, maas_err *err)
 
 /* Unsigned bytes over the range; zero has a code. x: what the node reads now, which may have been
  * made by a product that was turned before. */
-static maas_byte_input to_bytes(static_quant *s, uint32_t i, maas_vid x)
+static maas_byte_input to_bytes(maas_static_quant *s, uint32_t i, maas_vid x)
 {
     maas_builder *b = &s->b;
     const maas_range r = s->range[i];
@@ -103,9 +94,9 @@ static maas_byte_input to_bytes(static_quant *s, uint32_t i, maas_vid x)
                              .known_scale = scale};
 }
 
-static const maas_byte_input *input_of(static_quant *s, maas_vid x, maas_nid node)
+static const maas_byte_input *input_of(maas_static_quant *s, maas_vid x, maas_nid node)
 {
-    const uint32_t i = number_of(s, x);
+    const uint32_t i = maas_static_number(s, x);
     if (s->input[i].bytes == MAAS_NO_VALUE)
         s->input[i] = to_bytes(s, i, s->c->g->nodes[node].in[0]);
     return &s->input[i];
@@ -113,7 +104,7 @@ static const maas_byte_input *input_of(static_quant *s, maas_vid x, maas_nid nod
 
 /* ---- qdq: the node stays, its input and its weight pass through bytes ---- */
 
-static maas_status through_bytes(static_quant *s, maas_nid node, const maas_weight *w,
+static maas_status through_bytes(maas_static_quant *s, maas_nid node, const maas_weight *w,
                                  const maas_byte_input *x)
 {
     maas_graph *g = s->c->g;
@@ -136,7 +127,7 @@ static maas_status through_bytes(static_quant *s, maas_nid node, const maas_weig
     return s->b.status;
 }
 
-static maas_status dense(static_quant *s, const maas_dense *d)
+static maas_status dense(maas_static_quant *s, const maas_dense *d)
 {
     const maas_byte_input *x = input_of(s, d->x, d->node);
     if (s->c->spec->format == INTEGER)
@@ -146,7 +137,7 @@ static maas_status dense(static_quant *s, const maas_dense *d)
     return through_bytes(s, d->node, &w, x);
 }
 
-static maas_status conv(static_quant *s, const maas_conv *c)
+static maas_status conv(maas_static_quant *s, const maas_conv *c)
 {
     const maas_byte_input *x = input_of(s, c->x, c->node);
     if (s->c->spec->format == INTEGER)
@@ -156,7 +147,7 @@ static maas_status conv(static_quant *s, const maas_conv *c)
     return through_bytes(s, c->node, &w, x);
 }
 
-static maas_status say(const static_quant *s, maas_err *err)
+static maas_status say(const maas_static_quant *s, maas_err *err)
 {
     json_t *ranges = json_object();
     for (uint32_t i = 0; i < s->n; i++)
@@ -167,18 +158,27 @@ static maas_status say(const static_quant *s, maas_err *err)
     return maas_graph_compact(s->c->g, err);
 }
 
+maas_status maas_static_measure(maas_static_quant *s, maas_err *err)
+{
+    MAAS_TRY(maas_step_seen(s->c, err));
+    return maas_ranges_measure(s->c, s->x, s->n, s->range, err);
+}
+
+maas_status maas_static_write(maas_static_quant *s, maas_err *err)
+{
+    for (size_t i = 0; i < s->dense.n; i++)
+        MAAS_TRY(dense(s, &s->dense.at[i]));
+    for (size_t i = 0; i < s->n_conv; i++)
+        MAAS_TRY(conv(s, &s->conv[i]));
+    return say(s, err);
+}
+
 static maas_status quantize(maas_step_call *c, maas_arena *a, maas_err *err)
 {
-    static_quant s = {.c = c, .bytes = {c->spec->per_channel, c->spec->reduce_range ? 63 : 127}};
-    maas_builder_init(&s.b, c->g, err);
-    MAAS_TRY(collect(&s, a, err));
-    MAAS_TRY(maas_step_seen(c, err));
-    MAAS_TRY(maas_ranges_measure(c, s.x, s.n, s.range, err));
-    for (size_t i = 0; i < s.dense.n; i++)
-        MAAS_TRY(dense(&s, &s.dense.at[i]));
-    for (size_t i = 0; i < s.n_conv; i++)
-        MAAS_TRY(conv(&s, &s.conv[i]));
-    return say(&s, err);
+    maas_static_quant s;
+    MAAS_TRY(maas_static_collect(c, a, &s, err));
+    MAAS_TRY(maas_static_measure(&s, err));
+    return maas_static_write(&s, err);
 }
 
 maas_status maas_step_static_int8(maas_step_call *c, maas_err *err)

@@ -21,7 +21,8 @@ typedef struct maas_step_call {
     const maas_dataset *seen;
     maas_status (*see)(void *user, const maas_dataset **out, maas_err *err);
     void *see_user;
-    json_t *said; /* object */
+    const struct maas_fake_bytes *bytes; /* what its training is for; NULL: nothing else */
+    json_t *said;                        /* object */
 } maas_step_call;
 
 typedef struct maas_compress_step {
@@ -31,23 +32,24 @@ typedef struct maas_compress_step {
     maas_status (*apply)(maas_step_call *c, maas_err *err);
 } maas_compress_step;
 
-enum { MAAS_N_COMPRESS_STEPS = 14 };
+enum { MAAS_N_COMPRESS_STEPS = 15 };
 extern const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS];
 
 #define MAAS_STEP_AT(f) offsetof(maas_step_spec, f)
 
 /* One file a step or family: its rows, and what it does. */
 extern const maas_param maas_step_float_rows[1], maas_step_bf16_rows[2], maas_step_int8_rows[2],
-    maas_step_dynamic_rows[3], maas_step_static_rows[7], maas_step_smooth_rows[2],
-    maas_step_prune_rows[5], maas_step_neurons_rows[5], maas_step_low_rank_rows[3],
-    maas_step_cluster_rows[2], maas_step_clip_rows[2], maas_step_distil_rows[5],
-    maas_step_blocks_rows[4], maas_step_channels_rows[4];
+    maas_step_dynamic_rows[3], maas_step_static_rows[7], maas_step_qat_rows[10],
+    maas_step_smooth_rows[2], maas_step_prune_rows[5], maas_step_neurons_rows[5],
+    maas_step_low_rank_rows[3], maas_step_cluster_rows[2], maas_step_clip_rows[2],
+    maas_step_distil_rows[7], maas_step_blocks_rows[4], maas_step_channels_rows[4];
 
 maas_status maas_step_f16(maas_step_call *c, maas_err *err);
 maas_status maas_step_bf16(maas_step_call *c, maas_err *err);
 maas_status maas_step_int8(maas_step_call *c, maas_err *err);
 maas_status maas_step_dynamic_int8(maas_step_call *c, maas_err *err);
 maas_status maas_step_static_int8(maas_step_call *c, maas_err *err);
+maas_status maas_step_qat(maas_step_call *c, maas_err *err);
 maas_status maas_step_smooth_quant(maas_step_call *c, maas_err *err);
 maas_status maas_step_prune_magnitude(maas_step_call *c, maas_err *err);
 maas_status maas_step_prune_neurons(maas_step_call *c, maas_err *err);

@@ -17,6 +17,8 @@ const maas_compress_step maas_compress_steps[MAAS_N_COMPRESS_STEPS] = {
          "products of bytes; the range of what goes in is measured in every run"),
     STEP(static_int8, static, false,
          "products of bytes; ranges are measured now, on rows of the data set"),
+    STEP(qat, qat, false,
+         "trained on with the roundings of static_int8, which is then done (quantization-aware)"),
     STEP(smooth_quant, smooth, false,
          "the spread of a product's inputs moves into its weights, before a step to int8"),
     STEP(prune_magnitude, prune, true, "the smallest weights become zero"),

@@ -106,6 +106,8 @@ static maas_graph *apply_spec(const hand *h, const json_t *j, json_t *said, maas
     maas_step_call c = {.job = &job, .whole = &spec, .seen = &h->t.d, .said = said};
     maas_arena_init(&a, NULL);
     maas_status st = maas_compress_spec_read(j, &a, &spec, err);
+    if (st == MAAS_OK)
+        spec.validation = 0.2, spec.seed = 1; /* which a job takes from the parent */
     for (size_t i = 0; st == MAAS_OK && i < spec.steps.n; i++) {
         c.spec = (const maas_step_spec *)spec.steps.items + i;
         if (!c.g)
@@ -275,6 +277,10 @@ static const struct step_case {
     {"static_int8", "{'type':'static_int8','format':'qdq'}", 0.42, 0.65, check_int8},
     {"static_int8", "{'type':'static_int8','method':'percentile'}", 0.42, 0.65, check_codes},
     {"static_int8", "{'type':'static_int8','method':'entropy'}", 0.5, 0.65, check_codes},
+    {"qat", "{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1}", 0.42, 0.65, check_codes},
+    {"qat", "{'type':'qat','fine_tune':2,'lr':0.001,'format':'qdq'}", 0.42, 0.65, NULL},
+    {"qat", "{'type':'qat','fine_tune':1,'lr':0.001,'ranges':'learned','per_channel':false}", 0.42,
+     0.65, NULL},
     {"smooth_quant", "'smooth_quant'", 1e-6, 1.12, NULL}, /* a Mul, and the word that it was done */
     {"smooth_quant", "'smooth_quant','static_int8'", 0.06, 0.7, NULL},
     {"prune_magnitude", "'prune_magnitude'", 0.7, 1.01, check_pruned},
@@ -406,6 +412,37 @@ static void static_products_are_exact_sums(void)
     json_decref(said);
 }
 
+/* The loss of a training that moves nothing is that of the graph it leaves: both round alike. */
+static void what_is_trained_for_is_what_is_served(void)
+{
+    static hand h;
+    static const char *const steps[] = {
+        "{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1}",
+        "{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1,'per_channel':false}",
+        "{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1,'reduce_range':true,"
+        "'format':'qdq','method':'entropy','ranges':'learned'}"};
+    double got[ROWS];
+    fill_hand(&h);
+    make_hand(&h);
+    for (size_t i = 0; i < MAAS_COUNT(steps); i++) {
+        json_t *said = json_object();
+        maas_err err = {0};
+        maas_graph *g = apply(&h, steps[i], said, &err);
+        EXPECT_MSG(g != NULL, "%s: %s", steps[i], err.msg);
+        double off = 0;
+        if (g)
+            predict_hand(&h, g, true, got);
+        for (int r = 0; g && r < ROWS; r++)
+            off += pow(got[r] - (double)h.y[r], 2) / ROWS;
+        const double loss = json_number_value(json_object_get(said, "loss"));
+        EXPECT_MSG(off > 1e-3 && fabs(loss - off) < 1e-3 * off, "%s: loss %g, served %g", steps[i],
+                   loss, off);
+        maas_graph_destroy(g);
+        json_decref(said);
+    }
+    maas_graph_destroy(h.g);
+}
+
 /* Neurons that are always the same go first, and nothing changes: what they said is in the bias. */
 static void neurons_that_say_nothing_go_without_loss(void)
 {
@@ -497,6 +534,8 @@ static void wrong_specs_are_refused_by_name(void)
         {"{'steps':['int8'],'max_metric_drop':-1}", "max_metric_drop"},
         {"{'steps':['int8'],'teacher':1}", "compress.teacher"},
         {"{'steps':[{'type':'distil','student':{'layers':[{'type':'nothing'}]}}]}", "student"},
+        {"{'steps':[{'type':'distil','features':'layers.1'}]}", "features must be a list"},
+        {"{'steps':[{'type':'distil','features':['a',{'teacher':'b'}]}]}", "features[1]"},
         {"{'target':{}}", "'size_ratio' or 'latency_ratio'"},
         {"{'target':{'size_ratio':2}}", "size_ratio"},
         {"{'step':['int8']}", "step"},
@@ -566,7 +605,7 @@ int main(int argc, char **argv)
         MT_CASE(static_products_are_exact_sums),  MT_CASE(neurons_that_say_nothing_go_without_loss),
         MT_CASE(a_matrix_of_low_rank_is_kept),    MT_CASE(every_rung_can_be_read),
         MT_CASE(wrong_specs_are_refused_by_name), MT_CASE(weights_that_are_no_numbers_are_refused),
-        MT_CASE(memory_that_ends_is_said),
+        MT_CASE(memory_that_ends_is_said),        MT_CASE(what_is_trained_for_is_what_is_served),
     };
     return mt_main(argc, argv, all, sizeof all / sizeof *all);
 }

@@ -2,7 +2,9 @@
  * what is published, what is refused, and what can be trained on afterwards. */
 #include "../../maas_test.h"
 
+#include "graph/op.h"
 #include "learn/compress/compress.h"
+#include "learn/compress/features.h"
 #include "toy.h"
 
 /* Three classes around centres that lie close enough to be mixed up now and then. */
@@ -218,6 +220,7 @@ static void what_can_be_trained_on_says_so(void)
         {"{'steps':['clip','prune_magnitude'],'max_metric_drop':1}", true},
         {"{'steps':[{'type':'distil','fine_tune':1}],'max_metric_drop':1}", true},
         {"{'steps':['int8'],'max_metric_drop':1}", false},
+        {"{'steps':['qat'],'max_metric_drop':1}", false},
         {"{'steps':[{'type':'low_rank','energy':0.5}],'max_metric_drop':1}", false},
     };
     open_school(&s, "network", NETWORK);
@@ -337,6 +340,59 @@ static void filters_go_and_the_recipe_follows(void)
     maas_train_result_reset(&tuned);
     maas_train_result_reset(&r);
     close_school(&s);
+}
+
+/* ---- training for bytes ---- */
+
+static int64_t n_nodes(const maas_buf *file, const char *op)
+{
+    const maas_onnx_opts o = {0};
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    int64_t n = 0;
+    EXPECT_MSG(maas_onnx_read(maas_buf_span(file), &o, &g, &err) == MAAS_OK, "%s", err.msg);
+    for (uint32_t i = 0; g && i < g->n_nodes; i++)
+        n += strcmp(g->nodes[i].op->name, op) == 0;
+    maas_graph_destroy(g);
+    return n;
+}
+
+/* Without a rate to speak of it is static_int8, whose graph it leaves; with one it is no worse. */
+static void training_for_bytes_ends_in_bytes(void)
+{
+    static const struct {
+        const char *params;
+        int dense, conv;
+    } nets[] = {{NETWORK, 3, 0}, {PICTURES, 1, 2}};
+    static const char *const steps[] = {
+        "{'steps':[{'type':'static_int8','min_elements':1}],'max_metric_drop':1}",
+        "{'steps':[{'type':'qat','min_elements':1,'lr':1e-12}],'max_metric_drop':1}",
+        "{'steps':[{'type':'qat','min_elements':1,'fine_tune':3}],'max_metric_drop':1}",
+        "{'steps':[{'type':'qat','min_elements':1,'fine_tune':3,'ranges':'learned'}],"
+        "'max_metric_drop':1}",
+        "{'steps':[{'type':'prune_magnitude','fine_tune':1},'qat'],'max_metric_drop':1}"};
+    for (size_t k = 0; k < MAAS_COUNT(nets); k++) {
+        static school s;
+        double metric[MAAS_COUNT(steps)];
+        open_school(&s, "network", nets[k].params);
+        for (size_t i = 0; i < MAAS_COUNT(steps); i++) {
+            maas_train_result r = {0};
+            maas_err err;
+            REQUIRE_OK(compress_with(&s, steps[i], NULL, &r, &err), err);
+            metric[i] = of_trial(&r, json_array_size(json_object_get(r.report, "trials")) - 1,
+                                 "metric");
+            EXPECT_EQ(n_nodes(&r.onnx, "FakeQuantize"), 0);
+            EXPECT_EQ(n_nodes(&r.onnx, "MatMulInteger"), nets[k].dense);
+            EXPECT_EQ(n_nodes(&r.onnx, "ConvInteger"), i == 4 && k ? 2 : nets[k].conv);
+            maas_train_result_reset(&r);
+        }
+        /* batch_norm goes on to learn its statistics: not the same to the last row */
+        EXPECT_NEAR(metric[0], metric[1], k ? 0.1 : 1e-9);
+        for (size_t i = 2; i < MAAS_COUNT(steps); i++)
+            EXPECT_MSG(metric[i] > metric[0] - 0.03, "net %zu, steps %zu: %g, static_int8 %g", k, i,
+                       metric[i], metric[0]);
+        close_school(&s);
+    }
 }
 
 /* ---- teachers ---- */
@@ -495,6 +551,110 @@ static void teachers_of_something_else_are_refused(void)
     EXPECT_EQ(maas_mem_live(), 0);
 }
 
+/* ---- hidden layers ---- */
+
+/* Root of the mean square of what hidden layer `name` of b differs by from that of a. */
+static void hidden_difference(const school *s, const maas_graph *a, const maas_graph *b,
+                              const char *name, double *out)
+{
+    json_t *list = json_pack("[s]", name);
+    const maas_step_spec spec = {.features = list};
+    const maas_train_job job = {.data = &s->t.d, .target = "y", .n_threads = 1};
+    const maas_step_call c = {.job = &job, .spec = &spec, .seen = &s->t.d};
+    maas_lesson_features f[2];
+    maas_err err = {0};
+    double sum = 0;
+    REQUIRE_OK(maas_lesson_features_see(&c, a, &f[0], &err), err);
+    REQUIRE_OK(maas_lesson_features_see(&c, b, &f[1], &err), err);
+    const maas_hint *x = f[0].hints, *y = f[1].hints;
+    EXPECT_EQ(x->width, y->width);
+    for (int64_t i = 0; i < N * x->width; i++)
+        sum += pow((double)x->values[i] - (double)(y->values[i] * y->scale / x->scale), 2);
+    *out = sqrt(sum / (double)(N * x->width));
+    maas_lesson_features_reset(&f[0]);
+    maas_lesson_features_reset(&f[1]);
+    json_decref(list);
+}
+
+static const char *const hidden[] = {"layers.0", "layers.1"};
+
+static void hidden_differences(school *s, const char *more, double out[2])
+{
+    AUTO(maas_buf_reset) maas_buf spec = MAAS_BUF_INIT(4096);
+    const maas_onnx_opts o = {0};
+    maas_train_result r = {0};
+    maas_graph *g = NULL;
+    maas_err err = {0};
+    maas_buf_printf(&spec,
+                    "{'steps':[{'type':'distil',%s 'student':{'layers':[{'type':'dense','units':96,"
+                    "'activation':'relu'},{'type':'dense','units':64,'activation':'relu'},"
+                    "{'type':'dense'}],'epochs':40,'optimizer':{'type':'adam','lr':0.005},'seed':9}"
+                    "}],'max_metric_drop':1}",
+                    more);
+    REQUIRE_OK(compress_with(s, spec.p, NULL, &r, &err), err);
+    REQUIRE_OK(maas_onnx_read(maas_buf_span(&r.onnx), &o, &g, &err), err);
+    EXPECT_EQ(maas_graph_find(g, "hint.0.weight"), MAAS_NO_VALUE);
+    for (int i = 0; i < 2; i++)
+        hidden_difference(s, s->model, g, hidden[i], &out[i]);
+    maas_graph_destroy(g);
+    maas_train_result_reset(&r);
+}
+
+/* From other first weights a student has other hidden layers, unless they are matched. */
+static void hidden_layers_are_matched(void)
+{
+    static school s;
+    double far[2] = {0}, near[2] = {9, 9};
+    open_school(&s, "network", NETWORK);
+    hidden_differences(&s, "", far);
+    hidden_differences(&s, "'features':['layers.0','layers.1.weight'],'feature_weight':10,", near);
+    for (int i = 0; i < 2; i++)
+        EXPECT_MSG(far[i] > 1 && near[i] < 0.45, "%s: off by %g, matched %g", hidden[i], far[i],
+                   near[i]);
+    close_school(&s);
+}
+
+/* Of pictures, through matrices: nothing of them is in the file. */
+static void hidden_layers_of_other_widths_are_matched(void)
+{
+    static school s;
+    maas_train_result r = {0};
+    maas_err err;
+    open_school(&s, "network", PICTURES);
+    REQUIRE_OK(
+        compress_with(&s,
+                      "{'steps':[{'type':'distil','features':[{'teacher':'layers.4','student':"
+                      "'layers.1'},{'teacher':'layers.7','student':'layers.4.weight'}],"
+                      "'student':{'layers':[{'type':'reshape','shape':[1,5,8]},{'type':'conv2d',"
+                      "'filters':6,'kernel_size':3,'activation':'relu'},{'type':'flatten'},"
+                      "{'type':'dropout','rate':0.1},{'type':'dense','units':12,'activation':"
+                      "'relu'},{'type':'dense'}],'epochs':3,'accumulate':2}},'qat'],"
+                      "'max_metric_drop':1}",
+                      NULL, &r, &err),
+        err);
+    maas_train_result_reset(&r);
+    REQUIRE_OK(compress_with(&s,
+                             "{'steps':[{'type':'distil','fine_tune':1,'features':['layers.1']}],"
+                             "'max_metric_drop':1}",
+                             NULL, &r, &err),
+               err);
+    maas_train_result_reset(&r);
+    EXPECT_EQ(
+        compress_with(&s, "{'steps':[{'type':'distil','features':['layers.9']}]}", NULL, &r, &err),
+        MAAS_E_INVALID);
+    EXPECT_MSG(strstr(err.msg, "the teacher has no weight, value or node 'layers.9'"), "%s",
+               err.msg);
+    EXPECT_EQ(compress_with(&s,
+                            "{'steps':[{'type':'distil','features':[{'teacher':'layers.1',"
+                            "'student':'nothing'}]}]}",
+                            NULL, &r, &err),
+              MAAS_E_INVALID);
+    EXPECT_MSG(strstr(err.msg, "that is trained has no weight, value or node 'nothing'"), "%s",
+               err.msg);
+    maas_train_result_reset(&r);
+    close_school(&s);
+}
+
 /* ---- stopping ---- */
 
 static bool stop_at_once(void *user)
@@ -531,10 +691,13 @@ int main(int argc, char **argv)
         MT_CASE(what_can_be_trained_on_says_so),
         MT_CASE(blocks_go_and_the_recipe_follows),
         MT_CASE(filters_go_and_the_recipe_follows),
+        MT_CASE(training_for_bytes_ends_in_bytes),
         MT_CASE(a_forest_teaches_a_network),
         MT_CASE(a_student_ends_at_the_teachers_chances),
         MT_CASE(numbers_and_two_classes_are_taught),
         MT_CASE(teachers_of_something_else_are_refused),
+        MT_CASE(hidden_layers_are_matched),
+        MT_CASE(hidden_layers_of_other_widths_are_matched),
         MT_CASE(a_cancelled_job_stops),
     };
     return mt_main(argc, argv, all, sizeof all / sizeof *all);
