@@ -419,8 +419,8 @@ static void what_is_trained_for_is_what_is_served(void)
     static const char *const steps[] = {
         "{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1}",
         "{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1,'per_channel':false}",
-        "{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1,'reduce_range':true,"
-        "'format':'qdq','method':'entropy','ranges':'learned'}"};
+        ("{'type':'qat','fine_tune':1,'lr':1e-12,'min_elements':1,'reduce_range':true,"
+         "'format':'qdq','method':'entropy','ranges':'learned'}")};
     double got[ROWS];
     fill_hand(&h);
     make_hand(&h);
