@@ -127,7 +127,7 @@ static void read_input(char *line, const char *stem, const char *batch, input *i
     strtok_r(NULL, " \n", &rest);
     for (in->rank = 0; in->rank < RANK && (word = strtok_r(NULL, " \n", &rest)); in->rank++)
         in->dims[in->rank] = strtoll(*word == 'b' ? batch : word, NULL, 10);
-    snprintf(end, sizeof end, "%.64s.%s.rows", batch, in->name);
+    snprintf(end, sizeof end, "%.64s.%.120s.rows", batch, in->name);
     in->rows = slurp(stem, end, &in->n_bytes);
     must(in->rows ? MAAS_OK : MAAS_E_NOT_FOUND, end);
 }

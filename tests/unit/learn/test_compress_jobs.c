@@ -368,8 +368,8 @@ static void training_for_bytes_ends_in_bytes(void)
         "{'steps':[{'type':'static_int8','min_elements':1}],'max_metric_drop':1}",
         "{'steps':[{'type':'qat','min_elements':1,'lr':1e-12}],'max_metric_drop':1}",
         "{'steps':[{'type':'qat','min_elements':1,'fine_tune':3}],'max_metric_drop':1}",
-        "{'steps':[{'type':'qat','min_elements':1,'fine_tune':3,'ranges':'learned'}],"
-        "'max_metric_drop':1}",
+        ("{'steps':[{'type':'qat','min_elements':1,'fine_tune':3,'ranges':'learned'}],"
+         "'max_metric_drop':1}"),
         "{'steps':[{'type':'prune_magnitude','fine_tune':1},'qat'],'max_metric_drop':1}"};
     for (size_t k = 0; k < MAAS_COUNT(nets); k++) {
         static school s;
