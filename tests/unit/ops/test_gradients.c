@@ -1,11 +1,13 @@
 /*
  * Every gradient against central differences in double: loss = sum of random weights * outputs.
- * |analytic - numeric| <= 1e-5 (1 + |numeric|), with a step of 1e-5.
+ * |analytic - numeric| <= 2e-5 (1 + |numeric|), with a step of 1e-5. Of an input of many elements
+ * some are looked at, spread over it, others in each example.
  */
 #include "interp.h"
 
 #define STEP      1e-5
 #define TOLERANCE 2e-5
+#define MOST      48 /* elements of an input */
 
 typedef struct probe {
     sample s;
@@ -91,7 +93,8 @@ static void compare(interp *p, const probe *q, const char *name, int variant)
         const maas_tensor *x = &p->v[n->in[k]], *dx = &p->v[q->din[k]];
         EXPECT_MSG(maas_shape_eq(x, dx), "%s variant %d: gradient %d has another shape", name,
                    variant, k);
-        for (int64_t i = 0, len = maas_n_elems(x); i < len && maas_shape_eq(x, dx); i++) {
+        const int64_t len = maas_n_elems(x), step = (len + MOST - 1) / MOST;
+        for (int64_t i = step ? variant % step : 0; i < len && maas_shape_eq(x, dx); i += step) {
             double *at = (double *)x->data + i, keep = *at, analytic = ((double *)dx->data)[i];
             *at = keep + STEP;
             double up = loss_of(p, q);
