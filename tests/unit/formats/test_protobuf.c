@@ -283,6 +283,9 @@ static void lists_of_numbers_come_back(void)
             v[at] = borders[k];
             check_ints(&(long_list){.v = v, .n = maas_rng_below(&rng, MOST + 1)});
             check_ints(&(long_list){.v = v, .n = at + 1});
+            memset(v, 0, sizeof v); /* nothing else in the block */
+            v[at] = borders[k];
+            check_ints(&(long_list){.v = v, .n = MOST});
         }
     int64_t *many = maas_alloc(20000 * sizeof *many); /* more than is gathered before it is put */
     for (size_t i = 0; i < 20000; i++)

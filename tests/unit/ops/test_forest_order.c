@@ -108,7 +108,7 @@ static void damage(maas_forest *f)
     const int32_t at = (int32_t)maas_rng_below(&rng, f->n_nodes);
     const int32_t other = (int32_t)maas_rng_below(&rng, f->n_nodes + 2u) - 1;
     maas_tree_node *n = &f->nodes[at];
-    const uint64_t what = maas_rng_below(&rng, 14);
+    const uint64_t what = maas_rng_below(&rng, 15);
     const uint64_t tree = maas_rng_below(&rng, f->n_trees);
     switch (what) {
     case 0:
@@ -149,6 +149,9 @@ static void damage(maas_forest *f)
         break;
     case 12:
         f->weights[maas_rng_below(&rng, f->n_weights)].weight = NAN;
+        break;
+    case 13:
+        f->n_nodes -= 1 + (uint32_t)maas_rng_below(&rng, 3); /* the last tree is cut short */
         break;
     default:
         n->no = n->yes;
