@@ -75,10 +75,13 @@ static bool reached_once(const maas_forest *f)
         const maas_tree_node *n = &f->nodes[i];
         if (n->mode == MAAS_SPLIT_LEAF)
             continue;
-        if (n->yes > (int32_t)i && n->yes < (int32_t)f->n_nodes)
-            times[n->yes]++;
-        if (n->no > (int32_t)i && n->no < (int32_t)f->n_nodes)
-            times[n->no]++;
+        const int32_t to[2] = {n->yes, n->no};
+        for (int side = 0; side < 2; side++) { /* in order, they come later */
+            if (to[side] > (int32_t)i && to[side] < (int32_t)f->n_nodes)
+                times[to[side]]++;
+            else
+                once = false;
+        }
     }
     for (uint32_t i = 0; i < f->n_nodes; i++)
         once = once && times[i] == 1;
