@@ -299,6 +299,10 @@ static void every_example_of_every_operator_survives(void)
             maas_graph *copy = NULL;
             maas_status st = maas_onnx_write(g, NULL, NULL, &file, &err);
             EXPECT_MSG(st == MAAS_OK, "%s/%d: %s", op->name, variant, err.msg);
+            uint64_t size = 0;
+            EXPECT(maas_onnx_size(g, &size, &err) == MAAS_OK);
+            EXPECT_MSG(size == file.n, "%s/%d: %llu bytes", op->name, variant,
+                       (unsigned long long)size);
             if (st == MAAS_OK)
                 st = maas_onnx_read(maas_buf_span(&file), NULL, &copy, &err);
             EXPECT_MSG(st == MAAS_OK, "%s/%d read: %s", op->name, variant, err.msg);

@@ -214,6 +214,131 @@ static void lists_read_the_same_packed_or_not(void)
     EXPECT(!maas_pb_each_number(&r, 3, MAAS_PB_VARINT, &run, &v) && r.status == MAAS_E_FORMAT);
 }
 
+/* ---- long lists: the same bytes as one by one ---- */
+
+typedef struct long_list {
+    const int64_t *v;
+    const maas_str *s;
+    size_t n;
+} long_list;
+
+static void put_ints(maas_pb_writer *w, void *user)
+{
+    const long_list *l = user;
+    maas_pb_begin(w, 1); /* lengths around it are measured, too */
+    maas_pb_ints(w, 8, l->v, l->n);
+    maas_pb_end(w);
+}
+
+static void put_strings(maas_pb_writer *w, void *user)
+{
+    const long_list *l = user;
+    maas_pb_begin(w, 1);
+    maas_pb_strings(w, 100, l->s, l->n);
+    maas_pb_end(w);
+}
+
+static void put_strings_one_by_one(maas_pb_writer *w, void *user)
+{
+    const long_list *l = user;
+    maas_pb_begin(w, 1);
+    for (size_t i = 0; i < l->n; i++)
+        maas_pb_bytes(w, 100, l->s[i].p, l->s[i].n);
+    maas_pb_end(w);
+}
+
+static void check_ints(const long_list *l)
+{
+    AUTO(maas_buf_reset) maas_buf b = MAAS_BUF_INIT(1 << 20);
+    uint64_t measured = 0, v;
+    maas_span run = {0};
+    maas_pb_field f;
+    EXPECT_EQ(maas_pb_write(put_ints, (void *)(uintptr_t)l, &b, NULL), MAAS_OK);
+    EXPECT_EQ(maas_pb_measure(put_ints, (void *)(uintptr_t)l, &measured, NULL), MAAS_OK);
+    EXPECT_EQ(measured, b.n);
+    maas_pb r = maas_pb_open(maas_buf_span(&b), NULL);
+    EXPECT(maas_pb_next(&r, &f));
+    maas_pb in = maas_pb_message(&r, f.bytes);
+    for (size_t i = 0; i < l->n; i++)
+        EXPECT_MSG(maas_pb_each_number(&in, 8, MAAS_PB_VARINT, &run, &v) && v == (uint64_t)l->v[i],
+                   "number %zu of %zu: %lld", i, l->n, (long long)l->v[i]);
+    EXPECT(!maas_pb_each_number(&in, 8, MAAS_PB_VARINT, &run, &v) && in.status == MAAS_OK);
+    EXPECT(!maas_pb_next(&r, &f) && r.status == MAAS_OK);
+}
+
+/* Blocks whose largest is at each border, at each place of the block, and no whole block at all. */
+static void lists_of_numbers_come_back(void)
+{
+    static const int64_t borders[] = {0,         1,         126,       127,       128,    129,
+                                      16382,     16383,     16384,     16385,     -1,     INT64_MIN,
+                                      INT64_MAX, INT32_MIN, INT32_MAX, 1ll << 35, 1 << 21};
+    enum { MOST = 53 };
+    int64_t v[MOST];
+    maas_rng rng;
+    maas_rng_seed(&rng, 7);
+    for (size_t k = 0; k < MAAS_COUNT(borders); k++)
+        for (size_t at = 0; at < MOST; at++) {
+            for (size_t i = 0; i < MOST; i++)
+                v[i] = (int64_t)maas_rng_below(&rng, k % 2 ? 128 : 300);
+            v[at] = borders[k];
+            check_ints(&(long_list){.v = v, .n = maas_rng_below(&rng, MOST + 1)});
+            check_ints(&(long_list){.v = v, .n = at + 1});
+            memset(v, 0, sizeof v); /* nothing else in the block */
+            v[at] = borders[k];
+            check_ints(&(long_list){.v = v, .n = MOST});
+        }
+    int64_t *many = maas_alloc(20000 * sizeof *many); /* more than is gathered before it is put */
+    for (size_t i = 0; i < 20000; i++)
+        many[i] = borders[maas_rng_below(&rng, i < 10000 ? 10 : MAAS_COUNT(borders))];
+    check_ints(&(long_list){.v = many, .n = 20000});
+    maas_free(many);
+}
+
+static void lists_of_strings_are_fields_like_any(void)
+{
+    static const size_t lengths[] = {0, 1, 4, 10, 126, 127, 128, 129, 5000};
+    enum { MOST = 3000 };
+    static char text[5000];
+    static maas_str s[MOST];
+    maas_rng rng;
+    maas_rng_seed(&rng, 8);
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)i;
+    for (size_t k = 1; k <= MAAS_COUNT(lengths); k++) {
+        for (size_t i = 0; i < MOST; i++) {
+            const size_t n = lengths[maas_rng_below(&rng, k)];
+            s[i] = (maas_str){n ? text + maas_rng_below(&rng, sizeof text - n + 1) : NULL, n};
+        }
+        for (size_t n = 0; n <= MOST; n = n < 3 ? n + 1 : n * 2) {
+            long_list l = {.s = s, .n = n};
+            AUTO(maas_buf_reset) maas_buf a = MAAS_BUF_INIT(32 << 20);
+            AUTO(maas_buf_reset) maas_buf b = MAAS_BUF_INIT(32 << 20);
+            uint64_t measured = 0;
+            EXPECT_EQ(maas_pb_write(put_strings, &l, &a, NULL), MAAS_OK);
+            EXPECT_EQ(maas_pb_write(put_strings_one_by_one, &l, &b, NULL), MAAS_OK);
+            EXPECT_EQ(maas_pb_measure(put_strings, &l, &measured, NULL), MAAS_OK);
+            EXPECT_EQ(measured, b.n);
+            EXPECT_MSG(a.n == b.n && memcmp(a.p, b.p, a.n) == 0, "%zu strings", n);
+        }
+    }
+}
+
+static void measuring_fails_cleanly(void)
+{
+    const long before = maas_mem_live();
+    uint64_t n = 0;
+    EXPECT_EQ(maas_pb_measure(put_nested, NULL, &n, NULL), MAAS_OK);
+    AUTO(maas_buf_reset) maas_buf b = MAAS_BUF_INIT(1 << 20);
+    EXPECT_EQ(maas_pb_write(put_nested, NULL, &b, NULL), MAAS_OK);
+    EXPECT_EQ(n, b.n);
+    maas_mem_fail_at(1);
+    EXPECT_EQ(maas_pb_measure(put_nested, NULL, &n, NULL), MAAS_E_NOMEM);
+    maas_mem_fail_at(0);
+    EXPECT_EQ(n, b.n); /* untouched */
+    maas_buf_reset(&b);
+    EXPECT_EQ(maas_mem_live(), before);
+}
+
 static void nesting_has_a_bottom(void)
 {
     maas_pb r = maas_pb_open(maas_span_str("\x08\x01"), NULL);
@@ -275,6 +400,9 @@ static const mt_case cases[] = {
     MT_CASE(every_truncation_is_seen),
     MT_CASE(rows_fill_a_struct),
     MT_CASE(lists_read_the_same_packed_or_not),
+    MT_CASE(lists_of_numbers_come_back),
+    MT_CASE(lists_of_strings_are_fields_like_any),
+    MT_CASE(measuring_fails_cleanly),
     MT_CASE(nesting_has_a_bottom),
     MT_CASE(random_bytes_never_hurt),
     MT_CASE(writing_fails_cleanly),
