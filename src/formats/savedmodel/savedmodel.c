@@ -262,9 +262,9 @@ maas_status maas_savedmodel_read_with(maas_span file, const maas_onnx_opts *o, m
     for (uint32_t i = 0; i < s.n_all; i++)
         maas_graph_destroy(s.all[i]->b.g);
     maas_arena_reset(&a);
-    /* What was refused on the way and then passed over may have left other words, or none. */
-    if (st != MAAS_OK && (err->code != st || !err->msg[0]))
-        return maas_fail(err, st, "the graph of this SavedModel cannot be read: it is damaged");
+    /* The first words stay, and what they were said with. */
+    if (st != MAAS_OK && err->code != st)
+        return err->code != MAAS_OK ? err->code : maas_fail(err, st, "the graph is damaged");
     return st;
 }
 
